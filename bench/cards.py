@@ -1,0 +1,458 @@
+"""Cards: the TOML files that register codecs and data sets, read and validated into dataclasses.
+
+Finds cards in the project's folders, in installed packages and in folders named on the command
+line; imports an adapter only when one is built. Never reads media or runs a codec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+from bench.errors import CardError, UsageError, near_matches
+from bench.records import Point, Value
+
+ENTRY_POINTS = "bench.codecs"
+Kind = Literal["codecs", "datasets"]
+
+_PACKAGE = Path(__file__).resolve().parent
+_MEDIA = ("image", "video", "vector")
+_CODEC_KEYS = frozenset(
+    "title adapter media deterministic lossless settings ladder source training resources".split()
+)
+_DATASET_KEYS = frozenset(
+    "title loader media items licence citation folders settings files suites".split()
+)
+_SUITE_KEYS = frozenset("title codecs metrics anchor items settings tolerances".split())
+_FILE_KEYS = frozenset("name url sha256 md5".split())
+
+
+@dataclass(frozen=True, slots=True)
+class CodecCard:
+    """One codec: its adapter, settings and operating points."""
+
+    id: str
+    path: Path
+    title: str
+    adapter: str
+    media: tuple[str, ...]
+    deterministic: bool = True
+    lossless: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    ladder: tuple[Point, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Hash of what the measured numbers depend on: not title, source or training."""
+        relevant = (self.adapter, self.deterministic, self.lossless, dict(self.settings))
+        return hashlib.sha256(json.dumps(relevant, sort_keys=True, default=str).encode()).hexdigest()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the card; weights lie in ``weights/<id>/`` beside it."""
+        return self.path.parent
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file of a data set, where it comes from and what it must hash to."""
+
+    name: str
+    url: str | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A named measurement: a data set, the codecs on it, the metrics and the BD anchor.
+
+    ``settings`` override those of the data set's loader; ``tolerances`` are those of ``check``.
+    """
+
+    id: str
+    dataset: str
+    title: str
+    codecs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    anchor: str | None = None
+    items: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetCard:
+    """One data set: its loader, its files and its suites.
+
+    ``folders`` are the names under which people keep it inside a data folder.
+    """
+
+    id: str
+    path: Path
+    title: str
+    loader: str
+    media: str
+    licence: str = ""
+    citation: str = ""
+    items: int | None = None
+    folders: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[DataFile, ...] = ()
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All cards in sight, by id."""
+
+    codecs: Mapping[str, Path]
+    datasets: Mapping[str, Path]
+
+    def codec(self, name: str) -> CodecCard:
+        """The card of a codec id without settings. Raises UsageError naming near matches."""
+        if name not in self.codecs:
+            raise UsageError(f"unknown codec {name!r}; {near_matches(name, self.codecs)}")
+        return read_codec(self.codecs[name])
+
+    def dataset(self, name: str) -> DatasetCard:
+        if name not in self.datasets:
+            raise UsageError(f"unknown data set {name!r}; {near_matches(name, self.datasets)}")
+        return read_dataset(self.datasets[name])
+
+    def suites(self) -> dict[str, Suite]:
+        """All suites of all data sets; a name that two claim is an error naming both."""
+        found: dict[str, Suite] = {}
+        for name in self.datasets:
+            for suite in self.dataset(name).suites.values():
+                if suite.id in found:
+                    raise CardError(
+                        f"suite {suite.id!r} is in both datasets/{found[suite.id].dataset}.toml "
+                        f"and datasets/{name}.toml; rename one"
+                    )
+                found[suite.id] = suite
+        return found
+
+    def suite(self, name: str) -> Suite:
+        suites = self.suites()
+        if name not in suites:
+            raise UsageError(f"unknown suite {name!r}; {near_matches(name, suites)}")
+        return suites[name]
+
+    def select(self, spec: str) -> CodecCard:
+        """The card of ``id`` or ``id:key=value,key=v+v``: settings and ladder applied.
+
+        The id of a variation is the word itself without its ladder, settings sorted, so that the
+        same variation has one name however it was written.
+        """
+        name, _, tail = spec.partition(":")
+        return vary(self.codec(name), _parse_settings(spec, tail)) if tail else self.codec(name)
+
+
+def builtin_folder(kind: Kind) -> Path:
+    """Where the project's own cards lie: in the wheel, or beside ``bench/`` in a checkout."""
+    installed = _PACKAGE / "_cards" / kind
+    return installed if installed.is_dir() else _PACKAGE.parent / kind
+
+
+def load_registry(folders: Iterable[Path] = ()) -> Registry:
+    """Every codec and data set card: ours, installed packages', and those in ``folders``.
+
+    A folder may hold ``*.toml`` codec cards directly or ``codecs/`` and ``datasets/``.
+    """
+    codecs, datasets = [builtin_folder("codecs")], [builtin_folder("datasets")]
+    codecs += _entry_point_folders()
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such card folder; give a folder of *.toml cards")
+        nested = [folder / "codecs", folder / "datasets"]
+        codecs.append(nested[0] if nested[0].is_dir() else folder)
+        if nested[1].is_dir():
+            datasets.append(nested[1])
+    return Registry(_index(codecs), _index(datasets))
+
+
+def _entry_point_folders() -> list[Path]:
+    """Card folders of installed packages: the entry point's value names the package they lie in."""
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
+    folders = []
+    for entry in entry_points(group=ENTRY_POINTS):
+        spec = find_spec(entry.module)
+        if spec is None or not spec.submodule_search_locations:
+            raise CardError(
+                f"entry point {entry.name!r} of group {ENTRY_POINTS}: {entry.value!r} is not an "
+                "installed package; name the package that holds the card files"
+            )
+        folders += [Path(location) for location in spec.submodule_search_locations]
+    return folders
+
+
+def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.toml")):
+            if path.stem in found and found[path.stem] != path:
+                raise CardError(f"card id {path.stem!r} is claimed by {found[path.stem]} and {path}")
+            found[path.stem] = path
+    return MappingProxyType(found)
+
+
+def _label(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _read(path: Path, allowed: frozenset[str], required: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardError(f"{_label(path)}: cannot be read as TOML: {error}") from error
+    _refuse_unknown(_label(path), table, allowed)
+    for key in required:
+        if key not in table:
+            raise CardError(f"{_label(path)}: {key} is missing; add it")
+    return table
+
+
+def _refuse_unknown(where: str, table: Mapping[str, Any], allowed: Iterable[str]) -> None:
+    known = set(allowed)
+    for key in table:
+        if key not in known:
+            raise CardError(f"{where}: unknown key {key!r}; {near_matches(key, known)}")
+
+
+def _typed(where: str, table: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
+    value = table.get(key, default)
+    if value is not None and not isinstance(value, kind):
+        raise CardError(f"{where}: {key} is {value!r}; give a {kind.__name__}")
+    return value
+
+
+def _strings(where: str, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = _typed(where, table, key, list, [])
+    if not all(isinstance(word, str) for word in value):
+        raise CardError(f"{where}: {key} is {value!r}; give a list of words")
+    return tuple(value)
+
+
+@lru_cache(maxsize=None)
+def read_codec(path: Path) -> CodecCard:
+    """Reads and validates one codec card; raises CardError naming file, key and value."""
+    where = _label(path)
+    table = _read(path, _CODEC_KEYS, ("title", "adapter", "media"))
+    media = _strings(where, table, "media")
+    for word in media:
+        if word not in _MEDIA:
+            raise CardError(f"{where}: media {word!r} is not one of {', '.join(_MEDIA)}")
+    settings = _typed(where, table, "settings", dict, {})
+    return CodecCard(
+        id=path.stem,
+        path=path,
+        title=_typed(where, table, "title", str, None),
+        adapter=_attribute_path(where, "adapter", table["adapter"]),
+        media=media,
+        deterministic=_typed(where, table, "deterministic", bool, True),
+        lossless=_typed(where, table, "lossless", bool, False),
+        settings=MappingProxyType(settings),
+        ladder=_ladder(where, _typed(where, table, "ladder", dict, {})),
+        source=MappingProxyType(_typed(where, table, "source", dict, {})),
+        training=MappingProxyType(_typed(where, table, "training", dict, {})),
+        resources=MappingProxyType(_typed(where, table, "resources", dict, {})),
+    )
+
+
+def _attribute_path(where: str, key: str, value: object) -> str:
+    if not isinstance(value, str) or value.count(":") != 1 or not all(value.split(":")):
+        raise CardError(f'{where}: {key} is {value!r}; write "package.module:Class"')
+    return value
+
+
+def _ladder(where: str, table: Mapping[str, Any]) -> tuple[Point, ...]:
+    if not table:
+        return (Point("mode", "only"),)
+    if len(table) != 1:
+        raise CardError(f"{where}: ladder has {len(table)} keys; give one, such as crf = [22, 27]")
+    ((key, values),) = table.items()
+    if not isinstance(values, list) or not values:
+        raise CardError(f"{where}: ladder.{key} is {values!r}; give a list of values")
+    if len(set(values)) != len(values):
+        raise CardError(f"{where}: ladder.{key} names a value twice: {values}")
+    return tuple(Point(key, value) for value in values)
+
+
+@lru_cache(maxsize=None)
+def read_dataset(path: Path) -> DatasetCard:
+    """Reads and validates one data set card with its suites."""
+    where = _label(path)
+    table = _read(path, _DATASET_KEYS, ("title", "loader", "media"))
+    if table["media"] not in _MEDIA:
+        raise CardError(f"{where}: media {table['media']!r} is not one of {', '.join(_MEDIA)}")
+    suites = {
+        name: _suite(f"{where} [suites.{name}]", path.stem, name, suite)
+        for name, suite in _typed(where, table, "suites", dict, {}).items()
+    }
+    files = tuple(
+        _data_file(f"{where} [[files]] {index}", entry)
+        for index, entry in enumerate(_typed(where, table, "files", list, []))
+    )
+    return DatasetCard(
+        id=path.stem,
+        path=path,
+        title=_typed(where, table, "title", str, None),
+        loader=_attribute_path(where, "loader", table["loader"]),
+        media=table["media"],
+        licence=_typed(where, table, "licence", str, ""),
+        citation=_typed(where, table, "citation", str, ""),
+        items=_typed(where, table, "items", int, None),
+        folders=_strings(where, table, "folders") or (path.stem,),
+        settings=MappingProxyType(_typed(where, table, "settings", dict, {})),
+        files=files,
+        suites=MappingProxyType(suites),
+    )
+
+
+def _data_file(where: str, entry: Mapping[str, Any]) -> DataFile:
+    _refuse_unknown(where, entry, _FILE_KEYS)
+    name = entry.get("name")
+    if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise CardError(f"{where}: name {name!r} must be a path inside the data folder")
+    return DataFile(name, entry.get("url"), entry.get("sha256"), entry.get("md5"))
+
+
+def _suite(where: str, dataset: str, name: str, table: Mapping[str, Any]) -> Suite:
+    _refuse_unknown(where, table, _SUITE_KEYS)
+    codecs = _strings(where, table, "codecs")
+    return Suite(
+        id=name,
+        dataset=dataset,
+        title=_typed(where, table, "title", str, name),
+        codecs=codecs,
+        metrics=_strings(where, table, "metrics"),
+        anchor=_typed(where, table, "anchor", str, None),
+        items=_typed(where, table, "items", int, None),
+        settings=MappingProxyType(_typed(where, table, "settings", dict, {})),
+        tolerances=MappingProxyType(_typed(where, table, "tolerances", dict, {})),
+    )
+
+
+def split_codecs(words: str) -> list[str]:
+    """The codecs of ``A,B:key=v+v,key=v,C``: a part with ``=`` but no ``:`` goes with the one before."""
+    specs: list[str] = []
+    for part in filter(None, (piece.strip() for piece in words.split(","))):
+        if "=" in part and ":" not in part:
+            if not specs or ":" not in specs[-1]:
+                raise UsageError(f"--codecs: {part!r} belongs to no codec; write codec:{part}")
+            specs[-1] += f",{part}"
+        else:
+            specs.append(part)
+    if not specs:
+        raise UsageError("--codecs names no codec; see `bench list codecs`")
+    return specs
+
+
+def parse_value(word: str) -> Value:
+    """An int, float or word as TOML would read it."""
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _parse_settings(spec: str, tail: str) -> dict[str, list[Value]]:
+    found: dict[str, list[Value]] = {}
+    for pair in tail.split(","):
+        key, equals, words = pair.partition("=")
+        if not equals or not key or not words:
+            raise UsageError(f"codec {spec!r}: {pair!r} is not key=value")
+        if key in found:
+            raise UsageError(f"codec {spec!r}: {key} is given twice")
+        found[key] = [parse_value(word) for word in words.split("+")]
+    return found
+
+
+def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
+    """The card with settings or its ladder changed, checked against the adapter's parameters."""
+    parameters = adapter_class(card).parameters
+    ladder, settings = card.ladder, dict(card.settings)
+    ladder_key = card.ladder[0].key
+    words = []
+    for key, values in sorted(changes.items()):
+        if key != ladder_key and key not in parameters:
+            known = {*parameters, ladder_key} - {"mode"}
+            raise UsageError(f"codec {card.id}: unknown setting {key!r}; {near_matches(key, known)}")
+        if key == ladder_key:
+            ladder = tuple(Point(key, value) for value in dict.fromkeys(values))
+        elif len(values) > 1:
+            raise UsageError(
+                f"codec {card.id}: {key} takes one value; only {ladder_key} is a ladder"
+            )
+        else:
+            settings[key] = values[0]
+            words.append(f"{key}={values[0]}")
+    name = f"{card.id}:{','.join(words)}" if words else card.id
+    title = f"{card.title} ({', '.join(words)})" if words else card.title
+    return replace(
+        card, id=name, title=title, ladder=ladder, settings=MappingProxyType(settings)
+    )
+
+
+def _attribute(where: str, path: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise CardError(f"{where}: {path!r} cannot be imported: {error}") from error
+
+
+def adapter_class(card: CodecCard) -> Any:
+    """The adapter class, imported now. Raises CardError if the card's adapter does not exist."""
+    return _attribute(_label(card.path), card.adapter)
+
+
+def build_codec(card: CodecCard, *, device: str = "cpu") -> Any:
+    """The adapter instance of a card, after its settings and ladder were checked for range."""
+    adapter = adapter_class(card)
+    check_values(card, adapter.parameters)
+    return adapter(card, device=device)
+
+
+def check_values(card: CodecCard, parameters: Mapping[str, Any]) -> None:
+    """Raises CardError for a setting that the adapter does not know or a value out of range."""
+    where = _label(card.path)
+    for key, value in card.settings.items():
+        if key not in parameters:
+            raise CardError(f"{where}: unknown setting {key!r}; {near_matches(key, parameters)}")
+        if value not in parameters[key]:
+            raise CardError(
+                f"{where}: {key} {value} is outside {parameters[key]}; change settings.{key}"
+            )
+    for point in card.ladder:
+        if point.key in parameters and point.value not in parameters[point.key]:
+            allowed = parameters[point.key]
+            raise CardError(
+                f"{where}: {point.key} {point.value} is outside {allowed}; "
+                f"change ladder.{point.key}"
+            )
+        if point.key not in parameters and point.key != "mode":
+            raise CardError(
+                f"{where}: unknown ladder key {point.key!r}; {near_matches(point.key, parameters)}"
+            )
+
+
+def loader_class(card: DatasetCard) -> Any:
+    """The loader class of a data set card, imported now."""
+    return cast(Any, _attribute(_label(card.path), card.loader))

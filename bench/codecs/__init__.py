@@ -1,0 +1,1 @@
+"""Codec adapters; each is named by a card and imported on first use."""

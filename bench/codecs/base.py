@@ -1,0 +1,123 @@
+"""What a codec adapter is: the protocol that the engine drives and a base class with defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
+    from bench.records import Point, Value
+    from bench.signals import Layout, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A bitstream and its ledger.
+
+    ``payload`` is all that a decoder needs besides the codec itself; ``header_bytes`` is the part
+    of it that is not picture content, where that can be told; ``discarded_bytes`` is what the
+    encoder wrote and no decoder needs, already stripped from the payload.
+    ``bits_estimated`` is an entropy, likelihood or KL estimate, never a measured size.
+    """
+
+    payload: bytes
+    header_bytes: int | None = None
+    discarded_bytes: int = 0
+    bits_estimated: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The values that an operating point may take: lowest and highest, both allowed."""
+
+    low: float
+    high: float
+    integer: bool = True
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if self.integer and int(value) != value:
+            return False
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:g}–{self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The words that a setting or point may take."""
+
+    words: tuple[Value, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.words
+
+    def __str__(self) -> str:
+        return " | ".join(str(word) for word in self.words)
+
+
+class Codec(Protocol):
+    """One codec with its settings, built once per process and used for many tasks.
+
+    ``decode`` must rebuild the signal from the payload alone: no state may pass from ``encode``.
+    """
+
+    parameters: ClassVar[Mapping[str, Range | Choice]]
+    lossless: bool
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        """Code all frames of ``signal`` at ``point``. Raises Unsupported or CodecError."""
+
+    def decode(self, payload: bytes) -> Signal:
+        """The decoded signal, 8-bit, in the layout of the source. Raises BitstreamError."""
+
+    def refusal(self, layout: Layout) -> str | None:
+        """Why inputs of this layout cannot be coded, or None."""
+
+    def check_available(self) -> None:
+        """Raises Unavailable, with the cure, if a binary, weight file or device is missing."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Name and version of everything whose change may change the bits."""
+
+    def colour_path(self, signal: Signal) -> Signal | None:
+        """``signal`` through the codec's colour conversion and back, without coding; None where
+        the codec codes the samples as they are."""
+
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        """Whatever makes the first call slower than the next, done before timing."""
+
+
+class CodecBase:
+    """Defaults of the protocol; an adapter adds ``encode`` and ``decode``.
+
+    ``settings`` are the card's, with the command line's variations; names and values were checked
+    against ``parameters`` before. Every setting and ladder key an adapter takes is in it.
+    """
+
+    parameters: ClassVar[Mapping[str, Range | Choice]] = {}
+    lossless: bool = False
+
+    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        self.card = card
+        self.settings = card.settings
+        self.device = device
+
+    def refusal(self, layout: Layout) -> str | None:
+        return None
+
+    def check_available(self) -> None:
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        return {}
+
+    def colour_path(self, signal: Signal) -> Signal | None:
+        return None
+
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        return None

@@ -1,0 +1,66 @@
+"""What a data set loader is: a fixed list of items, each loaded as a signal on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bench.cards import DatasetCard
+    from bench.signals import Layout, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture, clip or block of vectors.
+
+    ``digest`` changes when the content does (a file's sha256, or that of a generator's inputs);
+    ``layout`` is read from headers only, so that planning does not decode anything.
+    ``problem`` is set where the item cannot be used (corrupt, animated, 16-bit …): every task on
+    it then fails with this reason.
+    """
+
+    name: str
+    digest: str
+    layout: Layout | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """Where to look for data and what the command line says of it.
+
+    ``root`` is ``--data``; ``listing`` is ``--list``; ``limit`` is ``--limit``: the first N items.
+    """
+
+    root: Path | None = None
+    listing: Path | None = None
+    limit: int | None = None
+
+
+class Loader(Protocol):
+    """One data set, found and ready. Picklable, so that workers open files by themselves.
+
+    The constructor is ``Loader(card, settings, options)`` with the card's settings already
+    overridden by the suite's; it raises DataError, with the folder and command that cure it, when
+    the data are missing.
+    """
+
+    def items(self) -> Sequence[Item]:
+        """All items in a fixed order, ``limit`` applied."""
+
+    def load(self, item: Item) -> Signal:
+        """The item's samples. Raises DataError if the file is missing or no longer what it was."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results must know: generated or official, how many of how many."""
+
+
+def build_loader(card: DatasetCard, settings: dict[str, object], options: DataOptions) -> Loader:
+    """The loader of a card. Raises DataError where its data are missing."""
+    from bench.cards import loader_class
+
+    loader: Loader = loader_class(card)(card, settings, options)
+    return loader

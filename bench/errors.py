@@ -1,0 +1,64 @@
+"""The exceptions of the harness; every message says what, where, the value seen and what to do.
+
+::
+
+    BenchError
+    ├── UsageError        the command line or a card is wrong: exit status 2
+    │   ├── CardError     a card cannot be read or holds a value that is not allowed
+    │   └── DataError     an input is missing, corrupt or of a kind the harness refuses
+    ├── Unavailable       a binary, weight file or device is missing: the task is skipped
+    ├── Unsupported       this codec cannot code this input: the task is skipped
+    ├── CodecError        an encoder or decoder failed: the task is failed
+    │   └── BitstreamError  a payload is truncated, corrupt or foreign
+    └── StoreError        a results folder cannot be written or does not belong to this run
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base of all errors that the command line prints without a traceback."""
+
+
+class UsageError(BenchError):
+    """The command line, a card or an input is wrong; nothing was measured."""
+
+
+class CardError(UsageError):
+    """A codec or data set card cannot be read or holds a value that is not allowed."""
+
+
+class DataError(UsageError):
+    """An input file or data set is missing, corrupt or of a kind the harness refuses."""
+
+
+class Unavailable(BenchError):
+    """Something on this machine is missing; the message names it and the cure."""
+
+
+class Unsupported(BenchError):
+    """The codec cannot code an input of this size, layout or kind."""
+
+
+class CodecError(BenchError):
+    """An encoder or decoder failed on one task."""
+
+
+class BitstreamError(CodecError):
+    """A payload is truncated, corrupt or was written by another codec."""
+
+
+class StoreError(BenchError):
+    """A results folder cannot be written, is in use or belongs to another run."""
+
+
+def near_matches(name: str, known: Iterable[str]) -> str:
+    """The sentence that ends an unknown-name error: close spellings, else all names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(names)}" if names else "none is known"

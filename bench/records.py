@@ -1,0 +1,95 @@
+"""Task and Record, the two frozen dataclasses that cross module boundaries, and what names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+Value = int | float | str
+Status = Literal["done", "failed", "timeout", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """One operating point of a codec's ladder, such as ``crf=27``."""
+
+    key: str
+    value: Value
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One measurement to make: a codec at a point on an item.
+
+    ``codec`` is the id as the user wrote it, settings included (``x265:preset=medium``).
+    ``fingerprint`` is the hash of everything that the result depends on: card, settings, codec
+    and library versions, weights, item content, measurement rules. A stored record of another
+    fingerprint does not answer this task.
+    """
+
+    codec: str
+    point: Point
+    item: str
+    fingerprint: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.codec, str(self.point), self.item)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One row of records.csv, in its column order; what does not apply is None, never 0.
+
+    Sizes are in pixels and bytes, rates in bits per pixel, times in seconds. ``mse`` and
+    ``psnr_*`` are on the 8-bit scale, identical pixels give an infinite PSNR.
+    """
+
+    suite: str
+    dataset: str
+    item: str
+    codec: str
+    point: str
+    status: Status
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    channels: int | None = None
+    bytes: int | None = None
+    header_bytes: int | None = None
+    discarded_bytes: int | None = None
+    bpp: float | None = None
+    bpp_estimated: float | None = None
+    mse: float | None = None
+    psnr_rgb: float | None = None
+    psnr_y: float | None = None
+    psnr_yuv: float | None = None
+    ssim: float | None = None
+    ms_ssim: float | None = None
+    vmaf: float | None = None
+    encode_seconds: float | None = None
+    decode_seconds: float | None = None
+    bitstream_sha256: str | None = None
+    reason: str | None = None
+    # columns of our own follow the contract's
+    psnr_rgb_ceiling: float | None = None
+    """PSNR of the codec's colour conversion alone, without coding."""
+    lossless: bool | None = None
+    """True: the decoded pixels equal the source's. Only for codecs that claim it."""
+    parallel: int | None = None
+    """How many tasks ran at the same time; times with more than one are not ranked."""
+    encode_cpu_seconds: float | None = None
+    decode_cpu_seconds: float | None = None
+    encode_spread_seconds: float | None = None
+    """Interquartile range of the repeats of ``--timing``."""
+    decode_spread_seconds: float | None = None
+    repeats: int | None = None
+    fingerprint: str = ""
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Record))
+METRICS: tuple[str, ...] = ("mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")
+"""The metric columns of a record; all but ``mse`` grow with quality."""
