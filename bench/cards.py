@@ -56,7 +56,9 @@ class CodecCard:
     def digest(self) -> str:
         """Hash of what the measured numbers depend on: not title, source or training."""
         relevant = (self.adapter, self.deterministic, self.lossless, dict(self.settings))
-        return hashlib.sha256(json.dumps(relevant, sort_keys=True, default=str).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps(relevant, sort_keys=True, default=str).encode()
+        ).hexdigest()
 
     @property
     def folder(self) -> Path:
@@ -205,7 +207,9 @@ def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
     for folder in folders:
         for path in sorted(folder.glob("*.toml")):
             if path.stem in found and found[path.stem] != path:
-                raise CardError(f"card id {path.stem!r} is claimed by {found[path.stem]} and {path}")
+                raise CardError(
+                    f"card id {path.stem!r} is claimed by {found[path.stem]} and {path}"
+                )
             found[path.stem] = path
     return MappingProxyType(found)
 
@@ -363,7 +367,9 @@ def split_codecs(words: str) -> list[str]:
 
 
 def parse_value(word: str) -> Value:
-    """An int, float or word as TOML would read it."""
+    """An int, float, bool or word as TOML would read it."""
+    if word in ("true", "false"):
+        return word == "true"
     for kind in (int, float):
         try:
             return kind(word)
@@ -393,7 +399,9 @@ def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
     for key, values in sorted(changes.items()):
         if key != ladder_key and key not in parameters:
             known = {*parameters, ladder_key} - {"mode"}
-            raise UsageError(f"codec {card.id}: unknown setting {key!r}; {near_matches(key, known)}")
+            raise UsageError(
+                f"codec {card.id}: unknown setting {key!r}; {near_matches(key, known)}"
+            )
         if key == ladder_key:
             ladder = tuple(Point(key, value) for value in dict.fromkeys(values))
         elif len(values) > 1:
@@ -405,9 +413,7 @@ def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
             words.append(f"{key}={values[0]}")
     name = f"{card.id}:{','.join(words)}" if words else card.id
     title = f"{card.title} ({', '.join(words)})" if words else card.title
-    return replace(
-        card, id=name, title=title, ladder=ladder, settings=MappingProxyType(settings)
-    )
+    return replace(card, id=name, title=title, ladder=ladder, settings=MappingProxyType(settings))
 
 
 def _attribute(where: str, path: str) -> Any:

@@ -98,7 +98,10 @@ def image(pixels: NDArray[np.uint8]) -> Signal:
 
 
 def clip(
-    frames: NDArray[Any], *, media: Media = "video", samples: Samples | None = None,
+    frames: NDArray[Any],
+    *,
+    media: Media = "video",
+    samples: Samples | None = None,
     fps: Fraction = Fraction(25),
 ) -> Signal:
     """The signal of frames in memory: ``(T, H, W)`` gray or real, ``(T, H, W, 3)`` RGB."""

@@ -60,13 +60,40 @@ class Choice:
         return " | ".join(str(word) for word in self.words)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any text, for settings such as file names; ``example`` is shown in error messages."""
+
+    example: str
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, str)
+
+    def __str__(self) -> str:
+        return f"text such as {self.example!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """true or false; the words ``true`` and ``false`` of the command line become these."""
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+    def __str__(self) -> str:
+        return "true | false"
+
+
+Allowed = Range | Choice | Text | Flag
+
+
 class Codec(Protocol):
     """One codec with its settings, built once per process and used for many tasks.
 
     ``decode`` must rebuild the signal from the payload alone: no state may pass from ``encode``.
     """
 
-    parameters: ClassVar[Mapping[str, Range | Choice]]
+    parameters: ClassVar[Mapping[str, Allowed]]
     lossless: bool
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
@@ -99,7 +126,7 @@ class CodecBase:
     against ``parameters`` before. Every setting and ladder key an adapter takes is in it.
     """
 
-    parameters: ClassVar[Mapping[str, Range | Choice]] = {}
+    parameters: ClassVar[Mapping[str, Allowed]] = {}
     lossless: bool = False
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:

@@ -1,0 +1,114 @@
+"""What run.json holds: everything besides the records that a reader needs to trust or repeat a run.
+
+Only reads and writes this one file; who collects the facts is run.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+
+# 1: first version
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CodecInfo:
+    """One codec of a run as it was measured."""
+
+    id: str
+    title: str
+    settings: Mapping[str, Any]
+    ladder: tuple[str, ...]
+    """The points in the order of the ladder, as ``key=value``."""
+    deterministic: bool
+    lossless: bool
+    versions: Mapping[str, str]
+    source: Mapping[str, Any] = field(default_factory=dict)
+    complexity: Mapping[str, float] = field(default_factory=dict)
+    """Of learned codecs: ``parameters``, ``encoder_kmac_per_pixel``, ``decoder_kmac_per_pixel``,
+    ``peak_bytes``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a check that was made once for a codec or one of its points."""
+
+    check: str
+    """``fresh_decode``: the payload, decoded again in a fresh process, gives the same pixels."""
+    codec: str
+    point: str
+    item: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The content of run.json."""
+
+    bench: str
+    suite: str
+    suite_title: str
+    dataset: str
+    dataset_title: str
+    media: str
+    dataset_notes: tuple[str, ...]
+    dataset_digest: str
+    items: int
+    metrics: tuple[str, ...]
+    anchor: str | None
+    codecs: tuple[CodecInfo, ...]
+    command: tuple[str, ...]
+    machine: Mapping[str, str]
+    libraries: Mapping[str, str]
+    jobs: int
+    timing: str
+    """One sentence: how times were taken and whether they may be ranked."""
+    started: str
+    finished: str
+    verdicts: tuple[Verdict, ...] = ()
+    licence: str = ""
+    citation: str = ""
+    notes: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        text = json.dumps(asdict(self), indent=1, ensure_ascii=False, sort_keys=False)
+        temporary = folder / "run.json.new"
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(folder / "run.json")
+
+
+def read_run(folder: Path) -> RunInfo:
+    """The run.json of a results folder. Raises StoreError if missing, broken or of a newer format."""
+    path = folder / "run.json"
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{folder}: no run.json; is this the folder of a finished run?") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(table, dict) or not isinstance(table.get("format"), int):
+        raise StoreError(f"{path}: not written by bench run")
+    if table["format"] > FORMAT:
+        raise StoreError(
+            f"{path}: format {table['format']} is newer than this bench reads ({FORMAT}); "
+            "upgrade bench"
+        )
+    try:
+        codecs = tuple(_codec_info(entry) for entry in table.pop("codecs"))
+        verdicts = tuple(Verdict(**entry) for entry in table.pop("verdicts"))
+        lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
+        return RunInfo(codecs=codecs, verdicts=verdicts, **{**table, **lists})
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{path}: not a run of format {FORMAT}: {error}") from error
+
+
+def _codec_info(entry: dict[str, Any]) -> CodecInfo:
+    return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
