@@ -12,7 +12,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast
@@ -251,7 +251,7 @@ def _strings(where: str, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_codec(path: Path) -> CodecCard:
     """Reads and validates one codec card; raises CardError naming file, key and value."""
     where = _label(path)
@@ -296,7 +296,7 @@ def _ladder(where: str, table: Mapping[str, Any]) -> tuple[Point, ...]:
     return tuple(Point(key, value) for value in values)
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_dataset(path: Path) -> DatasetCard:
     """Reads and validates one data set card with its suites."""
     where = _label(path)
