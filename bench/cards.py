@@ -352,7 +352,7 @@ def _suite(where: str, dataset: str, name: str, table: Mapping[str, Any]) -> Sui
 
 
 def split_codecs(words: str) -> list[str]:
-    """The codecs of ``A,B:key=v+v,key=v,C``: a part with ``=`` but no ``:`` goes with the one before."""
+    """The codecs of ``A,B:key=v+v,key=v,C``; ``key=v`` alone belongs to the codec before it."""
     specs: list[str] = []
     for part in filter(None, (piece.strip() for piece in words.split(","))):
         if "=" in part and ":" not in part:

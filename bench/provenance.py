@@ -86,7 +86,7 @@ class RunInfo:
 
 
 def read_run(folder: Path) -> RunInfo:
-    """The run.json of a results folder. Raises StoreError if missing, broken or of a newer format."""
+    """The run.json of a folder. Raises StoreError if missing, broken or of a newer format."""
     path = folder / "run.json"
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
