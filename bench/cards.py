@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from bench.errors import CardError, UsageError, near_matches
@@ -211,7 +210,7 @@ def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
                     f"card id {path.stem!r} is claimed by {found[path.stem]} and {path}"
                 )
             found[path.stem] = path
-    return MappingProxyType(found)
+    return found
 
 
 def _label(path: Path) -> str:
@@ -269,11 +268,11 @@ def read_codec(path: Path) -> CodecCard:
         media=media,
         deterministic=_typed(where, table, "deterministic", bool, True),
         lossless=_typed(where, table, "lossless", bool, False),
-        settings=MappingProxyType(settings),
+        settings=settings,
         ladder=_ladder(where, _typed(where, table, "ladder", dict, {})),
-        source=MappingProxyType(_typed(where, table, "source", dict, {})),
-        training=MappingProxyType(_typed(where, table, "training", dict, {})),
-        resources=MappingProxyType(_typed(where, table, "resources", dict, {})),
+        source=_typed(where, table, "source", dict, {}),
+        training=_typed(where, table, "training", dict, {}),
+        resources=_typed(where, table, "resources", dict, {}),
     )
 
 
@@ -321,9 +320,9 @@ def read_dataset(path: Path) -> DatasetCard:
         citation=_typed(where, table, "citation", str, ""),
         items=_typed(where, table, "items", int, None),
         folders=_strings(where, table, "folders") or (path.stem,),
-        settings=MappingProxyType(_typed(where, table, "settings", dict, {})),
+        settings=_typed(where, table, "settings", dict, {}),
         files=files,
-        suites=MappingProxyType(suites),
+        suites=suites,
     )
 
 
@@ -346,8 +345,8 @@ def _suite(where: str, dataset: str, name: str, table: Mapping[str, Any]) -> Sui
         metrics=_strings(where, table, "metrics"),
         anchor=_typed(where, table, "anchor", str, None),
         items=_typed(where, table, "items", int, None),
-        settings=MappingProxyType(_typed(where, table, "settings", dict, {})),
-        tolerances=MappingProxyType(_typed(where, table, "tolerances", dict, {})),
+        settings=_typed(where, table, "settings", dict, {}),
+        tolerances=_typed(where, table, "tolerances", dict, {}),
     )
 
 
@@ -413,7 +412,7 @@ def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
             words.append(f"{key}={values[0]}")
     name = f"{card.id}:{','.join(words)}" if words else card.id
     title = f"{card.title} ({', '.join(words)})" if words else card.title
-    return replace(card, id=name, title=title, ladder=ladder, settings=MappingProxyType(settings))
+    return replace(card, id=name, title=title, ladder=ladder, settings=settings)
 
 
 def _attribute(where: str, path: str) -> Any:
