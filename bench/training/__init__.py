@@ -1,0 +1,1 @@
+"""The one training loop of all learned codecs, its tasks' contract and its data."""

@@ -1,0 +1,128 @@
+"""Weight files of learned codecs: safetensors with a model card beside them, read and written.
+
+Loading never unpickles. Knows cards and files, but no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cards import CodecCard
+from bench.errors import CardError, Unavailable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MODEL = "model"
+FORMAT = "bench-1"
+
+
+def weights_path(card: CodecCard, name: str = MODEL, *, codec: str | None = None) -> Path:
+    """The file of a card's network: ``weights/<codec>/<name>.safetensors`` beside the card.
+
+    ``codec`` is given where several cards share the weights of one.
+    """
+    return card.folder / "weights" / (codec or card.path.stem) / f"{name}.safetensors"
+
+
+def check_weights(
+    card: CodecCard, name: str = MODEL, *, codec: str | None = None, cure: str | None = None
+) -> Path:
+    """The path of a weight file that is there. Raises Unavailable with the cure if it is not."""
+    path = weights_path(card, name, codec=codec)
+    if not path.is_file():
+        cure = cure or f"python -m bench train {codec or card.path.stem}"
+        raise Unavailable(f"codec {card.id}: no weights at {path}; train them: {cure}")
+    return path
+
+
+def load_weights(
+    card: CodecCard, name: str = MODEL, *, codec: str | None = None, cure: str | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a network on the CPU, floating ones as float32.
+
+    Raises Unavailable if the file is missing, CardError naming it if it is truncated or was
+    written for another codec.
+    """
+    from safetensors import safe_open
+
+    path = check_weights(card, name, codec=codec, cure=cure)
+    tensors = read_tensors(path)
+    with safe_open(path, framework="pt", device="cpu") as file:
+        metadata = file.metadata() or {}
+    owner = codec or card.path.stem
+    if metadata.get("codec") != owner or metadata.get("name") != name:
+        raise CardError(
+            f"{path}: holds weights of {metadata.get('codec', 'an unknown codec')}/"
+            f"{metadata.get('name', '?')}, not of {owner}/{name}; restore the right file"
+        )
+    return tensors
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of any safetensors file, floating ones as float32; CardError if it is broken."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CardError(
+            f"{path}: truncated or not a safetensors file ({error}); restore it, or train again "
+            "with python -m bench train"
+        ) from error
+    return {
+        key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+        for key, tensor in tensors.items()
+    }
+
+
+def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copies weights into a network; a name or shape that does not fit is a CardError."""
+    try:
+        model.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
+        raise CardError(
+            f"{path}: weights of another architecture ({detail}); restore the right file or train "
+            "again"
+        ) from error
+
+
+def save_weights(
+    folder: Path, codec: str, name: str, tensors: Mapping[str, Tensor], *, precision: str
+) -> Path:
+    """Writes ``<name>.safetensors`` atomically, floating tensors in ``precision``
+    (``float16`` or ``float32``), and returns its path."""
+    import torch
+    from safetensors.torch import save
+
+    dtype = torch.float16 if precision == "float16" else torch.float32
+    ready = {
+        key: (tensor.to(dtype) if tensor.is_floating_point() else tensor)
+        .detach().cpu().contiguous().clone()
+        for key, tensor in tensors.items()
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.safetensors"
+    temporary = path.with_suffix(".safetensors.new")
+    temporary.write_bytes(save(ready, {"codec": codec, "name": name, "format": FORMAT}))
+    temporary.replace(path)
+    return path
+
+
+def save_model_card(path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes the model card of a weight file: ``<name>.json`` beside it, with the file's hash."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    text = json.dumps({"file": path.name, "sha256": digest, **facts}, indent=1, ensure_ascii=False)
+    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def weights_digest(card: CodecCard, name: str = MODEL, *, codec: str | None = None) -> str:
+    """sha256 of a weight file, for ``Codec.versions``; raises Unavailable if it is missing."""
+    return hashlib.sha256(check_weights(card, name, codec=codec).read_bytes()).hexdigest()

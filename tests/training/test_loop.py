@@ -1,0 +1,207 @@
+"""The training loop on a small network: resume, refusals, weights, loss curve."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from bench.cards import CodecCard, read_codec
+from bench.errors import CardError, Unavailable, UsageError
+from bench.training.command import TrainRequest, train
+from bench.training.task import Losses, TaskBase
+from bench.weights import load_into, load_weights, weights_path
+
+CARD = """
+title = "tiny"
+adapter = "tests:None"
+media = ["vector"]
+[ladder]
+K = [2, 4]
+[training]
+per = "point"
+task = "test_loop:TinyTask"
+steps = 40
+batch = 8
+learning_rate = 0.01
+ema = 0.9
+clip = 1.0
+validate_every = 10
+[training.at."K=4"]
+learning_rate = 0.02
+[training.parts.prior]
+learning_rate = 0.03
+"""
+
+
+class Tiny(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.dropout = nn.Dropout(0.2)
+        self.quantiles = nn.Parameter(torch.ones(2))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        return self.layer(self.dropout(x))
+
+
+class TinyTask(TaskBase):
+    def __init__(self, context) -> None:
+        super().__init__(context)
+        self.model = Tiny()
+
+    def batch(self, step, rng):
+        return torch.from_numpy(rng.standard_normal((self.settings.batch, 4), "float32"))
+
+    def loss(self, batch, step):
+        mse = torch.mean((self.model(batch) - batch) ** 2)
+        if self.context.options.get("diverge") and step == 7:
+            mse = mse * float("nan")
+        return Losses(mse, {"mse": mse.detach()}, torch.sum(self.model.quantiles**2))
+
+    def auxiliary_parameters(self):
+        return [self.model.quantiles]
+
+    def after_step(self, step):
+        self.model.seen += 1
+
+    def validate(self):
+        return {"norm": self.model.layer.weight.norm()}
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> CodecCard:
+    path = tmp_path / "codecs" / "tiny.toml"
+    path.parent.mkdir()
+    path.write_text(CARD)
+    return read_codec(path)
+
+
+def request(tmp_path: Path, **changes) -> TrainRequest:
+    return TrainRequest(**{"point": "K=2", "work": tmp_path / "work", **changes})
+
+
+def test_a_killed_and_continued_training_ends_with_the_same_weights(tmp_path, card):
+    train(card, request(tmp_path, work=tmp_path / "a"))
+    whole = weights_path(card, "K=2").read_bytes()
+    rows = [row.split(",")[2:] for row in _curve(card).splitlines()]
+    for stop in (7, 23):
+        said = train(card, request(tmp_path, work=tmp_path / "b", stop_after=stop))
+        assert f"stopped at step {stop}" in said
+    train(card, request(tmp_path, work=tmp_path / "b"))
+    assert weights_path(card, "K=2").read_bytes() == whole
+    assert [row.split(",")[2:] for row in _curve(card).splitlines()] == rows
+
+
+def _curve(card: CodecCard) -> str:
+    return weights_path(card, "K=2").with_name("K=2.loss.csv").read_text()
+
+
+def test_another_seed_gives_other_weights(tmp_path, card):
+    train(card, request(tmp_path))
+    first = weights_path(card, "K=2").read_bytes()
+    train(card, request(tmp_path, seed=1, work=tmp_path / "other"))
+    assert weights_path(card, "K=2").read_bytes() != first
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path, card):
+    train(card, request(tmp_path, stop_after=3))
+    with pytest.raises(UsageError, match="tiny/K=2, not of tiny/K=4"):
+        train(card, request(tmp_path, point="K=4"))
+
+
+def test_a_changed_card_is_refused_with_the_changed_key(tmp_path, card):
+    train(card, request(tmp_path, stop_after=3))
+    with pytest.raises(UsageError, match="seed 0 → 5"):
+        train(card, request(tmp_path, seed=5))
+    assert "tiny" in train(card, request(tmp_path, seed=5, fresh=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04junk", b"no checkpoint"])
+def test_a_broken_checkpoint_is_a_clear_error(tmp_path, card, content):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(UsageError, match="not a checkpoint"):
+        train(card, request(tmp_path))
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, card):
+    (tmp_path / "work").mkdir()
+    torch.save({"codec": Tiny()}, tmp_path / "work" / "checkpoint.pt")
+    with pytest.raises(UsageError, match="not a checkpoint"):
+        train(card, request(tmp_path))
+
+
+def test_points_and_parts_have_their_own_settings(tmp_path, card):
+    with pytest.raises(UsageError, match="give --point K=2 or K=4"):
+        train(card, request(tmp_path, point=None))
+    with pytest.raises(UsageError, match="has no point K=3"):
+        train(card, request(tmp_path, point="K=3"))
+    train(card, request(tmp_path, point=None, part="prior"))
+    facts = json.loads(weights_path(card, "prior").with_suffix(".json").read_text())
+    assert facts["settings"]["learning_rate"] == 0.03
+
+
+def test_the_model_card_says_what_was_trained(tmp_path, card):
+    train(card, request(tmp_path))
+    facts = json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
+    assert facts["steps"] == 40 and facts["device"] == "cpu" and "norm" in facts["validation"]
+    rows = list(csv.DictReader(_curve(card).splitlines()))
+    assert float(rows[-1]["mse"]) < float(rows[0]["mse"])
+    assert weights_path(card, "K=2").with_name("K=2.loss.png").stat().st_size > 1000
+
+
+def test_a_time_budget_ends_the_schedule(tmp_path, card):
+    said = train(card, request(tmp_path, minutes=1e-9))
+    assert ": 1 steps" in said
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path, card):
+    path = card.path
+    path.with_name("nan.toml").write_text(CARD + "[training.options]\ndiverge = true\n")
+    with pytest.raises(UsageError, match="became nan by step 8"):
+        train(read_codec(path.with_name("nan.toml")), request(tmp_path))
+
+
+def test_bfloat16_trains_and_exports_float16(tmp_path, card):
+    text = CARD.replace("[training.at", 'precision = "bfloat16"\nweights = "float16"\n[training.at')
+    card.path.with_name("half.toml").write_text(text)
+    half = read_codec(card.path.with_name("half.toml"))
+    train(half, request(tmp_path))
+    assert load_weights(half, "K=2")["layer.weight"].dtype == torch.float32
+    size = weights_path(half, "K=2").stat().st_size
+    assert size < 500
+
+
+def test_weights_that_are_missing_truncated_or_foreign_are_named(tmp_path, card):
+    with pytest.raises(Unavailable, match=r"K=2\.safetensors.*bench train tiny"):
+        load_weights(card, "K=2")
+    train(card, request(tmp_path))
+    path = weights_path(card, "K=2")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(CardError, match="truncated"):
+        load_weights(card, "K=2")
+    path.with_name("K=4.safetensors").write_bytes(whole)
+    with pytest.raises(CardError, match="tiny/K=2, not of tiny/K=4"):
+        load_weights(card, "K=4")
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path, card):
+    train(card, request(tmp_path))
+    with pytest.raises(CardError, match="another architecture"):
+        load_into(nn.Linear(3, 3), load_weights(card, "K=2"), weights_path(card, "K=2"))
+
+
+def test_unknown_keys_and_devices_are_usage_errors(tmp_path, card):
+    path = card.path.with_name("bad.toml")
+    path.write_text(CARD.replace("steps = 40", "steps = 40\nlearning_rat = 1"))
+    with pytest.raises(CardError, match="learning_rate"):
+        train(read_codec(path), request(tmp_path))
+    with pytest.raises(UsageError, match="--device"):
+        train(card, request(tmp_path, device="tpux"))
