@@ -1,0 +1,101 @@
+"""Turns what the user asked for (a suite or their own files, and codecs) into a campaign.
+
+Resolves names and checks values; measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.cards import (
+    CodecCard,
+    Registry,
+    Suite,
+    adapter_class,
+    check_values,
+)
+from bench.datasets.base import DataOptions, Loader, build_loader
+from bench.errors import UsageError
+from bench.metrics.registry import check_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A suite on its data, ready to be measured."""
+
+    suite: Suite
+    codecs: tuple[CodecCard, ...]
+    loader: Loader
+    media: str
+    dataset_title: str
+    licence: str = ""
+    citation: str = ""
+
+
+def suite_campaign(
+    registry: Registry, name: str, codecs: Sequence[str], options: DataOptions
+) -> Campaign:
+    """The campaign of a named suite; ``codecs`` replace the suite's own list if there are any.
+
+    Raises UsageError for unknown names, CardError for values out of range, DataError where the
+    data are missing.
+    """
+    suite = registry.suite(name)
+    card = registry.dataset(suite.dataset)
+    chosen = select_codecs(registry, codecs or suite.codecs)
+    check_metrics(suite.metrics, f"datasets/{suite.dataset}.toml [suites.{name}]")
+    limit = options.limit if options.limit is not None else suite.items
+    loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
+    return Campaign(
+        suite=replace(suite, anchor=_anchor(suite.anchor, chosen)),
+        codecs=chosen,
+        loader=loader,
+        media=card.media,
+        dataset_title=card.title,
+        licence=card.licence,
+        citation=card.citation,
+    )
+
+
+def input_campaign(
+    registry: Registry, path: Path, codecs: Sequence[str], media: str, loader: Loader
+) -> Campaign:
+    """The campaign of the user's own pictures or clips, which ``loader`` reads from ``path``."""
+    if not codecs:
+        raise UsageError("--input needs --codecs, such as --codecs jpeg,webp,x265")
+    chosen = select_codecs(registry, codecs)
+    metrics = ["psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim"]
+    if media == "video":
+        metrics.append("vmaf")
+    suite = Suite(
+        id="input",
+        dataset=path.resolve().name,
+        title=path.resolve().name,
+        codecs=tuple(card.id for card in chosen),
+        metrics=tuple(metrics),
+        anchor=_anchor("x265", chosen),
+    )
+    return Campaign(suite, chosen, loader, media, f"{path.resolve().name} (your files)")
+
+
+def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, ...]:
+    """The cards of codec words, values checked against what their adapters accept."""
+    chosen: dict[str, CodecCard] = {}
+    for spec in specs:
+        card = registry.select(spec)
+        check_values(card, adapter_class(card).parameters)
+        if card.id in chosen:
+            ladder = dict.fromkeys((*chosen[card.id].ladder, *card.ladder))
+            card = replace(card, ladder=tuple(ladder))
+        chosen[card.id] = card
+    return tuple(chosen.values())
+
+
+def _anchor(wanted: str | None, codecs: Sequence[CodecCard]) -> str | None:
+    """The wanted anchor if it is measured, else the first codec that has a curve."""
+    names = [card.id for card in codecs]
+    if wanted in names:
+        return wanted
+    return next((card.id for card in codecs if len(card.ladder) > 1), None)

@@ -1,0 +1,222 @@
+"""The command line: parses, calls one function per subcommand, prints. No work is done here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import __version__
+from bench.errors import BenchError, UsageError
+
+FAILED, BAD_USAGE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns the exit status: 0 done, 1 failed tasks or checks, 2 usage."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.call(options)
+        return status
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return BAD_USAGE
+    except KeyboardInterrupt:
+        print("bench: stopped", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description="Rate-distortion benchmarks of learned and classical image and video codecs.",
+        epilog="Start with: python -m bench run --suite starter",
+    )
+    parser.add_argument("--version", action="version", version=f"bench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="measure codecs on a suite or on your own files"))
+    _add_list(commands.add_parser("list", help="suites, codecs, data sets and metrics"))
+    _add_fetch(commands.add_parser("fetch", help="download a data set, checksums verified"))
+    _add_report(commands.add_parser("report", help="rebuild tables, plots and the page of a run"))
+    _add_bd(commands.add_parser("bd", help="BD-rates of a run"))
+    return parser
+
+
+def _add_cards(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cards", type=Path, action="append", default=[], metavar="FOLDER",
+        help="a folder of further codec or data set cards (repeatable)",
+    )  # fmt: skip
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where data sets lie (else $BENCH_DATA, the cache)"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--suite", metavar="NAME", help="a suite; see `bench list suites`")
+    source.add_argument(
+        "--input", type=Path, metavar="PATH", help="your own pictures or clips: a folder or a file"
+    )
+    parser.add_argument(
+        "--codecs", metavar="A,B:key=v+v", help="codecs, with settings and operating points"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/<suite>")
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="workers; default: all cores")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N items")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=600.0, metavar="S", help="seconds a task (default 600)"
+    )
+    _add_data(parser)
+    parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--fresh", action="store_true", help="discard what --out holds")
+    parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
+    parser.add_argument("--format", metavar="FMT", help="format of raw YUV: yuv420p, gray, rgb24")
+    parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
+    parser.add_argument(
+        "--as-video", action="store_true", help="take a folder of pictures as one clip"
+    )
+    _add_cards(parser)
+    parser.set_defaults(call=_run)
+
+
+def _positive(word: str) -> int:
+    number = int(word) if word.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number above 0")
+    return number
+
+
+def _seconds(word: str) -> float:
+    try:
+        number = float(word)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number of seconds above 0")
+    return number
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    kinds = ("suites", "codecs", "datasets", "metrics")
+    parser.add_argument("kind", nargs="?", choices=kinds, help="default: all")
+    _add_cards(parser)
+    parser.set_defaults(call=_list)
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a data set; see `bench list datasets`")
+    _add_data(parser)
+    _add_cards(parser)
+    parser.set_defaults(call=_fetch)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="results folders")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to; needed for several")
+    parser.add_argument("--overlay", metavar="WHAT", help="`published`, or a CSV or JSON of curves")
+    parser.add_argument("--style", default="paper", help="plot style: paper or ieee")
+    parser.set_defaults(call=_report)
+
+
+def _add_bd(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument("--anchor", metavar="NAME", help="default: the suite's anchor")
+    parser.add_argument("--metric", default="psnr_rgb", help="quality metric (default psnr_rgb)")
+    parser.add_argument("--hull", action="store_true", help="use the convex hull of each curve")
+    parser.add_argument("--matrix", action="store_true", help="every codec against every other")
+    parser.set_defaults(call=_bd)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.campaign import input_campaign, suite_campaign
+    from bench.cards import load_registry, split_codecs
+    from bench.console import make_progress, print_outcome
+    from bench.datasets.base import DataOptions
+    from bench.run import RunOptions, run
+    from bench.workers import available_cores
+
+    registry = load_registry(options.cards)
+    codecs = split_codecs(options.codecs) if options.codecs else []
+    data = DataOptions(options.data, options.list, options.limit)
+    if options.suite:
+        campaign = suite_campaign(registry, options.suite, codecs, data)
+        out = options.out or Path("results") / options.suite
+    else:
+        from bench.datasets.inputs import input_loader
+
+        media, loader = input_loader(
+            options.input, size=options.size, pixel_format=options.format, fps=options.fps,
+            as_video=options.as_video, options=data,
+        )  # fmt: skip
+        campaign = input_campaign(registry, options.input, codecs, media, loader)
+        out = options.out or Path("results") / options.input.resolve().stem
+    console = Console()
+    progress = make_progress(console)
+    try:
+        outcome = run(
+            campaign,
+            RunOptions(
+                out=out,
+                jobs=options.jobs or available_cores(),
+                timeout=options.timeout,
+                device=options.device,
+                fresh=options.fresh,
+                command=("python", "-m", "bench", *sys.argv[1:]),
+            ),
+            progress,
+        )
+    finally:
+        progress.close()
+    print_outcome(console, out, outcome)
+    return outcome.exit_status
+
+
+def _list(options: argparse.Namespace) -> int:
+    from bench.cards import load_registry
+    from bench.listing import print_lists
+
+    print_lists(load_registry(options.cards), options.kind)
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from bench.cards import load_registry
+    from bench.datasets.fetch import fetch
+
+    folder = fetch(load_registry(options.cards).dataset(options.name), options.data)
+    print(folder)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from bench.report import build
+    from bench.report.console import print_summary
+
+    if len(options.folders) > 1 and options.out is None:
+        raise UsageError("several folders: say with --out where their report goes")
+    build(options.folders, style=options.style, overlay=options.overlay, out=options.out)
+    print_summary(options.out or options.folders[0])
+    return 0
+
+
+def _bd(options: argparse.Namespace) -> int:
+    from bench.report.console import print_bd
+
+    print_bd(
+        options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix
+    )
+    return 0

@@ -1,0 +1,118 @@
+"""What the command line shows: progress of a run, on a terminal as a bar, elsewhere as lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from bench.records import Record
+from bench.run import Outcome
+
+_LINE_SECONDS = 15.0
+_REASONS_SHOWN = 8
+
+
+def make_progress(console: Console) -> BarProgress | LineProgress:
+    """A progress bar on a terminal, plain lines otherwise."""
+    return BarProgress(console) if console.is_terminal else LineProgress(console)
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration as a person reads it: ``45 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class _Counter:
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.total = self.done = self.failed = 0
+
+    def count(self, records: Sequence[Record]) -> None:
+        self.done += len(records)
+        self.failed += sum(record.status in ("failed", "timeout") for record in records)
+
+
+class LineProgress(_Counter):
+    """Plain lines for logs: one at the start, one every few seconds, one at the end."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._said_at = time.monotonic()
+
+    def begin(self, total: int, finished: int) -> None:
+        self.total, self.done = total, finished
+        kept = f", {finished} of them kept from before" if finished else ""
+        self.say(f"{total} tasks{kept}")
+
+    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
+        self.count(records)
+        now = time.monotonic()
+        if self.total and (now - self._said_at > _LINE_SECONDS or self.done == self.total):
+            self._said_at = now
+            left = "" if seconds_left is None else f", {format_seconds(seconds_left)} left"
+            failed = f", {self.failed} failed" if self.failed else ""
+            self.say(f"{self.done}/{self.total} tasks{failed}{left}")
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        pass
+
+
+class BarProgress(_Counter):
+    """A bar with the time left."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def begin(self, total: int, finished: int) -> None:
+        self.total = total
+        self._task = self._bar.add_task("measuring", total=total, completed=finished, left="")
+        self._bar.start()
+
+    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
+        self.count(records)
+        if self._task is not None:
+            failed = f"[red]{self.failed} failed[/] " if self.failed else ""
+            left = "" if seconds_left is None else f"{format_seconds(seconds_left)} left"
+            self._bar.update(self._task, advance=len(records), left=f"{failed}{left}")
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def print_outcome(console: Console, out: Path, outcome: Outcome) -> None:
+    """What a run came to: counts, and why tasks failed, the most frequent reasons first."""
+    reasons = sorted(outcome.reasons.items(), key=lambda pair: -pair[1])
+    for reason, count in reasons[:_REASONS_SHOWN]:
+        console.print(f"{count} × {reason}", markup=False, highlight=False, soft_wrap=True)
+    if len(reasons) > _REASONS_SHOWN:
+        console.print(f"… and {len(reasons) - _REASONS_SHOWN} more reasons; see {out}/records.csv")
+    words = [f"{outcome.done} measured"]
+    words += [f"{outcome.finished_before} kept"] if outcome.finished_before else []
+    words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
+    words += [f"{outcome.failed} failed"] if outcome.failed else []
+    words += [f"{outcome.refuted} not decodable elsewhere"] if outcome.refuted else []
+    console.print(f"{', '.join(words)}; results in {out}", markup=False, highlight=False)

@@ -1,0 +1,60 @@
+"""What ``bench list`` prints; reads cards only and imports no codec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.cards import Registry
+from bench.metrics.registry import MEASURED, METRICS
+
+
+def print_lists(registry: Registry, kind: str | None) -> None:
+    """Prints one kind of entries, or all of them under headings."""
+    sections = {
+        "suites": _suites(registry),
+        "codecs": _codecs(registry),
+        "datasets": _datasets(registry),
+        "metrics": [
+            (name, f"{METRICS[name].title}: {METRICS[name].definition}") for name in MEASURED
+        ],
+    }
+    for name in [kind] if kind else sections:
+        if kind is None:
+            print(f"{name}:")
+        _print_columns(sections[name], indent="" if kind else "  ")
+        if kind is None:
+            print()
+
+
+def _print_columns(rows: Iterable[tuple[str, str]], indent: str) -> None:
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print(f"{indent}{name:<{width}}  {text}")
+
+
+def _suites(registry: Registry) -> list[tuple[str, str]]:
+    return [
+        (suite.id, f"{suite.title}; {len(suite.codecs)} codecs, anchor {suite.anchor}")
+        for suite in sorted(registry.suites().values(), key=lambda suite: suite.id)
+    ]
+
+
+def _codecs(registry: Registry) -> list[tuple[str, str]]:
+    rows = []
+    for name in sorted(registry.codecs):
+        card = registry.codec(name)
+        points = "lossless" if card.lossless else _span([str(p) for p in card.ladder])
+        rows.append((name, f"{card.title}; {', '.join(card.media)}; {points}"))
+    return rows
+
+
+def _span(points: list[str]) -> str:
+    if len(points) == 1:
+        return points[0]
+    return f"{points[0]} … {points[-1].partition('=')[2]} ({len(points)} points)"
+
+
+def _datasets(registry: Registry) -> list[tuple[str, str]]:
+    cards = (registry.dataset(name) for name in sorted(registry.datasets))
+    return [(card.id, f"{card.title}; {card.licence}".rstrip("; ")) for card in cards]

@@ -1,0 +1,276 @@
+"""One task: encode, decode, compare. The only place that times anything.
+
+Runs inside a worker that keeps codecs and reference signals between tasks. Never writes results
+and never decides what to measure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from bench.cards import CodecCard, build_codec
+from bench.codecs.base import Codec, Encoded
+from bench.datasets.base import Item, Loader
+from bench.errors import BenchError, CodecError, Unavailable, Unsupported
+from bench.metrics.evaluate import Evaluator, Scores
+from bench.plan import Probe
+from bench.records import Record, Status, Task
+from bench.signals import Signal
+
+_REFERENCES_KEPT = 4
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSpec:
+    """Everything that a worker must know of a run."""
+
+    suite: str
+    dataset: str
+    loader: Loader
+    items: Mapping[str, Item]
+    codecs: Mapping[str, CodecCard]
+    metrics: tuple[str, ...]
+    device: str = "cpu"
+    parallel: int = 1
+    evidence: frozenset[str] = frozenset()
+    """Items whose payload comes back with the record, to be decoded again in a fresh process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A payload and the hash of what it decoded to."""
+
+    codec: str
+    point: str
+    item: str
+    payload: bytes
+    decoded_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A record and, for the items that the run asked it of, its evidence."""
+
+    record: Record
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What a worker sends back: the tasks it measured and the seconds it took for all of them."""
+
+    measured: tuple[Measured, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def _timed(call: Callable[[], T]) -> tuple[T, _Timed]:
+    """The call's result with its wall time and the CPU time of this process and its children."""
+    cpu = _cpu_seconds()
+    start = time.perf_counter()
+    result = call()
+    wall = time.perf_counter() - start
+    return result, _Timed(wall, _cpu_seconds() - cpu)
+
+
+def _cpu_seconds() -> float:
+    import resource
+
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+class Bench:
+    """A worker's codecs and reference signals, built on first use."""
+
+    def __init__(self, spec: WorkSpec) -> None:
+        self.spec = spec
+        self._codecs: dict[str, Codec] = {}
+        self._warm: set[str] = set()
+        self._references: OrderedDict[str, tuple[Signal, Evaluator]] = OrderedDict()
+        self._ceilings: dict[str, tuple[str, float | None]] = {}
+
+    def codec(self, name: str) -> Codec:
+        """The adapter of a codec of this run. Raises Unavailable where it cannot run here."""
+        if name not in self._codecs:
+            codec: Codec = build_codec(self.spec.codecs[name], device=self.spec.device)
+            codec.check_available()
+            self._codecs[name] = codec
+        return self._codecs[name]
+
+    def reference(self, name: str) -> tuple[Signal, Evaluator]:
+        """An item's signal and the prepared reference side of its metrics."""
+        if name in self._references:
+            self._references.move_to_end(name)
+        else:
+            signal = self.spec.loader.load(self.spec.items[name])
+            self._references[name] = (signal, Evaluator(signal, self.spec.metrics))
+            if len(self._references) > _REFERENCES_KEPT:
+                self._references.popitem(last=False)
+        return self._references[name]
+
+    def measure(self, task: Task) -> Measured:
+        """Measures one task; whatever goes wrong in a codec becomes a record with its reason."""
+        blank = Record(
+            suite=self.spec.suite,
+            dataset=self.spec.dataset,
+            item=task.item,
+            codec=task.codec,
+            point=str(task.point),
+            status="failed",
+            parallel=self.spec.parallel,
+            fingerprint=task.fingerprint,
+        )
+        try:
+            return self._measure(task, blank)
+        except (Unavailable, Unsupported) as error:
+            return Measured(failure(blank, "skipped", error))
+        except BenchError as error:
+            return Measured(failure(blank, "failed", error))
+        except Exception as error:  # a third party's codec may raise anything: it is a result
+            return Measured(failure(blank, "failed", error))
+
+    def _measure(self, task: Task, blank: Record) -> Measured:
+        codec = self.codec(task.codec)
+        signal, evaluator = self.reference(task.item)
+        layout = signal.layout
+        record = replace(
+            blank,
+            width=layout.width,
+            height=layout.height,
+            frames=layout.frames,
+            channels=layout.channels,
+        )
+        if layout.media not in self.spec.codecs[task.codec].media:
+            raise Unsupported(f"{task.codec} does not code {layout.media}s")
+        if reason := codec.refusal(layout):
+            raise Unsupported(reason)
+        if task.codec not in self._warm:
+            codec.warm_up(signal, task.point)
+            self._warm.add(task.codec)
+        encoded, encoding = _timed(lambda: codec.encode(signal, task.point))
+        decoded, decoding = _timed(lambda: codec.decode(encoded.payload))
+        scores = evaluator.score(decoded)
+        record = replace(
+            _with_scores(record, scores, encoded),
+            encode_seconds=encoding.wall_seconds,
+            decode_seconds=decoding.wall_seconds,
+            encode_cpu_seconds=encoding.cpu_seconds,
+            decode_cpu_seconds=decoding.cpu_seconds,
+            psnr_rgb_ceiling=self._ceiling(task, codec, signal),
+            lossless=_check_lossless(codec, scores),
+        )
+        evidence = None
+        if task.item in self.spec.evidence:
+            evidence = Evidence(
+                task.codec, str(task.point), task.item, encoded.payload, decoded.sha256()
+            )
+        return Measured(record, evidence)
+
+    def _ceiling(self, task: Task, codec: Codec, signal: Signal) -> float | None:
+        """PSNR of the codec's colour conversion alone, computed once per codec and item."""
+        item, value = self._ceilings.get(task.codec, ("", None))
+        if item != task.item:
+            converted = codec.colour_path(signal)
+            value = None
+            if converted is not None:
+                value = Evaluator(signal, ("psnr_rgb",)).score(converted).psnr_rgb
+            self._ceilings[task.codec] = (task.item, value)
+        return value
+
+
+def failure(record: Record, status: Status, error: BaseException) -> Record:
+    """The record of a task that has no numbers, with a one-line reason."""
+    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+    reason = " ".join(f"{kind}{error}".split())
+    return replace(record, status=status, reason=reason[:500])
+
+
+def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
+    assert record.width and record.height and record.frames
+    pixels = record.width * record.height * record.frames
+    size = len(encoded.payload)
+    estimate = encoded.bits_estimated
+    return replace(
+        record,
+        status="done",
+        bytes=size,
+        header_bytes=encoded.header_bytes,
+        discarded_bytes=encoded.discarded_bytes,
+        bpp=8 * size / pixels,
+        bpp_estimated=None if estimate is None else float(estimate) / pixels,
+        mse=scores.mse,
+        psnr_rgb=scores.psnr_rgb,
+        psnr_y=scores.psnr_y,
+        psnr_yuv=scores.psnr_yuv,
+        ssim=scores.ssim,
+        ms_ssim=scores.ms_ssim,
+        vmaf=scores.vmaf,
+        bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest(),
+    )
+
+
+def _check_lossless(codec: Codec, scores: Scores) -> bool | None:
+    if not codec.lossless:
+        return None
+    if scores.mse != 0:
+        raise CodecError(f"claims to be lossless, but the decoded pixels differ (mse {scores.mse})")
+    return True
+
+
+def fresh_decode(card: CodecCard, device: str, proofs: Sequence[Evidence]) -> list[str | None]:
+    """Decodes payloads in this process, which never saw them encoded.
+
+    Returns for each what is wrong, or None where the pixels agree with those that were measured.
+    """
+    codec: Codec = build_codec(card, device=device)
+    verdicts: list[str | None] = []
+    for proof in proofs:
+        try:
+            found = codec.decode(proof.payload).sha256()
+        except Exception as error:  # whatever a decoder raises is the verdict
+            verdicts.append(" ".join(f"{type(error).__name__}: {error}".split()))
+            continue
+        same = found == proof.decoded_sha256
+        verdicts.append(None if same else "a fresh process decodes it to other pixels")
+    return verdicts
+
+
+def probe(card: CodecCard, device: str) -> Probe:
+    """Builds a codec to learn its versions and complexity and whether it can run here."""
+    try:
+        codec = build_codec(card, device=device)
+        codec.check_available()
+    except Unavailable as error:
+        return Probe(card.id, {}, {}, str(error))
+    complexity = getattr(codec, "complexity", None)
+    return Probe(card.id, codec.versions(), complexity() if complexity is not None else {})
+
+
+_bench: Bench | None = None
+
+
+def start_worker(spec: WorkSpec) -> None:
+    """Called once in each worker process before its first task."""
+    global _bench
+    _bench = Bench(spec)
+
+
+def measure_tasks(tasks: Sequence[Task]) -> Portion:
+    """Measures tasks one after the other in a worker that ``start_worker`` made ready."""
+    assert _bench is not None, "start_worker was not called"
+    start = time.perf_counter()
+    measured = tuple(_bench.measure(task) for task in tasks)
+    return Portion(measured, time.perf_counter() - start)

@@ -1,0 +1,74 @@
+"""Planning: (codecs, items, what is stored) -> the tasks that are left. Pure: no file, no clock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.cards import CodecCard
+from bench.datasets.base import Item
+from bench.records import Task
+
+# Raised when a change of the harness changes measured numbers: older records are measured again.
+RULES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a codec says of itself on the machine that will run it."""
+
+    codec: str
+    versions: Mapping[str, str]
+    complexity: Mapping[str, float]
+    unavailable: str | None = None
+    """Why the codec cannot run here, with the cure; None if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Tasks that are left, in the order of codecs, items, points, and what does not belong."""
+
+    tasks: tuple[Task, ...]
+    stale: tuple[tuple[str, str, str], ...]
+    """Keys of stored records that other versions, cards, weights or data gave."""
+    finished: int
+    """Tasks of this run that are stored already."""
+
+
+def codec_fingerprint(card: CodecCard, probe: Probe, metrics: Sequence[str]) -> str:
+    """Hash of what all records of a codec depend on."""
+    facts = (RULES, card.digest, sorted(probe.versions.items()), sorted(metrics))
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def make_plan(
+    codecs: Sequence[tuple[CodecCard, Probe]],
+    items: Sequence[Item],
+    metrics: Sequence[str],
+    done: Mapping[tuple[str, str, str], str],
+) -> Plan:
+    """All (codec, point, item) that are not in ``done`` with the fingerprint of today.
+
+    ``done`` maps (codec, point, item) to the fingerprint of the stored record. Records of codecs
+    that this run does not name are left alone.
+    """
+    tasks: list[Task] = []
+    stale: list[tuple[str, str, str]] = []
+    finished = 0
+    for card, probe in codecs:
+        base = codec_fingerprint(card, probe, metrics)
+        words = [(point, str(point)) for point in card.ladder]
+        for item in items:
+            fingerprint = hashlib.sha256(f"{base} {item.digest}".encode()).hexdigest()[:24]
+            for point, word in words:
+                key = (card.id, word, item.name)
+                found = done.get(key)
+                if found == fingerprint:
+                    finished += 1
+                    continue
+                if found is not None:
+                    stale.append(key)
+                tasks.append(Task(card.id, point, item.name, fingerprint))
+    return Plan(tuple(tasks), tuple(stale), finished)

@@ -1,0 +1,381 @@
+"""Runs a suite: probes the codecs, measures what is left, stores it, and leaves the tables.
+
+Decides the order and the limits; what a task is lies in measure.py, where results go in store.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pebble import ProcessExpired
+
+import bench
+from bench.campaign import Campaign
+from bench.cards import CodecCard
+from bench.datasets.base import Item
+from bench.errors import UsageError
+from bench.measure import (
+    Evidence,
+    Portion,
+    WorkSpec,
+    fresh_decode,
+    measure_tasks,
+    probe,
+    start_worker,
+)
+from bench.plan import Plan, Probe, make_plan
+from bench.provenance import CodecInfo, RunInfo, Verdict
+from bench.records import Record, Status, Task
+from bench.schedule import Schedule
+from bench.store import Store
+from bench.workers import LocalPool, scratch_folder
+
+_PRELOAD = ("bench.measure", "bench.codecs.pillow")
+_PROBE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a campaign is carried out; times in seconds."""
+
+    out: Path
+    jobs: int
+    timeout: float = 600.0
+    device: str = "cpu"
+    fresh: bool = False
+    command: tuple[str, ...] = ()
+
+
+class Progress(Protocol):
+    """Where a run says how far it is."""
+
+    def begin(self, total: int, finished: int) -> None:
+        """Called once, with all tasks of the run and those that are stored already."""
+
+    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
+        """Called when records were stored."""
+
+    def say(self, line: str) -> None:
+        """One line that the user should read."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run came to."""
+
+    total: int = 0
+    finished_before: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    refuted: int = 0
+    """Streams that a fresh process decoded to other pixels."""
+    interrupted: bool = False
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def exit_status(self) -> int:
+        return 1 if self.failed or self.refuted or self.interrupted else 0
+
+
+def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
+    """Measures what ``options.out`` does not hold yet and writes records.csv and run.json.
+
+    Every finished task is stored at once. Raises UsageError or StoreError before anything is
+    measured if the folder or the data do not fit.
+    """
+    items = campaign.loader.items()
+    if not items:
+        raise UsageError(f"suite {campaign.suite.id}: the data set has no items")
+    started = datetime.now(UTC)
+    with Store(options.out, fresh=options.fresh) as store:
+        store.claim(suite=campaign.suite.id, dataset=campaign.suite.dataset)
+        dropped = store.set_items([(item.name, item.digest) for item in items])
+        if dropped:
+            progress.say(f"{dropped} records of items whose content changed are measured again")
+        with (
+            scratch_folder(options.out) as scratch,
+            closing(_Runner(campaign, options, items, scratch, store, progress)) as runner,
+        ):
+            outcome = runner.run()
+        _write_results(campaign, options, items, store, started)
+    return outcome
+
+
+class _Runner:
+    """The state of one run in progress: workers, schedule, and payloads awaiting their check."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        options: RunOptions,
+        items: Sequence[Item],
+        scratch: Path,
+        store: Store,
+        progress: Progress,
+    ) -> None:
+        self.campaign, self.options, self.items = campaign, options, items
+        self.store, self.progress = store, progress
+        self.outcome = Outcome()
+        self.cards = {card.id: card for card in campaign.codecs}
+        usable = [item for item in items if item.problem is None]
+        self.spec = WorkSpec(
+            suite=campaign.suite.id,
+            dataset=campaign.suite.dataset,
+            loader=campaign.loader,
+            items={item.name: item for item in items},
+            codecs=self.cards,
+            metrics=campaign.suite.metrics,
+            device=options.device,
+            parallel=options.jobs,
+            evidence=frozenset(item.name for item in usable[:1]),
+        )
+        self.pool = LocalPool(
+            options.jobs, start_worker, (self.spec,), scratch=scratch, preload=_PRELOAD
+        )
+        self.schedule = Schedule((), options.jobs)
+        self.running: dict[Future[Any], tuple[Task, ...]] = {}
+        self.checking: dict[Future[Any], list[Evidence]] = {}
+        self.evidence: dict[str, list[Evidence]] = {}
+        self.awaited: dict[str, int] = {}
+
+    def close(self) -> None:
+        if self.running or self.checking:
+            self.pool.kill()
+        else:
+            self.pool.close()
+
+    def run(self) -> Outcome:
+        try:
+            plan = self._plan()
+            self.progress.begin(self.outcome.total, self.outcome.finished_before)
+            self._measure(plan)
+        except KeyboardInterrupt:
+            self.outcome.interrupted = True
+            self.progress.say("stopped; what was finished is kept, the same command continues")
+        return self.outcome
+
+    def _plan(self) -> Plan:
+        """Asks the codecs what they are, registers them and plans; skips what cannot run."""
+        futures = [
+            self.pool.submit(probe, card, self.options.device, timeout=_PROBE_SECONDS)
+            for card in self.campaign.codecs
+        ]
+        probes = [future.result() for future in futures]
+        pairs = list(zip(self.campaign.codecs, probes, strict=True))
+        self.store.set_codecs([_codec_info(card, found) for card, found in pairs])
+        able = [(card, found) for card, found in pairs if found.unavailable is None]
+        plan = make_plan(able, self.items, self.campaign.suite.metrics, self.store.done())
+        if plan.stale:
+            self.store.drop(plan.stale)
+            self.progress.say(
+                f"{len(plan.stale)} stored records come from another version, card, weights or "
+                "metric set; they are measured again"
+            )
+        self.outcome.finished_before = plan.finished
+        self.outcome.total = sum(len(card.ladder) for card in self.campaign.codecs) * len(
+            self.items
+        )
+        for card, found in pairs:
+            if found.unavailable is not None:
+                self._skip(card, found.unavailable)
+        return plan
+
+    def _skip(self, card: CodecCard, reason: str) -> None:
+        self.progress.say(f"{card.id} skipped: {reason}")
+        self._keep(
+            [
+                self._blank(Task(card.id, point, item.name, ""), "skipped", reason)
+                for item in self.items
+                for point in card.ladder
+            ]
+        )
+
+    def _blank(self, task: Task, status: Status, reason: str) -> Record:
+        layout = self.spec.items[task.item].layout
+        return Record(
+            suite=self.spec.suite,
+            dataset=self.spec.dataset,
+            item=task.item,
+            codec=task.codec,
+            point=str(task.point),
+            status=status,
+            width=layout and layout.width,
+            height=layout and layout.height,
+            frames=layout and layout.frames,
+            channels=layout and layout.channels,
+            reason=reason,
+            fingerprint=task.fingerprint,
+        )
+
+    def _measure(self, plan: Plan) -> None:
+        problems = {item.name: item.problem for item in self.items if item.problem is not None}
+        self._keep([self._blank(t, "failed", problems[t.item]) for t in plan.tasks
+                    if t.item in problems])  # fmt: skip
+        tasks = [task for task in plan.tasks if task.item not in problems]
+        for task in tasks:
+            if task.item in self.spec.evidence:
+                self.awaited[task.codec] = self.awaited.get(task.codec, 0) + 1
+        self.schedule = Schedule(tasks, self.options.jobs)
+        while self._feed() or self.running or self.checking:
+            ready, _ = wait([*self.running, *self.checking], return_when=FIRST_COMPLETED)
+            for future in ready:
+                if future in self.running:
+                    self._collect(future)
+                else:
+                    self._judge(future)
+
+    def _feed(self) -> bool:
+        """Hands portions to the workers so that each has one running and one waiting."""
+        while len(self.running) < 2 * self.options.jobs:
+            portion = self.schedule.next_portion()
+            if not portion:
+                break
+            future = self.pool.submit(measure_tasks, portion, timeout=self.options.timeout)
+            self.running[future] = portion
+        return bool(self.running)
+
+    def _collect(self, future: Future[Any]) -> None:
+        portion = self.running.pop(future)
+        try:
+            result: Portion = future.result()
+        except FutureTimeoutError:
+            limit = f"no result within {self.options.timeout:g} s; raise --timeout"
+            self._blame(portion, "timeout", limit)
+            return
+        except ProcessExpired as error:
+            self._blame(portion, "failed", f"the worker process died ({_cause(error)})")
+            return
+        self.schedule.finished(portion, result.seconds)
+        self._keep([entry.record for entry in result.measured])
+        proofs = [entry.evidence for entry in result.measured if entry.evidence is not None]
+        self._await_evidence(portion, proofs)
+
+    def _blame(self, portion: tuple[Task, ...], status: Status, reason: str) -> None:
+        """One task alone gets the blame; of several, each is tried alone."""
+        if len(portion) > 1:
+            self.schedule.retry_alone(portion)
+            return
+        self._keep([self._blank(portion[0], status, reason)])
+        self._await_evidence(portion, [])
+
+    def _await_evidence(self, portion: tuple[Task, ...], proofs: list[Evidence]) -> None:
+        """Once all points of a codec are in, their payloads go to a fresh process together."""
+        name = portion[0].codec
+        self.evidence.setdefault(name, []).extend(proofs)
+        arrived = sum(task.item in self.spec.evidence for task in portion)
+        if not arrived:
+            return
+        self.awaited[name] -= arrived
+        if self.awaited[name] == 0 and self.evidence[name]:
+            collected = self.evidence.pop(name)
+            limit = self.options.timeout * len(collected)
+            future = self.pool.submit_fresh(
+                fresh_decode, self.cards[name], self.options.device, collected, timeout=limit
+            )
+            self.checking[future] = collected
+
+    def _judge(self, future: Future[Any]) -> None:
+        proofs = self.checking.pop(future)
+        try:
+            faults: list[str | None] = future.result()
+        except (FutureTimeoutError, ProcessExpired) as error:
+            faults = [f"decoding in a fresh process failed: {error}"] * len(proofs)
+        verdicts = [
+            Verdict("fresh_decode", p.codec, p.point, p.item, fault is None, fault or "")
+            for p, fault in zip(proofs, faults, strict=True)
+        ]
+        for verdict in verdicts:
+            if not verdict.passed:
+                self.outcome.refuted += 1
+                self.progress.say(f"{verdict.codec} {verdict.point}: {verdict.detail}")
+        self.store.add((), verdicts)
+
+    def _keep(self, records: list[Record]) -> None:
+        self.store.add(records)
+        for record in records:
+            if record.status == "done":
+                self.outcome.done += 1
+                continue
+            if record.status == "skipped":
+                self.outcome.skipped += 1
+            else:
+                self.outcome.failed += 1
+            reason = f"{record.codec}: {record.reason}"
+            self.outcome.reasons[reason] = self.outcome.reasons.get(reason, 0) + 1
+        self.progress.advance(records, self.schedule.seconds_left())
+
+
+def _cause(error: ProcessExpired) -> str:
+    import signal
+
+    code = getattr(error, "exitcode", None)
+    if isinstance(code, int) and code < 0:
+        return f"killed by {signal.Signals(-code).name}; out of memory?"
+    return f"exit status {code}"
+
+
+def _codec_info(card: CodecCard, found: Probe) -> CodecInfo:
+    return CodecInfo(
+        id=card.id,
+        title=card.title,
+        settings=dict(card.settings),
+        ladder=tuple(str(point) for point in card.ladder),
+        deterministic=card.deterministic,
+        lossless=card.lossless,
+        versions=dict(found.versions),
+        source=dict(card.source),
+        complexity=dict(found.complexity),
+    )
+
+
+def _write_results(
+    campaign: Campaign,
+    options: RunOptions,
+    items: Sequence[Item],
+    store: Store,
+    started: datetime,
+) -> None:
+    from bench.machine import describe_machine, library_versions
+
+    store.export_csv(options.out / "records.csv")
+    digest = hashlib.sha256("\n".join(item.digest for item in items).encode()).hexdigest()
+    alone = options.jobs == 1
+    RunInfo(
+        bench=bench.__version__,
+        suite=campaign.suite.id,
+        suite_title=campaign.suite.title,
+        dataset=campaign.suite.dataset,
+        dataset_title=campaign.dataset_title,
+        media=campaign.media,
+        dataset_notes=campaign.loader.notes(),
+        dataset_digest=digest,
+        items=len(items),
+        metrics=campaign.suite.metrics,
+        anchor=campaign.suite.anchor,
+        codecs=tuple(store.codecs()),
+        command=options.command or tuple(sys.argv),
+        machine=describe_machine(),
+        libraries=library_versions(),
+        jobs=options.jobs,
+        timing=(
+            "Wall time of one encode or decode call, one thread, one task at a time."
+            if alone
+            else f"Wall time of one encode or decode call, one thread, {options.jobs} tasks in "
+            "parallel: indicative, not ranked."
+        ),
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        verdicts=store.verdicts(),
+        licence=campaign.licence,
+        citation=campaign.citation,
+    ).write(options.out)

@@ -1,0 +1,255 @@
+"""The results store of one run folder: one SQLite file, written as each task finishes.
+
+Every record is there once, under (codec, point, item); a kill at any moment loses nothing that
+was finished. One process at a time may hold a folder. Never decides what is to be measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+from bench.provenance import CodecInfo, Verdict
+from bench.records import COLUMNS, Record
+
+FILE = "records.sqlite"
+# 1: first version
+FORMAT = 1
+
+_KEYS = ("codec", "point", "item")
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, PRIMARY KEY ({", ".join(_KEYS)}))
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS codecs (id TEXT PRIMARY KEY, place INTEGER, info TEXT);
+CREATE TABLE IF NOT EXISTS points (codec TEXT, point TEXT, place INTEGER,
+    PRIMARY KEY (codec, point));
+CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, place INTEGER, digest TEXT);
+CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEXT,
+    passed INTEGER, detail TEXT, PRIMARY KEY (name, codec, point));
+"""
+
+
+class Store:
+    """An open results folder; a context manager that holds the folder's lock."""
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        self.folder = folder
+        self._lock = _lock_folder(folder)
+        try:
+            if fresh:
+                for suffix in ("", "-wal", "-shm"):
+                    (folder / f"{FILE}{suffix}").unlink(missing_ok=True)
+            with _explained(folder):
+                self._db = sqlite3.connect(folder / FILE, isolation_level=None)
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.executescript(_SCHEMA)
+                self._check_format()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._db.close()
+        os.close(self._lock)
+
+    def _check_format(self) -> None:
+        found = self.meta("format")
+        if found is None:
+            self.set_meta("format", str(FORMAT))
+        elif int(found) > FORMAT:
+            raise StoreError(
+                f"{self.folder}: results format {found} is newer than this bench writes ({FORMAT});"
+                " upgrade bench or use --fresh"
+            )
+
+    def meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        with _explained(self.folder):
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def claim(self, **identity: str) -> None:
+        """Binds the folder to a suite and data set; refuses a folder bound to another."""
+        for key, value in identity.items():
+            found = self.meta(key)
+            if found is None:
+                self.set_meta(key, value)
+            elif found != value:
+                raise StoreError(
+                    f"{self.folder} holds results of another run ({key} {found}, now {value}); "
+                    "use another --out, or --fresh to discard them"
+                )
+
+    def set_items(self, items: Sequence[tuple[str, str]]) -> int:
+        """Registers items as (name, digest) in order; drops what was measured on other content.
+
+        Returns how many records were dropped.
+        """
+        with self._transaction() as db:
+            known = dict(db.execute("SELECT item, digest FROM items"))
+            changed = [name for name, digest in items if known.get(name, digest) != digest]
+            dropped = 0
+            for name in changed:
+                dropped += db.execute("DELETE FROM records WHERE item = ?", (name,)).rowcount
+                db.execute("DELETE FROM verdicts WHERE item = ?", (name,))
+            rows = [(name, place, digest) for place, (name, digest) in enumerate(items)]
+            db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", rows)
+        return dropped
+
+    def set_codecs(self, codecs: Sequence[CodecInfo]) -> None:
+        """Registers the codecs of this run and their ladders, in order, beside earlier ones."""
+        with self._transaction() as db:
+            places = dict(db.execute("SELECT id, place FROM codecs"))
+            for info in codecs:
+                place = places.setdefault(info.id, len(places))
+                text = json.dumps(asdict(info), ensure_ascii=False)
+                db.execute("INSERT OR REPLACE INTO codecs VALUES (?, ?, ?)", (info.id, place, text))
+                points = list(info.ladder)
+                earlier = db.execute(
+                    "SELECT point FROM points WHERE codec = ? ORDER BY place", (info.id,)
+                )
+                points += [point for (point,) in earlier if point not in points]
+                rows = [(info.id, point, place) for place, point in enumerate(points)]
+                db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
+
+    def codecs(self) -> list[CodecInfo]:
+        """Every codec with results here, in the order of the first run that named it."""
+        found = []
+        for name, text in self._db.execute("SELECT id, info FROM codecs ORDER BY place"):
+            points = self._db.execute(
+                "SELECT point FROM points WHERE codec = ? ORDER BY place", (name,)
+            )
+            ladder = tuple(point for (point,) in points)
+            found.append(CodecInfo(**{**json.loads(text), "ladder": ladder}))
+        return found
+
+    def done(self) -> dict[tuple[str, str, str], str]:
+        """Fingerprint of every finished measurement by (codec, point, item)."""
+        with _explained(self.folder):
+            rows = self._db.execute(
+                "SELECT codec, point, item, fingerprint FROM records WHERE status = 'done'"
+            )
+            return {(codec, point, item): mark for codec, point, item, mark in rows}
+
+    def add(self, records: Iterable[Record], verdicts: Iterable[Verdict] = ()) -> None:
+        """Writes records in one transaction; one of the same key is replaced."""
+        slots = ", ".join("?" * len(COLUMNS))
+        with self._transaction() as db:
+            db.executemany(
+                f"INSERT OR REPLACE INTO records VALUES ({slots})", map(astuple, records)
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+                map(astuple, verdicts),
+            )
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        rows = self._db.execute("SELECT * FROM verdicts ORDER BY codec, point, name")
+        return tuple(Verdict(*row[:4], bool(row[4]), row[5]) for row in rows)
+
+    def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
+        """Removes records that no longer belong (another codec version, card or weights)."""
+        with self._transaction() as db:
+            for codec, point, item in keys:
+                db.execute(
+                    "DELETE FROM records WHERE codec = ? AND point = ? AND item = ?",
+                    (codec, point, item),
+                )
+                db.execute("DELETE FROM verdicts WHERE codec = ? AND point = ?", (codec, point))
+
+    def counts(self) -> dict[str, int]:
+        """Number of records of each status."""
+        rows = self._db.execute("SELECT status, COUNT(*) FROM records GROUP BY status")
+        return dict(rows.fetchall())
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """All records as rows of COLUMNS, by codec, point and item in the order of the run."""
+        columns = ", ".join(f"r.{name}" for name in COLUMNS)
+        yield from self._db.execute(
+            f"SELECT {columns} FROM records r LEFT JOIN codecs c ON c.id = r.codec "
+            "LEFT JOIN points p ON p.codec = r.codec AND p.point = r.point "
+            "LEFT JOIN items i ON i.item = r.item ORDER BY c.place, p.place, i.place, r.item"
+        )
+
+    def export_csv(self, path: Path) -> None:
+        """Writes records.csv: empty where nothing applies, ``inf`` for infinite."""
+        temporary = path.with_name(path.name + ".new")
+        boolean = COLUMNS.index("lossless")
+        try:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(COLUMNS)
+                for row in self.rows():
+                    if row[boolean] is not None:
+                        word = "true" if row[boolean] else "false"
+                        row = (*row[:boolean], word, *row[boolean + 1 :])
+                    writer.writerow(row)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.folder):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def _lock_folder(folder: Path) -> int:
+    """Makes the folder and locks it for this process; the lock dies with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        if not os.access(folder, os.W_OK):
+            os.close(handle)
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be written: {error.strerror}; choose another --out"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StoreError(
+            f"{folder}: another run is writing here; wait for it or use another --out"
+        ) from error
+    return handle
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"{folder}: the results store cannot be written ({error}); "
+            "free space or choose another --out, then run again to continue"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"{folder / FILE}: the results store is damaged ({error}); run again with --fresh"
+        ) from error
