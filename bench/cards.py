@@ -207,7 +207,7 @@ def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
         for path in sorted(folder.glob("*.toml")):
             if path.stem in found and found[path.stem] != path:
                 raise CardError(
-                    f"card id {path.stem!r} is claimed by {found[path.stem]} and {path}"
+                    f"card id {path.stem!r} is claimed by both {found[path.stem]} and {path}"
                 )
             found[path.stem] = path
     return found

@@ -1,0 +1,108 @@
+"""Codecs and a data set that behave, or misbehave in one known way, for tests of the engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.datasets.base import DataOptions, Item
+from bench.errors import BitstreamError, Unavailable
+from bench.records import Point
+from bench.signals import Layout, Signal, image
+
+SIDE = 16
+
+
+class Coarse(CodecBase):
+    """Drops low bits of gray pixels; ``bits`` is how many are kept."""
+
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "bits": Range(1, 8),
+        "fault": Choice(
+            ("none", "crash", "hang", "raise", "shrink", "memory", "absent", "stateful")
+        ),
+        "on": Range(0, 1000),
+        "flag": Choice(("", "set")),
+    }
+
+    def check_available(self) -> None:
+        if self.settings.get("fault") == "absent":
+            raise Unavailable("the fake binary is missing; install fake-tools")
+
+    def versions(self) -> Mapping[str, str]:
+        return {"fake": os.environ.get("FAKE_VERSION", "1")}
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        (frame,) = signal.frames()
+        self._misbehave(frame)
+        bits = int(point.value)
+        kept = frame >> (8 - bits)
+        return Encoded(struct.pack("<BHH", bits, *frame.shape) + kept.tobytes(), header_bytes=5)
+
+    def decode(self, payload: bytes) -> Signal:
+        if len(payload) < 5:
+            raise BitstreamError("shorter than its header")
+        bits, height, width = struct.unpack("<BHH", payload[:5])
+        kept = np.frombuffer(payload[5:], np.uint8).reshape(height, width)
+        pixels = ((kept.astype(np.uint16) * 255) // ((1 << bits) - 1)).astype(np.uint8)
+        if self.settings.get("fault") == "shrink":
+            pixels = pixels[1:]
+        if self.settings.get("fault") == "stateful":
+            pixels = pixels ^ np.uint8(os.getpid() & 1 | os.getpid() >> 1 & 1)
+        return image(pixels)
+
+    def _misbehave(self, frame: Any) -> None:
+        fault = self.settings.get("fault", "none")
+        if int(frame[0, 0]) != self.settings.get("on", int(frame[0, 0])):
+            return
+        if fault == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif fault == "hang":
+            time.sleep(600)
+        elif fault == "raise":
+            raise ValueError("fake trouble")
+
+
+class Noise:
+    """``count`` gray 16×16 pictures of noise; pixel (0, 0) is the item's number."""
+
+    def __init__(self, card: Any, settings: Mapping[str, Any], options: DataOptions) -> None:
+        self.count = options.limit or int(settings.get("count", 4))
+        self.salt = str(settings.get("salt", ""))
+
+    def items(self) -> Sequence[Item]:
+        layout = Layout("image", "gray", SIDE, SIDE)
+        return [Item(f"noise{i}", f"digest{i}{self.salt}", layout) for i in range(self.count)]
+
+    def load(self, item: Item) -> Signal:
+        number = int(item.name.removeprefix("noise"))
+        pixels = np.random.default_rng(number).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+        pixels[0, 0] = number
+        return image(pixels)
+
+    def notes(self) -> tuple[str, ...]:
+        return ("made of noise",)
+
+
+def write_cards(folder: Path, count: int = 4, codecs: str = '["coarse"]', salt: str = "") -> Path:
+    """Card folders with the codec ``coarse`` and the suite ``noise``."""
+    (folder / "codecs").mkdir(parents=True, exist_ok=True)
+    (folder / "datasets").mkdir(exist_ok=True)
+    (folder / "codecs" / "coarse.toml").write_text(
+        'title = "Coarse"\nadapter = "tests.fakes:Coarse"\nmedia = ["image"]\n'
+        "[ladder]\nbits = [1, 2, 4, 6]\n"
+    )
+    (folder / "datasets" / "noise.toml").write_text(
+        'title = "Noise"\nloader = "tests.fakes:Noise"\nmedia = "image"\n'
+        f'[settings]\ncount = {count}\nsalt = "{salt}"\n'
+        f'[suites.noise]\ncodecs = {codecs}\nmetrics = ["psnr_rgb"]\nanchor = "coarse"\n'
+    )
+    return folder
