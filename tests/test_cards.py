@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-from tests.fakes import write_cards
 
 from bench.cards import load_registry, parse_value, read_codec, split_codecs
 from bench.errors import CardError, UsageError
 from bench.records import Point
+from tests.fakes import write_cards
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ GOOD = 'title = "T"\nadapter = "a.b:C"\nmedia = ["image"]\n'
     ],
 )
 def test_a_bad_card_is_named_with_key_and_value(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(CardError, match="bad.toml") as caught:
+    with pytest.raises(CardError, match=r"bad\.toml") as caught:
         read_codec(write(tmp_path, text))
     assert says in str(caught.value)
 

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.fakes import write_cards
 
 from bench.campaign import suite_campaign
 from bench.cards import load_registry, split_codecs
@@ -18,6 +17,7 @@ from bench.datasets.base import DataOptions
 from bench.errors import StoreError
 from bench.run import Outcome, RunOptions, run
 from bench.store import Store
+from tests.fakes import write_cards
 
 
 class Silent:
@@ -198,7 +198,7 @@ def test_a_killed_run_is_continued_to_the_same_tables(tmp_path: Path, out: Path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = _stored(out)
-    assert 0 < before
+    assert before > 0
     outcome, _ = measure(cards, out)
     assert outcome.finished_before + outcome.done == 1600
     assert outcome.finished_before >= before
