@@ -1,0 +1,114 @@
+"""The harness's own side information: what a decoder must be told that a stream cannot say.
+
+Every byte written here is counted in the payload. Nothing here touches samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.errors import BitstreamError
+from bench.signals import Samples
+
+_CLIP_MARK = 0xBC
+"""First byte of a list of coded frames; no still-image format begins with it."""
+_SIDE_MARK = 0xE0
+"""First byte of side information, its low bits are flags. Never the first byte of an Annex B
+stream (0x00), of an AV1 stream (forbidden bit set) or of a still-image file."""
+_SAMPLES: tuple[Samples, ...] = ("gray", "rgb", "yuv420", "real")
+_SIZED = 4
+
+
+def write_varint(value: int) -> bytes:
+    """LEB128: seven bits a byte, lowest first, the high bit set on all but the last."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """Value and the position after it. Raises BitstreamError at the end of ``data`` or beyond
+    64 bits."""
+    value = 0
+    for shift in range(0, 64, 7):
+        if position >= len(data):
+            raise BitstreamError(f"payload of {len(data)} bytes ends inside a length")
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise BitstreamError(f"length at byte {position - 10} of the payload is over 64 bits")
+
+
+def join_frames(frames: Iterable[bytes]) -> tuple[bytes, int]:
+    """A clip of separately coded frames: mark, frame count, then each frame after its length.
+    Returns the payload and how many of its bytes are framing."""
+    pieces, framing = [], 1
+    for frame in frames:
+        length = write_varint(len(frame))
+        framing += len(length)
+        pieces += [length, frame]
+    count = write_varint(len(pieces) // 2)
+    return b"".join([bytes([_CLIP_MARK]), count, *pieces]), framing + len(count)
+
+
+def is_clip(payload: bytes) -> bool:
+    return payload[:1] == bytes([_CLIP_MARK])
+
+
+def split_frames(payload: bytes) -> list[bytes]:
+    """The frames that `join_frames` joined. Raises BitstreamError if any byte is missing or
+    left over."""
+    if not is_clip(payload):
+        raise BitstreamError(f"no clip of frames: the payload starts with {payload[:4].hex()}")
+    count, position = read_varint(payload, 1)
+    frames: list[bytes] = []
+    while len(frames) < count:
+        length, position = read_varint(payload, position)
+        if position + length > len(payload):
+            raise BitstreamError(
+                f"payload of {len(payload)} bytes ends inside frame {len(frames)} of {count}"
+            )
+        frames.append(payload[position : position + length])
+        position += length
+    if position != len(payload):
+        raise BitstreamError(f"{len(payload) - position} bytes follow the last of {count} frames")
+    if not frames:
+        raise BitstreamError("the payload holds no frame")
+    return frames
+
+
+@dataclass(frozen=True, slots=True)
+class SideInfo:
+    """Kind of samples and, where the coded pictures were padded, the size to crop to."""
+
+    samples: Samples
+    width: int | None = None
+    height: int | None = None
+
+    def write(self) -> bytes:
+        flags = _SIDE_MARK | _SAMPLES.index(self.samples)
+        if self.width is None or self.height is None:
+            return bytes([flags])
+        return bytes([flags | _SIZED]) + write_varint(self.width) + write_varint(self.height)
+
+
+def read_side_info(payload: bytes) -> tuple[SideInfo | None, bytes]:
+    """The side information at the start of ``payload``, or None, and the stream after it."""
+    if not payload:
+        raise BitstreamError("the payload is empty")
+    if payload[0] & 0xF8 != _SIDE_MARK:
+        return None, payload
+    samples = _SAMPLES[payload[0] & 3]
+    if not payload[0] & _SIZED:
+        return SideInfo(samples), payload[1:]
+    width, position = read_varint(payload, 1)
+    height, position = read_varint(payload, position)
+    if not width or not height:
+        raise BitstreamError(f"side information gives a size of {width}x{height}")
+    return SideInfo(samples, width, height), payload[position:]

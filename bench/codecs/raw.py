@@ -1,0 +1,138 @@
+"""Samples as they are, plain (``none``) or through zlib: the harness's own container.
+
+The container is a counted header of a few bytes, then the samples of all frames.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+import numpy as np
+
+from bench.codecs.base import Allowed, CodecBase, Encoded, Range
+from bench.codecs.framing import read_varint, write_varint
+from bench.codecs.spool import FrameSpool
+from bench.errors import BitstreamError
+from bench.records import Point
+from bench.signals import Frame, Layout, Media, Samples, Signal
+
+_MAGIC = 0xA0
+_MEDIA: tuple[Media, ...] = ("image", "video", "vector")
+_SAMPLES: tuple[Samples, ...] = ("gray", "rgb", "yuv420", "real")
+
+
+def write_layout(layout: Layout) -> bytes:
+    """Kind, width, height and, but for images, frames and frame rate of a signal."""
+    kind = _MAGIC | _MEDIA.index(layout.media) << 2 | _SAMPLES.index(layout.samples)
+    numbers = [layout.width, layout.height]
+    if layout.media != "image":
+        numbers += [layout.frames, layout.fps.numerator, layout.fps.denominator]
+    return bytes([kind]) + b"".join(map(write_varint, numbers))
+
+
+def read_layout(payload: bytes) -> tuple[Layout, int]:
+    """The layout and where the samples begin. Raises BitstreamError for any other payload."""
+    if not payload:
+        raise BitstreamError("the payload is empty")
+    kind = payload[0]
+    if kind & 0xF0 != _MAGIC or kind >> 2 & 3 >= len(_MEDIA):
+        raise BitstreamError(f"not raw samples: the payload starts with {payload[:4].hex()}")
+    media = _MEDIA[kind >> 2 & 3]
+    numbers, position = [], 1
+    for _ in range(2 if media == "image" else 5):
+        number, position = read_varint(payload, position)
+        numbers.append(number)
+    if not all(numbers):
+        raise BitstreamError(f"the payload's header gives a size of zero: {numbers}")
+    width, height, *clip = numbers
+    frames, fps = (clip[0], Fraction(clip[1], clip[2])) if clip else (1, Fraction(25))
+    return Layout(media, _SAMPLES[kind & 3], width, height, frames, fps), position
+
+
+@dataclass(frozen=True, slots=True)
+class _RawFrames:
+    """Frames lying one after the other in a payload."""
+
+    layout: Layout
+    samples: memoryview
+
+    def open(self) -> Iterator[Frame]:
+        size = self.layout.frame_bytes
+        for start in range(0, len(self.samples), size):
+            flat = np.frombuffer(self.samples[start : start + size], self.layout.frame_dtype)
+            yield flat.reshape(self.layout.frame_shape)
+
+
+class Raw(CodecBase):
+    """Raw samples in, raw samples out: what it costs is the harness itself."""
+
+    lossless = True
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        header = write_layout(signal.layout)
+        body = b"".join(np.ascontiguousarray(frame).tobytes() for frame in signal.frames())
+        return Encoded(header + body, header_bytes=len(header))
+
+    def decode(self, payload: bytes) -> Signal:
+        layout, start = read_layout(payload)
+        expected = layout.frames * layout.frame_bytes
+        if len(payload) - start != expected:
+            raise BitstreamError(
+                f"{len(payload) - start} bytes of samples where {layout.width}x{layout.height} "
+                f"{layout.samples} with {layout.frames} frame(s) take {expected}"
+            )
+        return Signal(layout, _RawFrames(layout, memoryview(payload)[start:]).open)
+
+
+class Zlib(CodecBase):
+    """DEFLATE over the samples of all frames (RFC 1950), no prediction."""
+
+    lossless = True
+    parameters: ClassVar[Mapping[str, Allowed]] = {"level": Range(0, 9)}
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        header = write_layout(signal.layout)
+        compressor = zlib.compressobj(int(self.settings.get("level", 9)))
+        pieces = [header]
+        pieces += [
+            compressor.compress(np.ascontiguousarray(frame).tobytes()) for frame in signal.frames()
+        ]
+        pieces.append(compressor.flush())
+        return Encoded(b"".join(pieces), header_bytes=len(header))
+
+    def decode(self, payload: bytes) -> Signal:
+        layout, start = read_layout(payload)
+        spool = FrameSpool(layout)
+        expander = zlib.decompressobj()
+        rest = payload[start:]
+        for index in range(layout.frames):
+            samples = bytearray()
+            while len(samples) < layout.frame_bytes:
+                try:
+                    piece = expander.decompress(rest, layout.frame_bytes - len(samples))
+                except zlib.error as error:
+                    raise BitstreamError(f"frame {index}: {error}") from error
+                rest = expander.unconsumed_tail
+                if not piece:
+                    raise BitstreamError(f"zlib data end in frame {index} of {layout.frames}")
+                samples += piece
+            flat = np.frombuffer(bytes(samples), layout.frame_dtype)
+            spool.append(flat.reshape(layout.frame_shape))
+        self._check_end(expander, rest)
+        return spool.signal()
+
+    def _check_end(self, expander: zlib._Decompress, rest: bytes) -> None:
+        """The checksum at the end of the stream is read only now."""
+        try:
+            surplus = expander.decompress(rest, 1)
+        except zlib.error as error:
+            raise BitstreamError(f"after the last frame: {error}") from error
+        if surplus or not expander.eof or expander.unused_data:
+            raise BitstreamError("zlib data do not end with the last frame")
+
+    def versions(self) -> Mapping[str, str]:
+        return {"zlib": zlib.ZLIB_RUNTIME_VERSION}

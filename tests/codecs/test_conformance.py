@@ -1,0 +1,205 @@
+"""One suite over every registered codec card, ours and other packages'."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from bench.cards import CodecCard, adapter_class, build_codec, check_values, load_registry
+from bench.codecs.base import Codec
+from bench.errors import BenchError, CodecError, Unavailable
+from bench.records import Point
+from bench.signals import Layout, Signal, clip, image
+
+CARDS = sorted(load_registry().codecs)
+
+
+def _scene(frames: int, height: int, width: int, channels: int) -> np.ndarray:
+    """A soft gradient with a square that moves two pixels a frame and a little noise."""
+    rng = np.random.default_rng(height * 1000 + width)
+    y, x = np.mgrid[:height, :width]
+    scene = np.empty((frames, height, width, channels))
+    for t in range(frames):
+        for c in range(channels):
+            scene[t, ..., c] = 60 + 90 * ((x + (c + 1) * y) % 97) / 97
+        scene[t, height // 4 : height // 2, 2 * t : 2 * t + width // 4, 0] = 220
+    scene += rng.normal(0, 2, scene.shape)
+    pixels = np.clip(np.rint(scene), 0, 255).astype(np.uint8)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def _yuv420(frames: int, height: int, width: int) -> Signal:
+    layout = Layout("video", "yuv420", width, height, frames)
+    rng = np.random.default_rng(5)
+    planes = [
+        np.concatenate(
+            [np.linspace(40, 200, h * w) + rng.normal(0, 2, h * w) for h, w in layout.plane_shapes]
+        ).astype(np.uint8)
+        for _ in range(frames)
+    ]
+    return Signal(layout, lambda: iter(planes))
+
+
+@cache
+def _signals() -> dict[str, Signal]:
+    return {
+        "rgb": image(_scene(1, 72, 96, 3)[0]),
+        "gray": image(_scene(1, 64, 64, 1)[0]),
+        "odd": image(_scene(1, 67, 73, 3)[0]),
+        "gray-odd": image(_scene(1, 35, 33, 1)[0]),
+        "pixel": image(_scene(1, 1, 1, 3)[0]),
+        "row": image(_scene(1, 1, 9, 3)[0]),
+        "column": image(_scene(1, 70, 1, 1)[0]),
+        "wide": image(_scene(1, 8, 1500, 3)[0]),
+        "gray-clip": clip(_scene(5, 64, 64, 1)),
+        "rgb-clip": clip(_scene(3, 66, 70, 3)),
+        "one-frame-clip": clip(_scene(1, 64, 64, 1)),
+        "yuv420-clip": _yuv420(3, 64, 80),
+        "yuv420-odd": _yuv420(2, 65, 71),
+    }
+
+
+SIGNALS = sorted(_signals())
+
+
+@cache
+def _card(name: str) -> CodecCard:
+    return load_registry().codec(name)
+
+
+def _fresh(name: str) -> Codec:
+    codec: Codec = build_codec(_card(name))
+    return codec
+
+
+@cache
+def _codec(name: str) -> Codec:
+    return _fresh(name)
+
+
+def _usable(name: str, signal: Signal) -> Codec:
+    """The codec, or a skip with its reason."""
+    codec = _codec(name)
+    try:
+        codec.check_available()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    if signal.layout.media not in _card(name).media:
+        pytest.skip(f"{name} codes {', '.join(_card(name).media)}")
+    if reason := codec.refusal(signal.layout):
+        assert len(reason.split()) > 3 and name in reason, "a refusal is a sentence"
+        pytest.skip(reason)
+    return codec
+
+
+def _middle(name: str) -> Point:
+    ladder = _card(name).ladder
+    return ladder[len(ladder) // 2]
+
+
+def _same_kind(decoded: Layout, source: Layout) -> bool:
+    return (decoded.samples, decoded.frame_shape, decoded.frames) == (
+        source.samples,
+        source.frame_shape,
+        source.frames,
+    )
+
+
+def _psnr(decoded: Signal, source: Signal) -> float:
+    error = np.mean((decoded.array().astype(float) - source.array()) ** 2)
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_settings_and_ladder_are_in_range(name: str) -> None:
+    card = _card(name)
+    check_values(card, adapter_class(card).parameters)
+    assert card.title
+    assert len({str(point) for point in card.ladder}) == len(card.ladder)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_versions_are_named(name: str) -> None:
+    codec = _codec(name)
+    _usable(name, _signals()["rgb"])
+    versions = codec.versions()
+    assert all(isinstance(word, str) and word for pair in versions.items() for word in pair)
+    assert versions == _fresh(name).versions()
+
+
+@pytest.mark.parametrize("kind", SIGNALS)
+@pytest.mark.parametrize("name", CARDS)
+def test_round_trip_in_another_instance(name: str, kind: str) -> None:
+    signal = _signals()[kind]
+    codec = _usable(name, signal)
+    encoded = codec.encode(signal, _middle(name))
+    assert encoded.header_bytes is None or 0 <= encoded.header_bytes <= len(encoded.payload)
+    assert encoded.discarded_bytes >= 0
+    decoded = _fresh(name).decode(encoded.payload)
+    assert _same_kind(decoded.layout, signal.layout)
+    frames = decoded.array()
+    assert frames.shape == (signal.layout.frames, *signal.layout.frame_shape)
+    assert frames.dtype == signal.layout.frame_dtype
+    if codec.lossless:
+        assert (frames == signal.array()).all()
+
+
+@pytest.mark.parametrize("kind", ["rgb", "gray-clip"])
+@pytest.mark.parametrize("name", CARDS)
+def test_the_picture_is_the_source(name: str, kind: str) -> None:
+    """A swapped channel, a shifted frame or a wrong range costs far more than coding does."""
+    signal = _signals()[kind]
+    codec = _usable(name, signal)
+    ladder = _card(name).ladder
+    best = max(
+        _psnr(codec.decode(codec.encode(signal, point).payload), signal)
+        for point in {ladder[0], ladder[-1]}
+    )
+    assert best > 24, f"{best:.1f} dB at the better end of the ladder"
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_same_input_gives_same_bytes(name: str) -> None:
+    signal = _signals()["gray-clip" if "video" in _card(name).media else "rgb"]
+    codec = _usable(name, signal)
+    if not _card(name).deterministic:
+        pytest.skip(f"{name} does not claim to be deterministic")
+    first = codec.encode(signal, _middle(name)).payload
+    assert _fresh(name).encode(signal, _middle(name)).payload == first
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_broken_payloads_are_refused(name: str) -> None:
+    """Empty, foreign and cut payloads raise; they never hang and never give another size."""
+    signal = _signals()["rgb" if "image" in _card(name).media else "gray-clip"]
+    codec = _usable(name, signal)
+    payload = codec.encode(signal, _middle(name)).payload
+    for broken in [b"", b"\0", b"not a bitstream of any codec", payload[: len(payload) // 8]]:
+        with pytest.raises(CodecError):
+            codec.decode(broken).array()
+    for cut in [len(payload) // 2, len(payload) - 1]:
+        _raises_or_keeps_the_size(codec, payload[:cut], signal)
+    middle = len(payload) // 2
+    flipped = payload[:middle] + bytes([payload[middle] ^ 0x55]) + payload[middle + 1 :]
+    _raises_or_keeps_the_size(codec, flipped, signal)
+
+
+def _raises_or_keeps_the_size(codec: Codec, payload: bytes, signal: Signal) -> None:
+    """Damage in entropy-coded data can be undetectable, but must not change the layout."""
+    try:
+        decoded = codec.decode(payload)
+    except BenchError as error:
+        assert isinstance(error, CodecError)
+        return
+    assert _same_kind(decoded.layout, signal.layout)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_colour_path_keeps_the_layout_and_bounds_the_quality(name: str) -> None:
+    signal = _signals()["rgb"]
+    codec = _usable(name, signal)
+    path = codec.colour_path(signal)
+    if path is None:
+        return
+    assert _same_kind(path.layout, signal.layout)
+    assert _psnr(path, signal) > 24
