@@ -1,0 +1,93 @@
+"""Squared errors and PSNR of 8-bit frames: RGB or gray, BT.709 Y'CbCr of RGB, and 4:2:0 planes.
+
+Works on arrays of frames; knows nothing of files or of which metrics a suite wants.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.colour import RGB_TO_YUV
+from bench.signals import Layout, split_planes
+
+PSNR_CAP_DB = 100.0
+"""What a lossless frame counts in a mean of frames that are not all lossless."""
+
+Values = NDArray[np.float64]
+
+
+def psnr(mse: Values | float) -> Values:
+    """10·log10(255²/mse) in dB; infinite where mse is 0."""
+    with np.errstate(divide="ignore"):
+        decibels: Values = 10 * np.log10(255.0**2 / np.asarray(mse, np.float64))
+    return decibels
+
+
+def mean_psnr(decibels: Values) -> float:
+    """Mean over frames: infinite if all are, else each frame capped at 100 dB; of one frame its
+    value."""
+    if len(decibels) == 1 or np.isinf(decibels).all():
+        return float(decibels[0])
+    return float(np.minimum(decibels, PSNR_CAP_DB).mean())
+
+
+def weighted_yuv(y: Values, u: Values, v: Values) -> Values:
+    """(6Y + U + V)/8 of per-frame PSNRs in dB (Ohm et al. 2012, equation 1); infinite only if all
+    three are, else each capped at 100 dB."""
+    planes = np.stack([y, u, v])
+    lossless = np.isinf(planes).all(axis=0)
+    combined: Values = np.array([6.0, 1.0, 1.0]) @ np.minimum(planes, PSNR_CAP_DB) / 8
+    combined[lossless] = np.inf
+    return combined
+
+
+def frame_mse(reference: NDArray[Any], decoded: NDArray[Any]) -> Values:
+    """Mean squared error of each frame of two stacks of equal shape, exact for uint8."""
+    if reference.dtype == np.uint8:
+        sums = [
+            cv2.norm(_flat(one), _flat(other), cv2.NORM_L2SQR)
+            for one, other in zip(reference, decoded, strict=True)
+        ]
+        return np.array(sums) / reference[0].size
+    errors: Values = (np.asarray(reference, np.float64) - decoded) ** 2
+    return errors.reshape(len(reference), -1).mean(axis=1)
+
+
+def rgb_yuv_mse(reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> tuple[Values, ...]:
+    """Mean squared error of Y', Cb and Cr, BT.709 full range before rounding, of each RGB frame.
+
+    The conversion is linear, so the error of a plane with weights w is wᵀMw, where M is the mean
+    outer product of the RGB differences: no plane is ever computed.
+    """
+    moments = np.empty((len(reference), 3, 3))
+    for index, (one, other) in enumerate(zip(reference, decoded, strict=True)):
+        difference = cv2.subtract(_flat(one), _flat(other), dtype=cv2.CV_32F)
+        planes = [plane.ravel() for plane in cv2.split(difference.reshape(one.shape))]
+        for row in range(3):
+            for column in range(row, 3):
+                moment = np.dot(planes[row], planes[column])
+                moments[index, row, column] = moments[index, column, row] = moment
+    moments /= reference[0].size / 3
+    errors = np.einsum("pr,trc,pc->pt", RGB_TO_YUV, moments, RGB_TO_YUV)
+    return tuple(np.maximum(errors, 0))
+
+
+def plane_mse(
+    reference: NDArray[np.uint8], decoded: NDArray[np.uint8], layout: Layout
+) -> tuple[Values, ...]:
+    """Mean squared error of the Y, U and V planes of each yuv420 frame, as they are."""
+    errors = np.empty((3, len(reference)))
+    for index, (one, other) in enumerate(zip(reference, decoded, strict=True)):
+        planes = zip(split_planes(one, layout), split_planes(other, layout), strict=True)
+        for plane, (source, copy) in enumerate(planes):
+            errors[plane, index] = cv2.norm(source, copy, cv2.NORM_L2SQR) / source.size
+    return tuple(errors)
+
+
+def _flat(frame: NDArray[Any]) -> NDArray[Any]:
+    """A two-dimensional view: OpenCV reads one row as a picture, not a vector of channels."""
+    return frame.reshape(frame.shape[0], -1)
