@@ -1,4 +1,6 @@
-"""Fixtures of all tests."""
+"""Fixtures shared by all tests: real data where this machine has them."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
@@ -8,8 +10,17 @@ import pytest
 
 @pytest.fixture(scope="session")
 def bench_data() -> Path:
-    """The folder of real data sets, $BENCH_DATA; tests that need it are skipped elsewhere."""
-    folder = os.environ.get("BENCH_DATA")
-    if not folder or not Path(folder).is_dir():
-        pytest.skip("needs real data; set BENCH_DATA to a folder of data sets")
-    return Path(folder)
+    """The folder of ``$BENCH_DATA``; tests that need real data skip without it."""
+    variable = os.environ.get("BENCH_DATA")
+    if not variable or not Path(variable).is_dir():
+        pytest.skip("needs real data: set BENCH_DATA to the folder that holds kodak/, mnist/, …")
+    return Path(variable)
+
+
+@pytest.fixture(scope="session")
+def kodak_folder(bench_data: Path) -> Path:
+    """The 24 Kodak images."""
+    folder = bench_data / "kodak"
+    if len(list(folder.glob("kodim*.png"))) != 24:
+        pytest.skip(f"needs the 24 Kodak images in {folder}")
+    return folder

@@ -49,12 +49,12 @@ def frame_mse(reference: NDArray[Any], decoded: NDArray[Any]) -> Values:
     """Mean squared error of each frame of two stacks of equal shape, exact for uint8."""
     if reference.dtype == np.uint8:
         sums = [
-            cv2.norm(_flat(one), _flat(other), cv2.NORM_L2SQR)
+            _squared_error(_flat(one), _flat(other))
             for one, other in zip(reference, decoded, strict=True)
         ]
-        return np.array(sums) / reference[0].size
+        return np.array(sums, np.float64) / float(reference[0].size)
     errors: Values = (np.asarray(reference, np.float64) - decoded) ** 2
-    return errors.reshape(len(reference), -1).mean(axis=1)
+    return np.asarray(errors.reshape(len(reference), -1).mean(axis=1), np.float64)
 
 
 def rgb_yuv_mse(reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> tuple[Values, ...]:
@@ -84,8 +84,13 @@ def plane_mse(
     for index, (one, other) in enumerate(zip(reference, decoded, strict=True)):
         planes = zip(split_planes(one, layout), split_planes(other, layout), strict=True)
         for plane, (source, copy) in enumerate(planes):
-            errors[plane, index] = cv2.norm(source, copy, cv2.NORM_L2SQR) / source.size
+            errors[plane, index] = _squared_error(source, copy) / source.size
     return tuple(errors)
+
+
+def _squared_error(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
+    """Sum of squared differences; OpenCV squares a root of the exact sum, hence the rounding."""
+    return round(cv2.norm(one, other, cv2.NORM_L2SQR))
 
 
 def _flat(frame: NDArray[Any]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.binaries import ffmpeg_binary
 from bench.errors import CodecError
 from bench.metrics import error, ssim
 from bench.metrics.vmaf import fits_vmaf, vmaf
@@ -83,7 +84,7 @@ class Evaluator:
 
     The reference's frames and what SSIM needs of them are kept between calls if that takes less
     than 256 MB, else both sides are streamed. ``ffmpeg`` is the binary for VMAF; by default the
-    one that ``bench.codecs`` uses.
+    one that ``bench.binaries`` finds.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Evaluator:
         scores = _mean_scores(parts, self._metrics)
         if not self._plan.vmaf:
             return scores
-        score = vmaf(self._reference, decoded.frames(), self._ffmpeg or _default_ffmpeg())
+        score = vmaf(self._reference, decoded.frames(), self._ffmpeg or ffmpeg_binary())
         return Scores(**{**_as_fields(scores), "vmaf": score})
 
 
@@ -225,9 +226,3 @@ def _mean_scores(parts: list[_Frames], metrics: tuple[str, ...]) -> Scores:
 
 def _as_fields(scores: Scores) -> dict[str, float | None]:
     return {field.name: getattr(scores, field.name) for field in fields(scores)}
-
-
-def _default_ffmpeg() -> str:
-    from bench.codecs.ffmpeg import ffmpeg_binary
-
-    return ffmpeg_binary()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -70,7 +70,7 @@ def fits_ssim(height: int, width: int) -> bool:
 
 def fits_ms_ssim(height: int, width: int) -> bool:
     """Whether the picture is larger than 160 pixels on its short side."""
-    return min(height, width) > MS_SSIM_ABOVE
+    return bool(min(height, width) > MS_SSIM_ABOVE)
 
 
 class SsimReference:
@@ -100,7 +100,7 @@ class SsimReference:
         samples = _tall(frames)
         ssim, contrast = self._scales[0].compare(samples)
         if len(self._scales) == 1:
-            return Similarity(ssim.mean(axis=1), None)
+            return Similarity(_at_most_one(ssim), None)
         product = np.maximum(contrast, 0) ** WEIGHTS[0]
         for scale, weight in zip(self._scales[1:], WEIGHTS[1:], strict=True):
             samples = _halve(samples, self._count)
@@ -108,7 +108,12 @@ class SsimReference:
             if scale is self._scales[-1]:
                 contrast = last
             product *= np.maximum(contrast, 0) ** weight
-        return Similarity(ssim.mean(axis=1), product.mean(axis=1))
+        return Similarity(_at_most_one(ssim), _at_most_one(product))
+
+
+def _at_most_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over channels; rounding puts that of (nearly) identical pictures up to 3e-6 above 1."""
+    return np.asarray(np.minimum(values.mean(axis=1), 1), np.float64)
 
 
 def _tall(frames: Samples) -> Samples:
@@ -126,13 +131,12 @@ def _halve(samples: Samples, count: int) -> Floats:
         samples = _tall(padded)
     size = (samples.shape[1] // 2, samples.shape[0] // 2)
     if samples.dtype != np.uint8:
-        halved: Floats = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
-        return halved
+        return cast(Floats, cv2.resize(samples, size, interpolation=cv2.INTER_AREA))
     # 16 times the samples as uint16: their means need no rounding, and OpenCV has a vector path
     wide = _scratch.array("wide", samples.shape, np.uint16)
     np.multiply(samples, 16, out=wide, dtype=np.uint16)
-    sixteenths: NDArray[np.uint16] = cv2.resize(wide, size, interpolation=cv2.INTER_AREA)
-    return sixteenths * np.float32(1 / 16)
+    sixteenths = cv2.resize(wide, size, interpolation=cv2.INTER_AREA)
+    return cast(Floats, sixteenths * np.float32(1 / 16))
 
 
 class _Scale:
@@ -191,8 +195,8 @@ class _Scale:
         rows = map_.reshape(self._count, height, -1)[:, MARGIN : height - MARGIN]
         columns = np.matmul(np.ones(rows.shape[1], np.float32), rows)
         valid = columns.reshape(self._count, width, channels)[:, MARGIN : width - MARGIN]
-        total: NDArray[np.float64] = valid.sum(axis=1, dtype=np.float64)
-        return total / (rows.shape[1] * valid.shape[1])
+        total = valid.sum(axis=1, dtype=np.float64)
+        return cast(NDArray[np.float64], total / (rows.shape[1] * valid.shape[1]))
 
 
 def _centre(samples: Samples, out: Samples | None = None) -> Samples:
@@ -207,7 +211,7 @@ def _filter(
 ) -> Floats:
     """``scale``·(Gaussian ∗ samples) + ``offset``, same shape, float32; margins are reflected."""
     row = _KERNEL if scale == 1 else _KERNEL * np.float32(scale)
-    filtered: Floats = cv2.sepFilter2D(
+    filtered = cv2.sepFilter2D(
         samples, cv2.CV_32F, row, _KERNEL, dst=out, delta=offset, borderType=cv2.BORDER_REFLECT_101
     )
-    return filtered
+    return cast(Floats, filtered)

@@ -1,0 +1,107 @@
+"""Data sets that are folders of still pictures: those a card names, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+from bench.cards import DatasetCard
+from bench.datasets.base import DataOptions, Item
+from bench.datasets.locate import cure, locate
+from bench.datasets.pictures import load_picture, picture_item
+from bench.errors import DataError
+from bench.signals import Signal, image
+
+
+class PictureFiles:
+    """Still pictures by path; the item of ``a/b.png`` under ``base`` is ``a/b``."""
+
+    def __init__(self, paths: Sequence[Path], base: Path, *, limit: int | None = None) -> None:
+        chosen = list(paths)[:limit]
+        names = [path.relative_to(base).with_suffix("").as_posix() for path in chosen]
+        if len(set(names)) != len(names):  # a.png beside a.tif
+            names = [path.relative_to(base).as_posix() for path in chosen]
+        with ThreadPoolExecutor(2) as pool:
+            self._items = tuple(pool.map(picture_item, chosen, names))
+        self._paths = dict(zip(names, chosen, strict=True))
+        usable = [item for item in self._items if item.problem is None]
+        if not usable:
+            first = f": {self._items[0].problem}" if self._items else ""
+            raise DataError(f"{base}: none of {len(self._items)} pictures can be used{first}")
+
+    def items(self) -> Sequence[Item]:
+        return self._items
+
+    def load(self, item: Item) -> Signal:
+        if item.problem is not None:
+            raise DataError(item.problem)
+        return image(load_picture(self._paths[item.name], item))
+
+    def notes(self) -> tuple[str, ...]:
+        problems = sum(item.problem is not None for item in self._items)
+        if not problems:
+            return ()
+        return (f"{problems} of {len(self._items)} pictures cannot be used; each record says why",)
+
+
+class ImageFolder(PictureFiles):
+    """The pictures that the card lists, found in one folder and equal to the card's checksums."""
+
+    def __init__(
+        self, card: DatasetCard, settings: dict[str, object], options: DataOptions
+    ) -> None:
+        self.card = card
+        folder = self._folder(options)
+        paths = [folder / file.name for file in card.files]
+        super().__init__(paths, folder, limit=options.limit)
+        for item, file in zip(self._items, card.files, strict=False):
+            if file.sha256 is not None and item.digest != file.sha256:
+                seen = item.problem or f"sha256 is {item.digest[:16]}…"
+                raise DataError(
+                    f"{folder / file.name}: not the file of card {card.id} ({seen}); delete it "
+                    f"and {cure(card)}"
+                )
+
+    def _folder(self, options: DataOptions) -> Path:
+        wanted = [file.name for file in self.card.files[: options.limit]]
+        folder = locate(self.card, options, _holds_any(wanted))
+        missing = [name for name in wanted if not (folder / name).is_file()]
+        if missing:
+            raise DataError(
+                f"{self.card.title}: {folder} lacks {len(missing)} of {len(wanted)} files "
+                f"({missing[0]}, …); {cure(self.card)}"
+            )
+        return folder
+
+
+class PackagedImages(ImageFolder):
+    """Pictures that come inside an installed Python package: ``settings.package``, in its folder
+    ``settings.folder``."""
+
+    def __init__(
+        self, card: DatasetCard, settings: dict[str, object], options: DataOptions
+    ) -> None:
+        self._package = str(settings["package"])
+        self._inside = str(settings["folder"])
+        super().__init__(card, settings, options)
+
+    def _folder(self, options: DataOptions) -> Path:
+        spec = find_spec(self._package)
+        if spec is None or spec.origin is None:
+            raise DataError(
+                f"{self.card.title}: package {self._package} is not installed; reinstall bench-rd"
+            )
+        folder = Path(spec.origin).parent / self._inside
+        for file in self.card.files[: options.limit]:
+            if not (folder / file.name).is_file():
+                raise DataError(
+                    f"{self.card.title}: {folder} has no {file.name} in this version of "
+                    f"{self._package}; reinstall it, or use --suite kodak or --input"
+                )
+        return folder
+
+
+def _holds_any(names: list[str]) -> Callable[[Path], bool]:
+    return lambda folder: any((folder / name).is_file() for name in names)

@@ -1,0 +1,143 @@
+"""Reads one still picture file, 8-bit gray or RGB, and refuses every other kind by name.
+
+The only place that opens still pictures; knows no folders and no data sets.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from bench.datasets.base import Item
+from bench.errors import DataError
+from bench.signals import Layout
+
+_FORMATS: dict[str, tuple[str, ...]] = {
+    "PNG": (".png",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "PPM": (".ppm", ".pgm", ".pnm"),
+    "BMP": (".bmp",),
+}
+SUFFIXES: tuple[str, ...] = tuple(suffix for group in _FORMATS.values() for suffix in group)
+REFUSED_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jfif", ".gif", ".heic", ".avif", ".jxl")
+"""Picture files that a folder may hold and that are named as problems rather than passed over."""
+
+_LOSSY = "already lossily coded, so its own artefacts would be measured; convert it to PNG"
+_KINDS = {
+    "1": "bilevel (1-bit); convert it to 8-bit gray",
+    "P": "a palette image; convert it to RGB",
+    "PA": "a palette image with alpha; convert it to RGB",
+    "LA": "gray with an alpha channel; flatten it first",
+    "La": "gray with an alpha channel; flatten it first",
+    "RGBA": "RGB with an alpha channel; flatten it first",
+    "RGBa": "RGB with an alpha channel; flatten it first",
+    "CMYK": "CMYK; convert it to RGB",
+    "YCbCr": "stored as YCbCr; convert it to RGB",
+    "LAB": "CIE Lab; convert it to RGB",
+    "HSV": "HSV; convert it to RGB",
+    "F": "floating-point; convert it to 8 bits",
+}
+
+
+class Refusal(Exception):
+    """Why a picture cannot be used, without its name."""
+
+
+def picture_item(path: Path, name: str) -> Item:
+    """The item of a picture file: its digest, and its layout from the header or its problem."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return Item(name, "unreadable", None, f"{path}: cannot be read: {error.strerror}")
+    digest = sha256(content).hexdigest()
+    try:
+        return Item(name, digest, header_layout(content, path.suffix))
+    except Refusal as refusal:
+        return Item(name, digest, None, f"{path.name}: {refusal}")
+
+
+def header_layout(content: bytes, suffix: str) -> Layout:
+    """The layout of a picture file's content, from its header. Raises Refusal with the reason and
+    the cure for anything but one 8-bit gray or RGB picture whose format matches ``suffix``."""
+    with _opened(content, suffix) as picture:
+        return Layout("image", _samples(picture), picture.width, picture.height)
+
+
+def decode_picture(content: bytes, suffix: str) -> NDArray[np.uint8]:
+    """The samples: ``(H, W)`` gray or ``(H, W, 3)`` RGB. Raises Refusal as header_layout does, and
+    if the content is truncated or corrupt."""
+    with _opened(content, suffix) as picture:
+        _samples(picture)
+        try:
+            return np.asarray(picture)
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise Refusal(f"truncated or corrupt ({error}); get it again") from error
+
+
+def load_picture(path: Path, item: Item) -> NDArray[np.uint8]:
+    """The samples of an item's file. Raises DataError if it is gone, changed or corrupt."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; put it back") from error
+    if sha256(content).hexdigest() != item.digest:
+        raise DataError(f"{path}: changed since this run was planned; run again")
+    try:
+        return decode_picture(content, path.suffix)
+    except Refusal as refusal:
+        raise DataError(f"{path}: {refusal}") from refusal
+
+
+def _opened(content: bytes, suffix: str) -> Image.Image:
+    if not content:
+        raise Refusal("empty (0 bytes); get it again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise Refusal("no picture, or a corrupt one; get it again") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Refusal(f"cannot be read as a picture: {error}") from error
+    kind = str(picture.format)
+    if kind not in _FORMATS:
+        raise Refusal(f"{kind} inside, {_LOSSY}" if kind != "GIF" else _KINDS["P"])
+    if suffix.lower() not in _FORMATS[kind]:
+        raise Refusal(f"{kind} inside, whatever its name says; rename it to {_FORMATS[kind][0]}")
+    return picture
+
+
+def _samples(picture: Image.Image) -> Literal["gray", "rgb"]:
+    """Raises Refusal for animation, alpha, more than 8 bits and colour spaces other than these."""
+    frames = getattr(picture, "n_frames", 1)
+    if frames != 1:
+        raise Refusal(f"animated or of {frames} pages; save the one picture that is meant")
+    if _is_deep(picture):
+        raise Refusal("more than 8 bits per sample; convert it to 8 bits")
+    if picture.mode not in ("L", "RGB"):
+        raise Refusal(_KINDS.get(picture.mode, f"of Pillow mode {picture.mode}; convert it to RGB"))
+    if "transparency" in picture.info:
+        raise Refusal("transparent (a tRNS chunk); flatten it first")
+    return "gray" if picture.mode == "L" else "rgb"
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    """Whether samples have more than 8 bits, which Pillow drops silently for RGB."""
+    if picture.mode.startswith("I"):
+        return True
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        bits: Any = picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
+        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
+    tiles: list[Any] = getattr(picture, "tile", [])
+    arguments = [tile[3] for tile in tiles]
+    if picture.format == "PPM":
+        return any(isinstance(one, tuple) and int(one[-1]) != 255 for one in arguments if one)
+    return any(";16" in str(one) for one in arguments)

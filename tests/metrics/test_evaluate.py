@@ -1,0 +1,178 @@
+"""The evaluator: which metrics apply, what is refused, and that streaming changes nothing."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bench.metrics.evaluate as evaluate
+from bench.binaries import ffmpeg_binary
+from bench.errors import CodecError
+from bench.metrics.evaluate import Evaluator, Scores
+from bench.metrics.registry import MEASURED, METRICS, check_metrics
+from bench.records import METRICS as COLUMNS
+from bench.signals import Layout, Signal, clip, image, vectors
+
+ALL = tuple(MEASURED)
+
+
+def _noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def _filled(scores: Scores) -> set[str]:
+    return {name for name in ALL if getattr(scores, name) is not None}
+
+
+def test_what_can_be_asked_for_are_the_columns_of_a_record() -> None:
+    assert MEASURED == COLUMNS
+    assert {name for name, one in METRICS.items() if not one.higher_is_better} == {"mse"}
+
+
+def test_derived_metrics_are_refused_with_their_source() -> None:
+    with pytest.raises(Exception, match="ask for 'ms_ssim'"):
+        check_metrics(["ms_ssim_db"], "here")
+    with pytest.raises(Exception, match="unknown metric 'msssim'; did you mean"):
+        check_metrics(["msssim"], "here")
+
+
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [
+        (image(_noise(200, 180, 3)), "mse psnr_rgb psnr_y psnr_yuv ssim ms_ssim"),
+        (image(_noise(160, 300, 3)), "mse psnr_rgb psnr_y psnr_yuv ssim"),
+        (image(_noise(20, 10)), "mse psnr_rgb psnr_y"),
+        (image(_noise(1, 1, 3)), "mse psnr_rgb psnr_y psnr_yuv"),
+        (clip(_noise(3, 64, 64)), "mse psnr_rgb psnr_y ssim"),
+        (vectors(np.random.default_rng(0).normal(size=(7, 100))), "mse"),
+    ],
+)
+def test_metrics_that_apply(signal: Signal, expected: str) -> None:
+    assert _filled(Evaluator(signal, ALL).score(signal)) == set(expected.split())
+
+
+def test_only_what_was_asked_for_is_computed() -> None:
+    signal = image(_noise(200, 200, 3))
+    assert _filled(Evaluator(signal, ("ssim",)).score(signal)) == {"mse", "ssim"}
+    assert _filled(Evaluator(signal, ("psnr_y",)).score(signal)) == {"mse", "psnr_y"}
+
+
+def test_identical_pixels_are_infinite() -> None:
+    signal = image(_noise(30, 30, 3))
+    scores = Evaluator(signal, ALL).score(signal)
+    assert scores.mse == 0
+    assert scores.psnr_rgb == scores.psnr_y == scores.psnr_yuv == math.inf
+
+
+def test_psnr_is_the_mean_over_frames_not_of_the_mean_error() -> None:
+    frames = np.zeros((2, 16, 16), np.uint8)
+    decoded = frames.copy()
+    decoded[0] += 1
+    decoded[1] += 10
+    scores = Evaluator(clip(frames), ALL).score(clip(decoded))
+    assert scores.mse == 50.5
+    assert scores.psnr_rgb == pytest.approx((48.1308036 + 28.1308036) / 2)
+    assert scores.psnr_y == scores.psnr_rgb
+
+
+def test_planes_of_420_sources() -> None:
+    layout = Layout("video", "yuv420", 5, 3, 2)
+    source = _noise(2, 27)
+    decoded = source.copy()
+    decoded[:, :15] ^= 1
+    scores = Evaluator(Signal(layout, lambda: iter(source)), ALL).score(
+        Signal(layout, lambda: iter(decoded))
+    )
+    assert _filled(scores) == {"mse", "psnr_y", "psnr_yuv"}
+    assert scores.mse == pytest.approx(15 / 27)
+    assert scores.psnr_y == pytest.approx(48.1308036)
+    assert scores.psnr_yuv == pytest.approx((6 * 48.1308036 + 200) / 8)
+
+
+def test_streaming_gives_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, decoded = clip(_noise(5, 170, 166, 3)), clip(_noise(5, 170, 166, 3, seed=1))
+    cached = Evaluator(source, MEASURED[:-1]).score(decoded)
+    monkeypatch.setattr(evaluate, "CACHE_BYTES", 0)
+    monkeypatch.setattr(evaluate, "_CHUNK_SAMPLES", 200_000)
+    streamed = Evaluator(source, MEASURED[:-1])
+    assert streamed._cache is None
+    for name in MEASURED[:-1]:
+        value = getattr(streamed.score(decoded), name)
+        assert value == pytest.approx(getattr(cached, name), abs=1e-6)
+
+
+def test_scores_do_not_depend_on_what_was_scored_before() -> None:
+    source = image(_noise(190, 200, 3))
+    decoded = [image(_noise(190, 200, 3, seed=seed)) for seed in (1, 2)]
+    shared = Evaluator(source, ALL)
+    first = [shared.score(one) for one in decoded]
+    assert first == [Evaluator(source, ALL).score(one) for one in decoded]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"frames": 3}, "decoded 3 frames of 4"),
+        ({"width": 15}, "decoded 15×8 pixels instead of 16×8"),
+        ({"samples": "rgb"}, "decoded rgb samples instead of gray"),
+    ],
+)
+def test_other_layouts_are_refused(change: dict[str, object], message: str) -> None:
+    frames = _noise(4, 8, 16)
+    source = clip(frames)
+    layout = replace(source.layout, **change)  # type: ignore[arg-type]
+    with pytest.raises(CodecError, match=message):
+        Evaluator(source, ALL).score(Signal(layout, lambda: iter(frames)))
+
+
+@pytest.mark.parametrize(
+    ("count", "message"), [(3, "decoded 3 frames of 4"), (5, "more than the 4 frames")]
+)
+def test_a_decoder_that_miscounts_is_refused(count: int, message: str) -> None:
+    source = clip(_noise(4, 8, 16))
+    with pytest.raises(CodecError, match=message):
+        Evaluator(source, ALL).score(Signal(source.layout, lambda: iter(_noise(count, 8, 16))))
+
+
+def test_a_frame_of_another_shape_is_refused() -> None:
+    source = clip(_noise(1, 8, 16))
+    with pytest.raises(CodecError, match=r"frame 1 is uint8 \(8, 8\)"):
+        Evaluator(source, ALL).score(Signal(source.layout, lambda: iter(_noise(1, 8, 8))))
+
+
+def test_vmaf_of_a_clip() -> None:
+    ramp = np.add.outer(np.arange(145), np.arange(177)).astype(np.uint8)
+    frames = np.stack([np.roll(ramp, shift, axis=1) for shift in range(3)])
+    frames = np.stack([frames, frames // 2, 255 - frames], axis=-1)
+    noisy = np.clip(frames + np.random.default_rng(0).normal(0, 12, frames.shape), 0, 255)
+    evaluator = Evaluator(clip(frames), ("vmaf",), ffmpeg=ffmpeg_binary())
+    best = evaluator.score(clip(frames)).vmaf
+    worse = evaluator.score(clip(noisy.astype(np.uint8))).vmaf
+    assert best is not None and worse is not None
+    assert worse < best - 5
+    assert Evaluator(clip(frames[:, :, :170]), ("vmaf",)).score(clip(frames[:, :, :170])) == Scores(
+        mse=0.0
+    )
+
+
+def test_webp_reproduces_the_published_kodak_curve(kodak_folder: Path) -> None:
+    # CompressAI's results/image/kodak/webp.json, measured with its own PSNR and pytorch-msssim
+    published = {25: (30.939177449342804, 0.9602156182130178), 75: (35.104168, 0.9832107946)}
+    found: dict[int, list[Scores]] = {quality: [] for quality in published}
+    for path in sorted(kodak_folder.glob("kodim*.png")):
+        picture = Image.open(path)
+        evaluator = Evaluator(image(np.asarray(picture)), ("psnr_rgb", "ms_ssim"))
+        for quality, scores in found.items():
+            stream = io.BytesIO()
+            picture.save(stream, "webp", quality=quality)
+            scores.append(evaluator.score(image(np.asarray(Image.open(stream).convert("RGB")))))
+    for quality, (psnr, ms_ssim) in published.items():
+        assert len(found[quality]) == 24
+        assert np.mean([one.psnr_rgb for one in found[quality]]) == pytest.approx(psnr, abs=5e-5)
+        assert np.mean([one.ms_ssim for one in found[quality]]) == pytest.approx(ms_ssim, abs=5e-5)
