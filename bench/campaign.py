@@ -19,6 +19,8 @@ from bench.cards import (
 from bench.datasets.base import DataOptions, Loader, build_loader
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics
+from bench.records import Point
+from bench.target import KEY as TARGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,13 @@ def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, 
             card = replace(card, ladder=tuple(ladder))
         chosen[card.id] = card
     return tuple(chosen.values())
+
+
+def at_target_rates(campaign: Campaign, targets: Sequence[float]) -> Campaign:
+    """The campaign with every codec's ladder replaced by target rates in bits per pixel."""
+    ladder = tuple(Point(TARGET, target) for target in targets)
+    codecs = [replace(card, ladder=ladder, searched=card.ladder[0].key) for card in campaign.codecs]
+    return replace(campaign, codecs=tuple(codecs))
 
 
 def _anchor(wanted: str | None, codecs: Sequence[CodecCard]) -> str | None:

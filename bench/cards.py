@@ -50,6 +50,8 @@ class CodecCard:
     source: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
+    searched: str | None = None
+    """With a ladder of target rates: the parameter that is searched to reach them."""
 
     @property
     def digest(self) -> str:
@@ -445,7 +447,7 @@ def check_values(card: CodecCard, parameters: Mapping[str, Any]) -> None:
             raise CardError(
                 f"{where}: {key} {value} is outside {parameters[key]}; change settings.{key}"
             )
-    for point in card.ladder:
+    for point in () if card.searched else card.ladder:
         if point.key in parameters and point.value not in parameters[point.key]:
             allowed = parameters[point.key]
             raise CardError(

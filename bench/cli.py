@@ -81,6 +81,19 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--fresh", action="store_true", help="discard what --out holds")
+    parser.add_argument(
+        "--keep",
+        type=_positive,
+        default=0,
+        metavar="N",
+        help="keep streams and reconstructions of the first N items for the report's comparison",
+    )
+    parser.add_argument(
+        "--target-bpp",
+        type=_rates,
+        metavar="R+R",
+        help="search each codec's parameter per item for these rates, e.g. 0.1+0.25+0.5",
+    )
     parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
     parser.add_argument("--format", metavar="FMT", help="format of raw YUV: yuv420p, gray, rgb24")
     parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
@@ -106,6 +119,16 @@ def _seconds(word: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{word!r} is not a number of seconds above 0")
     return number
+
+
+def _rates(word: str) -> list[float]:
+    try:
+        rates = [float(part) for part in word.split("+")]
+    except ValueError:
+        rates = []
+    if not rates or not all(0 < rate < float("inf") for rate in rates):
+        raise argparse.ArgumentTypeError(f"{word!r} is not rates above 0 joined by +")
+    return rates
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +165,7 @@ def _add_bd(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.campaign import input_campaign, suite_campaign
+    from bench.campaign import at_target_rates, input_campaign, suite_campaign
     from bench.cards import load_registry, split_codecs
     from bench.console import make_progress, print_outcome
     from bench.datasets.base import DataOptions
@@ -164,6 +187,8 @@ def _run(options: argparse.Namespace) -> int:
         )  # fmt: skip
         campaign = input_campaign(registry, options.input, codecs, media, loader)
         out = options.out or Path("results") / options.input.resolve().stem
+    if options.target_bpp:
+        campaign = at_target_rates(campaign, options.target_bpp)
     console = Console()
     progress = make_progress(console)
     try:
@@ -175,6 +200,7 @@ def _run(options: argparse.Namespace) -> int:
                 timeout=options.timeout,
                 device=options.device,
                 fresh=options.fresh,
+                keep=options.keep,
                 command=("python", "-m", "bench", *sys.argv[1:]),
             ),
             progress,

@@ -17,10 +17,12 @@ from bench.cards import CodecCard, build_codec
 from bench.codecs.base import Codec, Encoded
 from bench.datasets.base import Item, Loader
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
+from bench.gallery import Keepsake, make_keepsake
 from bench.metrics.evaluate import Evaluator, Scores
 from bench.plan import Probe
-from bench.records import Record, Status, Task
+from bench.records import Point, Record, Status, Task, Value
 from bench.signals import Signal
+from bench.target import find_rate
 
 _REFERENCES_KEPT = 4
 T = TypeVar("T")
@@ -40,6 +42,8 @@ class WorkSpec:
     parallel: int = 1
     evidence: frozenset[str] = frozenset()
     """Items whose payload comes back with the record, to be decoded again in a fresh process."""
+    keep: frozenset[str] = frozenset()
+    """Items whose payload and reconstruction come back, to be kept beside the results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Measured:
 
     record: Record
     evidence: Evidence | None = None
+    keepsake: Keepsake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class Bench:
         self._warm: set[str] = set()
         self._references: OrderedDict[str, tuple[Signal, Evaluator]] = OrderedDict()
         self._ceilings: dict[str, tuple[str, float | None]] = {}
+        self._reached: dict[tuple[str, Point], Value] = {}
 
     def codec(self, name: str) -> Codec:
         """The adapter of a codec of this run. Raises Unavailable where it cannot run here."""
@@ -157,10 +163,11 @@ class Bench:
             raise Unsupported(f"{task.codec} does not code {layout.media}s")
         if reason := codec.refusal(layout):
             raise Unsupported(reason)
+        point = self._point(task, codec, signal)
         if task.codec not in self._warm:
-            codec.warm_up(signal, task.point)
+            codec.warm_up(signal, point)
             self._warm.add(task.codec)
-        encoded, encoding = _timed(lambda: codec.encode(signal, task.point))
+        encoded, encoding = _timed(lambda: codec.encode(signal, point))
         decoded, decoding = _timed(lambda: codec.decode(encoded.payload))
         scores = evaluator.score(decoded)
         record = replace(
@@ -171,13 +178,34 @@ class Bench:
             decode_cpu_seconds=decoding.cpu_seconds,
             psnr_rgb_ceiling=self._ceiling(task, codec, signal),
             lossless=_check_lossless(codec, scores),
+            reached=None if point is task.point else str(point),
         )
         evidence = None
         if task.item in self.spec.evidence:
             evidence = Evidence(
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256()
             )
-        return Measured(record, evidence)
+        keepsake = None
+        if task.item in self.spec.keep:
+            keepsake = make_keepsake(record, encoded.payload, signal, decoded)
+        return Measured(record, evidence, keepsake)
+
+    def _point(self, task: Task, codec: Codec, signal: Signal) -> Point:
+        """The task's operating point, searched for where it asks for a rate."""
+        key = self.spec.codecs[task.codec].searched
+        if key is None:
+            return task.point
+
+        def rate(value: Value) -> float:
+            payload = codec.encode(signal, Point(key, value)).payload
+            return 8 * len(payload) / signal.layout.pixels
+
+        place = (task.codec, task.point)
+        found = find_rate(
+            float(task.point.value), codec.parameters.get(key), rate, self._reached.get(place)
+        )
+        self._reached[place] = found.value
+        return Point(key, found.value)
 
     def _ceiling(self, task: Task, codec: Codec, signal: Signal) -> float | None:
         """PSNR of the codec's colour conversion alone, computed once per codec and item."""

@@ -87,6 +87,8 @@ class Record:
     """Interquartile range of the repeats of ``--timing``."""
     decode_spread_seconds: float | None = None
     repeats: int | None = None
+    reached: str | None = None
+    """The parameter that came closest to a target rate, such as ``crf=31``."""
     fingerprint: str = ""
 
 

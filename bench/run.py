@@ -23,6 +23,7 @@ from bench.campaign import Campaign
 from bench.cards import CodecCard
 from bench.datasets.base import Item
 from bench.errors import UsageError
+from bench.gallery import Gallery
 from bench.measure import (
     Evidence,
     Portion,
@@ -52,6 +53,8 @@ class RunOptions:
     timeout: float = 600.0
     device: str = "cpu"
     fresh: bool = False
+    keep: int = 0
+    """Of how many items the streams and reconstructions are kept."""
     command: tuple[str, ...] = ()
 
 
@@ -138,10 +141,12 @@ class _Runner:
             device=options.device,
             parallel=options.jobs,
             evidence=frozenset(item.name for item in usable[:1]),
+            keep=frozenset(item.name for item in usable[: options.keep]),
         )
         self.pool = LocalPool(
             options.jobs, start_worker, (self.spec,), scratch=scratch, preload=_PRELOAD
         )
+        self.gallery = Gallery(options.out)
         self.schedule = Schedule((), options.jobs)
         self.running: dict[Future[Any], tuple[Task, ...]] = {}
         self.checking: dict[Future[Any], list[Evidence]] = {}
@@ -174,7 +179,12 @@ class _Runner:
         pairs = list(zip(self.campaign.codecs, probes, strict=True))
         self.store.set_codecs([_codec_info(card, found) for card, found in pairs])
         able = [(card, found) for card, found in pairs if found.unavailable is None]
-        plan = make_plan(able, self.items, self.campaign.suite.metrics, self.store.done())
+        done = {
+            key: mark
+            for key, mark in self.store.done().items()
+            if key[2] not in self.spec.keep or self.gallery.holds(*key)
+        }
+        plan = make_plan(able, self.items, self.campaign.suite.metrics, done)
         if plan.stale:
             self.store.drop(plan.stale)
             self.progress.say(
@@ -256,6 +266,9 @@ class _Runner:
             self._blame(portion, "failed", f"the worker process died ({_cause(error)})")
             return
         self.schedule.finished(portion, result.seconds)
+        for entry in result.measured:
+            if entry.keepsake is not None:
+                self.gallery.add(entry.keepsake)
         self._keep([entry.record for entry in result.measured])
         proofs = [entry.evidence for entry in result.measured if entry.evidence is not None]
         self._await_evidence(portion, proofs)
@@ -348,6 +361,7 @@ def _write_results(
     from bench.machine import describe_machine, library_versions
 
     store.export_csv(options.out / "records.csv")
+    Gallery(options.out).write_index(store.records())
     digest = hashlib.sha256("\n".join(item.digest for item in items).encode()).hexdigest()
     alone = options.jobs == 1
     RunInfo(

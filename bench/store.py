@@ -187,6 +187,10 @@ class Store:
             "LEFT JOIN items i ON i.item = r.item ORDER BY c.place, p.place, i.place, r.item"
         )
 
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of ``rows``."""
+        return (Record(**dict(zip(COLUMNS, row, strict=True))) for row in self.rows())
+
     def export_csv(self, path: Path) -> None:
         """Writes records.csv: empty where nothing applies, ``inf`` for infinite."""
         temporary = path.with_name(path.name + ".new")

@@ -1,0 +1,130 @@
+"""Kept streams and reconstructions of a few items, for the report's visual comparison.
+
+Lies in ``kept/`` of a results folder: a payload and a PNG for each point, the original once, and
+``index.json``. For a clip the PNG is its middle frame. Measures nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.records import Record
+from bench.signals import Signal, split_planes
+
+
+@dataclass(frozen=True, slots=True)
+class Keepsake:
+    """What is kept of one task; the pictures are PNG files."""
+
+    item: str
+    codec: str
+    point: str
+    payload: bytes
+    original: bytes
+    reconstruction: bytes
+
+
+def make_keepsake(
+    record: Record, payload: bytes, original: Signal, decoded: Signal
+) -> Keepsake | None:
+    """The keepsake of a measured task; None for vectors, which are no pictures."""
+    if original.layout.media == "vector":
+        return None
+    return Keepsake(record.item, record.codec, record.point, payload, _png(original), _png(decoded))
+
+
+class Gallery:
+    """The ``kept`` folder of a results folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / "kept"
+
+    def holds(self, codec: str, point: str, item: str) -> bool:
+        return self._path(item, codec, point, ".png").is_file()
+
+    def add(self, keepsake: Keepsake) -> None:
+        """Writes the files of one task; the original only once."""
+        original = self._original(keepsake.item)
+        if not original.is_file():
+            _write(original, keepsake.original)
+        place = (keepsake.item, keepsake.codec, keepsake.point)
+        _write(self._path(*place, ".bin"), keepsake.payload)
+        _write(self._path(*place, ".png"), keepsake.reconstruction)
+
+    def write_index(self, records: Iterable[Record]) -> None:
+        """Lists what is kept with its rate and quality; nothing is written if nothing is kept."""
+        if not self.folder.is_dir():
+            return
+        entries = [
+            {
+                "item": record.item,
+                "codec": record.codec,
+                "point": record.point,
+                "bpp": record.bpp,
+                "psnr_rgb": record.psnr_rgb if record.psnr_rgb != float("inf") else None,
+                "original": self._name(self._original(record.item)),
+                "reconstruction": self._name(
+                    self._path(record.item, record.codec, record.point, ".png")
+                ),
+            }
+            for record in records
+            if record.status == "done" and self.holds(record.codec, record.point, record.item)
+        ]
+        text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+        _write(self.folder / "index.json", text.encode())
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _original(self, item: str) -> Path:
+        return self.folder / _file_name(item) / "original.png"
+
+    def _path(self, item: str, codec: str, point: str, suffix: str) -> Path:
+        folder = self.folder / _file_name(item) / _file_name(codec)
+        return folder / f"{_file_name(point)}{suffix}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _file_name(word: str) -> str:
+    """A name that is safe on every file system and different for different words."""
+    plain = re.sub(r"[^A-Za-z0-9.=_-]", "_", word).lstrip(".")
+    if plain == word:
+        return plain
+    return f"{plain}-{hashlib.sha256(word.encode()).hexdigest()[:6]}"
+
+
+def _png(signal: Signal) -> bytes:
+    from PIL import Image
+
+    frame = next(islice(signal.frames(), signal.layout.frames // 2, None))
+    picture = Image.fromarray(_to_rgb(frame, signal))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def _to_rgb(frame: NDArray[Any], signal: Signal) -> NDArray[np.uint8]:
+    if signal.layout.samples != "yuv420":
+        return frame
+    from bench.colour import double_chroma, yuv_to_rgb
+
+    luma, blue, red = split_planes(frame, signal.layout)
+    planes = [luma, *(double_chroma(plane, *luma.shape) for plane in (blue, red))]
+    return yuv_to_rgb(np.stack(planes, axis=-1))
