@@ -46,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_fetch(commands.add_parser("fetch", help="download a data set, checksums verified"))
     _add_report(commands.add_parser("report", help="rebuild tables, plots and the page of a run"))
     _add_bd(commands.add_parser("bd", help="BD-rates of a run"))
+    _add_train(commands.add_parser("train", help="train a learned codec from its card"))
     return parser
 
 
@@ -162,6 +163,14 @@ def _add_bd(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(call=_bd)
 
 
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    from bench.training.command import add_arguments
+
+    add_arguments(parser)
+    _add_cards(parser)
+    parser.set_defaults(call=_train)
+
+
 def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -245,4 +254,12 @@ def _bd(options: argparse.Namespace) -> int:
     print_bd(
         options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix
     )
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from bench.cards import load_registry
+    from bench.training.command import request_of, train
+
+    print(train(load_registry(options.cards).codec(options.name), request_of(options)))
     return 0

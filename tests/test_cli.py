@@ -1,0 +1,146 @@
+"""The command line as a user meets it: exit status, one clear line, nothing heavy imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import write_cards
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def bench(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *map(str, words)], capture_output=True, text=True,
+        cwd=ROOT, env={**os.environ, **environment}, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    return write_cards(tmp_path / "cards")
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a refusal: exit status 2, no traceback."""
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("bench: ")
+    return lines[0]
+
+
+def test_list_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from bench.cli import main; main(['list'])\n"
+        "heavy = {'torch', 'numpy', 'cv2', 'pandas', 'matplotlib', 'PIL', 'compressai', 'rich'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip().endswith("heavy: []")
+
+
+def test_list_names_every_card() -> None:
+    done = bench("list", "codecs")
+    cards = {path.stem for path in (ROOT / "codecs").glob("*.toml")}
+    assert {line.split()[0] for line in done.stdout.splitlines()} == cards
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--suite", "kodac"], "unknown suite 'kodac'; did you mean kodak"),
+        (["--suite", "noise", "--codecs", "corse"], "unknown codec 'corse'; did you mean coarse"),
+        (["--suite", "noise", "--codecs", "coarse:bits=9"], "bits 9 is outside 1–8"),
+        (["--suite", "noise", "--codecs", "coarse:depth=9"], "unknown setting 'depth'"),
+        (["--suite", "noise", "--codecs", "coarse:bits=x"], "bits x is outside 1–8"),
+        (["--input", "no/such/folder", "--codecs", "jpeg"], "no/such/folder"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(
+    cards: Path, tmp_path: Path, words: list[str], says: str
+) -> None:
+    line = refused(bench("run", *words, "--cards", cards, "--out", tmp_path / "out"))
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--jobs", "0"], "'0' is not a whole number above 0"),
+        (["--timeout", "-1"], "'-1' is not a number of seconds above 0"),
+        (["--target-bpp", "0.1+x"], "'0.1+x' is not rates above 0 joined by +"),
+    ],
+)
+def test_bad_numbers_are_named(words: list[str], says: str) -> None:
+    done = bench("run", "--suite", "starter", *words)
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1]
+
+
+def test_missing_data_say_how_to_get_them(tmp_path: Path) -> None:
+    line = refused(
+        bench("run", "--suite", "kodak", "--out", tmp_path / "out", BENCH_DATA="",
+              XDG_CACHE_HOME=str(tmp_path / "cache"))
+    )  # fmt: skip
+    assert "python -m bench fetch kodak" in line
+
+
+def test_an_unwritable_folder_is_named(cards: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    line = refused(
+        bench("run", "--suite", "noise", "--cards", cards, "--out", tmp_path / "file" / "out")
+    )
+    assert "cannot be written" in line
+
+
+def test_a_run_with_failures_exits_1_and_says_why(cards: Path, tmp_path: Path) -> None:
+    done = bench("run", "--suite", "noise", "--cards", cards, "--out", tmp_path / "out",
+                 "--codecs", "coarse:bits=2+4,fault=raise,on=2")  # fmt: skip
+    assert done.returncode == 1
+    assert "2 × coarse:fault=raise,on=2: ValueError: fake trouble" in done.stdout
+    assert "6 measured, 2 failed" in done.stdout
+
+
+def test_target_rates_are_reached_or_said_to_be_out_of_reach(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = bench("run", "--suite", "starter", "--limit", 2, "--codecs", "jpeg,png",
+                 "--target-bpp", "0.5+30", "--out", out)  # fmt: skip
+    assert done.returncode == 0
+    import csv
+
+    with (out / "records.csv").open() as file:
+        found = list(csv.DictReader(file))
+    reached = [row for row in found if row["codec"] == "jpeg" and row["status"] == "done"]
+    assert [row["point"] for row in reached] == ["target_bpp=0.5"] * 2
+    for row in reached:
+        assert row["reached"].startswith("quality=")
+        assert abs(float(row["bpp"]) / 0.5 - 1) < 0.05
+    reasons = {row["reason"] for row in found if row["status"] == "skipped"}
+    assert any("its highest rate here is" in reason for reason in reasons)
+    assert "has one operating point and cannot be set to a rate" in reasons
+
+
+def test_kept_streams_are_the_measured_ones(tmp_path: Path) -> None:
+    import csv
+    import hashlib
+    import json
+
+    out = tmp_path / "out"
+    words = ["run", "--suite", "starter", "--limit", 2, "--codecs", "jpeg:quality=50",
+             "--out", out]  # fmt: skip
+    bench(*words)
+    assert not (out / "kept").exists()
+    bench(*words, "--keep", 1)
+    (entry,) = json.loads((out / "kept" / "index.json").read_text())
+    with (out / "records.csv").open() as file:
+        row = next(csv.DictReader(file))
+    payload = (out / "kept" / entry["reconstruction"]).with_suffix(".bin").read_bytes()
+    assert hashlib.sha256(payload).hexdigest() == row["bitstream_sha256"]
+    assert (entry["item"], entry["point"]) == (row["item"], row["point"])
+    assert (out / "kept" / entry["original"]).is_file()
