@@ -40,10 +40,16 @@ class Schedule:
         if name is None:
             return ()
         queue = self._queues[name]
-        portion = tuple(queue.popleft() for _ in range(min(self._size(name), len(queue))))
+        wanted = min(self._size(name), len(queue))
+        portion = [queue.popleft() for _ in range(wanted)]
+        # a worker that has an item's reference side finishes that item's points
+        while queue and wanted > 1 and len(portion) < 2 * wanted:
+            if queue[0].item != portion[-1].item:
+                break
+            portion.append(queue.popleft())
         if not queue:
             del self._queues[name]
-        return portion
+        return tuple(portion)
 
     def finished(self, portion: tuple[Task, ...], seconds: float) -> None:
         """Learns from a finished portion what its codec's tasks cost."""

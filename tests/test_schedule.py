@@ -36,6 +36,15 @@ def test_the_last_portions_leave_work_for_every_worker() -> None:
     assert len(schedule.next_portion()) == 10
 
 
+def test_a_portion_ends_with_all_points_of_its_last_item() -> None:
+    points = [Task("a", Point("q", q), f"i{n}", "") for n in range(40) for q in range(4)]
+    schedule = Schedule(points, workers=2)
+    schedule.finished(schedule.next_portion(), 0.04)
+    assert [(task.item, task.point.value) for task in schedule.next_portion()] == [
+        ("i0", 1), ("i0", 2), ("i0", 3), ("i1", 0), ("i1", 1), ("i1", 2), ("i1", 3),
+    ]  # fmt: skip
+
+
 def test_a_portion_that_failed_comes_back_one_by_one() -> None:
     schedule = Schedule(tasks("a", 10), workers=1)
     schedule.finished(schedule.next_portion(), 1e-6)
