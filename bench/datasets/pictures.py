@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from bench.datasets.base import Item
+from bench.datasets.sources import Refusal
 from bench.errors import DataError
 from bench.signals import Layout
 
@@ -45,10 +46,6 @@ _KINDS = {
     "HSV": "HSV; convert it to RGB",
     "F": "floating-point; convert it to 8 bits",
 }
-
-
-class Refusal(Exception):
-    """Why a picture cannot be used, without its name."""
 
 
 def picture_item(path: Path, name: str) -> Item:

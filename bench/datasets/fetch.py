@@ -1,0 +1,165 @@
+"""Downloads a data set into the cache with pooch: checksums, progress, resumed transfers, archives.
+
+Knows no data set: what to get and what it must hash to stands in the card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.datasets.locate import cache_folder
+from bench.errors import DataError
+
+if TYPE_CHECKING:
+    from bench.cards import DataFile, DatasetCard
+
+_TIMEOUT_SECONDS = 30
+_BLOCK = 2**16
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def fetch(card: DatasetCard, root: Path | None = None) -> Path:
+    """Downloads what the card lists and is not there yet; returns the data set's folder.
+
+    ``root`` is the folder to put it into, by default the user's cache. A file counts as there if
+    its checksum is right. A transfer that broke off is continued where it stopped. Archives are
+    unpacked beside themselves where the card sets ``unpack``. Raises DataError for data without a public address, a failed transfer or a wrong checksum.
+    """
+    wanted = [file for file in card.files if file.url]
+    if not wanted:
+        raise DataError(
+            f"data set {card.id!r} has nothing to download; "
+            + (f"see {card.citation}" if card.citation else "it is generated or comes installed")
+        )
+    folder = (root or cache_folder()) / card.folders[0]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written: {error.strerror}; give --data") from error
+    for number, file in enumerate(wanted, start=1):
+        path = folder / file.name
+        if not (path.is_file() and _matches(path, file)):
+            print(f"{card.id}: {number}/{len(wanted)} {file.name}", file=sys.stderr)
+            _download(file, path)
+            if file.name.endswith(_ARCHIVES) and card.settings.get("unpack"):
+                unpack(path, folder)
+    return folder
+
+
+def _download(file: DataFile, path: Path) -> None:
+    import pooch
+
+    assert file.url is not None
+    known = f"sha256:{file.sha256}" if file.sha256 else f"md5:{file.md5}" if file.md5 else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pooch.get_logger().setLevel("ERROR")
+    try:
+        pooch.retrieve(
+            file.url,
+            known_hash=known,
+            fname=path.name,
+            path=path.parent,
+            downloader=_Resuming(path.with_name(path.name + ".part")),
+        )
+    except ValueError as error:
+        raise DataError(
+            f"{file.url}: wrong checksum, expected {known}: the file there has changed or the "
+            f"transfer was damaged; run fetch again, or put the right file at {path}"
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{file.url}: download failed: {error}; check the network and run fetch again, or put "
+            f"the file at {path}"
+        ) from error
+
+
+class _Resuming:
+    """A downloader for pooch that keeps a broken transfer in ``partial`` and goes on there."""
+
+    def __init__(self, partial: Path) -> None:
+        self._partial = partial
+
+    def __call__(self, url: str, output_file: Any, _pooch: Any, check_only: bool = False) -> None:
+        import requests
+
+        have = self._partial.stat().st_size if self._partial.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
+            if response.status_code == 416:  # nothing is left: the checksum decides
+                response.close()
+            else:
+                response.raise_for_status()
+                resumed = response.status_code == 206
+                total = int(response.headers.get("Content-Length", 0))
+                _store(response, self._partial, have if resumed else 0, total)
+        shutil.move(self._partial, output_file)
+
+
+def _store(response: Any, partial: Path, have: int, total: int) -> None:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with (
+        partial.open("ab" if have else "wb") as output,
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+    ):
+        task = progress.add_task("", total=have + total or None, completed=have)
+        received = 0
+        for block in response.iter_content(_BLOCK):
+            output.write(block)
+            received += len(block)
+            progress.update(task, advance=len(block))
+    if total and received < total:
+        raise OSError(f"the connection closed after {have + received} of {have + total} bytes")
+
+
+def _matches(path: Path, file: DataFile) -> bool:
+    """Whether the file has its checksum; true where the card gives none."""
+    for name, expected in (("sha256", file.sha256), ("md5", file.md5)):
+        if expected:
+            with path.open("rb") as content:
+                return hashlib.file_digest(content, name).hexdigest() == expected
+    return True
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks a zip or tar archive into ``folder``. Raises DataError, before anything is written,
+    if a member would land outside of it, and for a corrupt archive."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                _refuse_escapes(archive, packed.namelist(), folder)
+                packed.extractall(folder)
+        else:
+            with tarfile.open(archive) as packed_tar:
+                _refuse_escapes(archive, packed_tar.getnames(), folder)
+                # links and devices are refused as well, where this Python can
+                packed_tar.extraction_filter = getattr(tarfile, "data_filter", _as_it_is)
+                packed_tar.extractall(folder)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"{archive}: cannot be unpacked: {error}; delete it and fetch") from error
+
+
+def _as_it_is(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+    return member
+
+
+def _refuse_escapes(archive: Path, names: list[str], folder: Path) -> None:
+    inside = folder.resolve()
+    for name in names:
+        if not (inside / name).resolve().is_relative_to(inside):
+            raise DataError(f"{archive}: member {name!r} would be written outside {folder}")

@@ -1,0 +1,131 @@
+"""What every kind of clip file offers to the loaders, and how files are told apart.
+
+Owns the protocol, the digest of large files and the order of frame names; opens no media.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+from bench.datasets.base import Item
+from bench.errors import DataError
+from bench.signals import Frame, Layout, Signal
+
+WHOLE_BYTES = 64 * 2**20
+"""Files up to this size are hashed whole."""
+
+
+class Refusal(Exception):
+    """Why a file cannot be used and what to do, without its name."""
+
+
+class Source(Protocol):
+    """One clip on disk; picklable. Both methods raise Refusal for what cannot be used."""
+
+    def layout(self) -> Layout:
+        """Kind, size, number of frames and frame rate, without decoding them."""
+
+    def digest(self) -> str:
+        """Changes when the content does."""
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames in order, read one at a time."""
+
+
+class Clips:
+    """Items of clip sources by name; frames are read when they are asked for, one at a time."""
+
+    def __init__(self, sources: dict[str, Source], where: Path, notes: Iterable[str] = ()) -> None:
+        self._sources = sources
+        self._items = tuple(_item(name, source) for name, source in sources.items())
+        self._notes = tuple(notes)
+        if all(item.problem is not None for item in self._items):
+            first = f": {self._items[0].problem}" if self._items else ""
+            raise DataError(f"{where}: none of {len(self._items)} clips can be used{first}")
+
+    def items(self) -> Sequence[Item]:
+        return self._items
+
+    def load(self, item: Item) -> Signal:
+        if item.problem is not None or item.layout is None:
+            raise DataError(item.problem or f"{item.name}: has no layout")
+        source, layout, name = self._sources[item.name], item.layout, item.name
+        return Signal(layout, lambda: _checked(source, layout, name))
+
+    def notes(self) -> tuple[str, ...]:
+        problems = sum(item.problem is not None for item in self._items)
+        if not problems:
+            return self._notes
+        found = f"{problems} of {len(self._items)} clips cannot be used; each record says why"
+        return (*self._notes, found)
+
+
+def _item(name: str, source: Source) -> Item:
+    try:
+        return Item(name, source.digest(), source.layout())
+    except Refusal as refusal:
+        return Item(name, "refused", None, f"{name}: {refusal}")
+    except OSError as error:
+        return Item(name, "unreadable", None, f"{name}: cannot be read: {error.strerror}")
+
+
+def _checked(source: Source, layout: Layout, name: str) -> Iterator[Frame]:
+    """The frames, with what went wrong as DataError that names the clip; never fewer or more than
+    the layout says."""
+    count = 0
+    try:
+        for frame in source.frames():
+            if frame.shape != layout.frame_shape:
+                raise Refusal(f"frame {count + 1} has another size than its header says")
+            count += 1
+            yield frame
+    except Refusal as refusal:
+        raise DataError(f"{name}: {refusal}") from refusal
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read: {error.strerror}; put it back") from error
+    if count != layout.frames:
+        raise DataError(
+            f"{name}: {count} frames could be read of {layout.frames}; the file is truncated or "
+            "changed since this run was planned"
+        )
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file up to 64 MB; of a larger one that of its size, modification time and first
+    and last megabyte, since hashing hours of video would take longer than coding a little of it."""
+    facts = path.stat()
+    with path.open("rb") as file:
+        if facts.st_size <= WHOLE_BYTES:
+            return sha256(file.read()).hexdigest()
+        digest = sha256(f"{facts.st_size} {facts.st_mtime_ns} ".encode())
+        digest.update(file.read(2**20))
+        file.seek(-(2**20), 2)
+        digest.update(file.read())
+    return digest.hexdigest()
+
+
+def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
+    """Sorts ``f2`` before ``f10``."""
+    parts = re.findall(r"\d+|\D+", path.name)
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+
+
+def frame_gap(paths: Sequence[Path]) -> str | None:
+    """What is wrong with the numbering of a clip's frames, or None: numbered names must follow
+    each other, since a missing file would be a jump in the motion."""
+    found = [re.fullmatch(r"(.*?)(\d+)", path.stem) for path in paths]
+    matches = [match for match in found if match is not None]
+    if len(matches) != len(paths) or len({match.group(1) for match in matches}) != 1:
+        return None
+    numbers = [int(match.group(2)) for match in matches]
+    for before, after in pairwise(numbers):
+        if after == before:
+            return f"two frames have number {after}"
+        if after != before + 1:
+            return f"frame {before + 1} is missing between {before} and {after}"
+    return None

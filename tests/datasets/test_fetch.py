@@ -1,0 +1,144 @@
+"""Downloads against a local server: checksums, resumed transfers, failures, archives."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.cards import DataFile, DatasetCard
+from bench.datasets.fetch import fetch, unpack
+from bench.errors import DataError
+
+_CONTENT = bytes(range(256)) * 1000
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    requests: list[str | None] = []  # noqa: RUF012
+    break_after: int | None = None
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.requests.append(wanted)
+        if not self.path.startswith("/data/"):
+            self.send_error(404)
+            return
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        if start >= len(_CONTENT):
+            self.send_error(416)
+            return
+        body = _CONTENT[start:]
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        stop, type(self).break_after = type(self).break_after, None
+        self.wfile.write(body[:stop])
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    _Handler.requests = []
+    _Handler.break_after = None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def _card(url: str | None, sha256: str | None = None) -> DatasetCard:
+    file = DataFile("one.bin", url, sha256 or hashlib.sha256(_CONTENT).hexdigest())
+    return DatasetCard("toy", Path("datasets/toy.toml"), "Toy", "a:b", "image", files=(file,),
+                       folders=("toy",))  # fmt: skip
+
+
+def test_downloads_once(server: str, tmp_path: Path) -> None:
+    card = _card(f"{server}/data/one.bin")
+    folder = fetch(card, tmp_path)
+    assert folder == tmp_path / "toy"
+    assert (folder / "one.bin").read_bytes() == _CONTENT
+    fetch(card, tmp_path)
+    assert _Handler.requests == [None]
+
+
+def test_a_broken_transfer_is_continued(server: str, tmp_path: Path) -> None:
+    card = _card(f"{server}/data/one.bin")
+    _Handler.break_after = 100_000
+    with pytest.raises(DataError, match="run fetch again"):
+        fetch(card, tmp_path)
+    assert not (tmp_path / "toy" / "one.bin").exists()
+    fetch(card, tmp_path)
+    assert _Handler.requests[0] is None
+    assert _Handler.requests[1] in {f"bytes={have}-" for have in range(1, 100_001)}
+    assert (tmp_path / "toy" / "one.bin").read_bytes() == _CONTENT
+    assert not list((tmp_path / "toy").glob("*.part"))
+
+
+def test_wrong_checksum(server: str, tmp_path: Path) -> None:
+    card = _card(f"{server}/data/one.bin", sha256="0" * 64)
+    with pytest.raises(DataError, match="wrong checksum, expected sha256:000"):
+        fetch(card, tmp_path)
+    assert not (tmp_path / "toy" / "one.bin").exists()
+
+
+def test_a_damaged_file_is_fetched_again(server: str, tmp_path: Path) -> None:
+    card = _card(f"{server}/data/one.bin")
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "one.bin").write_bytes(b"damaged")
+    fetch(card, tmp_path)
+    assert (tmp_path / "toy" / "one.bin").read_bytes() == _CONTENT
+
+
+def test_no_network_and_no_such_file(server: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"download failed.*check the network"):
+        fetch(_card("http://127.0.0.1:9/data/one.bin"), tmp_path)
+    with pytest.raises(DataError, match=r"download failed.*404"):
+        fetch(_card(f"{server}/elsewhere"), tmp_path)
+
+
+def test_nothing_to_download_and_nowhere_to_put_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="'toy' has nothing to download"):
+        fetch(_card(None), tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        fetch(_card("http://127.0.0.1:9/data/one.bin"), tmp_path / "file")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_archives_cannot_escape(kind: str, tmp_path: Path) -> None:
+    for name, safe in (("inside/one.txt", True), ("../outside.txt", False)):
+        archive = tmp_path / f"{safe}.{kind}"
+        if kind == "zip":
+            with zipfile.ZipFile(archive, "w") as packed:
+                packed.writestr(name, b"content")
+        else:
+            with tarfile.open(archive, "w") as packed_tar:
+                member = tarfile.TarInfo(name)
+                member.size = 7
+                packed_tar.addfile(member, io.BytesIO(b"content"))
+        folder = tmp_path / "folder"
+        folder.mkdir(exist_ok=True)
+        if safe:
+            unpack(archive, folder)
+            assert (folder / name).read_bytes() == b"content"
+        else:
+            with pytest.raises(DataError, match=r"'\.\./outside\.txt' would be written outside"):
+                unpack(archive, folder)
+    assert not (tmp_path / "outside.txt").exists()
+
+
+def test_corrupt_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        unpack(tmp_path / "a.zip", tmp_path)
