@@ -24,7 +24,7 @@ from bench.records import Point, Record, Status, Task, Value
 from bench.signals import Signal
 from bench.target import find_rate
 
-_REFERENCES_KEPT = 4
+_REFERENCES_KEPT = 2
 T = TypeVar("T")
 
 
