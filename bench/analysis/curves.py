@@ -1,0 +1,166 @@
+"""Rate-distortion curves: records averaged over items, and the per-item grids behind them.
+
+Says how many items each point holds; never compares codecs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.qualities import PSNR_CAP_DB, QUALITIES, Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis.results import Results
+
+Mask = NDArray[np.bool_]
+
+CURVE_COLUMNS = tuple(
+    "suite codec point items bpp bpp_pooled bpp_estimated mse psnr_rgb psnr_rgb_pooled psnr_y "
+    "psnr_yuv ssim ms_ssim ms_ssim_db vmaf encode_seconds decode_seconds "
+    "ssim_db items_expected items_failed psnr_rgb_infinite psnr_rgb_ceiling bytes header_bytes "
+    "discarded_bytes bpp_interval psnr_rgb_interval pixels parallel".split()
+)
+"""The contract's columns and, after ``decode_seconds``, our own. ``*_interval`` is half the width
+of the 95 % interval of the mean over items; bytes and pixels are means over items."""
+
+_PSNR = ("psnr_rgb", "psnr_y", "psnr_yuv", "psnr_rgb_ceiling")
+_MEANS = (
+    *("bpp", "bpp_estimated", "mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf"),
+    *("encode_seconds", "decode_seconds", "psnr_rgb_ceiling", "bytes", "header_bytes"),
+    *("discarded_bytes", "pixels"),
+)
+
+
+def mean_curves(results: Results) -> pd.DataFrame:
+    """One row per (codec, point) with at least one record, columns ``CURVE_COLUMNS``.
+
+    Means run over the finished items; ``items`` says how many these are and ``items_failed`` how
+    many have a record that is not done. A column that does not apply is NaN.
+    """
+    records = results.records
+    key = ["codec", "point"]
+    groups = records.groupby(key, observed=True, sort=True)
+    counts = groups.size().rename("records").to_frame()
+    done = records[records["status"] == "done"].copy()
+    infinite = np.isposinf(done["psnr_rgb"].to_numpy())
+    pixels = (done["width"] * done["height"] * done["frames"]).to_numpy()
+    finite_mse = done["mse"].to_numpy() * pixels
+    done = done.assign(pixels=pixels, squared_error=finite_mse, infinite=infinite.astype(float))
+    done[list(_PSNR)] = done[list(_PSNR)].clip(upper=PSNR_CAP_DB)
+    finished = done.groupby(key, observed=True, sort=True)
+    sums = finished[["bytes", "pixels", "squared_error", "infinite"]].sum(min_count=1)
+    table = counts.join(finished[list(_MEANS)].mean())
+    table["items"] = finished.size()
+    table["items"] = table["items"].fillna(0).astype(int)
+    table["items_expected"] = results.run.items
+    table["items_failed"] = table["records"] - table["items"]
+    table["bpp_pooled"] = 8.0 * sums["bytes"] / sums["pixels"]
+    table["psnr_rgb_infinite"] = sums["infinite"]
+    table["psnr_rgb_infinite"] = table["psnr_rgb_infinite"].fillna(0).astype(int)
+    pooled_mse = (sums["squared_error"] / sums["pixels"]).reindex(table.index).to_numpy()
+    table["psnr_rgb_pooled"] = np.where(table["psnr_rgb"].notna(), _psnr(pooled_mse), np.nan)
+    for name in ("ssim_db", "ms_ssim_db"):
+        table[name] = QUALITIES[name].of(table[QUALITIES[name].column].to_numpy())
+    deviations = finished[["bpp", "psnr_rgb"]].std()
+    for name in ("bpp", "psnr_rgb"):
+        table[f"{name}_interval"] = 1.96 * deviations[name] / np.sqrt(table["items"].clip(lower=1))
+    table["parallel"] = finished["parallel"].max()
+    table["suite"] = results.run.suite
+    return table.reset_index()[list(CURVE_COLUMNS)]
+
+
+def _psnr(mse: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        psnr: Floats = np.minimum(10.0 * np.log10(255.0**2 / mse), PSNR_CAP_DB)
+    return psnr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """One codec's measurements as arrays: rows are items, columns are points, NaN where missing.
+
+    ``values`` holds metric columns as recorded, PSNR capped at 100 dB; ``bits`` is 8·bytes;
+    ``lossless`` marks the points at which every finished item has infinite PSNR.
+    """
+
+    codec: str
+    items: tuple[str, ...]
+    points: tuple[str, ...]
+    bpp: Floats
+    bits: Floats
+    pixels: Floats
+    values: Mapping[str, Floats]
+    infinite: Floats
+
+    @property
+    def lossless(self) -> Mask:
+        """For each point: every finished item decodes to identical pixels."""
+        done = ~np.isnan(self.bpp)
+        lossless: Mask = done.any(axis=0) & ((self.infinite > 0) == done).all(axis=0)
+        return lossless
+
+    def take(self, items: Mask | None, points: Any) -> Grid:
+        """The grid of some rows (boolean or index array, None for all) and columns."""
+        rows = slice(None) if items is None else items
+        names = np.asarray(self.items, dtype=object)[rows]
+        return Grid(
+            self.codec,
+            tuple(names),
+            tuple(np.asarray(self.points, dtype=object)[points]),
+            self.bpp[rows][:, points],
+            self.bits[rows][:, points],
+            self.pixels[rows],
+            {name: values[rows][:, points] for name, values in self.values.items()},
+            self.infinite[rows][:, points],
+        )
+
+
+def grids(results: Results) -> dict[str, Grid]:
+    """The grid of every codec, all with the same items in the same order."""
+    done = results.records[results.records["status"] == "done"]
+    items = results.records["item"].cat.remove_unused_categories().cat.categories
+    rows = done["item"].cat.set_categories(items).cat.codes.to_numpy()
+    pixels = np.full(len(items), np.nan)
+    pixels[rows] = (done["width"] * done["height"] * done["frames"]).to_numpy()
+    columns = {name: done[name].to_numpy(dtype=np.float64) for name in _GRID_COLUMNS}
+    codes = done["codec"].cat.codes.to_numpy()
+    points = done["point"].cat.codes.to_numpy()
+    names = tuple(str(item) for item in items)
+    point_names = [str(name) for name in done["point"].cat.categories]
+    found = {}
+    for code, codec in enumerate(results.codecs):
+        chosen = np.flatnonzero(codes == code)
+        present, column = np.unique(points[chosen], return_inverse=True)
+        place = (rows[chosen], column)
+        shape = (len(names), len(present))
+        arrays = {name: _fill(shape, place, columns[name][chosen]) for name in _GRID_COLUMNS}
+        infinite = np.isposinf(arrays["psnr_rgb"]).astype(np.float64)
+        for name in _PSNR[:3]:
+            arrays[name] = np.minimum(arrays[name], PSNR_CAP_DB)
+        found[codec] = Grid(
+            codec,
+            names,
+            tuple(point_names[index] for index in present),
+            arrays.pop("bpp"),
+            8.0 * arrays.pop("bytes"),
+            pixels,
+            arrays,
+            infinite,
+        )
+    return found
+
+
+_GRID_COLUMNS = ("bpp", "bytes", "mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")
+
+
+def _fill(shape: tuple[int, int], place: tuple[Any, Any], values: Floats) -> Floats:
+    array = np.full(shape, np.nan)
+    array[place] = values
+    return array

@@ -1,0 +1,59 @@
+"""Writes all files of a report from the records and run.json of one or several results folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import StoreError, UsageError
+from bench.report.content import Content, collect
+from bench.report.extras import ExtraCurve
+from bench.report.plots import style as named_style
+from bench.report.plots import write_plots
+from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BuiltReport:
+    """What was written where; ``content`` can be printed without reading the folder again."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    content: Content
+
+
+def build(
+    folders: Path | Sequence[Path],
+    *,
+    style: str = "paper",
+    overlay: str | None = None,
+    out: Path | None = None,
+    extras: Sequence[ExtraCurve] = (),
+) -> BuiltReport:
+    """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex and the plots.
+
+    One folder gets its report beside its records; several need ``out``. ``style`` is ``paper`` or
+    ``ieee``; ``overlay`` is ``published`` or the path of a file of published curves. Raises
+    UsageError and StoreError, each one line that says what to do.
+    """
+    paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(f) for f in folders]
+    if out is None and len(paths) != 1:
+        raise UsageError("a report of several folders needs a folder of its own; give --out")
+    named_style(style)
+    content = collect(paths, overlay=overlay, extras=extras)
+    target = Path(out) if out is not None else paths[0]
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        write_curves(content, target)
+        write_bd(content, target)
+        write_markdown(content, target)
+        write_latex(content, target)
+        plots = write_plots(content, target, style)
+    except OSError as error:
+        raise StoreError(
+            f"{target}: the report cannot be written: {error.strerror or error}; "
+            "free space or give --out"
+        ) from error
+    names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
+    return BuiltReport(target, (*(target / name for name in names), *plots), content)

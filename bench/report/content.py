@@ -1,0 +1,245 @@
+"""Everything a report shows, computed once: curves, BD table, summary rows and the footnote.
+
+Formats nothing but the sentences that all outputs share; writes no file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.analysis.bd import Comparison, Curve, bd_rate, overlap_percent
+from bench.analysis.bootstrap import RESAMPLES
+from bench.analysis.curves import Grid, grids, mean_curves
+from bench.analysis.qualities import QUALITIES, Quality, reported
+from bench.analysis.results import Results, read_results
+from bench.analysis.table import BdTable, compare_run
+from bench.provenance import Verdict
+from bench.report.extras import ExtraCurve, load_overlay
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """One codec in the summary; rates are in bits per pixel (symbol), times are means over points.
+
+    ``comparisons`` has one entry per reported axis, None for the anchor and for lossless codecs.
+    ``failed`` counts records that are not done; ``incomplete`` marks curves over fewer items.
+    """
+
+    codec: str
+    title: str
+    points: int
+    items: int
+    items_expected: int
+    failed: int
+    rate_low: float
+    rate_high: float
+    lossless: bool
+    comparisons: tuple[Comparison | None, ...]
+    encode_seconds: float
+    decode_seconds: float
+
+    @property
+    def incomplete(self) -> bool:
+        return self.items < self.items_expected or self.failed > 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """What a report is made from."""
+
+    results: Results
+    curves: pd.DataFrame
+    grids: dict[str, Grid]
+    axes: tuple[Quality, ...]
+    bd: BdTable
+    rows: tuple[SummaryRow, ...]
+    extras: tuple[ExtraCurve, ...]
+
+    @property
+    def rate_unit(self) -> str:
+        return "bits per symbol" if self.results.run.media == "vector" else "bits per pixel"
+
+    @property
+    def item_word(self) -> str:
+        return {"image": "images", "video": "clips", "vector": "blocks"}.get(
+            self.results.run.media, "items"
+        )
+
+    @property
+    def parallel(self) -> bool:
+        """Times were taken while other tasks ran: they are shown, not ranked."""
+        return bool((self.curves["parallel"] > 1).any())
+
+    def lossy_points(self, codec: str) -> pd.DataFrame:
+        """The points of a codec that have distortion, by rising rate."""
+        points = self.curves[self.curves["codec"] == codec]
+        lossless = (points["items"] > 0) & (points["psnr_rgb_infinite"] == points["items"])
+        return points[~lossless & (points["items"] > 0)].sort_values("bpp")
+
+
+def collect(
+    folders: Path | Sequence[Path],
+    *,
+    overlay: str | None = None,
+    extras: Sequence[ExtraCurve] = (),
+) -> Content:
+    """Reads one or several results folders and computes all that a report shows.
+
+    ``extras`` are further curves to draw, such as a bound. Raises StoreError and UsageError as
+    ``read_results`` and ``load_overlay`` do.
+    """
+    results = read_results(folders)
+    run = results.run
+    curves = mean_curves(results)
+    axes = tuple(
+        axis for axis in reported(run.metrics, run.media) if curves[axis.column].notna().any()
+    )
+    measured = grids(results)
+    bd = compare_run(results, measured, axes, matrix=True)
+    published = load_overlay(overlay, run.dataset) if overlay else ()
+    content = Content(results, curves, measured, axes, bd, (), (*published, *extras))
+    return replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
+
+
+def _row(content: Content, codec: str) -> SummaryRow:
+    points = content.curves[content.curves["codec"] == codec]
+    finished = points[points["items"] > 0]
+    info = content.results.info(codec)
+    lossless = len(finished) > 0 and content.lossy_points(codec).empty
+    comparisons = tuple(content.bd.find(codec, axis.id) for axis in content.axes)
+    return SummaryRow(
+        codec,
+        info.title if info else codec,
+        len(finished),
+        int(finished["items"].min()) if len(finished) else 0,
+        content.results.run.items,
+        int(points["items_failed"].sum()),
+        float(finished["bpp"].min()) if len(finished) else math.nan,
+        float(finished["bpp"].max()) if len(finished) else math.nan,
+        lossless,
+        (None,) * len(comparisons) if lossless else comparisons,
+        float(finished["encode_seconds"].mean()) if len(finished) else math.nan,
+        float(finished["decode_seconds"].mean()) if len(finished) else math.nan,
+    )
+
+
+def published_deltas(content: Content) -> list[tuple[ExtraCurve, float, float]]:
+    """BD-rate in percent and overlap of each published curve against the measured anchor, on the
+    first reported axis; NaN where not defined."""
+    if content.bd.anchor is None or not content.axes:
+        return []
+    axis = content.axes[0]
+    points = content.lossy_points(content.bd.anchor)
+    anchor = Curve.of(points["bpp"].tolist(), axis.of(points[axis.column]).tolist())
+    found = []
+    for extra in content.extras:
+        values = extra.quality(axis.id)
+        if extra.origin != "published" or values is None:
+            continue
+        curve = Curve.of(extra.rate, values)
+        found.append((extra, bd_rate(anchor, curve), overlap_percent(anchor, curve)))
+    return found
+
+
+def footnote(content: Content) -> list[str]:
+    """Sentences that let a number be quoted: averaging, colour path, presets, versions."""
+    run = content.results.run
+    word = content.item_word
+    sentences = [
+        f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
+        f"in {content.rate_unit}; rate and quality are means over {word}.",
+        *_metric_sentences(content),
+    ]
+    if content.bd.anchor is not None:
+        sentences.append(
+            f"BD-rate against {content.bd.anchor}: log rate, PCHIP on the mean curves over their "
+            "common quality range, negative saves bits; in brackets the 95 % interval of a paired "
+            f"bootstrap over {word} ({RESAMPLES} resamples), n.s.: not significant; spread: lowest "
+            f"and highest over the mean curve, the pooled curve and the mean of the {word}' own "
+            "BD-rates, each with PCHIP, cubic and Akima."
+        )
+    ceilings = content.curves.groupby("codec", observed=True)["psnr_rgb_ceiling"].min().dropna()
+    if len(ceilings):
+        low = ", ".join(f"{name} {value:.1f} dB" for name, value in ceilings.items())
+        sentences.append(
+            "Colour: RGB reaches YUV codecs as BT.709, full range, 4:4:4 unless a setting says "
+            f"otherwise; PSNR of that conversion without coding: {low}."
+        )
+    described = [text for codec in content.results.codecs if (text := describe(content, codec))]
+    if described:
+        sentences.append("Codecs: " + "; ".join(described) + ".")
+    sentences.append(run.timing)
+    return sentences
+
+
+def describe(content: Content, codec: str) -> str:
+    """Settings and versions of one codec: ``x265 (preset=veryslow, x265 4.1)``."""
+    info = content.results.info(codec)
+    if info is None:
+        return ""
+    settings = [f"{key}={value}" for key, value in info.settings.items()]
+    versions = [f"{key} {_short(value)}" for key, value in info.versions.items()]
+    details = ", ".join([*settings, *versions])
+    return f"{codec} ({details})" if details else codec
+
+
+def _short(version: str) -> str:
+    """A hash is cut to what a reader compares by eye."""
+    is_hash = len(version) >= 32 and all(c in "0123456789abcdef" for c in version)
+    return version[:12] if is_hash else version
+
+
+def _metric_sentences(content: Content) -> list[str]:
+    ids = {axis.id for axis in content.axes}
+    sentences = []
+    if "psnr_rgb" in ids:
+        sentences.append("PSNR per image or frame on 8-bit samples, then averaged.")
+    if ids & {"ssim_db", "ms_ssim_db"}:
+        sentences.append(
+            "SSIM and MS-SSIM: Wang et al., 11×11 Gaussian, valid region, mean over channels, "
+            "in dB as −10·log10(1 − mean)."
+        )
+    if "mse" in ids:
+        sentences.append(f"Quality is {QUALITIES['mse'].title}.")
+    infinite = int(content.curves["psnr_rgb_infinite"].sum())
+    if infinite:
+        sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
+    return sentences
+
+
+def warnings_of(content: Content) -> list[str]:
+    """What a reader must not overlook: incomplete curves, failures, doubtful BD-rates."""
+    found = [content.bd.note] if content.bd.note else []
+    found += [verdict_failure(v) for v in content.results.run.verdicts if not v.passed]
+    for row in content.rows:
+        if row.incomplete:
+            found.append(
+                f"{row.codec}: {row.failed} tasks not done, smallest point over {row.items} of "
+                f"{row.items_expected} {content.item_word}{_first_reason(content, row.codec)}"
+            )
+    for comparison in content.bd.comparisons:
+        row = next(row for row in content.rows if row.codec == comparison.codec)
+        if not row.lossless:
+            title = QUALITIES[comparison.metric].title
+            found += [f"{comparison.codec}, {title}: {text}" for text in comparison.warnings]
+    return list(dict.fromkeys(found))
+
+
+def verdict_failure(verdict: Verdict) -> str:
+    """One line on a check that did not pass."""
+    where = f"{verdict.codec} {verdict.point} on {verdict.item}"
+    return f"{where}: check {verdict.check} failed: {verdict.detail or 'no detail'}"
+
+
+def _first_reason(content: Content, codec: str) -> str:
+    records = content.results.records
+    reasons = records.loc[(records["codec"] == codec) & (records["status"] != "done"), "reason"]
+    reasons = reasons.dropna()
+    return f" ({reasons.astype(str).value_counts().index[0]})" if len(reasons) else ""

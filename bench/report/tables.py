@@ -1,0 +1,268 @@
+"""The tables of a report as Markdown, LaTeX and CSV files; computes no numbers."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.analysis.bd import Comparison, Matrix
+from bench.analysis.interpolation import METHODS
+from bench.analysis.qualities import Quality
+from bench.report.content import (
+    Content,
+    SummaryRow,
+    footnote,
+    published_deltas,
+    warnings_of,
+)
+
+MINUS = "−"
+BD_COLUMNS = (
+    *("suite", "metric", "anchor", "codec", "items", "bd_rate", "bd_rate_low", "bd_rate_high"),
+    *("significant", "bd_quality", "overlap", "spread_low", "spread_high"),
+    *(f"{a}_{m}" for a in ("mean", "pooled", "item") for m in METHODS),
+    "warnings",
+)
+"""Rates, interval, overlap and spread in percent; ``bd_quality`` in the metric's unit."""
+
+
+def write_curves(content: Content, folder: Path) -> None:
+    """curves.csv, and curves.tsv with the same columns for PGFPlots."""
+    content.curves.to_csv(folder / "curves.csv", index=False, lineterminator="\n")
+    content.curves.to_csv(
+        folder / "curves.tsv", index=False, sep="\t", na_rep="nan", lineterminator="\n"
+    )
+
+
+def write_bd(content: Content, folder: Path) -> None:
+    """bd.csv, and bd_matrix.csv with every codec against every other."""
+    suite = content.results.run.suite
+    with (folder / "bd.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(BD_COLUMNS)
+        for c in content.bd.comparisons:
+            flag = "" if c.significant is None else str(c.significant).lower()
+            conventions = [
+                c.under(averaging, method)
+                for averaging in ("mean", "pooled", "per item")
+                for method in METHODS
+            ]
+            numbers = (c.quality_gain, c.overlap_percent, *c.spread, *conventions)
+            rates = map(_number, (c.rate_percent, c.rate_low, c.rate_high))
+            row = (suite, c.metric, c.anchor, c.codec, c.items, *rates, flag)
+            writer.writerow((*row, *map(_number, numbers), "; ".join(c.warnings)))
+    with (folder / "bd_matrix.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("suite", "metric", "codec", "anchor", "bd_rate", "overlap"))
+        for matrix in content.bd.matrices:
+            for cells in _matrix_cells(matrix):
+                writer.writerow((suite, matrix.metric, *cells))
+
+
+def _matrix_cells(matrix: Matrix) -> list[tuple[str, str, str, str]]:
+    return [
+        (codec, anchor, _number(matrix.rates[i][j]), _number(matrix.overlaps[i][j]))
+        for i, codec in enumerate(matrix.codecs)
+        for j, anchor in enumerate(matrix.codecs)
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.6f}" if math.isfinite(value) else ""
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """``+12.3`` or ``−4.5``, an en dash where there is no value."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", MINUS)
+
+
+def delta(comparison: Comparison | None) -> str:
+    """A BD-rate with its interval: ``−32.6 [−33.5, −31.8]``."""
+    if comparison is None or not comparison.defined:
+        return "–"
+    text = signed(comparison.rate_percent)
+    if math.isfinite(comparison.rate_low):
+        text += f" [{signed(comparison.rate_low)}, {signed(comparison.rate_high)}]"
+    return text + (" n.s." if comparison.significant is False else "")
+
+
+def spread(comparison: Comparison | None) -> str:
+    """The BD-rates over all conventions: ``−36.1 … −32.2``."""
+    if comparison is None or not comparison.defined:
+        return "–"
+    low, high = comparison.spread
+    return f"{signed(low)} … {signed(high)}"
+
+
+def summary_columns(content: Content) -> list[str]:
+    """Headings of the summary, shared by all formats."""
+    unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
+    columns = ["Codec", "Points", content.item_word.capitalize(), f"Rate, {unit}"]
+    for index, axis in enumerate(content.axes if content.bd.anchor else ()):
+        columns.append(f"BD-rate {axis.title}, %")
+        if index == 0:
+            columns += ["spread, %", f"BD {axis.title}, {axis.unit or '1'}"]
+    time = "s, parallel" if content.parallel else "s"
+    return [*columns, f"Encode, {time}", f"Decode, {time}"]
+
+
+def summary_cells(content: Content, row: SummaryRow) -> list[str]:
+    """One row under ``summary_columns``; a curve over fewer items is marked with ``*``."""
+    items = f"{row.items}*" if row.incomplete else str(row.items)
+    cells = [row.codec, str(row.points), items, rate_range(row)]
+    if content.bd.anchor:
+        for index, comparison in enumerate(row.comparisons):
+            cells += _delta_cells(content, row, comparison, first=index == 0)
+    return [*cells, seconds(row.encode_seconds), seconds(row.decode_seconds)]
+
+
+def _delta_cells(
+    content: Content, row: SummaryRow, comparison: Comparison | None, *, first: bool
+) -> list[str]:
+    if row.codec == content.bd.anchor:
+        return ["anchor", "–", "–"] if first else ["anchor"]
+    if row.lossless:
+        return ["lossless", "–", "–"] if first else ["lossless"]
+    if not first:
+        return [delta(comparison)]
+    gain = signed(comparison.quality_gain, 2) if comparison else "–"
+    return [delta(comparison), spread(comparison), gain]
+
+
+def rate_range(row: SummaryRow) -> str:
+    """``0.11–3.40`` or the one rate there is."""
+    if not math.isfinite(row.rate_low):
+        return "–"
+    if row.rate_low == row.rate_high:
+        return f"{row.rate_low:.3f}"
+    return f"{row.rate_low:.3f}–{row.rate_high:.3f}"
+
+
+def seconds(value: float) -> str:
+    """Three significant digits, an en dash where there is none."""
+    return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def write_markdown(content: Content, folder: Path) -> None:
+    """table.md: summary, warnings, footnote and all points."""
+    run = content.results.run
+    columns = summary_columns(content)
+    lines = [f"# {_md(run.suite_title)}", "", *_md_table(columns, [
+        summary_cells(content, row) for row in content.rows
+    ])]  # fmt: skip
+    if any(row.incomplete for row in content.rows):
+        lines += ["", f"\\* over fewer {content.item_word} than its neighbours, or with failures."]
+    warned = warnings_of(content)
+    if warned:
+        lines += ["", "## Mind", "", *(f"- {_md(text)}" for text in warned)]
+    published = published_deltas(content)
+    if published:
+        lines += ["", "## Published curves, not measured here", ""]
+        lines += [f"Against {_md(str(content.bd.anchor))}, measured here.", ""]
+        lines += _md_table(
+            ["Curve", f"BD-rate {content.axes[0].title}, %", "Overlap, %", "Made with"],
+            [[e.name, signed(rate), f"{cover:.0f}", e.convention] for e, rate, cover in published],
+        )
+        lines += ["", _md(published[0][0].source)]
+    lines += ["", "## How these numbers were made", ""]
+    lines += [f"- {_md(sentence)}" for sentence in footnote(content)]
+    lines += ["", "## All points", "", *_md_points(content)]
+    (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of all points, values of the reported axes."""
+    columns = ["Codec", "Point", content.item_word.capitalize(), "bpp", "pooled bpp"]
+    columns += [_with_unit(axis) for axis in content.axes]
+    rows = []
+    for point in content.curves.to_dict("records"):
+        mark = "*" if point["items"] < point["items_expected"] else ""
+        cells = [str(point["codec"]), str(point["point"]), f"{point['items']}{mark}"]
+        cells += [_plain(point["bpp"]), _plain(point["bpp_pooled"])]
+        rows.append([*cells, *(_plain(point[axis.id], axis) for axis in content.axes)])
+    return columns, rows
+
+
+def _with_unit(axis: Quality) -> str:
+    return f"{axis.title}, {axis.unit}" if axis.unit and axis.id != "mse" else axis.column.upper()
+
+
+def _plain(value: float, axis: Quality | None = None) -> str:
+    if not math.isfinite(value):
+        return "–"
+    digits = 4 if axis is None or not axis.unit else 3
+    return f"{value:.{digits}f}"
+
+
+def _md_points(content: Content) -> list[str]:
+    columns, rows = point_table(content)
+    return _md_table(columns, rows)
+
+
+def _md_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    align = ["---"] + ["---:"] * (len(columns) - 1)
+    lines = [columns, align, *rows]
+    return ["| " + " | ".join(_md(str(cell)) for cell in line) + " |" for line in lines]
+
+
+def _md(text: str) -> str:
+    """No codec id or reason may break the table or smuggle HTML in."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+
+
+def write_latex(content: Content, folder: Path) -> None:
+    """table.tex: a booktabs table (``\\usepackage{booktabs}``) with its footnote."""
+    columns = summary_columns(content)
+    rows = [summary_cells(content, row) for row in content.rows]
+    body = [_tex_row(row) for row in rows]
+    run = content.results.run
+    notes = footnote(content)
+    if any(row.incomplete for row in content.rows):
+        notes = [f"*: over fewer {content.item_word}, or with failures.", *notes]
+    lines = [
+        "% \\usepackage{booktabs}",
+        "\\begin{table}",
+        "\\centering",
+        f"\\caption{{{latex(run.suite_title)}}}",
+        f"\\label{{tab:{_label(run.suite)}}}",
+        "\\begin{tabular}{l" + "r" * (len(columns) - 1) + "}",
+        "\\toprule",
+        _tex_row(columns),
+        "\\midrule",
+        *body,
+        "\\bottomrule",
+        "\\end{tabular}",
+        "\\par\\medskip",
+        "\\begin{minipage}{\\linewidth}\\footnotesize",
+        *(latex(sentence) for sentence in notes),
+        "\\end{minipage}",
+        "\\end{table}",
+    ]
+    (folder / "table.tex").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _tex_row(cells: Sequence[str]) -> str:
+    return " & ".join(latex(cell) for cell in cells) + r" \\"
+
+
+def _label(text: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text)
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", "–": "--", "…": r"\ldots{}",
+    "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "\0": "$_{10}$", "σ": r"$\sigma$",
+    "²": "$^2$", "\n": " ",
+}  # fmt: skip
+
+
+def latex(text: str) -> str:
+    """Text with everything that LaTeX would read as a command escaped."""
+    return "".join(_TEX.get(c, c) for c in text.replace("₁₀", "\0"))
