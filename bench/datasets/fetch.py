@@ -29,7 +29,8 @@ def fetch(card: DatasetCard, root: Path | None = None) -> Path:
 
     ``root`` is the folder to put it into, by default the user's cache. A file counts as there if
     its checksum is right. A transfer that broke off is continued where it stopped. Archives are
-    unpacked beside themselves where the card sets ``unpack``. Raises DataError for data without a public address, a failed transfer or a wrong checksum.
+    unpacked beside themselves where the card sets ``unpack``. Raises DataError for data without a
+    public address, a failed transfer or a wrong checksum.
     """
     wanted = [file for file in card.files if file.url]
     if not wanted:

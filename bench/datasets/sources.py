@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from bench.datasets.base import Item
 from bench.errors import DataError
@@ -18,6 +20,7 @@ from bench.signals import Frame, Layout, Signal
 
 WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed whole."""
+REMEMBERED_BYTES = 64 * 2**20
 
 
 class Refusal(Exception):
@@ -55,7 +58,7 @@ class Clips:
         if item.problem is not None or item.layout is None:
             raise DataError(item.problem or f"{item.name}: has no layout")
         source, layout, name = self._sources[item.name], item.layout, item.name
-        return Signal(layout, lambda: _checked(source, layout, name))
+        return remembered(Signal(layout, lambda: _checked(source, layout, name)))
 
     def notes(self) -> tuple[str, ...]:
         problems = sum(item.problem is not None for item in self._items)
@@ -93,6 +96,21 @@ def _checked(source: Source, layout: Layout, name: str) -> Iterator[Frame]:
             f"{name}: {count} frames could be read of {layout.frames}; the file is truncated or "
             "changed since this run was planned"
         )
+
+
+def remembered(signal: Signal) -> Signal:
+    """The same signal, which decodes its files once if its frames take at most 64 MB, so that the
+    points of a ladder do not decode them again and again; larger ones are streamed each time."""
+    if signal.layout.frame_bytes * signal.layout.frames > REMEMBERED_BYTES:
+        return signal
+    kept: list[NDArray[Any]] = []
+
+    def opened() -> Iterator[Frame]:
+        if not kept:
+            kept.append(signal.array())
+        return iter(kept[0])
+
+    return Signal(signal.layout, opened)
 
 
 def file_digest(path: Path) -> str:

@@ -1,0 +1,143 @@
+"""Moving MNIST: the official test sequences where they are at hand, else clips generated alike.
+
+Srivastava, Mansimov, Salakhutdinov: Unsupervised learning of video representations using LSTMs
+(2015). A generated clip is never passed off as an official one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cards import DatasetCard
+from bench.datasets.base import DataOptions, Item
+from bench.datasets.locate import candidates, locate
+from bench.datasets.mnist import find_digits, read_digits
+from bench.errors import DataError
+from bench.signals import Layout, Signal, clip
+
+OFFICIAL_FILE = "mnist_test_seq.npy"
+OFFICIAL_SEQUENCES = 10_000
+FRAMES = 20
+SIZE = 64
+STEP = 0.1
+"""How far a digit moves per frame, as a part of its range."""
+
+
+def generate(
+    digits: NDArray[np.uint8],
+    seed: int,
+    index: int,
+    *,
+    frames: int = FRAMES,
+    size: int = SIZE,
+    count: int = 2,
+) -> NDArray[np.uint8]:
+    """Clip ``index`` of the endless sequence of ``seed``: uint8 ``(frames, size, size)``.
+
+    As in the paper's generator: ``count`` digits, drawn with replacement, start anywhere, move in
+    straight lines in any direction and bounce off the walls; where they overlap the brighter
+    sample wins. Depends on nothing but the arguments, so that clips are made when they are needed.
+    """
+    rng = np.random.default_rng([seed, index])
+    canvas = np.zeros((frames, size, size), np.uint8)
+    side = digits.shape[1]
+    for digit in digits[rng.integers(0, len(digits), count)]:
+        rows, columns = _trajectory(rng, frames, size - side)
+        for frame, row, column in zip(canvas, rows, columns, strict=True):
+            window = frame[row : row + side, column : column + side]
+            np.maximum(window, digit, out=window)
+    return canvas
+
+
+def _trajectory(
+    rng: np.random.Generator, frames: int, room: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of a digit's corner in each frame, within ``0…room``."""
+    position = rng.random(2)
+    angle = rng.random() * 2 * np.pi
+    velocity = np.array([np.sin(angle), np.cos(angle)])
+    places = np.empty((frames, 2))
+    for place in places:
+        position += velocity * STEP
+        velocity[(position <= 0) | (position >= 1)] *= -1
+        np.clip(position, 0, 1, out=position)
+        place[:] = position
+    rows, columns = (places * room).astype(np.int64).T
+    return rows, columns
+
+
+class MovingMnist:
+    """``settings``: ``sequences`` to offer at most, ``seed`` of generated ones, and ``source``:
+    ``auto`` takes the official file if it is found, ``generated`` never does."""
+
+    def __init__(
+        self, card: DatasetCard, settings: dict[str, object], options: DataOptions
+    ) -> None:
+        self._seed = int(str(settings.get("seed", 2015)))
+        count = int(str(settings.get("sequences", OFFICIAL_SEQUENCES)))
+        self._count = min(count, options.limit or count)
+        wanted = settings.get("source", "auto")
+        if wanted not in ("auto", "generated"):
+            raise DataError(f"{card.id}: source {wanted!r} is neither auto nor generated")
+        self._official = _find_official(card, options) if wanted == "auto" else None
+        self._digits: Path | None = None
+        if self._official is None:
+            folder = locate(card, options, lambda path: find_digits(path, "test") is not None)
+            self._digits = find_digits(folder, "test")
+            assert self._digits is not None
+            read_digits(self._digits, "test")
+        elif self._count > OFFICIAL_SEQUENCES:
+            raise DataError(f"{card.id}: the official set has {OFFICIAL_SEQUENCES} sequences only")
+        else:
+            _check_official(card, self._official)
+
+    def items(self) -> Sequence[Item]:
+        layout = Layout("video", "gray", SIZE, SIZE, FRAMES)
+        kind = "official" if self._official else f"generated {self._seed}"
+        return tuple(
+            Item(f"{kind.split()[0]}-{index:05d}", _digest(f"{kind} {index}"), layout)
+            for index in range(self._count)
+        )
+
+    def load(self, item: Item) -> Signal:
+        index = int(item.name.rpartition("-")[2])
+        if self._official is not None:
+            return clip(np.array(np.load(self._official, mmap_mode="r")[:, index]))
+        assert self._digits is not None
+        return clip(generate(read_digits(self._digits, "test"), self._seed, index))
+
+    def notes(self) -> tuple[str, ...]:
+        if self._official is not None:
+            return (f"the first {self._count} sequences of the official {OFFICIAL_FILE}",)
+        return (
+            f"{self._count} sequences generated from the MNIST test digits with seed {self._seed} "
+            f"as in Srivastava et al. (2015); not the official {OFFICIAL_FILE}",
+        )
+
+
+def _find_official(card: DatasetCard, options: DataOptions) -> Path | None:
+    for path in candidates(card, options.root):
+        for found in (path, path / OFFICIAL_FILE):
+            if found.name == OFFICIAL_FILE and found.is_file():
+                return found
+    return None
+
+
+def _check_official(card: DatasetCard, path: Path) -> None:
+    expected = next(file.md5 for file in card.files if file.name == OFFICIAL_FILE)
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != expected:
+        raise DataError(
+            f"{path}: md5 is {found}, not the official {expected}; delete it, and run `python -m "
+            f"bench fetch {card.id}` or do without it"
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(f"moving mnist 1 {text}".encode()).hexdigest()

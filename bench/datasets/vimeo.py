@@ -1,0 +1,253 @@
+"""Vimeo-90k septuplets by the official lists, from the official folder layout or its zip file.
+
+Reads pictures where they lie: 80 GB are neither unpacked nor copied.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench.cards import DatasetCard
+from bench.datasets.base import DataOptions, Item
+from bench.datasets.inputs import read_list
+from bench.datasets.locate import locate
+from bench.datasets.pictures import decode_picture
+from bench.datasets.sources import Refusal, remembered
+from bench.errors import DataError
+from bench.signals import Frame, Layout, Media, Signal
+
+FRAMES = 7
+WIDTH, HEIGHT = 448, 256
+TEST_LIST, TRAIN_LIST = "sep_testlist.txt", "sep_trainlist.txt"
+_TAIL_BYTES = 64
+_LOCAL_HEADER = struct.Struct("<26xHH")
+
+
+class Store(Protocol):
+    """Where the pictures lie; picklable, and cheap to open in a worker."""
+
+    where: Path
+
+    def listing(self, name: str) -> list[str] | None:
+        """The clips of an official list, or None if it is not there."""
+
+    def has(self, names: Sequence[str]) -> bool:
+        """Whether all these pictures (``00001/0266/im1.png``) are there."""
+
+    def keep(self, names: Sequence[str]) -> None:
+        """Tells the store which pictures will be asked for, before it is sent to workers."""
+
+    def stamp(self, name: str) -> bytes:
+        """What changes with a picture's content, read without reading it all."""
+
+    def read(self, name: str) -> bytes:
+        """The PNG file of a picture."""
+
+
+class FolderStore:
+    """The unpacked layout: ``sequences/00001/0266/im1.png`` and the lists."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+
+    def listing(self, name: str) -> list[str] | None:
+        path = self.where / name
+        return read_list(path) if path.is_file() else None
+
+    def has(self, names: Sequence[str]) -> bool:
+        return all(self._path(name).is_file() for name in names)
+
+    def keep(self, names: Sequence[str]) -> None:
+        pass
+
+    def stamp(self, name: str) -> bytes:
+        """Size and last bytes: a PNG ends with the Adler-32 of its samples and a CRC-32."""
+        path = self._path(name)
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL_BYTES))
+            return f"{size} ".encode() + file.read()
+
+    def read(self, name: str) -> bytes:
+        return self._path(name).read_bytes()
+
+    def _path(self, name: str) -> Path:
+        return self.where / "sequences" / name
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    offset: int
+    packed_bytes: int
+    method: int
+    crc: int
+
+
+class ZipStore:
+    """The official archive. Its directory of half a million names is read once; what is kept are
+    the places of the pictures that are used."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+        with zipfile.ZipFile(where) as archive:
+            entries = archive.infolist()
+            self._lists = {
+                name: archive.read(entry).decode().split()
+                for entry in entries
+                for name in (TEST_LIST, TRAIN_LIST)
+                if entry.filename.rpartition("/")[2] == name
+            }
+        self._members = {
+            entry.filename.rpartition("sequences/")[2]: _Member(
+                entry.header_offset, entry.compress_size, entry.compress_type, entry.CRC
+            )
+            for entry in entries
+            if "sequences/" in entry.filename and entry.filename.endswith(".png")
+        }
+
+    def listing(self, name: str) -> list[str] | None:
+        return self._lists.get(name)
+
+    def has(self, names: Sequence[str]) -> bool:
+        return all(name in self._members for name in names)
+
+    def keep(self, names: Sequence[str]) -> None:
+        self._members = {name: self._members[name] for name in names}
+
+    def stamp(self, name: str) -> bytes:
+        member = self._members[name]
+        return f"{member.packed_bytes} {member.crc}".encode()
+
+    def read(self, name: str) -> bytes:
+        member = self._members[name]
+        with self.where.open("rb") as file:
+            file.seek(member.offset)
+            lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+            file.seek(sum(lengths), 1)
+            content = file.read(member.packed_bytes)
+        try:
+            if member.method == zipfile.ZIP_DEFLATED:
+                content = zlib.decompress(content, -zlib.MAX_WBITS)
+        except zlib.error as error:
+            raise Refusal(f"corrupt in {self.where.name}: {error}") from error
+        if zlib.crc32(content) != member.crc:
+            raise Refusal(f"corrupt in {self.where.name}: wrong CRC")
+        return content
+
+
+class Vimeo90k:
+    """Clips of the official test list, or of ``--list``, as far as they are at hand.
+
+    ``settings``: ``frames`` (1: an image suite of first frames), ``crop`` (side of a centre
+    crop), ``resize`` (side of the square that whole frames are resized to with Pillow's Lanczos
+    filter, as the papers on 96×96 clips do, which ignores the aspect ratio).
+    """
+
+    def __init__(
+        self, card: DatasetCard, settings: dict[str, object], options: DataOptions
+    ) -> None:
+        self._frames = int(str(settings.get("frames", FRAMES)))
+        self._crop = int(str(settings.get("crop", 0)))
+        self._resize = int(str(settings.get("resize", 0)))
+        self._store = _open_store(locate(card, options, _holds_vimeo))
+        listed = self._listed(options)
+        present = [clip for clip in listed if self._store.has(self._names(clip))]
+        if not present:
+            raise DataError(
+                f"{self._store.where}: none of the {len(listed)} clips of {self._list_name} is "
+                "complete there; name clips that are with --list FILE"
+            )
+        self._note = self._summary(listed, present)
+        self._clips = tuple(present[: options.limit])
+        self._store.keep([name for clip in self._clips for name in self._names(clip)])
+
+    def _listed(self, options: DataOptions) -> list[str]:
+        self._list_name = str(options.listing.name) if options.listing else TEST_LIST
+        listed = read_list(options.listing) if options.listing else self._store.listing(TEST_LIST)
+        if listed is None:
+            raise DataError(
+                f"{self._store.where}: has no {TEST_LIST}; put it back from the official archive "
+                "or name clips with --list FILE"
+            )
+        if wrong := [one for one in listed if len(Path(one).parts) != 2 or ".." in one]:
+            raise DataError(f"{self._list_name}: {wrong[0]!r} is no clip such as 00001/0266")
+        return listed
+
+    def _names(self, clip: str) -> list[str]:
+        return [f"{clip}/im{number}.png" for number in range(1, self._frames + 1)]
+
+    def _summary(self, listed: list[str], present: list[str]) -> str:
+        said = f"{len(present):,} of the {len(listed):,} clips of {self._list_name} are at hand"
+        test, train = self._store.listing(TEST_LIST), self._store.listing(TRAIN_LIST)
+        if self._list_name == TEST_LIST or test is None or train is None:
+            return said
+        tested, trained = len({*test} & {*present}), len({*train} & {*present})
+        return f"{said}; {tested} are on the official test list, {trained} on the training list"
+
+    def items(self) -> Sequence[Item]:
+        return tuple(self._item(clip) for clip in self._clips)
+
+    def _item(self, clip: str) -> Item:
+        digest = sha256(f"{self._crop} {self._resize} ".encode())
+        for name in self._names(clip):
+            digest.update(self._store.stamp(name))
+        media: Media = "image" if self._frames == 1 else "video"
+        width, height = WIDTH, HEIGHT
+        if side := self._resize or self._crop:
+            width = height = side
+        layout = Layout(media, "rgb", width, height, self._frames)
+        return Item(clip, digest.hexdigest(), layout)
+
+    def load(self, item: Item) -> Signal:
+        assert item.layout is not None
+        names = self._names(item.name)
+        return remembered(Signal(item.layout, lambda: (self._picture(name) for name in names)))
+
+    def _picture(self, name: str) -> Frame:
+        try:
+            pixels = decode_picture(self._store.read(name), ".png")
+        except Refusal as refusal:
+            raise DataError(f"{self._store.where}: {name}: {refusal}") from refusal
+        except OSError as error:
+            raise DataError(
+                f"{self._store.where}: {name} cannot be read: {error.strerror}; put it back"
+            ) from error
+        if pixels.shape != (HEIGHT, WIDTH, 3):
+            raise DataError(
+                f"{self._store.where}: {name} is {pixels.shape[1]}×{pixels.shape[0]} pixels, not "
+                f"the {WIDTH}×{HEIGHT} RGB of Vimeo-90k"
+            )
+        if self._crop:
+            return _centre_crop(pixels, self._crop)
+        if self._resize:
+            size = (self._resize, self._resize)
+            return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+        return pixels
+
+    def notes(self) -> tuple[str, ...]:
+        kind = "the zip file" if isinstance(self._store, ZipStore) else "the folder layout"
+        return (f"{self._note}, read from {kind}; {len(self._clips):,} are used",)
+
+
+def _centre_crop(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def _holds_vimeo(path: Path) -> bool:
+    return zipfile.is_zipfile(path) if path.is_file() else (path / "sequences").is_dir()
+
+
+def _open_store(path: Path) -> Store:
+    return ZipStore(path) if path.is_file() else FolderStore(path)
