@@ -216,6 +216,11 @@ def _run(options: argparse.Namespace) -> int:
         )
     finally:
         progress.close()
+    if not outcome.interrupted:
+        from bench.report import build
+        from bench.report.console import print_summary
+
+        print_summary(out, content=build(out).content, console=console)
     print_outcome(console, out, outcome)
     return outcome.exit_status
 
@@ -243,17 +248,19 @@ def _report(options: argparse.Namespace) -> int:
 
     if len(options.folders) > 1 and options.out is None:
         raise UsageError("several folders: say with --out where their report goes")
-    build(options.folders, style=options.style, overlay=options.overlay, out=options.out)
-    print_summary(options.out or options.folders[0])
+    built = build(options.folders, style=options.style, overlay=options.overlay, out=options.out)
+    print_summary(built.folder, content=built.content)
     return 0
 
 
 def _bd(options: argparse.Namespace) -> int:
+    from bench.analysis import bd_table
     from bench.report.console import print_bd
 
-    print_bd(
+    table = bd_table(
         options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix
     )
+    print_bd(table)
     return 0
 
 

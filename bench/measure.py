@@ -21,7 +21,7 @@ from bench.gallery import Keepsake, make_keepsake
 from bench.metrics.evaluate import Evaluator, Scores
 from bench.plan import Probe
 from bench.records import Point, Record, Status, Task, Value
-from bench.signals import Signal
+from bench.signals import Layout, Signal
 from bench.target import find_rate
 
 _REFERENCES_KEPT = 2
@@ -152,13 +152,7 @@ class Bench:
         codec = self.codec(task.codec)
         signal, evaluator = self.reference(task.item)
         layout = signal.layout
-        record = replace(
-            blank,
-            width=layout.width,
-            height=layout.height,
-            frames=layout.frames,
-            channels=layout.channels,
-        )
+        record = with_layout(blank, layout)
         if layout.media not in self.spec.codecs[task.codec].media:
             raise Unsupported(f"{task.codec} does not code {layout.media}s")
         if reason := codec.refusal(layout):
@@ -217,6 +211,17 @@ class Bench:
                 value = Evaluator(signal, ("psnr_rgb",)).score(converted).psnr_rgb
             self._ceilings[task.codec] = (task.item, value)
         return value
+
+
+def with_layout(record: Record, layout: Layout) -> Record:
+    """The record with the size of its item."""
+    return replace(
+        record,
+        width=layout.width,
+        height=layout.height,
+        frames=layout.frames,
+        channels=layout.channels,
+    )
 
 
 def failure(record: Record, status: Status, error: BaseException) -> Record:

@@ -32,6 +32,7 @@ from bench.measure import (
     measure_tasks,
     probe,
     start_worker,
+    with_layout,
 )
 from bench.plan import Plan, Probe, make_plan
 from bench.provenance import CodecInfo, RunInfo, Verdict
@@ -211,21 +212,18 @@ class _Runner:
         )
 
     def _blank(self, task: Task, status: Status, reason: str) -> Record:
-        layout = self.spec.items[task.item].layout
-        return Record(
+        record = Record(
             suite=self.spec.suite,
             dataset=self.spec.dataset,
             item=task.item,
             codec=task.codec,
             point=str(task.point),
             status=status,
-            width=layout and layout.width,
-            height=layout and layout.height,
-            frames=layout and layout.frames,
-            channels=layout and layout.channels,
             reason=reason,
             fingerprint=task.fingerprint,
         )
+        layout = self.spec.items[task.item].layout
+        return record if layout is None else with_layout(record, layout)
 
     def _measure(self, plan: Plan) -> None:
         problems = {item.name: item.problem for item in self.items if item.problem is not None}

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ FILE = "records.sqlite"
 FORMAT = 1
 
 _KEYS = ("codec", "point", "item")
+_row = attrgetter(*COLUMNS)
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, PRIMARY KEY ({", ".join(_KEYS)}))
@@ -151,9 +153,7 @@ class Store:
         """Writes records in one transaction; one of the same key is replaced."""
         slots = ", ".join("?" * len(COLUMNS))
         with self._transaction() as db:
-            db.executemany(
-                f"INSERT OR REPLACE INTO records VALUES ({slots})", map(astuple, records)
-            )
+            db.executemany(f"INSERT OR REPLACE INTO records VALUES ({slots})", map(_row, records))
             db.executemany(
                 "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
                 map(astuple, verdicts),
@@ -161,7 +161,10 @@ class Store:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         rows = self._db.execute("SELECT * FROM verdicts ORDER BY codec, point, name")
-        return tuple(Verdict(*row[:4], bool(row[4]), row[5]) for row in rows)
+        return tuple(
+            Verdict(check, codec, point, item, bool(passed), detail)
+            for check, codec, point, item, passed, detail in rows
+        )
 
     def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
         """Removes records that no longer belong (another codec version, card or weights)."""

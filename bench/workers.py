@@ -69,6 +69,7 @@ class LocalPool:
             initargs=(str(scratch), _nothing, ()),
             context=multiprocessing.get_context("spawn"),
         )
+        self._pools: tuple[Any, ...] = (self._pool, self._fresh)
 
     def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
         """Runs ``call`` in a worker; the future raises TimeoutError past ``timeout`` seconds and
@@ -85,13 +86,13 @@ class LocalPool:
 
     def close(self) -> None:
         """Ends the workers after their last task."""
-        for pool in (self._pool, self._fresh):
+        for pool in self._pools:
             pool.close()
             pool.join()
 
     def kill(self) -> None:
         """Ends the workers and what they started, now."""
-        for pool in (self._pool, self._fresh):
+        for pool in self._pools:
             pool.stop()
             pool.join()
 
