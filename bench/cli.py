@@ -81,6 +81,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        help="leave records.csv and run.json only; `bench report` makes the rest",
+    )
     parser.add_argument("--fresh", action="store_true", help="discard what --out holds")
     parser.add_argument(
         "--keep",
@@ -172,6 +178,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from bench.workers import available_cores, prestart
+
+    prestart()
     from rich.console import Console
 
     from bench.campaign import at_target_rates, input_campaign, suite_campaign
@@ -179,7 +188,6 @@ def _run(options: argparse.Namespace) -> int:
     from bench.console import make_progress, print_outcome
     from bench.datasets.base import DataOptions
     from bench.run import RunOptions, run
-    from bench.workers import available_cores
 
     registry = load_registry(options.cards)
     codecs = split_codecs(options.codecs) if options.codecs else []
@@ -216,7 +224,7 @@ def _run(options: argparse.Namespace) -> int:
         )
     finally:
         progress.close()
-    if not outcome.interrupted:
+    if options.report and not outcome.interrupted:
         from bench.report import build
         from bench.report.console import print_summary
 

@@ -11,14 +11,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.cards import CodecCard, build_codec
 from bench.codecs.base import Codec, Encoded
 from bench.datasets.base import Item, Loader
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.gallery import Keepsake, make_keepsake
-from bench.metrics.evaluate import Evaluator, Scores
 from bench.plan import Probe
 from bench.records import Point, Record, Status, Task, Value
 from bench.signals import Layout, Signal
@@ -26,6 +25,8 @@ from bench.target import find_rate
 
 _REFERENCES_KEPT = 2
 T = TypeVar("T")
+if TYPE_CHECKING:
+    from bench.metrics.evaluate import Evaluator, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,8 @@ class Bench:
 
     def reference(self, name: str) -> tuple[Signal, Evaluator]:
         """An item's signal and the prepared reference side of its metrics."""
+        from bench.metrics.evaluate import Evaluator
+
         if name in self._references:
             self._references.move_to_end(name)
         else:
@@ -203,6 +206,8 @@ class Bench:
 
     def _ceiling(self, task: Task, codec: Codec, signal: Signal) -> float | None:
         """PSNR of the codec's colour conversion alone, computed once per codec and item."""
+        from bench.metrics.evaluate import Evaluator
+
         item, value = self._ceilings.get(task.codec, ("", None))
         if item != task.item:
             converted = codec.colour_path(signal)

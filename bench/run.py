@@ -41,7 +41,6 @@ from bench.schedule import Schedule
 from bench.store import Store
 from bench.workers import LocalPool, scratch_folder
 
-_PRELOAD = ("bench.measure", "bench.codecs.pillow")
 _PROBE_SECONDS = 120.0
 
 
@@ -144,9 +143,7 @@ class _Runner:
             evidence=frozenset(item.name for item in usable[:1]),
             keep=frozenset(item.name for item in usable[: options.keep]),
         )
-        self.pool = LocalPool(
-            options.jobs, start_worker, (self.spec,), scratch=scratch, preload=_PRELOAD
-        )
+        self.pool = LocalPool(options.jobs, start_worker, (self.spec,), scratch=scratch)
         self.gallery = Gallery(options.out)
         self.schedule = Schedule((), options.jobs)
         self.running: dict[Future[Any], tuple[Task, ...]] = {}

