@@ -75,12 +75,12 @@ def halve_chroma(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return halved
 
 
-def double_chroma(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A 4:2:0 chroma plane at full size ``(height, width)``, bilinear with the samples sited at
-    the centre of their 2×2 luma samples, as `halve_chroma` puts them."""
+def double_chroma(plane: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """A 4:2:0 chroma plane of up to 12 bits at full size ``(height, width)``: bilinear, the
+    samples sited at the centre of their 2×2 luma samples, as `halve_chroma` puts them."""
     rows = _double_rows(plane.astype(np.uint16))[:height]
     both = _double_rows(rows.T).T[:, :width]
-    doubled: NDArray[np.uint8] = ((both + 8) // 16).astype(np.uint8)
+    doubled: NDArray[Any] = ((both + 8) // 16).astype(plane.dtype)
     return doubled
 
 

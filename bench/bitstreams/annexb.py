@@ -1,0 +1,163 @@
+"""The byte ledger of Annex B streams: NAL units of H.264, H.265 and H.266.
+
+Drops what decoding does not use: SEI messages, delimiters, filler data and exact repetitions of
+the only parameter set of a kind. Never changes a NAL unit that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bench.bitstreams import Ledger, Stripped
+from bench.errors import BitstreamError
+
+_LONG_START = b"\0\0\0\1"
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """Where a standard's NAL unit header keeps its type and what the types mean."""
+
+    name: str
+    header_length: int
+    unit_type: Callable[[bytes], int]
+    coded_slices: frozenset[int]
+    parameter_sets: frozenset[int]
+    dispensable: frozenset[int]
+    starts_picture: Callable[[bytes], bool]
+
+
+H264 = Standard(
+    "H.264",
+    header_length=1,
+    unit_type=lambda unit: unit[0] & 0x1F,
+    coded_slices=frozenset(range(1, 6)),
+    parameter_sets=frozenset({7, 8, 13, 15}),
+    # 6 SEI, 9 access unit delimiter, 12 filler (ITU-T H.264, table 7-1)
+    dispensable=frozenset({6, 9, 12}),
+    # first_mb_in_slice is ue(v): 0 is the single bit 1; only in slices and partition A
+    starts_picture=lambda unit: unit[0] & 0x1F in (1, 2, 5) and unit[1] >= 0x80,
+)
+H265 = Standard(
+    "H.265",
+    header_length=2,
+    unit_type=lambda unit: unit[0] >> 1 & 0x3F,
+    coded_slices=frozenset(range(32)),
+    parameter_sets=frozenset({32, 33, 34}),
+    # 35 access unit delimiter, 38 filler, 39 and 40 SEI (ITU-T H.265, table 7-1)
+    dispensable=frozenset({35, 38, 39, 40}),
+    starts_picture=lambda unit: unit[0] >> 1 & 0x3F < 32 and unit[2] >= 0x80,
+)
+H266 = Standard(
+    "H.266",
+    header_length=2,
+    unit_type=lambda unit: unit[1] >> 3,
+    coded_slices=frozenset(range(12)),
+    parameter_sets=frozenset({12, 13, 14, 15, 16, 19}),
+    # 20 access unit delimiter, 23 and 24 SEI, 25 filler (ITU-T H.266, table 5)
+    dispensable=frozenset({20, 23, 24, 25}),
+    # a picture header of its own (19) or one inside the slice header
+    starts_picture=lambda unit: unit[1] >> 3 == 19 or (unit[1] >> 3 < 12 and unit[2] >= 0x80),
+)
+
+
+def split_units(stream: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Start code and NAL unit, one after the other; trailing zero bytes of a unit are left out.
+
+    Raises BitstreamError if the stream does not begin with a start code.
+    """
+    start = stream.find(b"\0\0\1")
+    if start < 0 or stream[:start].strip(b"\0"):
+        raise BitstreamError(f"no Annex B stream: it starts with {stream[:4].hex() or 'nothing'}")
+    while start >= 0:
+        prefix = b"\0\0\1"
+        if start and stream[start - 1] == 0:
+            prefix = _LONG_START
+        following = stream.find(b"\0\0\1", start + 3)
+        unit = stream[start + 3 : following if following >= 0 else len(stream)]
+        yield prefix, unit.rstrip(b"\0")
+        start = following
+
+
+def _checked_units(stream: bytes, standard: Standard) -> Iterator[tuple[bytes, bytes]]:
+    for prefix, unit in split_units(stream):
+        if len(unit) <= standard.header_length - 1 or unit[0] & 0x80:
+            raise BitstreamError(
+                f"{standard.name} stream holds a broken NAL unit: {unit[:4].hex()}"
+            )
+        yield prefix, unit
+
+
+def strip(stream: bytes, standard: Standard) -> Stripped:
+    """The stream without dispensable units. Start codes, parameter sets and the NAL unit headers
+    of slices count as header."""
+    ledger = Ledger()
+    parameter_sets: dict[int, set[bytes]] = {}
+    begins_access_unit = False
+    for prefix, unit in _checked_units(stream, standard):
+        kind = standard.unit_type(unit)
+        known = parameter_sets.setdefault(kind, set())
+        if kind in standard.dispensable or known == {unit}:
+            # what follows is the first unit of its access unit now, which needs the long code
+            begins_access_unit |= prefix == _LONG_START
+            continue
+        if kind in standard.parameter_sets:
+            known.add(unit)
+        ledger.header(_LONG_START if begins_access_unit else prefix)
+        begins_access_unit = False
+        if kind in standard.parameter_sets:
+            ledger.header(unit)
+        else:
+            ledger.header(unit[: standard.header_length])
+            ledger.content(unit[standard.header_length :])
+    stripped = ledger.close()
+    return Stripped(stripped.payload, stripped.header_bytes, len(stream) - len(stripped.payload))
+
+
+def count_pictures(stream: bytes, standard: Standard) -> int:
+    """Coded pictures in the stream, found by the first slice or picture header of each.
+    Raises BitstreamError where there is none."""
+    count = sum(
+        len(unit) > standard.header_length and standard.starts_picture(unit)
+        for _, unit in _checked_units(stream, standard)
+    )
+    if not count:
+        raise BitstreamError(f"the {standard.name} stream holds no coded picture")
+    return count
+
+
+def is_monochrome_h264(stream: bytes) -> bool:
+    """Whether the first sequence parameter set says chroma_format_idc 0 (ITU-T H.264, 7.3.2.1.1).
+
+    ffmpeg decodes such streams to 4:2:0 with neutral chroma, so that the pixel format does not
+    tell.
+    """
+    for _, unit in _checked_units(stream, H264):
+        if H264.unit_type(unit) == 7:
+            return _chroma_format(unit) == 0
+    raise BitstreamError("the H.264 stream holds no sequence parameter set")
+
+
+_PROFILES_WITH_CHROMA_FORMAT = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
+
+
+def _chroma_format(sps: bytes) -> int:
+    payload = sps[1:].replace(b"\0\0\3", b"\0\0")
+    if len(payload) < 5:
+        raise BitstreamError(f"H.264 sequence parameter set of {len(sps)} bytes")
+    if payload[0] not in _PROFILES_WITH_CHROMA_FORMAT:
+        return 1
+    bits = "".join(f"{byte:08b}" for byte in payload[3:12])
+    _, bits = _exp_golomb(bits)
+    chroma_format, _ = _exp_golomb(bits)
+    return chroma_format
+
+
+def _exp_golomb(bits: str) -> tuple[int, str]:
+    """One ue(v) value and the bits after it (ITU-T H.264, 9.1)."""
+    zeros = len(bits) - len(bits.lstrip("0"))
+    end = 2 * zeros + 1
+    if end > len(bits):
+        raise BitstreamError("H.264 sequence parameter set ends inside a number")
+    return int(bits[zeros:end], 2) - 1, bits[end:]

@@ -1,0 +1,382 @@
+"""Video codecs driven through ffmpeg: H.264, H.265, H.266, AV1, VP9.
+
+Pixels go in and come out through pipes as planes that this project converts itself; payloads are
+elementary streams without signatures and containers. One thread per process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, ClassVar
+
+import ffmpeg
+
+from bench.bitstreams import Stripped, annexb, obu
+from bench.bitstreams.containers import read_ivf, write_ivf
+from bench.codecs import ffmpeg_binary
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
+from bench.codecs.framing import SideInfo, join_frames, read_side_info, split_frames
+from bench.codecs.planes import Chroma, PlaneFormat, read_planes, write_planes
+from bench.codecs.process import read_all, run_piped
+from bench.codecs.spool import FrameSpool
+from bench.codecs.y4m import Y4MHeader, read_frames, read_header
+from bench.errors import BitstreamError, CodecError
+from bench.records import Point
+from bench.signals import Frame, Layout, Samples, Signal
+
+_X26X_PRESETS = Choice(
+    tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split())
+)
+_QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
+_KEYINT = Range(1, 100000)
+
+
+def ffmpeg_command(stream: Any) -> list[str]:
+    """The argument list of an ffmpeg-python graph, for the binary in use."""
+    compiled: list[str] = stream.global_args(*_QUIET).compile(cmd=ffmpeg_binary.find_ffmpeg())
+    return compiled
+
+
+class FfmpegCodec(CodecBase):
+    """An encoder of ffmpeg whose stream ffmpeg decodes; subclasses name it and its options.
+
+    Pictures are padded to even sizes for 4:2:0, unless ``odd_420``, and to ``smallest_side`` by
+    repeating edges. The true size then goes ahead of the stream as counted side information, as
+    does "gray" where the encoder has no 4:0:0.
+    """
+
+    encoder: ClassVar[str]
+    muxer: ClassVar[str]
+    has_400: ClassVar[bool] = False
+    has_444: ClassVar[bool] = False
+    depth: ClassVar[int] = 8
+    odd_420: ClassVar[bool] = False
+    smallest_side: ClassVar[int] = 1
+    largest_side: ClassVar[int] = 16384
+
+    def options(self, point: Point) -> dict[str, Any]:
+        """ffmpeg output options of the encoder, thread limits included."""
+        raise NotImplementedError
+
+    def strip(self, stream: bytes) -> Stripped:
+        """What the muxer wrote, without what no decoder needs."""
+        raise NotImplementedError
+
+    def count_pictures(self, stream: bytes) -> int:
+        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
+        raise NotImplementedError
+
+    def to_demuxer(self, stream: bytes) -> bytes:
+        """The stripped stream as ffmpeg's demuxer of ``muxer`` reads it."""
+        return stream
+
+    def stream_samples(self, stream: bytes, header: Y4MHeader) -> Samples:
+        """Kind of samples where no side information tells: what the stream itself signals."""
+        if header.format.chroma == "400":
+            return "gray"
+        return "rgb" if header.full_range or header.format.chroma == "444" else "yuv420"
+
+    def coded_format(self, layout: Layout) -> PlaneFormat:
+        """The planes that the encoder gets for a signal of ``layout``."""
+        chroma: Chroma = "420"
+        if layout.samples == "gray" and self.has_400:
+            chroma = "400"
+        elif layout.samples == "rgb" and self._codes_444():
+            chroma = "444"
+        step = 2 if chroma == "420" and not self.odd_420 else 1
+        width, height = (
+            max(self.smallest_side, -(-side // step) * step)
+            for side in (layout.width, layout.height)
+        )
+        return PlaneFormat(chroma, self.depth, width, height)
+
+    def _codes_444(self) -> bool:
+        return self.has_444 and self.settings.get("chroma", 444) == 444
+
+    def refusal(self, layout: Layout) -> str | None:
+        if layout.samples == "real":
+            return f"{self.card.id} codes 8-bit pictures, not real numbers"
+        if max(layout.width, layout.height) > self.largest_side:
+            return (
+                f"{self.card.id} codes at most {self.largest_side} pixels a side, "
+                f"not {layout.width}x{layout.height}"
+            )
+        return None
+
+    def check_available(self) -> None:
+        ffmpeg_binary.check_encoder(self.card.id, self.encoder)
+
+    def versions(self) -> Mapping[str, str]:
+        return ffmpeg_binary.versions(self.encoder)
+
+    def colour_path(self, signal: Signal) -> Signal | None:
+        layout = signal.layout
+        if layout.samples != "rgb":
+            return None
+        coded = self.coded_format(layout)
+
+        def convert() -> Iterator[Frame]:
+            for frame in signal.frames():
+                planes = write_planes(frame, layout, coded)
+                yield read_planes(planes, coded, "rgb", layout.width, layout.height)
+
+        return Signal(layout, convert)
+
+    def side_info(self, layout: Layout, coded: PlaneFormat) -> SideInfo | None:
+        """What a decoder of the stream could not know."""
+        if (coded.width, coded.height) != (layout.width, layout.height):
+            return SideInfo(layout.samples, layout.width, layout.height)
+        if layout.samples == "gray" and coded.chroma != "400":
+            return SideInfo("gray")
+        return None
+
+    def encode_command(self, layout: Layout, coded: PlaneFormat, point: Point) -> list[str]:
+        """The ffmpeg command from planes on standard input to the stream on standard output."""
+        source = ffmpeg.input(
+            "pipe:0",
+            format="rawvideo",
+            pix_fmt=coded.pix_fmt,
+            s=f"{coded.width}x{coded.height}",
+            framerate=str(layout.fps),
+        )
+        if layout.samples == "rgb":
+            source = source.filter("setparams", range="pc", colorspace="bt709")
+        elif layout.samples == "gray":
+            source = source.filter("setparams", range="pc")
+        options = {"c:v": self.encoder, "fps_mode": "passthrough", **self.options(point)}
+        return ffmpeg_command(ffmpeg.output(source, "pipe:1", format=self.muxer, **options))
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        layout = signal.layout
+        coded = self.coded_format(layout)
+        planes = (write_planes(frame, layout, coded) for frame in signal.frames())
+        stream = run_piped(self.encode_command(layout, coded, point), planes, read_all)
+        stripped = self.strip(stream)
+        count = self.count_pictures(stripped.payload)
+        if count != layout.frames:
+            raise CodecError(
+                f"{self.card.id} at {point}: {self.encoder} coded {count} frames of {layout.frames}"
+            )
+        info = self.side_info(layout, coded)
+        side = info.write() if info is not None else b""
+        return Encoded(
+            side + stripped.payload,
+            header_bytes=len(side) + stripped.header_bytes,
+            discarded_bytes=stripped.discarded_bytes,
+        )
+
+    def decode_command(self) -> list[str]:
+        """The ffmpeg command from the stream on standard input to Y4M on standard output."""
+        source = ffmpeg.input("pipe:0", format=self.muxer, threads=1, err_detect="explode")
+        output = ffmpeg.output(
+            source, "pipe:1", format="yuv4mpegpipe", strict="-1", fps_mode="passthrough"
+        )
+        return ffmpeg_command(output.global_args("-xerror"))
+
+    def decode(self, payload: bytes) -> Signal:
+        info, stream = read_side_info(payload)
+        count = self.count_pictures(stream)
+
+        def collect(pipe: IO[bytes]) -> FrameSpool:
+            header = read_header(pipe)
+            coded = header.format
+            samples = info.samples if info else self.stream_samples(stream, header)
+            width = (info and info.width) or coded.width
+            height = (info and info.height) or coded.height
+            if width > coded.width or height > coded.height:
+                raise BitstreamError(
+                    f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
+                )
+            spool = FrameSpool(Layout("image" if count == 1 else "video", samples, width, height))
+            for data in read_frames(pipe, coded):
+                spool.append(read_planes(data, coded, samples, width, height))
+            return spool
+
+        spool = run_piped(self.decode_command(), [self.to_demuxer(stream)], collect)
+        if spool.count != count:
+            raise BitstreamError(f"{self.card.id}: decoded {spool.count} frames of {count}")
+        return spool.signal()
+
+
+class _X26x(FfmpegCodec):
+    """What x264 and x265 have in common."""
+
+    has_400 = True
+    has_444 = True
+    standard: ClassVar[annexb.Standard]
+    library_options: ClassVar[str]
+    library_key: ClassVar[str]
+
+    def options(self, point: Point) -> dict[str, Any]:
+        settings = self.settings
+        tune = settings.get("tune", "psnr")
+        library = ":".join(filter(None, [self.library_options, settings.get("params", "")]))
+        chosen = {
+            point.key: point.value,
+            "preset": settings.get("preset", "veryslow"),
+            "g": settings.get("keyint", 250),
+            "threads": 1,
+            self.library_key: library,
+        }
+        return chosen if tune == "default" else {**chosen, "tune": tune}
+
+    def strip(self, stream: bytes) -> Stripped:
+        return annexb.strip(stream, self.standard)
+
+    def count_pictures(self, stream: bytes) -> int:
+        return annexb.count_pictures(stream, self.standard)
+
+
+class X264(_X26x):
+    """H.264/AVC by libx264, constant rate factor or quantiser."""
+
+    encoder = "libx264"
+    muxer = "h264"
+    standard = annexb.H264
+    library_key = "x264-params"
+    library_options = "lookahead-threads=1"
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "crf": Range(0, 51, integer=False),
+        "qp": Range(0, 51),
+        "preset": _X26X_PRESETS,
+        "tune": Choice(
+            ("psnr", "ssim", "film", "animation", "grain", "stillimage", "zerolatency", "default")
+        ),
+        "keyint": _KEYINT,
+        "chroma": Choice((444, 420)),
+        "params": Text("bframes=0:ref=1"),
+    }
+
+    def stream_samples(self, stream: bytes, header: Y4MHeader) -> Samples:
+        if annexb.is_monochrome_h264(stream):
+            return "gray"
+        return super().stream_samples(stream, header)
+
+
+class X265(_X26x):
+    """H.265/HEVC by libx265, constant rate factor or quantiser."""
+
+    encoder = "libx265"
+    muxer = "hevc"
+    standard = annexb.H265
+    smallest_side = 16
+    library_key = "x265-params"
+    library_options = "pools=none:frame-threads=1:log-level=error"
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "crf": Range(0, 51, integer=False),
+        "qp": Range(0, 51),
+        "preset": _X26X_PRESETS,
+        "tune": Choice(("psnr", "ssim", "grain", "animation", "zerolatency", "default")),
+        "keyint": _KEYINT,
+        "chroma": Choice((444, 420)),
+        "params": Text("bframes=0:ref=1"),
+    }
+
+
+class VVenC(FfmpegCodec):
+    """H.266/VVC by libvvenc at a constant quantiser; 4:2:0 at 10 bits inside."""
+
+    encoder = "libvvenc"
+    muxer = "vvc"
+    depth = 10
+    # 32x32 and 34x34 work, 24x24 and 8x64 fail in VVenC 1.15
+    smallest_side = 32
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "qp": Range(0, 63),
+        "preset": Choice(("faster", "fast", "medium", "slow", "slower")),
+        "tune": Choice(("psnr", "default")),
+        "keyint": _KEYINT,
+    }
+
+    def encode_command(self, layout: Layout, coded: PlaneFormat, point: Point) -> list[str]:
+        command = super().encode_command(layout, coded, point)
+        if layout.samples != "yuv420":
+            # ffmpeg does not hand the range to libvvenc
+            index = command.index("-vvenc-params") + 1
+            command[index] += ":Range=full"
+        return command
+
+    def options(self, point: Point) -> dict[str, Any]:
+        return {
+            point.key: point.value,
+            "preset": self.settings.get("preset", "fast"),
+            "qpa": int(self.settings.get("tune", "psnr") == "default"),
+            "g": self.settings.get("keyint", 256),
+            "threads": 1,
+            "vvenc-params": "verbosity=1",
+        }
+
+    def strip(self, stream: bytes) -> Stripped:
+        return annexb.strip(stream, annexb.H266)
+
+    def count_pictures(self, stream: bytes) -> int:
+        return annexb.count_pictures(stream, annexb.H266)
+
+
+class SvtAv1(FfmpegCodec):
+    """AV1 by SVT-AV1, constant rate factor; 4:2:0 only."""
+
+    encoder = "libsvtav1"
+    muxer = "obu"
+    # below this SVT-AV1 4.2 corrupts its heap on noise of 4x10 and 5x7 pixels
+    smallest_side = 64
+    odd_420 = True
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "crf": Range(1, 63),
+        "preset": Range(-1, 13),
+        "tune": Choice(("psnr", "ssim", "vq", "default")),
+        "keyint": _KEYINT,
+    }
+    _tunes: ClassVar[Mapping[str, str]] = {"vq": "tune=0:", "psnr": "tune=1:", "ssim": "tune=2:"}
+
+    def options(self, point: Point) -> dict[str, Any]:
+        return {
+            point.key: point.value,
+            "preset": self.settings.get("preset", 4),
+            "g": self.settings.get("keyint", 250),
+            "svtav1-params": self._tunes.get(self.settings.get("tune", "psnr"), "") + "lp=1",
+        }
+
+    def strip(self, stream: bytes) -> Stripped:
+        return obu.strip(stream)
+
+    def count_pictures(self, stream: bytes) -> int:
+        return obu.count_pictures(stream)
+
+
+class Vp9(FfmpegCodec):
+    """VP9 by libvpx, constant quality; superframes in the harness's own framing instead of IVF."""
+
+    encoder = "libvpx-vp9"
+    muxer = "ivf"
+    has_444 = True
+    odd_420 = True
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "crf": Range(0, 63),
+        "cpu-used": Range(0, 8),
+        "tune": Choice(("psnr", "ssim", "default")),
+        "keyint": _KEYINT,
+        "chroma": Choice((444, 420)),
+    }
+
+    def options(self, point: Point) -> dict[str, Any]:
+        tune = self.settings.get("tune", "psnr")
+        chosen = {
+            point.key: point.value,
+            "b:v": 0,
+            "deadline": "good",
+            "cpu-used": self.settings.get("cpu-used", 1),
+            "g": self.settings.get("keyint", 250),
+            "threads": 1,
+        }
+        return chosen if tune == "default" else {**chosen, "tune": tune}
+
+    def strip(self, stream: bytes) -> Stripped:
+        payload, framing = join_frames(read_ivf(stream))
+        return Stripped(payload, framing, len(stream) - len(payload))
+
+    def count_pictures(self, stream: bytes) -> int:
+        return len(split_frames(stream))
+
+    def to_demuxer(self, stream: bytes) -> bytes:
+        return write_ivf(split_frames(stream), b"VP90", 0, 0)

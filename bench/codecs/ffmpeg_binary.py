@@ -1,0 +1,100 @@
+"""The ffmpeg binary: which one, what encoders it has and of which versions.
+
+Asked once per process; never codes anything that is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+
+from bench.errors import Unavailable
+
+VARIABLE = "BENCH_FFMPEG"
+_PROBES = {
+    "libx264": ("yuv420p", rb"x264 - core (\d+(?: r\w+)?)"),
+    "libx265": ("yuv420p", rb"HEVC encoder version (\S+)"),
+    "libvvenc": ("yuv420p10le", rb"libvvenc version: (\S+)"),
+    "libsvtav1": ("yuv420p", rb"SVT-AV1 Encoder Lib (\S+)"),
+    "libvpx-vp9": ("yuv420p", rb"libvpx-vp9 @ \w+\] (v\S+)"),
+}
+
+
+def find_ffmpeg() -> str:
+    """Path of the binary: ``$BENCH_FFMPEG`` (a path, or ``system`` for the one on PATH), else
+    imageio-ffmpeg's. Raises Unavailable with the cure."""
+    return _find(os.environ.get(VARIABLE, ""))
+
+
+@cache
+def _find(wish: str) -> str:
+    if wish:
+        found = shutil.which("ffmpeg" if wish == "system" else wish)
+        if found is None:
+            raise Unavailable(
+                f"{VARIABLE}={wish}: no such program; unset it to use the one of imageio-ffmpeg"
+            )
+        return found
+    try:
+        import imageio_ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError) as error:
+        raise Unavailable(
+            f"no ffmpeg: {error}; install it: pip install imageio-ffmpeg, or set {VARIABLE}"
+        ) from error
+
+
+def _ask(*arguments: str) -> bytes:
+    """All that ffmpeg says to a question."""
+    binary = find_ffmpeg()
+    try:
+        done = subprocess.run(
+            [binary, "-nostdin", "-hide_banner", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{binary} does not run: {error}; set {VARIABLE} to another") from error
+    return done.stdout + done.stderr
+
+
+@cache
+def _encoders(binary: str) -> frozenset[str]:
+    names = re.findall(rb"^ [VAS][\w.]{5} (\S+)", _ask("-encoders"), re.MULTILINE)
+    return frozenset(name.decode() for name in names)
+
+
+def check_encoder(codec: str, encoder: str) -> None:
+    """Raises Unavailable where ffmpeg is missing or was built without the encoder."""
+    binary = find_ffmpeg()
+    if encoder not in _encoders(binary):
+        raise Unavailable(
+            f"{codec}: {binary} has no {encoder}; unset {VARIABLE} or install imageio-ffmpeg"
+        )
+
+
+def versions(encoder: str) -> dict[str, str]:
+    """Versions of ffmpeg and of the encoder's library, as the binary tells them."""
+    return _versions(find_ffmpeg(), encoder)
+
+
+@cache
+def _versions(binary: str, encoder: str) -> dict[str, str]:
+    match = re.search(rb"ffmpeg version (\S+)", _ask("-version"))
+    found = {"ffmpeg": match[1].decode() if match else "unknown"}
+    if encoder in _PROBES:
+        pix_fmt, pattern = _PROBES[encoder]
+        # one frame through the encoder: the library's version is in its log or its signature
+        answer = _ask(
+            *("-loglevel", "verbose", "-f", "lavfi", "-i", "color=s=64x64", "-frames:v", "1"),
+            *("-pix_fmt", pix_fmt, "-c:v", encoder, "-threads", "1", "-f", "rawvideo", "pipe:1"),
+        )
+        match = re.search(pattern, answer)
+        found[encoder] = match[1].decode() if match else "unknown"
+    return found

@@ -1,0 +1,122 @@
+"""FFV1, lossless, through ffmpeg: packed or planar samples as they are, no colour conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import IO, ClassVar
+
+import ffmpeg
+import numpy as np
+
+from bench.bitstreams.containers import read_avi, write_ivf
+from bench.codecs import ffmpeg_binary
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.codecs.ffmpeg import ffmpeg_command
+from bench.codecs.framing import SideInfo, join_frames, read_side_info, split_frames
+from bench.codecs.process import read_all, read_exactly, run_piped
+from bench.codecs.spool import FrameSpool
+from bench.errors import BitstreamError, CodecError
+from bench.records import Point
+from bench.signals import Frame, Layout, Samples, Signal
+
+_PIX_FMT: Mapping[Samples, str] = {"gray": "gray", "rgb": "bgr0", "yuv420": "yuv420p"}
+
+
+class Ffv1(CodecBase):
+    """FFV1 version 1 (RFC 9043): it needs no configuration record, but does not hold the size,
+    which therefore goes ahead of the frames."""
+
+    lossless = True
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "context": Choice((0, 1)),
+        "keyint": Range(1, 100000),
+    }
+
+    def refusal(self, layout: Layout) -> str | None:
+        if layout.samples not in _PIX_FMT:
+            return f"{self.card.id} codes 8-bit pictures, not real numbers"
+        return None
+
+    def check_available(self) -> None:
+        ffmpeg_binary.check_encoder(self.card.id, "ffv1")
+
+    def versions(self) -> Mapping[str, str]:
+        return ffmpeg_binary.versions("ffv1")
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        layout = signal.layout
+        source = ffmpeg.input(
+            "pipe:0",
+            format="rawvideo",
+            pix_fmt=_PIX_FMT[layout.samples],
+            s=f"{layout.width}x{layout.height}",
+        )
+        output = ffmpeg.output(
+            source,
+            "pipe:1",
+            format="avi",
+            fps_mode="passthrough",
+            threads=1,
+            level=1,
+            coder=1,
+            context=self.settings.get("context", 1),
+            g=self.settings.get("keyint", 250),
+            **{"c:v": "ffv1"},
+        )
+        samples = (_pack(frame, layout.samples) for frame in signal.frames())
+        file = run_piped(ffmpeg_command(output), samples, read_all)
+        frames = read_avi(file)
+        if len(frames) != layout.frames:
+            raise CodecError(f"{self.card.id}: ffv1 coded {len(frames)} frames of {layout.frames}")
+        side = SideInfo(layout.samples, layout.width, layout.height).write()
+        payload, framing = join_frames(frames)
+        return Encoded(
+            side + payload,
+            header_bytes=len(side) + framing,
+            discarded_bytes=len(file) - len(payload),
+        )
+
+    def decode(self, payload: bytes) -> Signal:
+        info, stream = read_side_info(payload)
+        if info is None or info.width is None or info.height is None:
+            raise BitstreamError(f"no FFV1 payload: it starts with {payload[:4].hex()}")
+        frames = split_frames(stream)
+        layout = Layout(
+            "image" if len(frames) == 1 else "video", info.samples, info.width, info.height
+        )
+        pix_fmt = _PIX_FMT.get(info.samples)
+        if pix_fmt is None:
+            raise BitstreamError(f"no FFV1 payload: it claims {info.samples} samples")
+        source = ffmpeg.input("pipe:0", format="ivf", threads=1, err_detect="crccheck+explode")
+        output = ffmpeg.output(
+            source, "pipe:1", format="rawvideo", pix_fmt=pix_fmt, fps_mode="passthrough"
+        )
+
+        def collect(pipe: IO[bytes]) -> FrameSpool:
+            spool = FrameSpool(layout)
+            spool.extend(_read(pipe, layout))
+            return spool
+
+        file = write_ivf(frames, b"FFV1", info.width, info.height)
+        spool = run_piped(ffmpeg_command(output.global_args("-xerror")), [file], collect)
+        if spool.count != len(frames):
+            raise BitstreamError(f"{self.card.id}: decoded {spool.count} frames of {len(frames)}")
+        return spool.signal()
+
+
+def _pack(frame: Frame, samples: Samples) -> bytes:
+    if samples != "rgb":
+        return np.ascontiguousarray(frame).tobytes()
+    packed = np.zeros((*frame.shape[:2], 4), np.uint8)
+    packed[..., :3] = frame[..., ::-1]
+    return packed.tobytes()
+
+
+def _read(pipe: IO[bytes], layout: Layout) -> Iterator[Frame]:
+    shape = (layout.height, layout.width, 4) if layout.samples == "rgb" else layout.frame_shape
+    size = int(np.prod(shape))
+    while data := read_exactly(pipe, size):
+        if len(data) != size:
+            raise BitstreamError("the decoder stopped inside a frame")
+        frame = np.frombuffer(data, np.uint8).reshape(shape)
+        yield np.ascontiguousarray(frame[..., 2::-1]) if layout.samples == "rgb" else frame

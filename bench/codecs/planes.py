@@ -1,0 +1,143 @@
+"""Frames as the planes that YUV encoders take, and back: colour, subsampling, depth, padding.
+
+The conversion is the harness's own (bench.colour), so that no encoder's scaler takes part in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import colour
+from bench.signals import Frame, Layout, Samples, split_planes
+
+Plane = NDArray[Any]
+Chroma = Literal["400", "420", "444"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneFormat:
+    """Shape of coded frames: chroma format, bits per sample, and the padded luma size."""
+
+    chroma: Chroma
+    depth: int
+    width: int
+    height: int
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of each plane."""
+        luma = (self.height, self.width)
+        if self.chroma == "400":
+            return (luma,)
+        if self.chroma == "444":
+            return (luma, luma, luma)
+        half = ((self.height + 1) // 2, (self.width + 1) // 2)
+        return (luma, half, half)
+
+    @property
+    def sample_bytes(self) -> int:
+        return 1 if self.depth == 8 else 2
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.sample_bytes * sum(height * width for height, width in self.shapes)
+
+    @property
+    def pix_fmt(self) -> str:
+        """ffmpeg's name of the format."""
+        base = {"400": "gray", "420": "yuv420p", "444": "yuv444p"}[self.chroma]
+        return base if self.depth == 8 else f"{base}{self.depth}le"
+
+
+def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> bytes:
+    """One frame as planar samples, little endian, edges repeated into the padding.
+
+    RGB becomes BT.709 full range; gray in a format with chroma gets neutral chroma; 4:2:0 planes
+    stay as they are.
+    """
+    planes = _to_planes(frame, layout, coded.chroma)
+    full_range = layout.samples != "yuv420"
+    written = []
+    for index, (plane, (height, width)) in enumerate(zip(planes, coded.shapes, strict=True)):
+        if plane.shape != (height, width):
+            grow = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
+            plane = np.pad(plane, grow, mode="edge")
+        if coded.depth > 8:
+            plane = _deepen(plane, coded.depth, full_range, is_chroma=index > 0)
+        written.append(np.ascontiguousarray(plane).tobytes())
+    return b"".join(written)
+
+
+def _to_planes(frame: Frame, layout: Layout, chroma: Chroma) -> list[Plane]:
+    if layout.samples == "yuv420":
+        return list(split_planes(frame, layout))
+    if layout.samples == "gray":
+        if chroma == "400":
+            return [frame]
+        height, width = frame.shape
+        size = (height, width) if chroma == "444" else ((height + 1) // 2, (width + 1) // 2)
+        neutral = np.full(size, 128, np.uint8)
+        return [frame, neutral, neutral]
+    yuv = colour.rgb_to_yuv(frame)
+    y, u, v = (yuv[..., index] for index in range(3))
+    if chroma == "420":
+        return [y, colour.halve_chroma(u), colour.halve_chroma(v)]
+    return [y, u, v]
+
+
+def read_planes(
+    data: bytes | memoryview, coded: PlaneFormat, samples: Samples, width: int, height: int
+) -> Frame:
+    """The frame of ``samples`` that was coded as the planes in ``data``, cropped to size."""
+    dtype = np.dtype(np.uint8 if coded.depth == 8 else "<u2")
+    flat, planes, start = np.frombuffer(data, dtype), [], 0
+    for rows, columns in coded.shapes:
+        planes.append(flat[start : start + rows * columns].reshape(rows, columns))
+        start += rows * columns
+    if samples == "gray":
+        return colour.round_to_uint8(_to_8_bit(planes[0][:height, :width], coded.depth, True))
+    if samples == "yuv420":
+        half = ((height + 1) // 2, (width + 1) // 2)
+        cropped = [planes[0][:height, :width], *(p[: half[0], : half[1]] for p in planes[1:])]
+        return np.concatenate(
+            [colour.round_to_uint8(_to_8_bit(p, coded.depth, False)).ravel() for p in cropped]
+        )
+    return _to_rgb(planes, coded, width, height)
+
+
+def _to_rgb(planes: list[Plane], coded: PlaneFormat, width: int, height: int) -> Frame:
+    y, u, v = planes
+    if coded.chroma == "420":
+        u, v = (colour.double_chroma(plane, height, width) for plane in (u, v))
+    parts = [
+        _to_8_bit(plane[:height, :width], coded.depth, True, is_chroma=index > 0)
+        for index, plane in enumerate((y, u, v))
+    ]
+    return colour.yuv_to_rgb(np.stack(parts, axis=2))
+
+
+def _deepen(plane: Plane, depth: int, full_range: bool, *, is_chroma: bool) -> Plane:
+    """8-bit samples at more bits: shifted in limited range, scaled so that white stays white in
+    full range (ITU-T H.273, equations 20–31)."""
+    if not full_range:
+        return (plane.astype("<u2") << (depth - 8)).astype("<u2")
+    high, middle = (1 << depth) - 1, 1 << (depth - 1)
+    samples = plane.astype(np.float32)
+    scaled = (samples - 128) * (high / 255) + middle if is_chroma else samples * (high / 255)
+    rounded: Plane = np.clip(np.rint(scaled), 0, high)
+    return rounded.astype("<u2")
+
+
+def _to_8_bit(plane: Plane, depth: int, full_range: bool, *, is_chroma: bool = False) -> Plane:
+    """Samples on the 8-bit scale, not yet rounded; the inverse of `_deepen`."""
+    if depth == 8:
+        return plane
+    samples: Plane = plane.astype(np.float32)
+    if not full_range:
+        return samples / np.float32(1 << (depth - 8))
+    scale, middle = 255 / ((1 << depth) - 1), 1 << (depth - 1)
+    return (samples - middle) * scale + 128 if is_chroma else samples * scale

@@ -1,0 +1,50 @@
+import pytest
+
+from bench.bitstreams import Stripped, obu
+from bench.errors import BitstreamError
+
+
+def unit(kind: int, body: bytes) -> bytes:
+    """An OBU with a size field: type << 3 | has_size (AV1 specification, 5.3.2)."""
+    return bytes([kind << 3 | 2, len(body)]) + body
+
+
+DELIMITER, SEQUENCE, FRAME = unit(2, b""), unit(1, b"sequence"), unit(6, b"frame")
+METADATA, PADDING = unit(5, b"\x01metadata"), unit(15, b"\0" * 9)
+
+
+def test_ledger_and_planted_faults() -> None:
+    clean = DELIMITER + SEQUENCE + FRAME + DELIMITER + FRAME
+    dirty = DELIMITER + SEQUENCE + METADATA + FRAME + PADDING + DELIMITER + SEQUENCE + FRAME
+    stripped = obu.strip(dirty)
+    assert stripped.payload == clean
+    assert stripped.discarded_bytes == len(METADATA) + len(PADDING) + len(SEQUENCE)
+    # everything but the two bodies of five bytes
+    assert stripped.header_bytes == len(clean) - 2 * 5
+    assert obu.strip(clean) == Stripped(clean, stripped.header_bytes, 0)
+    assert obu.count_pictures(clean) == 2
+
+
+def test_a_changed_sequence_header_stays() -> None:
+    stream = DELIMITER + SEQUENCE + FRAME + DELIMITER + unit(1, b"other") + FRAME
+    assert obu.strip(stream).payload == stream
+
+
+def test_sizes_of_two_bytes_and_extensions_are_read() -> None:
+    body = bytes(200)
+    long = bytes([6 << 3 | 4 | 2, 0x40, 200 & 0x7F | 0x80, 1]) + body
+    assert list(obu.split_units(long)) == [(6, long[:4], body)]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [b"", b"\0\0\0\1\x67", b"\x80\0", bytes([6 << 3]) + b"x", FRAME[:-1], b"\x12\x80", b"\x12"],
+)
+def test_foreign_and_cut_streams_are_refused(stream: bytes) -> None:
+    with pytest.raises(BitstreamError):
+        obu.strip(stream)
+
+
+def test_a_stream_without_frames_is_refused() -> None:
+    with pytest.raises(BitstreamError, match="no temporal unit"):
+        obu.count_pictures(SEQUENCE)

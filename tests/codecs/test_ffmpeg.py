@@ -1,0 +1,302 @@
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from bench import colour
+from bench.bitstreams import annexb
+from bench.cards import build_codec, load_registry
+from bench.codecs import ffmpeg_binary, spool
+from bench.codecs.base import Codec, Encoded
+from bench.codecs.ffmpeg import FfmpegCodec
+from bench.codecs.framing import read_side_info, split_frames
+from bench.codecs.planes import PlaneFormat, read_planes
+from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.records import Point
+from bench.signals import Frame, Layout, Signal, clip, image
+
+DECODERS = {"x264": "h264", "x265": "hevc", "vvenc": "vvc", "svtav1": "libdav1d", "vp9": "vp9"}
+
+
+def build(spec: str) -> FfmpegCodec:
+    adapter = build_codec(load_registry().select(spec))
+    assert isinstance(adapter, FfmpegCodec)
+    return adapter
+
+
+def moving(frames: int, height: int, width: int, channels: int) -> np.ndarray:
+    """A smooth texture that moves, as uint8 (T, H, W) or (T, H, W, 3)."""
+    y, x = np.mgrid[:height, :width].astype(float)
+    planes = [
+        128 + 90 * np.sin((x + 2 * t) / (5 + c)) * np.cos((y - t) / (7 - c))
+        for t in range(frames)
+        for c in range(channels)
+    ]
+    array = np.rint(np.stack(planes)).astype(np.uint8).reshape(frames, channels, height, width)
+    return array[:, 0] if channels == 1 else np.moveaxis(array, 1, 3)
+
+
+def pyav_frames(name: str, stream: bytes) -> list[av.VideoFrame]:
+    """The stream through PyAV's own libraries, not the ffmpeg program."""
+    if name == "svtav1":
+        with av.open(io.BytesIO(stream), format="obu") as container:
+            return list(container.decode(video=0))
+    decoder: Any = av.CodecContext.create(DECODERS[name], "r")
+    decoder.thread_count = 1
+    if name == "vp9":
+        packets = [av.Packet(frame) for frame in split_frames(stream)]
+    else:
+        packets = list(decoder.parse(stream)) + list(decoder.parse(b""))
+    frames = [frame for packet in packets for frame in decoder.decode(packet)]
+    return frames + list(decoder.decode(None))
+
+
+def pyav_planes(frame: av.VideoFrame) -> bytes:
+    wide = 2 if "10" in frame.format.name else 1
+    return b"".join(
+        np.frombuffer(plane, np.uint8)
+        .reshape(plane.height, plane.line_size)[:, : plane.width * wide]
+        .tobytes()
+        for plane in frame.planes
+    )
+
+
+def pyav_decode(name: str, payload: bytes, layout: Layout) -> list[Frame]:
+    _, stream = read_side_info(payload)
+    decoded = []
+    for frame in pyav_frames(name, stream):
+        pix_fmt = frame.format.name
+        chroma: Any = "444" if "444" in pix_fmt else "400" if "gray" in pix_fmt else "420"
+        coded = PlaneFormat(chroma, 10 if "10" in pix_fmt else 8, frame.width, frame.height)
+        planes = pyav_planes(frame)
+        decoded.append(read_planes(planes, coded, layout.samples, layout.width, layout.height))
+    return decoded
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", DECODERS)
+def test_stripped_streams_decode_to_the_same_frames_in_pyav(name: str, channels: int) -> None:
+    signal = clip(moving(6, 66, 70, channels))
+    codec = build(name)
+    payload = codec.encode(signal, codec.card.ladder[2]).payload
+    ours = codec.decode(payload).array()
+    theirs = pyav_decode(name, payload, signal.layout)
+    assert len(theirs) == 6
+    assert (ours == np.stack(theirs)).all()
+
+
+@pytest.mark.parametrize("name", ["x264-zerolatency", "x265-zerolatency"])
+def test_streams_without_repeated_parameter_sets_decode_in_pyav(name: str) -> None:
+    """keyint = 10 repeats parameter sets and x265's signature; they are dropped."""
+    signal = clip(moving(21, 64, 64, 1))
+    codec = build(name)
+    encoded = codec.encode(signal, Point("crf", 30))
+    theirs = pyav_decode(name[:4], encoded.payload, signal.layout)
+    assert (codec.decode(encoded.payload).array() == np.stack(theirs)).all()
+    if name.startswith("x265"):
+        assert encoded.discarded_bytes > 3 * 1000
+
+
+@pytest.mark.parametrize(("name", "least"), [("x264", 500), ("x265", 1500)])
+def test_the_encoders_signature_is_discarded(name: str, least: int) -> None:
+    encoded = build(name).encode(clip(moving(3, 64, 64, 1)), Point("crf", 40))
+    assert name.encode() not in encoded.payload
+    assert encoded.discarded_bytes > least
+    assert len(encoded.payload) < 1000
+    assert encoded.header_bytes is not None and 20 < encoded.header_bytes < 250
+
+
+def test_a_planted_signature_would_be_found() -> None:
+    """The ledger is right even if the signature comes back: it is discarded again."""
+    codec = build("x265")
+    clean = codec.encode(clip(moving(3, 64, 64, 1)), Point("crf", 40)).payload
+    dirty = clean + b"\0\0\1\x4e\x01\x05" + b"signature" * 50
+    stripped = codec.strip(dirty)
+    assert stripped.payload == clean
+    assert stripped.discarded_bytes == len(dirty) - len(clean)
+
+
+@pytest.mark.parametrize("name", ["x264", "x265", "vvenc", "svtav1", "vp9"])
+def test_rgb_is_signalled_as_full_range(name: str) -> None:
+    codec = build(name)
+    payload = codec.encode(image(moving(1, 64, 64, 3)[0]), codec.card.ladder[2]).payload
+    frame = pyav_frames(name, read_side_info(payload)[1])[0]
+    assert int(frame.color_range) == 2  # AVCOL_RANGE_JPEG
+    if name != "vvenc":
+        assert int(frame.colorspace) == 1  # AVCOL_SPC_BT709
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["x264", "x264:chroma=420", "x265:params=lossless=1", "x265:chroma=420,params=lossless=1"],
+)
+def test_without_coding_loss_the_picture_is_the_colour_ceiling(spec: str) -> None:
+    """Any conversion by the encoder's or decoder's scaler would show here."""
+    signal = image(moving(1, 66, 70, 3)[0])
+    codec = build(spec)
+    decoded = codec.decode(codec.encode(signal, Point("crf", 0)).payload).array()
+    ceiling = codec.colour_path(signal)
+    assert ceiling is not None
+    assert (decoded == ceiling.array()).all()
+
+
+@pytest.mark.parametrize("spec", ["x264", "x265:params=lossless=1"])
+def test_gray_and_420_planes_go_through_as_they_are(spec: str) -> None:
+    codec, point = build(spec), Point("crf", 0)
+    gray = clip(moving(3, 65, 67, 1))
+    assert (codec.decode(codec.encode(gray, point).payload).array() == gray.array()).all()
+    assert codec.colour_path(gray) is None
+    layout = Layout("video", "yuv420", 35, 33, 2)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2, *layout.frame_shape), dtype=np.uint8)
+    planes = Signal(layout, lambda: iter(frames))
+    assert codec.colour_path(planes) is None
+    decoded = codec.decode(codec.encode(planes, point).payload)
+    assert decoded.layout.samples == "yuv420"
+    assert (decoded.array() == frames).all()
+
+
+def test_gray_is_coded_as_monochrome() -> None:
+    payload = build("x264").encode(image(moving(1, 64, 64, 1)[0]), Point("crf", 20)).payload
+    assert annexb.is_monochrome_h264(payload)
+    payload = build("x265").encode(image(moving(1, 64, 64, 1)[0]), Point("crf", 20)).payload
+    assert pyav_frames("x265", payload)[0].format.name == "gray"
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "side_bytes"),
+    [
+        ("x264", (64, 64, 3), 0),
+        ("x264", (65, 67, 3), 0),
+        ("x264:chroma=420", (65, 67, 3), 3),
+        ("x264", (65, 67), 0),
+        ("vvenc", (64, 64), 1),
+        ("vvenc", (65, 67, 3), 3),
+        ("svtav1", (65, 67, 3), 0),
+        ("svtav1", (40, 67, 3), 3),
+    ],
+)
+def test_padding_is_told_in_counted_bytes(
+    spec: str, shape: tuple[int, ...], side_bytes: int
+) -> None:
+    codec = build(spec)
+    channels = 3 if len(shape) == 3 else 1
+    signal = image(moving(1, shape[0], shape[1], channels)[0])
+    payload = codec.encode(signal, codec.card.ladder[2]).payload
+    assert len(payload) - len(read_side_info(payload)[1]) == side_bytes
+    assert codec.decode(payload).layout.frame_shape == shape
+
+
+def test_chroma_420_is_a_variation() -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:, ::2] = (255, 0, 0)
+    full, half = build("x264"), build("x264:chroma=420")
+    for codec, least, most in [(full, 45, 100), (half, 5, 25)]:
+        path = codec.colour_path(image(pixels))
+        assert path is not None
+        error = np.mean((path.array()[0].astype(float) - pixels) ** 2)
+        assert least < 10 * np.log10(255**2 / max(error, 1e-9)) <= most
+
+
+def test_signal_frames_that_fail_end_the_encoder() -> None:
+    def frames() -> Iterator[Frame]:
+        yield np.zeros((64, 64), np.uint8)
+        raise OSError("the clip cannot be read on")
+
+    with pytest.raises(OSError, match="cannot be read on"):
+        build("x264").encode(Signal(Layout("video", "gray", 64, 64, 2), frames), Point("crf", 30))
+
+
+def test_a_clip_that_ends_early_is_an_error() -> None:
+    pixels = moving(3, 64, 64, 1)
+    short = Signal(Layout("video", "gray", 64, 64, 5), lambda: iter(pixels))
+    with pytest.raises(CodecError, match="coded 3 frames of 5"):
+        build("x264").encode(short, Point("crf", 30))
+
+
+def test_the_encoders_own_reason_is_reported() -> None:
+    with pytest.raises(CodecError, match="ended with status"):
+        build("x265:params=ctu=7").encode(image(moving(1, 64, 64, 1)[0]), Point("crf", 30))
+
+
+def test_a_stream_cut_between_frames_gives_fewer_frames_not_shifted_ones() -> None:
+    codec = build("x264:params=bframes=0")
+    frames = moving(6, 64, 64, 1)
+    payload = codec.encode(clip(frames), Point("crf", 20)).payload
+    cut = payload[: payload.rindex(b"\0\0\1") - 1]
+    decoded = codec.decode(cut).array()
+    assert (decoded == codec.decode(payload).array()[:5]).all()
+
+
+def test_a_stream_of_another_standard_is_refused() -> None:
+    payload = build("x264").encode(image(moving(1, 64, 64, 1)[0]), Point("crf", 20)).payload
+    for name in ["svtav1", "vp9"]:
+        with pytest.raises(BitstreamError):
+            build(name).decode(payload)
+    with pytest.raises(CodecError):
+        build("x265").decode(payload)
+
+
+def test_large_clips_are_decoded_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "MEMORY_BYTES", 10_000)
+    codec = build("x264")
+    payload = codec.encode(clip(moving(5, 64, 64, 1)), Point("crf", 30)).payload
+    spooled = codec.decode(payload).array()
+    monkeypatch.undo()
+    assert (codec.decode(payload).array() == spooled).all()
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_versions_are_read_from_the_binary(name: str) -> None:
+    versions = build(name).versions()
+    assert set(versions) == {"ffmpeg", build(name).encoder}
+    assert "unknown" not in versions.values()
+
+
+@pytest.mark.parametrize(("name", "word"), [("x264", "1"), ("x265", "1"), ("vvenc", "1")])
+def test_encoders_are_held_to_one_thread(name: str, word: str) -> None:
+    codec = build(name)
+    layout = Layout("image", "rgb", 64, 64, 1, Fraction(25))
+    command = codec.encode_command(layout, codec.coded_format(layout), codec.card.ladder[0])
+    assert command[command.index("-threads") + 1] == word
+    assert command[0] == ffmpeg_binary.find_ffmpeg()
+
+
+def test_a_missing_binary_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ffmpeg_binary.VARIABLE, "/no/such/ffmpeg")
+    with pytest.raises(Unavailable, match="no such program; unset it"):
+        build("x264").check_available()
+
+
+def test_a_binary_without_the_encoder_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    fake = tmp_path / "ffmpeg"
+    fake.write_text("#!/bin/sh\necho ' V....D mpeg4   MPEG-4'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv(ffmpeg_binary.VARIABLE, str(fake))
+    with pytest.raises(Unavailable, match="has no libx264"):
+        build("x264").check_available()
+
+
+def test_ffv1_keeps_colours_without_conversion() -> None:
+    codec: Codec = build_codec(load_registry().codec("ffv1"))
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 35, 33, 3), dtype=np.uint8)
+    encoded: Encoded = codec.encode(clip(pixels), Point("mode", "only"))
+    assert (codec.decode(encoded.payload).array() == pixels).all()
+    assert codec.colour_path(clip(pixels)) is None
+    # side information of 3 bytes, then mark, count and four lengths of two bytes
+    assert encoded.header_bytes == 3 + 1 + 1 + 4 * 2
+
+
+def test_pictures_are_the_same_as_other_players_show_them() -> None:
+    """PyAV's own conversion to RGB, by the stream's signalling, agrees with ours."""
+    pixels = moving(1, 64, 64, 3)[0]
+    payload = build("x264").encode(image(pixels), Point("crf", 1)).payload
+    shown = pyav_frames("x264", payload)[0].to_ndarray(format="rgb24")
+    assert np.abs(shown.astype(int) - pixels).mean() < 2
+    assert np.abs(colour.yuv_to_rgb(colour.rgb_to_yuv(pixels)).astype(int) - pixels).max() <= 2
