@@ -46,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_fetch(commands.add_parser("fetch", help="download a data set, checksums verified"))
     _add_report(commands.add_parser("report", help="rebuild tables, plots and the page of a run"))
     _add_bd(commands.add_parser("bd", help="BD-rates of a run"))
+    _add_check(commands.add_parser("check", help="compare a run with a baseline; 1: it got worse"))
     _add_train(commands.add_parser("train", help="train a learned codec from its card"))
     return parser
 
@@ -169,6 +170,14 @@ def _add_bd(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(call=_bd)
 
 
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    from bench.check.command import add_arguments
+
+    add_arguments(parser)
+    _add_cards(parser)
+    parser.set_defaults(call=_check)
+
+
 def _add_train(parser: argparse.ArgumentParser) -> None:
     from bench.training.command import add_arguments
 
@@ -270,6 +279,12 @@ def _bd(options: argparse.Namespace) -> int:
     )
     print_bd(table)
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bench.check.command import check
+
+    return check(options, options.cards)
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -1,0 +1,104 @@
+"""`bench check`: reads both sides, compares, prints, and writes a baseline only when told to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bench.check.baseline import read_measurements, write_baseline
+from bench.check.compare import CheckReport, Tolerances, compare
+from bench.errors import StoreError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench check`."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument(
+        "--against", type=Path, required=True, metavar="BASELINE",
+        help="a baseline or results folder, or a CSV with the columns of records.csv",
+    )  # fmt: skip
+    parser.add_argument("--codecs", metavar="A,B", help="compare only these")
+    parser.add_argument("--tolerance-bd", type=float, metavar="PERCENT", help="BD-rate, 0.5")
+    parser.add_argument("--tolerance-db", type=float, metavar="DB", help="quality, 0.05")
+    parser.add_argument("--tolerance-bits", type=float, metavar="PERCENT", help="bits, 0.1")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also for a pull request")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also as JUnit XML")
+    parser.add_argument(
+        "--github", action="store_true",
+        help="print GitHub annotations; on by itself in GitHub Actions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--update", action="store_true", help="write DIR as the new BASELINE after comparing"
+    )
+
+
+def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
+    """Runs the comparison of parsed options; returns the exit status 0, 1 or 2.
+
+    ``--update`` returns 0 once the baseline is written. Raises StoreError where a side cannot be
+    read, UsageError for an unknown codec or tolerance.
+    """
+    measured = read_measurements(options.folder)
+    chosen = {
+        "bd_rate_percent": options.tolerance_bd,
+        "quality_db": options.tolerance_db,
+        "bits_percent": options.tolerance_bits,
+    }
+    tolerances = Tolerances.of(_suite_tolerances(measured.suite, cards), chosen)
+    if options.update and not _exists(options.against):
+        write_baseline(options.folder, options.against)
+        print(f"{options.against}: baseline of {len(measured.items)} items written")
+        return 0
+    words = options.codecs.split(",") if options.codecs else ()
+    report = compare(measured, read_measurements(options.against), tolerances, words)
+    _print(report)
+    _write(options, report)
+    if options.update:
+        write_baseline(options.folder, options.against)
+        print(f"{options.against}: baseline replaced; commit it with the reason of the change")
+        return 0
+    return report.exit_status
+
+
+def _exists(baseline: Path) -> bool:
+    return baseline.is_file() or (baseline / "records.csv").is_file()
+
+
+def _suite_tolerances(suite: str, cards: Iterable[Path]) -> Mapping[str, float]:
+    """What the suite's card says; a folder of a suite that has no card here has none."""
+    from bench.cards import load_registry
+
+    found = load_registry(cards).suites().get(suite)
+    return {} if found is None else found.tolerances
+
+
+def _print(report: CheckReport) -> None:
+    from rich.console import Console
+
+    from bench.check.output import terminal_table, verdict_line
+
+    console = Console()
+    if report.codecs:
+        console.print(terminal_table(report))
+    for line in (*report.notes, verdict_line(report)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _write(options: argparse.Namespace, report: CheckReport) -> None:
+    from bench.check.output import github_annotations, junit, markdown
+
+    for path, text in ((options.markdown, markdown(report)), (options.junit, junit(report))):
+        if path is not None:
+            _write_text(path, text)
+    if options.github or os.environ.get("GITHUB_ACTIONS") == "true":
+        print(github_annotations(report), end="")
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,75 @@
+"""Paired differences over items and whether they are more than chance. Knows no codec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGNIFICANCE = 0.05
+_ITEMS_FOR_A_TEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How far one quantity moved, over the items that both sides have; positive is worse.
+
+    ``mean`` and ``worst`` are in ``unit``. ``p_value`` is that of the paired t-test (Student 1908)
+    against a mean of 0, two-sided; None below three items, where the tolerance alone decides.
+    """
+
+    quantity: str
+    unit: str
+    mean: float
+    worst: float
+    worst_item: str
+    p_value: float | None
+    tolerance: float
+
+    @property
+    def significant(self) -> bool:
+        return self.p_value is None or self.p_value < SIGNIFICANCE
+
+    @property
+    def worse(self) -> bool:
+        """The mean moved the wrong way, beyond the tolerance and beyond chance."""
+        return self.mean > self.tolerance and self.significant
+
+    @property
+    def better(self) -> bool:
+        return self.mean < -self.tolerance and self.significant
+
+
+def paired_shift(
+    quantity: str,
+    unit: str,
+    worsening: Sequence[float],
+    items: Sequence[str],
+    tolerance: float,
+) -> Shift:
+    """The shift of per-item differences, each positive where the new side is worse."""
+    values = np.asarray(worsening, dtype=np.float64)
+    worst = int(values.argmax())
+    return Shift(
+        quantity,
+        unit,
+        float(values.mean()),
+        float(values[worst]),
+        items[worst],
+        p_value(values),
+        tolerance,
+    )
+
+
+def p_value(values: NDArray[np.float64]) -> float | None:
+    """Two-sided p of the one-sample t-test against 0; None for fewer than three values."""
+    if len(values) < _ITEMS_FOR_A_TEST:
+        return None
+    if np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
+        # the same difference everywhere has no variance to test against: it is systematic
+        return 1.0 if values[0] == 0 else 0.0
+    from scipy.stats import ttest_1samp
+
+    return float(ttest_1samp(values, 0.0).pvalue)
