@@ -6,10 +6,12 @@ import argparse
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.check.baseline import read_measurements, write_baseline
-from bench.check.compare import CheckReport, Tolerances, compare
 from bench.errors import StoreError
+
+if TYPE_CHECKING:
+    from bench.check.compare import CheckReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +42,9 @@ def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
     ``--update`` returns 0 once the baseline is written. Raises StoreError where a side cannot be
     read, UsageError for an unknown codec or tolerance.
     """
+    from bench.check.baseline import read_measurements, write_baseline
+    from bench.check.compare import Tolerances, compare
+
     measured = read_measurements(options.folder)
     chosen = {
         "bd_rate_percent": options.tolerance_bd,
