@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.binaries import ffmpeg_binary
+from bench.codecs.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError
 from bench.metrics import error, ssim
 from bench.metrics.vmaf import fits_vmaf, vmaf
@@ -84,7 +84,7 @@ class Evaluator:
 
     The reference's frames and what SSIM needs of them are kept between calls if that takes less
     than 256 MB, else both sides are streamed. ``ffmpeg`` is the binary for VMAF; by default the
-    one that ``bench.binaries`` finds.
+    one that ``bench.codecs`` runs.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Evaluator:
         scores = _mean_scores(parts, self._metrics)
         if not self._plan.vmaf:
             return scores
-        score = vmaf(self._reference, decoded.frames(), self._ffmpeg or ffmpeg_binary())
+        score = vmaf(self._reference, decoded.frames(), self._ffmpeg or find_ffmpeg())
         return Scores(**{**_as_fields(scores), "vmaf": score})
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.binaries import ffmpeg_binary
+from bench.codecs.ffmpeg_binary import find_ffmpeg
 from bench.datasets.base import DataOptions
 from bench.datasets.inputs import input_loader
 from bench.errors import DataError
@@ -28,7 +28,7 @@ def _frames(folder: Path, count: int = 3, size: tuple[int, int] = (12, 16)) -> n
 
 
 def _ffmpeg(*arguments: str | Path) -> None:
-    command = [ffmpeg_binary(), "-v", "error", "-y", *map(str, arguments)]
+    command = [find_ffmpeg(), "-v", "error", "-y", *map(str, arguments)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import bench.metrics.evaluate as evaluate
-from bench.binaries import ffmpeg_binary
+from bench.codecs.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError
 from bench.metrics.evaluate import Evaluator, Scores
 from bench.metrics.registry import MEASURED, METRICS, check_metrics
@@ -151,7 +151,7 @@ def test_vmaf_of_a_clip() -> None:
     frames = np.stack([np.roll(ramp, shift, axis=1) for shift in range(3)])
     frames = np.stack([frames, frames // 2, 255 - frames], axis=-1)
     noisy = np.clip(frames + np.random.default_rng(0).normal(0, 12, frames.shape), 0, 255)
-    evaluator = Evaluator(clip(frames), ("vmaf",), ffmpeg=ffmpeg_binary())
+    evaluator = Evaluator(clip(frames), ("vmaf",), ffmpeg=find_ffmpeg())
     best = evaluator.score(clip(frames)).vmaf
     worse = evaluator.score(clip(noisy.astype(np.uint8))).vmaf
     assert best is not None and worse is not None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.binaries import ffmpeg_binary
+from bench.codecs.ffmpeg_binary import find_ffmpeg
 from tests.fakes import write_cards
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def test_x265_on_kodak_against_bare_ffmpeg(kodak_folder: Path, tmp_path: Path) -
     def bare(task: tuple[Path, int]) -> None:
         image, crf = task
         stream = tmp_path / f"{image.stem}-{crf}.hevc"
-        quiet = [ffmpeg_binary(), "-y", "-v", "error", "-threads", "1"]
+        quiet = [find_ffmpeg(), "-y", "-v", "error", "-threads", "1"]
         subprocess.run(
             [*quiet, "-i", str(image), "-pix_fmt", "yuv444p", "-c:v", "libx265", "-preset",
              "veryslow", "-tune", "psnr", "-crf", str(crf), "-x265-params",
