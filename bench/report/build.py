@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.errors import StoreError, UsageError
 from bench.report.content import Content, collect
 from bench.report.extras import ExtraCurve
+from bench.report.html import write_page
 from bench.report.plots import style as named_style
 from bench.report.plots import write_plots
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
@@ -31,7 +32,8 @@ def build(
     out: Path | None = None,
     extras: Sequence[ExtraCurve] = (),
 ) -> BuiltReport:
-    """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex and the plots.
+    """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
+    report.html.
 
     One folder gets its report beside its records; several need ``out``. ``style`` is ``paper`` or
     ``ieee``; ``overlay`` is ``published`` or the path of a file of published curves. Raises
@@ -50,10 +52,11 @@ def build(
         write_markdown(content, target)
         write_latex(content, target)
         plots = write_plots(content, target, style)
+        page = write_page(content, target)
     except OSError as error:
         raise StoreError(
             f"{target}: the report cannot be written: {error.strerror or error}; "
             "free space or give --out"
         ) from error
     names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
-    return BuiltReport(target, (*(target / name for name in names), *plots), content)
+    return BuiltReport(target, (*(target / name for name in names), *plots, page), content)

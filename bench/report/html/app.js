@@ -1,0 +1,141 @@
+"use strict";
+// State and helpers that all sections share. Text from the run is only ever set as text.
+const report = {
+  data: JSON.parse(document.getElementById("data").textContent),
+  hidden: new Set(),
+  metric: null,
+  redraws: [],
+};
+
+// Okabe and Ito's palette, once for white and once for dark paper; the anchor takes the ink.
+const PALETTE = {
+  light: ["#0072B2", "#D55E00", "#009E73", "#B5578C", "#2F8FC4", "#B87A00", "#7A5195", "#6B6B6B"],
+  dark: ["#5AB4F0", "#FF8A4C", "#3FD0A4", "#E59AC5", "#9AD4F7", "#F2BE4A", "#C39BE0", "#B0B0B0"],
+};
+const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x",
+  "triangle-left", "triangle-right", "pentagon", "hexagon", "star"];
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+
+const byId = (id) => document.getElementById(id);
+
+function element(tag, text, attributes = {}) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+// Plotly reads a small HTML subset in its labels: names must not become markup.
+function plotText(text) {
+  return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+function signed(value, digits = 1) {
+  if (value === null || value === undefined) return "–";
+  const text = Math.abs(value).toFixed(digits);
+  return (value < 0 ? "−" : "+") + text;
+}
+
+function fixed(value, digits) {
+  return value === null || value === undefined ? "–" : value.toFixed(digits);
+}
+
+function isDark() {
+  const chosen = document.documentElement.dataset.scheme;
+  if (chosen) return chosen === "dark";
+  return window.matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function cssColour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function colourOf(codec) {
+  if (codec === report.data.anchor) return cssColour("--ink");
+  const others = report.data.codecs.map((c) => c.id).filter((id) => id !== report.data.anchor);
+  const palette = PALETTE[isDark() ? "dark" : "light"];
+  return palette[others.indexOf(codec) % palette.length];
+}
+
+function markerOf(codec) {
+  const index = report.data.codecs.findIndex((c) => c.id === codec);
+  return { symbol: SYMBOLS[index % SYMBOLS.length], dash: DASHES[index % DASHES.length] };
+}
+
+function shownCodecs() {
+  return report.data.codecs.filter((codec) => !report.hidden.has(codec.id));
+}
+
+function comparisonOf(codec) {
+  return report.data.comparisons.find((c) => c.codec === codec && c.metric === report.metric);
+}
+
+function metricTitle() {
+  const metric = report.data.metrics.find((m) => m.id === report.metric);
+  if (!metric) return "";
+  return metric.unit && metric.id !== "mse" ? `${metric.title} (${metric.unit})` : metric.title;
+}
+
+// Layout of every chart in the colours of the current scheme.
+function chartLayout(extra) {
+  const axis = {
+    gridcolor: cssColour("--line"),
+    zerolinecolor: cssColour("--line"),
+    linecolor: cssColour("--line"),
+    automargin: true,
+    ...(extra.axis || {}),
+  };
+  const narrow = window.innerWidth < 640;
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: cssColour("--ink"), size: narrow ? 11 : 13, family: "system-ui, sans-serif" },
+    margin: { l: narrow ? 45 : 60, r: 15, t: 15, b: 50 },
+    hoverlabel: { align: "left" },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: cssColour("--faint"), activecolor: cssColour("--accent") },
+    showlegend: false,
+    ...extra.layout,
+    xaxis: { ...axis, ...extra.xaxis },
+    yaxis: { ...axis, ...extra.yaxis },
+  };
+}
+
+// Labelled values of a logarithmic axis; Plotly's own would read "5, 1, 2".
+function logTicks(low, high) {
+  const steps = window.innerWidth < 640 || high / low > 40 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+  const values = [];
+  for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.log10(high) + 1; power += 1) {
+    for (const step of high / low > 2000 ? [1] : steps) values.push(Number((step * 10 ** power).toPrecision(3)));
+  }
+  return { tickmode: "array", tickvals: values, ticktext: values.map((value) => value.toLocaleString("en", { maximumFractionDigits: 6, useGrouping: false })) };
+}
+
+function draw(id, traces, layout, { tools = false } = {}) {
+  const options = { responsive: true, displaylogo: false, scrollZoom: false, displayModeBar: tools && "hover",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  return Plotly.react(byId(id), traces, layout, options);
+}
+
+// Sections draw when they come near the window, and again whenever codecs, metric or scheme change.
+function section(id, redraw) {
+  let seen = false;
+  const observer = new IntersectionObserver((entries) => {
+    if (!seen && entries.some((entry) => entry.isIntersecting)) {
+      seen = true;
+      observer.disconnect();
+      redraw();
+    }
+  }, { rootMargin: "300px" });
+  observer.observe(byId(id));
+  report.redraws.push(() => { if (seen) redraw(); });
+}
+
+function redrawAll() {
+  for (const redraw of report.redraws) redraw();
+}
+
+function fillSelect(id, options) {
+  const select = byId(id);
+  select.replaceChildren(...options.map(([value, title]) => element("option", title, { value })));
+  return select;
+}

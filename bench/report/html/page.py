@@ -1,0 +1,227 @@
+"""Assembles report.html: template, style, scripts and the report's content as inlined JSON.
+
+Everything that comes from a run travels as JSON text and reaches the page as text nodes only, so
+that no codec id or file name can become markup.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.analysis.bd import Comparison, Matrix
+from bench.analysis.curves import Grid
+from bench.analysis.qualities import Quality
+from bench.report.content import Content, describe, footnote, published_deltas, warnings_of
+from bench.report.html.pictures import choose_shots, picture_data, read_shots
+from bench.report.tables import point_table, signed, summary_cells, summary_columns
+
+SCRIPTS = ("app.js", "curves.js", "charts.js", "tables.js", "compare.js", "start.js")
+MAX_ITEM_RATES = 500
+"""Per-item BD-rates of one comparison that the page shows as points."""
+
+
+def write_page(content: Content, target: Path) -> Path:
+    """Writes report.html into a folder and returns its path; needs no network when opened."""
+    shots = [shot for folder in content.results.folders for shot in read_shots(folder)]
+    chosen = choose_shots(shots)
+    data = page_data(content)
+    data["pictures"] = list(dict.fromkeys(shot.item for shot in chosen))
+    data["pictures_kept"] = len({shot.item for shot in shots})
+    page = _resource("template.html")
+    parts = {
+        "{{title}}": html.escape(content.results.run.suite_title),
+        "{{style}}": _resource("style.css"),
+        "{{data}}": script_json(data),
+        "{{pictures}}": script_json(picture_data(chosen)),
+        "{{plotly}}": _plotly(),
+        "{{scripts}}": "\n".join(_resource(name) for name in SCRIPTS),
+    }
+    pieces = []
+    while page:
+        start = page.find("{{")
+        end = page.find("}}", start) + 2
+        if start < 0:
+            pieces.append(page)
+            break
+        pieces += [page[:start], parts[page[start:end]]]
+        page = page[end:]
+    path = target / "report.html"
+    path.write_text("".join(pieces), encoding="utf-8")
+    return path
+
+
+def script_json(value: Any) -> str:
+    """JSON that may stand inside a script element: ``<`` cannot close it."""
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _plain(value: Any) -> Any:
+    """Only JSON types; six significant digits; None for what is not finite."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def page_data(content: Content) -> dict[str, Any]:
+    """All that the page shows besides the pictures."""
+    run = content.results.run
+    columns, points = point_table(content)
+    return {
+        "title": run.suite_title,
+        "dataset": run.dataset_title,
+        "items": run.items,
+        "item_word": content.item_word,
+        "rate_unit": content.rate_unit,
+        "anchor": content.bd.anchor,
+        "parallel": content.parallel,
+        "timing": run.timing,
+        "metrics": [{"id": a.id, "title": a.title, "unit": a.unit} for a in content.axes],
+        "codecs": [_codec(content, codec) for codec in content.results.codecs],
+        "extras": [
+            {
+                "name": extra.name, "origin": extra.origin, "rate": extra.rate,
+                "convention": extra.convention, "source": extra.source, "labels": extra.labels,
+                "values": {axis.id: extra.quality(axis.id) for axis in content.axes},
+            }
+            for extra in content.extras
+        ],
+        "comparisons": [_comparison(c) for c in content.bd.comparisons],
+        "matrices": [_matrix(matrix) for matrix in content.bd.matrices],
+        "warnings": warnings_of(content),
+        "footnote": footnote(content),
+        "summary": {
+            "columns": summary_columns(content),
+            "rows": [summary_cells(content, row) for row in content.rows],
+        },
+        "points": {"columns": columns, "rows": points},
+        "published": {
+            "columns": ["Curve", "BD-rate, %", "Overlap, %", "Made with"],
+            "rows": [
+                [extra.name, signed(rate), f"{overlap:.0f}", extra.convention]
+                for extra, rate, overlap in published_deltas(content)
+            ],
+        },
+        "provenance": _provenance(content),
+    }  # fmt: skip
+
+
+def _codec(content: Content, codec: str) -> dict[str, Any]:
+    info = content.results.info(codec)
+    row = next(row for row in content.rows if row.codec == codec)
+    points = content.curves[content.curves["codec"] == codec]
+    shown = points[points["items"] > 0].sort_values("bpp")
+    lossy = {str(name) for name in content.lossy_points(codec)["point"]}
+    bands = {axis.id: _bands(content.grids[codec], axis) for axis in content.axes}
+    return {
+        "id": codec,
+        "title": row.title,
+        "lossless": row.lossless,
+        "incomplete": row.incomplete,
+        "complexity": dict(info.complexity) if info else {},
+        "points": [
+            {
+                "point": str(point["point"]),
+                "lossy": str(point["point"]) in lossy,
+                "items": point["items"],
+                "expected": point["items_expected"],
+                **{name: point[name] for name in _POINT_NUMBERS},
+                "values": {a.id: float(a.of(point[a.column])) for a in content.axes},
+                "bands": {a.id: bands[a.id].get(str(point["point"])) for a in content.axes},
+            }
+            for point in shown.to_dict("records")
+        ],
+    }
+
+
+_POINT_NUMBERS = (
+    *("bpp", "bpp_pooled", "bpp_estimated", "encode_seconds", "decode_seconds"),
+    *("bytes", "header_bytes", "discarded_bytes"),
+)
+
+
+def _bands(grid: Grid, axis: Quality) -> dict[str, list[float]]:
+    """95 % interval of the mean over items at each point, on the quality axis."""
+    values = grid.values[axis.column]
+    found = {}
+    for column, point in enumerate(grid.points):
+        done = values[np.isfinite(values[:, column]), column]
+        if len(done) > 1:
+            half = 1.96 * done.std(ddof=1) / math.sqrt(len(done))
+            ends = axis.of([done.mean() - half, done.mean() + half])
+            found[point] = sorted(float(end) for end in ends)
+    return found
+
+
+def _comparison(c: Comparison) -> dict[str, Any]:
+    step = max(1, math.ceil(len(c.item_rates) / MAX_ITEM_RATES))
+    return {
+        "metric": c.metric, "codec": c.codec, "rate": c.rate_percent, "low": c.rate_low,
+        "high": c.rate_high, "significant": c.significant, "gain": c.quality_gain,
+        "overlap": c.overlap_percent, "items": c.items, "warnings": c.warnings,
+        "conventions": [[k.averaging, k.method, k.rate_percent] for k in c.conventions],
+        "item_rates": c.item_rates[::step],
+    }  # fmt: skip
+
+
+def _matrix(matrix: Matrix) -> dict[str, Any]:
+    return asdict(matrix)
+
+
+def _provenance(content: Content) -> list[dict[str, Any]]:
+    """Titled lists of names and values."""
+    run = content.results.run
+    verdicts = [
+        [f"{v.check}: {v.codec} {v.point} on {v.item}", _outcome(v.passed, v.detail)]
+        for v in run.verdicts
+    ]
+    sections: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
+        ("Run", [
+            ["bench", run.bench], ["suite", run.suite], ["command", " ".join(run.command)],
+            ["started", run.started], ["finished", run.finished], ["jobs", str(run.jobs)],
+            ["timing", run.timing], *[["note", note] for note in run.notes],
+        ]),
+        ("Data", [
+            ["data set", run.dataset_title], ["digest", run.dataset_digest],
+            *[["note", note] for note in run.dataset_notes],
+            ["licence", run.licence], ["citation", run.citation],
+        ]),
+        ("Codecs", [
+            [info.id, f"{info.title} — {describe(content, info.id)}"] for info in run.codecs
+        ]),
+        ("Machine", [[key, str(value)] for key, value in run.machine.items()]),
+        ("Libraries", [[key, str(value)] for key, value in run.libraries.items()]),
+        ("Verdicts", verdicts),
+    )  # fmt: skip
+    return [
+        {"title": title, "rows": [row for row in rows if row[1]]}
+        for title, rows in sections
+        if rows
+    ]
+
+
+def _outcome(passed: bool, detail: str) -> str:
+    return "passed" if passed else f"failed: {detail}"
+
+
+def _resource(name: str) -> str:
+    return files("bench.report.html").joinpath(name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
