@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.analysis.table import bd_table
+from bench.analysis.table import BdTable
 from bench.report.content import Content, collect, warnings_of
 from bench.report.tables import delta, signed, spread, summary_cells, summary_columns
 
@@ -40,20 +40,10 @@ def print_summary(
         printer.print(f"! and {more} more, all of them in table.md", markup=False)
 
 
-def print_bd(
-    folder: Path | Sequence[Path],
-    anchor: str | None = None,
-    metric: str | None = None,
-    *,
-    hull: bool = False,
-    matrix: bool = False,
-    console: Console | None = None,
-) -> None:
-    """Prints the BD table of a results folder: every comparison with interval, spread and
-    warnings, then, if asked for, the matrix. Raises what ``bd_table`` raises."""
+def print_bd(table: BdTable, *, console: Console | None = None) -> None:
+    """Prints a BD table: every comparison with interval, spread and warnings, then matrices."""
     from rich.console import Console
 
-    table = bd_table(folder, anchor, metric, hull=hull, matrix=matrix)
     printer = console or Console()
     for metric in table.metrics:
         rows = [c for c in table.comparisons if c.metric == metric]

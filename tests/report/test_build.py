@@ -230,7 +230,7 @@ def test_console_prints_names_as_they_are(
     rows = samples.curve_records("[red]a", 1.0) + samples.curve_records("b", 1.5)
     folder = samples.results_folder(tmp_path, rows, anchor="b")
     print_summary(folder)
-    print_bd(folder, matrix=True)
+    print_bd(bd_table(folder, matrix=True))
     shown = capsys.readouterr().out
     assert "[red]a" in shown
     assert "−33.3" in shown
