@@ -1,0 +1,196 @@
+"""The CIFAR-10 VAE as a codec: quantised 512-dimensional latents of 32×32 pictures in one stream.
+
+A stream holds one picture or a batch of them; the quantiser, the coder and the loss that the
+network was trained for are settings of the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
+from bench.codecs.framing import read_varint, write_varint
+from bench.codecs.scalar import decode_indices, encode_indices, library_versions
+from bench.entropy.quantise import Quantiser, lloyd_max_normal, uniform_interval
+from bench.errors import BitstreamError, Unsupported
+from bench.records import Point
+from bench.signals import Signal, clip, image
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.models.cifar_vae import CifarVae
+    from bench.signals import Layout
+
+SIDE = 32
+LATENTS = 512
+REACH = 3.0
+"""Uniform rounding is on [−3, 3], as in the paper."""
+_MOST_PICTURES = 100_000
+_BATCH = 64
+_QUANTISERS = ("lloyd-max", "uniform", "none")
+_CODERS = ("fixed", "zlib", "arithmetic")
+_BITS = (3, 4, 5, 6, 32)
+Floats = NDArray[np.float64]
+
+
+class CifarVaeCodec(CodecBase):
+    """Latents quantised at the point's bits each: by Lloyd–Max for N(0, 1) or by uniform rounding;
+    with quantiser ``none`` they are float32 and the point is ``bits=32``.
+
+    The first byte holds bits, quantiser, coder and whether a count of pictures follows.
+    """
+
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "bits": Choice(_BITS),
+        "loss": Choice(("ssim", "mse")),
+        "quantiser": Choice(_QUANTISERS),
+        "coder": Choice(_CODERS),
+    }
+
+    def refusal(self, layout: Layout) -> str | None:
+        if (layout.samples, layout.width, layout.height) != ("rgb", SIDE, SIDE):
+            return (
+                f"{self.card.id} codes 32×32 RGB pictures, not "
+                f"{layout.width}×{layout.height} {layout.samples}"
+            )
+        if layout.frames > _MOST_PICTURES:
+            return f"{self.card.id} codes at most {_MOST_PICTURES} pictures in a stream"
+        return None
+
+    def check_available(self) -> None:
+        from bench.weights import check_weights
+
+        check_weights(self.card, self._name, cure=self._cure)
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        bits = int(point.value)
+        if (bits == 32) != (self.settings["quantiser"] == "none"):
+            raise Unsupported(
+                f"{self.card.id}: bits=32 is for quantiser=none, 3–6 for the others, not "
+                f"{point} with quantiser={self.settings['quantiser']}"
+            )
+        latents = self._analyse(signal.array())
+        head = self._header(bits, signal.layout)
+        if bits == 32:
+            return Encoded(head + latents.astype("<f4").tobytes(), header_bytes=len(head))
+        quantiser = self._quantiser(bits)
+        indices = quantiser.indices(latents)
+        body = encode_indices(self.settings["coder"], indices, quantiser.probabilities)
+        counts = np.bincount(indices.ravel(), minlength=2**bits)
+        estimate = -np.log2(np.maximum(quantiser.probabilities, 2.0**-20)) @ counts
+        return Encoded(head + body, header_bytes=len(head), bits_estimated=float(estimate))
+
+    def decode(self, payload: bytes) -> Signal:
+        bits, count, body = self._parse(payload)
+        total = (count or 1) * LATENTS
+        if bits == 32:
+            if len(body) != 4 * total:
+                raise BitstreamError(
+                    f"{len(body)} bytes instead of {4 * total}; the stream is truncated or damaged"
+                )
+            latents = np.frombuffer(body, "<f4").astype(np.float64)
+            if not np.isfinite(latents).all():
+                raise BitstreamError("a latent is not finite; the stream is damaged")
+        else:
+            quantiser = self._quantiser(bits)
+            indices = decode_indices(self.settings["coder"], body, quantiser.probabilities, total)
+            latents = np.asarray(quantiser.levels[indices], np.float64)
+        pictures = self._synthesise(latents)
+        return image(pictures[0]) if count is None else clip(pictures)
+
+    def _quantiser(self, bits: int) -> Quantiser:
+        if self.settings["quantiser"] == "uniform":
+            return uniform_interval(bits, -REACH, REACH)
+        return lloyd_max_normal(bits)
+
+    @property
+    def _tag(self) -> int:
+        quantiser = _QUANTISERS.index(self.settings["quantiser"])
+        return quantiser * len(_CODERS) + _CODERS.index(self.settings["coder"])
+
+    def _header(self, bits: int, layout: Layout) -> bytes:
+        """Tag (4 bits), index of the bits (3), and one that says that a count follows."""
+        several = layout.media != "image"
+        first = self._tag << 4 | _BITS.index(bits) << 1 | several
+        return bytes([first]) + (write_varint(layout.frames) if several else b"")
+
+    def _parse(self, payload: bytes) -> tuple[int, int | None, bytes]:
+        if not payload:
+            raise BitstreamError("empty stream")
+        first, position, count = payload[0], 1, None
+        code = first >> 1 & 7
+        if first >> 4 != self._tag or code >= len(_BITS):
+            raise BitstreamError(
+                f"first byte {first:#04x} is not one of {self.card.id}; the stream is damaged or "
+                "of another quantiser or coder"
+            )
+        if (_BITS[code] == 32) != (self.settings["quantiser"] == "none"):
+            raise BitstreamError(f"first byte {first:#04x}: wrong number of bits; damaged")
+        if first & 1:
+            count, position = read_varint(payload, position)
+            if not 0 < count <= _MOST_PICTURES:
+                raise BitstreamError(f"header: {count} pictures; the stream is damaged")
+        return _BITS[code], count, payload[position:]
+
+    def _analyse(self, pictures: NDArray[np.uint8]) -> Floats:
+        """Normalised latents ``(n, 512)``."""
+        import torch
+
+        out = []
+        with torch.no_grad():
+            for start in range(0, len(pictures), _BATCH):
+                x = torch.from_numpy(pictures[start : start + _BATCH]).permute(0, 3, 1, 2)
+                z = self._model.analyse(x.to(self.device, torch.float32) / 255)
+                out.append(z.flatten(1).cpu().numpy())
+        return np.asarray(np.concatenate(out), np.float64)
+
+    def _synthesise(self, latents: Floats) -> NDArray[np.uint8]:
+        """8-bit pictures ``(n, 32, 32, 3)``, rounded."""
+        import torch
+
+        from bench.models.cifar_vae import LATENT
+
+        z = torch.from_numpy(latents.astype(np.float32)).view(-1, *LATENT)
+        out = []
+        with torch.no_grad():
+            for part in torch.split(z, _BATCH):
+                pixels = self._model.synthesise(part.to(self.device))
+                out.append(torch.round(255 * pixels).to("cpu", torch.uint8))
+        return _channels_last(torch.cat(out))
+
+    @property
+    def _name(self) -> str:
+        return str(self.settings["loss"])
+
+    @property
+    def _cure(self) -> str:
+        return f"python -m bench train cifar-vae --part {self._name}"
+
+    @cached_property
+    def _model(self) -> CifarVae:
+        import torch
+
+        from bench.models.cifar_vae import CifarVae
+        from bench.weights import load_into, load_weights, weights_path
+
+        torch.set_num_threads(1)
+        model = CifarVae()
+        tensors = load_weights(self.card, self._name, cure=self._cure)
+        load_into(model, tensors, weights_path(self.card, self._name))
+        return model.eval().to(self.device)
+
+    def versions(self) -> Mapping[str, str]:
+        from bench.weights import weights_digest
+
+        digest = weights_digest(self.card, self._name)[:16]
+        return {**library_versions("constriction", "numpy", "scipy", "torch"), "weights": digest}
+
+
+def _channels_last(pixels: torch.Tensor) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).numpy())

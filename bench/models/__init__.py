@@ -1,0 +1,1 @@
+"""Networks of the learned codecs, each a module that reads like its paper, and their training."""
