@@ -188,13 +188,15 @@ class _Reference:
             yuv = error.rgb_yuv_mse(self._frames, decoded)
         elif self._plan.yuv:
             yuv = error.plane_mse(self._frames, decoded, self._layout)
-        similar = self._similarity.compare(decoded) if self._similarity else None
-        return _Frames(
-            error.frame_mse(self._frames, decoded),
-            yuv,
-            similar.ssim if similar else None,
-            similar.ms_ssim if similar else None,
-        )
+        mse = error.frame_mse(self._frames, decoded)
+        if self._similarity is None:
+            return _Frames(mse, yuv, None, None)
+        ones = np.ones(len(mse))
+        found = ssim.Similarity(ones, ones if self._plan.ms_ssim else None)
+        if mse.any():
+            found = self._similarity.compare(decoded)
+        found = found.exact_where(mse == 0)
+        return _Frames(mse, yuv, found.ssim, found.ms_ssim)
 
 
 def _stack(frames: list[Frame]) -> Stack:

@@ -62,6 +62,11 @@ class Similarity:
     ssim: NDArray[np.float64]
     ms_ssim: NDArray[np.float64] | None
 
+    def exact_where(self, same: NDArray[np.bool_]) -> Similarity:
+        """With exactly 1 for the frames that are identical, instead of 1 but for rounding."""
+        ms_ssim = None if self.ms_ssim is None else np.where(same, 1.0, self.ms_ssim)
+        return Similarity(np.where(same, 1.0, self.ssim), ms_ssim)
+
 
 def fits_ssim(height: int, width: int) -> bool:
     """Whether one window fits into the picture."""

@@ -68,6 +68,17 @@ def test_identical_pixels_are_infinite() -> None:
     scores = Evaluator(signal, ALL).score(signal)
     assert scores.mse == 0
     assert scores.psnr_rgb == scores.psnr_y == scores.psnr_yuv == math.inf
+    assert scores.ssim == 1
+
+
+def test_an_identical_frame_among_others_scores_one() -> None:
+    frames = _noise(2, 30, 30)
+    decoded = frames.copy()
+    decoded[1] = 255 - decoded[1]
+    both = Evaluator(clip(frames), ("ssim",)).score(clip(decoded)).ssim
+    second = Evaluator(clip(frames[1:]), ("ssim",)).score(clip(decoded[1:])).ssim
+    assert second is not None and second < 0
+    assert both == pytest.approx((1 + second) / 2, abs=1e-9)
 
 
 def test_psnr_is_the_mean_over_frames_not_of_the_mean_error() -> None:
