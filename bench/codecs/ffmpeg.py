@@ -6,7 +6,7 @@ elementary streams without signatures and containers. One thread per process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import IO, Any, ClassVar
 
 import ffmpeg
@@ -16,13 +16,13 @@ from bench.bitstreams.containers import read_ivf, write_ivf
 from bench.codecs import ffmpeg_binary
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.codecs.framing import SideInfo, join_frames, read_side_info, split_frames
-from bench.codecs.planes import Chroma, PlaneFormat, read_planes, write_planes
+from bench.codecs.planes import Chroma, PlaneFormat, read_planes, through_planes, write_planes
 from bench.codecs.process import read_all, run_piped
 from bench.codecs.spool import FrameSpool
 from bench.codecs.y4m import Y4MHeader, read_frames, read_header
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
-from bench.signals import Frame, Layout, Samples, Signal
+from bench.signals import Layout, Samples, Signal
 
 _X26X_PRESETS = Choice(
     tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split())
@@ -110,17 +110,9 @@ class FfmpegCodec(CodecBase):
         return ffmpeg_binary.versions(self.encoder)
 
     def colour_path(self, signal: Signal) -> Signal | None:
-        layout = signal.layout
-        if layout.samples != "rgb":
+        if signal.layout.samples != "rgb":
             return None
-        coded = self.coded_format(layout)
-
-        def convert() -> Iterator[Frame]:
-            for frame in signal.frames():
-                planes = write_planes(frame, layout, coded)
-                yield read_planes(planes, coded, "rgb", layout.width, layout.height)
-
-        return Signal(layout, convert)
+        return through_planes(signal, self.coded_format(signal.layout))
 
     def side_info(self, layout: Layout, coded: PlaneFormat) -> SideInfo | None:
         """What a decoder of the stream could not know."""

@@ -5,6 +5,7 @@ The conversion is the harness's own (bench.colour), so that no encoder's scaler 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import colour
-from bench.signals import Frame, Layout, Samples, split_planes
+from bench.signals import Frame, Layout, Samples, Signal, split_planes
 
 Plane = NDArray[Any]
 Chroma = Literal["400", "420", "444"]
@@ -107,6 +108,18 @@ def read_planes(
             [colour.round_to_uint8(_to_8_bit(p, coded.depth, False)).ravel() for p in cropped]
         )
     return _to_rgb(planes, coded, width, height)
+
+
+def through_planes(signal: Signal, coded: PlaneFormat) -> Signal:
+    """An RGB signal through the conversion to planes and back, without coding."""
+    layout = signal.layout
+
+    def convert() -> Iterator[Frame]:
+        for frame in signal.frames():
+            planes = write_planes(frame, layout, coded)
+            yield read_planes(planes, coded, "rgb", layout.width, layout.height)
+
+    return Signal(layout, convert)
 
 
 def _to_rgb(planes: list[Plane], coded: PlaneFormat, width: int, height: int) -> Frame:
