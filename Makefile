@@ -9,6 +9,7 @@ JOBS ?= 2
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
+	@echo "Kodak is next: $(BIN)/python -m bench fetch kodak && $(BIN)/python -m bench run --suite kodak"
 
 test: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/speed

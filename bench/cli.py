@@ -233,12 +233,15 @@ def _run(options: argparse.Namespace) -> int:
         )
     finally:
         progress.close()
+    files: tuple[Path, ...] = ()
     if options.report and not outcome.interrupted:
         from bench.report import build
         from bench.report.console import print_summary
 
-        print_summary(out, content=build(out).content, console=console)
-    print_outcome(console, out, outcome)
+        built = build(out)
+        files = built.files
+        print_summary(out, content=built.content, console=console)
+    print_outcome(console, out, outcome, files)
     return outcome.exit_status
 
 

@@ -14,6 +14,7 @@ from bench.run import Outcome
 
 _LINE_SECONDS = 15.0
 _REASONS_SHOWN = 8
+_FILES_SHOWN = (".md", ".png", ".html")
 
 
 def make_progress(console: Console) -> BarProgress | LineProgress:
@@ -103,16 +104,25 @@ class BarProgress(_Counter):
         self._bar.stop()
 
 
-def print_outcome(console: Console, out: Path, outcome: Outcome) -> None:
-    """What a run came to: counts, and why tasks failed, the most frequent reasons first."""
+def print_outcome(
+    console: Console, out: Path, outcome: Outcome, files: Sequence[Path] = ()
+) -> None:
+    """What a run came to: why tasks failed, the most frequent reasons first, counts, files."""
     reasons = sorted(outcome.reasons.items(), key=lambda pair: -pair[1])
     for reason, count in reasons[:_REASONS_SHOWN]:
-        console.print(f"{count} × {reason}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"{count} × {reason}")
     if len(reasons) > _REASONS_SHOWN:
-        console.print(f"… and {len(reasons) - _REASONS_SHOWN} more reasons; see {out}/records.csv")
+        _say(console, f"… and {len(reasons) - _REASONS_SHOWN} more reasons; see {out}/records.csv")
     words = [f"{outcome.done} measured"]
     words += [f"{outcome.finished_before} kept"] if outcome.finished_before else []
     words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
     words += [f"{outcome.failed} failed"] if outcome.failed else []
     words += [f"{outcome.refuted} not decodable elsewhere"] if outcome.refuted else []
-    console.print(f"{', '.join(words)}; results in {out}", markup=False, highlight=False)
+    _say(console, f"{', '.join(words)}; results in {out}")
+    shown = [path for path in files if path.suffix in _FILES_SHOWN]
+    if shown:
+        _say(console, f"see {', '.join(path.name for path in shown)}")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

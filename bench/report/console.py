@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.analysis.table import BdTable
 from bench.report.content import Content, collect, warnings_of
@@ -29,9 +30,18 @@ def print_summary(
 
     shown = content or collect(folder)
     printer = console or Console()
-    printer.print(_table(shown.results.run.suite_title, summary_columns(shown), [
-        summary_cells(shown, row) for row in shown.rows
-    ]))  # fmt: skip
+    columns, rows = summary_columns(shown), [summary_cells(shown, row) for row in shown.rows]
+    kept = _columns_that_fit(columns, rows, printer.width)
+    printer.print(
+        _table(
+            shown.results.run.suite_title,
+            [columns[index] for index in kept],
+            [[row[index] for index in kept] for row in rows],
+        )
+    )
+    if len(kept) < len(columns):
+        left_out = ", ".join(name for i, name in enumerate(columns) if i not in kept)
+        printer.print(f"table.md has also: {left_out}", markup=False, highlight=False)
     warned = warnings_of(shown)
     for text in warned[:_MAX_WARNINGS]:
         printer.print(f"! {text}", markup=False, highlight=False)
@@ -65,13 +75,40 @@ def print_bd(table: BdTable, *, console: Console | None = None) -> None:
         printer.print(_table(title, ["", *square.codecs], lines))
 
 
+def _columns_that_fit(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int
+) -> list[int]:
+    """As many columns as a terminal of ``width`` shows unbroken: the first ones, and BD-rates
+    before their spread and before times."""
+    order = sorted(
+        range(len(columns)),
+        key=lambda i: (i != 0, not columns[i].startswith(("Rate", "BD-rate")), i),
+    )
+    kept: list[int] = []
+    used = 1
+    for index in order:
+        used += _column_width(columns[index], [row[index] for row in rows]) + 3
+        if used > width and kept:
+            break
+        kept.append(index)
+    return sorted(kept)
+
+
+def _column_width(heading: str, cells: Sequence[str]) -> int:
+    """Cells on one line each, the heading broken between words."""
+    return max(map(len, [*cells, *(heading.split() or [""])]))
+
+
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(title), title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
-        table.add_column(escape(name), justify="left" if index == 0 else "right")
+        justify: Literal["left", "right"] = "left" if index == 0 else "right"
+        width = _column_width(name, [row[index] for row in rows])
+        heading = "\n".join(textwrap.wrap(name, width, break_on_hyphens=False))
+        table.add_column(escape(heading), justify=justify, no_wrap=True)
     for row in rows:
         table.add_row(*map(escape, row))
     return table
