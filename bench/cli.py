@@ -47,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_report(commands.add_parser("report", help="rebuild tables, plots and the page of a run"))
     _add_bd(commands.add_parser("bd", help="BD-rates of a run"))
     _add_check(commands.add_parser("check", help="compare a run with a baseline; 1: it got worse"))
+    _add_doctor(commands.add_parser("doctor", help="is this machine measuring correctly?"))
     _add_train(commands.add_parser("train", help="train a learned codec from its card"))
     return parser
 
@@ -178,6 +179,20 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(call=_check)
 
 
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--codec",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="examine this codec, such as one of your --cards (repeatable), instead of ours",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    _add_data(parser)
+    _add_cards(parser)
+    parser.set_defaults(call=_doctor)
+
+
 def _add_train(parser: argparse.ArgumentParser) -> None:
     from bench.training.command import add_arguments
 
@@ -288,6 +303,12 @@ def _check(options: argparse.Namespace) -> int:
     from bench.check.command import check
 
     return check(options, options.cards)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from bench.doctor.command import doctor
+
+    return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 
 def _train(options: argparse.Namespace) -> int:
