@@ -69,10 +69,10 @@ def _libraries() -> Iterator[Entry]:
 
 
 def _ffmpeg() -> Iterator[Entry]:
-    from bench.binaries import ffmpeg_binary
+    from bench.codecs.ffmpeg_binary import find_ffmpeg
 
     try:
-        binary = ffmpeg_binary()
+        binary = find_ffmpeg()
         listings = {
             kind: _output(binary, f"-{kind}") for kind in ("version", "encoders", "filters")
         }
