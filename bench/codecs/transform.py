@@ -29,9 +29,8 @@ _MOST = 2000
 
 
 class TransformCodec(VectorCodec):
-    """DCT-II of each vector, uniform-threshold quantisation with ``step``, arithmetic coding with
-    the
-    cells' probabilities under N(0, variance of the coefficient), centroids as levels."""
+    """DCT-II of each vector, uniform-threshold quantisation with ``step``, arithmetic coding of the
+    cells under N(0, variance of the coefficient), centroids as levels."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "step": Range(1 / 64, 8, integer=False),
