@@ -22,10 +22,6 @@ from bench.signals import Frame, Layout, Signal
 
 CACHE_BYTES = 256 * 2**20
 """A reference side that would be larger than this is computed again for each decoded signal."""
-_CHUNK_SAMPLES = 2**20
-"""Frames are compared in stacks of about this many samples: small frames lose their overhead,
-and the temporaries stay within the processor's cache."""
-
 Stack = NDArray[Any]
 
 
@@ -101,7 +97,7 @@ class Evaluator:
             vmaf="vmaf" in names,
         )
         samples = layout.frame_bytes // np.dtype(layout.frame_dtype).itemsize
-        self._stack = max(1, _CHUNK_SAMPLES // max(1, samples))
+        self._stack = max(1, ssim.STACK_SAMPLES // max(1, samples))
         similarity_bytes = samples * layout.frames * ssim.BYTES_PER_SAMPLE * 4 // 3
         kept = layout.frame_bytes * layout.frames + self._plan.similarity * similarity_bytes
         self._cache: list[_Reference] | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 import cv2
@@ -24,6 +25,8 @@ C2 = (0.03 * 255) ** 2
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MS_SSIM_ABOVE = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1)
 """The short side must be longer than this, in pixels, for five scales of an 11×11 window."""
+STACK_SAMPLES = 300_000
+"""Small frames are best compared in stacks of about this size, large ones in strips of it."""
 BYTES_PER_SAMPLE = 18
 """What a reference keeps per sample at its first scale; all five together take 4/3 of it."""
 
@@ -149,6 +152,9 @@ class _Scale:
 
     def __init__(self, samples: Samples, count: int, *, luminance: bool) -> None:
         self._count = count
+        self._height, self._width = samples.shape[0] // count, samples.shape[1]
+        self._channels = samples.shape[2] if samples.ndim == 3 else 1
+        self._strips = _strips(count, self._height, self._width * self._channels)
         self._centred = _centre(samples)
         mean = _filter(samples, offset=-_CENTRE)
         self._variance = _filter(np.multiply(self._centred, self._centred))
@@ -164,44 +170,60 @@ class _Scale:
     def compare(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean SSIM and mean contrast-structure term, each ``(frames, channels)``; where the
         luminance term was not asked for, the second stands in both places."""
-        shape, kind = self._centred.shape, self._centred.dtype.type
+        sums = [self._sums(samples[rows], rows) for rows in self._strips]
+        ssim, contrast = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
+        area = (self._height - 2 * MARGIN) * (self._width - 2 * MARGIN)
+        return ssim / area, contrast / area
+
+    def _sums(self, samples: Samples, rows: slice) -> tuple[NDArray[np.float64], ...]:
+        """Sums of both terms over the rows of a strip without its margins."""
+        reference = self._centred[rows]
+        shape, kind = reference.shape, reference.dtype.type
         product = _scratch.array("product", shape, kind)
         centred = _centre(samples, _scratch.array("centred", shape, kind))
         mean = _filter(samples, _scratch.array("mean", shape, np.float32), offset=-_CENTRE)
 
         # (2 cov + C2) / (var_x + var_y + C2), both negated: OpenCV's fused accumulations only add
-        np.multiply(self._centred, centred, out=product)
+        np.multiply(reference, centred, out=product)
         above = _scratch.array("above", shape, np.float32)
         _filter(product, above, scale=-2, offset=-C2)
-        cv2.accumulateProduct(mean, self._twice_mean, above)
+        cv2.accumulateProduct(mean, self._twice_mean[rows], above)
         np.multiply(centred, centred, out=product)
         below = _scratch.array("below", shape, np.float32)
         _filter(product, below, scale=-1, offset=-C2)
         cv2.accumulateSquare(mean, below)
-        below -= self._variance
+        below -= self._variance[rows]
         contrast = np.divide(above, below, out=above)
-        contrast_mean = self._mean(contrast)
+        contrast_sum = self._valid_sum(contrast)
         if self._twice_level is None or self._level_square is None:
-            return contrast_mean, contrast_mean
+            return contrast_sum, contrast_sum
         # (2 mu_x mu_y + C1) / (mu_x^2 + mu_y^2 + C1)
         mean += np.float32(_CENTRE)
         np.multiply(mean, mean, out=below)
-        below += self._level_square
-        mean *= self._twice_level
+        below += self._level_square[rows]
+        mean *= self._twice_level[rows]
         mean += np.float32(C1)
         mean /= below
         contrast *= mean
-        return self._mean(contrast), contrast_mean
+        return self._valid_sum(contrast), contrast_sum
 
-    def _mean(self, map_: Floats) -> NDArray[np.float64]:
-        """Mean over the valid region, ``(frames, channels)``."""
-        height, width = map_.shape[0] // self._count, map_.shape[1]
-        channels = map_.shape[2] if map_.ndim == 3 else 1
-        rows = map_.reshape(self._count, height, -1)[:, MARGIN : height - MARGIN]
+    def _valid_sum(self, values: Floats) -> NDArray[np.float64]:
+        """Sum over the valid region of each frame or of a strip, ``(frames, channels)``."""
+        rows = values.reshape(self._count, -1, self._width * self._channels)[:, MARGIN:-MARGIN]
         columns = np.matmul(np.ones(rows.shape[1], np.float32), rows)
-        valid = columns.reshape(self._count, width, channels)[:, MARGIN : width - MARGIN]
-        total = valid.sum(axis=1, dtype=np.float64)
-        return cast(NDArray[np.float64], total / (rows.shape[1] * valid.shape[1]))
+        valid = columns.reshape(self._count, self._width, self._channels)[:, MARGIN:-MARGIN]
+        return np.asarray(valid.sum(axis=1, dtype=np.float64))
+
+
+def _strips(count: int, height: int, row_samples: int) -> tuple[slice, ...]:
+    """Rows to work on at a time: all, or overlapping strips of a large single frame, whose
+    temporaries then stay within the processor's cache (0.84 of the time at 768×512)."""
+    valid = height - 2 * MARGIN
+    parts = 1 if count > 1 else max(1, round(height * row_samples / STACK_SAMPLES))
+    edges = [valid * part // parts for part in range(parts + 1)]
+    if parts == 1:
+        return (slice(0, count * height),)
+    return tuple(slice(first, last + 2 * MARGIN) for first, last in pairwise(edges))
 
 
 def _centre(samples: Samples, out: Samples | None = None) -> Samples:

@@ -110,7 +110,7 @@ def test_streaming_gives_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> Non
     source, decoded = clip(_noise(5, 170, 166, 3)), clip(_noise(5, 170, 166, 3, seed=1))
     cached = Evaluator(source, MEASURED[:-1]).score(decoded)
     monkeypatch.setattr(evaluate, "CACHE_BYTES", 0)
-    monkeypatch.setattr(evaluate, "_CHUNK_SAMPLES", 200_000)
+    monkeypatch.setattr(evaluate.ssim, "STACK_SAMPLES", 200_000)
     streamed = Evaluator(source, MEASURED[:-1])
     assert streamed._cache is None
     for name in MEASURED[:-1]:

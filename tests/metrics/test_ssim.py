@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+import bench.metrics.ssim as ssim_module
 from bench.metrics.ssim import SsimReference, fits_ms_ssim, fits_ssim
 
 
@@ -125,3 +126,17 @@ def test_inverted_picture_is_negative_and_ms_ssim_stops_at_zero() -> None:
 def test_sizes_that_apply(height: int, width: int, ssim: bool, ms_ssim: bool) -> None:
     assert fits_ssim(height, width) is ssim
     assert fits_ms_ssim(height, width) is ms_ssim
+
+
+@pytest.mark.parametrize("height", [11, 12, 40, 163])
+def test_strips_of_a_large_frame_give_the_same(
+    height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    frames = rng.integers(0, 256, (1, height, 90, 3), dtype=np.uint8)
+    others = rng.integers(0, 256, frames.shape, dtype=np.uint8)
+    whole = SsimReference(frames, multi_scale=False).compare(others)
+    monkeypatch.setattr(ssim_module, "STACK_SAMPLES", 3000)
+    strips = SsimReference(frames, multi_scale=False)
+    assert len(strips._scales[0]._strips) == max(1, round(height * 270 / 3000))
+    assert strips.compare(others).ssim == pytest.approx(whole.ssim, abs=1e-6)
