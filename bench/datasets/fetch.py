@@ -55,6 +55,7 @@ def fetch(card: DatasetCard, root: Path | None = None) -> Path:
 
 def _download(file: DataFile, path: Path) -> None:
     import pooch
+    import requests
 
     assert file.url is not None
     known = f"sha256:{file.sha256}" if file.sha256 else f"md5:{file.md5}" if file.md5 else None
@@ -74,8 +75,9 @@ def _download(file: DataFile, path: Path) -> None:
             f"transfer was damaged; run fetch again, or put the right file at {path}"
         ) from error
     except OSError as error:
+        reason = "no connection" if isinstance(error, requests.ConnectionError) else error
         raise DataError(
-            f"{file.url}: download failed: {error}; check the network and run fetch again, or put "
+            f"{file.url}: download failed: {reason}; check the network and run fetch again, or put "
             f"the file at {path}"
         ) from error
 

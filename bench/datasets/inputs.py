@@ -62,6 +62,7 @@ def input_loader(
     files = [path] if path.is_file() else _files(path)
     videos = [file for file in files if file.suffix.lower() in _VIDEO_SUFFIXES]
     pictures = [file for file in files if file.suffix.lower() in _PICTURES]
+    _refuse_idle_options(path, videos, reading)
     if videos and pictures:
         raise DataError(
             f"--input {path}: holds pictures ({pictures[0].name}) and clips ({videos[0].name}); "
@@ -113,6 +114,16 @@ def _pictures(path: Path, files: list[Path], options: DataOptions) -> Loader:
 def _looks_like_a_clip(files: list[Path]) -> bool:
     numbers = ["".join(filter(str.isdigit, file.stem[-6:])) for file in files]
     return all(numbers) and int(numbers[-1]) - int(numbers[0]) == len(files) - 1
+
+
+def _refuse_idle_options(path: Path, videos: list[Path], reading: _Reading) -> None:
+    """Raises DataError where ``--size`` or ``--format`` would be passed over in silence."""
+    raw = any(file.suffix.lower() in _RAW_SUFFIXES for file in videos)
+    if not raw and (reading.size is not None or reading.pixel_format is not None):
+        raise DataError(
+            f"--input {path}: --size and --format are for raw video ({', '.join(_RAW_SUFFIXES)}); "
+            "leave them out, nothing is rescaled"
+        )
 
 
 def _videos(files: list[Path], reading: _Reading) -> dict[str, Source]:

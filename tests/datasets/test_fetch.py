@@ -101,7 +101,7 @@ def test_a_damaged_file_is_fetched_again(server: str, tmp_path: Path) -> None:
 
 
 def test_no_network_and_no_such_file(server: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"download failed.*check the network"):
+    with pytest.raises(DataError, match="download failed: no connection; check the network"):
         fetch(_card("http://127.0.0.1:9/data/one.bin"), tmp_path)
     with pytest.raises(DataError, match=r"download failed.*404"):
         fetch(_card(f"{server}/elsewhere"), tmp_path)

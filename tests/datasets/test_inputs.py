@@ -104,6 +104,12 @@ def test_pictures_and_clips_do_not_mix(tmp_path: Path) -> None:
         input_loader(tmp_path)
 
 
+def test_size_is_no_request_to_rescale(tmp_path: Path) -> None:
+    _frames(tmp_path)
+    with pytest.raises(DataError, match="--size and --format are for raw video"):
+        input_loader(tmp_path, size="8x8")
+
+
 @pytest.mark.parametrize("name", ["nothing", "notes.txt", "empty"])
 def test_what_is_no_input_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
