@@ -1,4 +1,4 @@
-"""Downloads a data set into the cache with pooch: checksums, progress, resumed transfers, archives.
+"""Downloads a data set into the cache with pooch: checksums, progress, resumed transfers.
 
 Knows no data set: what to get and what it must hash to stands in the card.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-import tarfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +19,15 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = 30
 _BLOCK = 2**16
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 def fetch(card: DatasetCard, root: Path | None = None) -> Path:
     """Downloads what the card lists and is not there yet; returns the data set's folder.
 
     ``root`` is the folder to put it into, by default the user's cache. A file counts as there if
-    its checksum is right. A transfer that broke off is continued where it stopped. Archives are
-    unpacked beside themselves where the card sets ``unpack``. Raises DataError for data without a
-    public address, a failed transfer or a wrong checksum.
+    its checksum is right. A transfer that broke off is continued where it stopped. Archives stay
+    packed: loaders read them as they are. Raises DataError for data without a public address, a
+    failed transfer or a wrong checksum.
     """
     wanted = [file for file in card.files if file.url]
     if not wanted:
@@ -48,8 +45,6 @@ def fetch(card: DatasetCard, root: Path | None = None) -> Path:
         if not (path.is_file() and _matches(path, file)):
             print(f"{card.id}: {number}/{len(wanted)} {file.name}", file=sys.stderr)
             _download(file, path)
-            if file.name.endswith(_ARCHIVES) and card.settings.get("unpack"):
-                unpack(path, folder)
     return folder
 
 
@@ -137,32 +132,3 @@ def _matches(path: Path, file: DataFile) -> bool:
             with path.open("rb") as content:
                 return hashlib.file_digest(content, name).hexdigest() == expected
     return True
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks a zip or tar archive into ``folder``. Raises DataError, before anything is written,
-    if a member would land outside of it, and for a corrupt archive."""
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                _refuse_escapes(archive, packed.namelist(), folder)
-                packed.extractall(folder)
-        else:
-            with tarfile.open(archive) as packed_tar:
-                _refuse_escapes(archive, packed_tar.getnames(), folder)
-                # links and devices are refused as well, where this Python can
-                packed_tar.extraction_filter = getattr(tarfile, "data_filter", _as_it_is)
-                packed_tar.extractall(folder)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"{archive}: cannot be unpacked: {error}; delete it and fetch") from error
-
-
-def _as_it_is(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
-    return member
-
-
-def _refuse_escapes(archive: Path, names: list[str], folder: Path) -> None:
-    inside = folder.resolve()
-    for name in names:
-        if not (inside / name).resolve().is_relative_to(inside):
-            raise DataError(f"{archive}: member {name!r} would be written outside {folder}")

@@ -1,20 +1,17 @@
-"""Downloads against a local server: checksums, resumed transfers, failures, archives."""
+"""Downloads against a local server: checksums, resumed transfers, failures."""
 
 from __future__ import annotations
 
 import hashlib
 import http.server
-import io
-import tarfile
 import threading
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.cards import DataFile, DatasetCard
-from bench.datasets.fetch import fetch, unpack
+from bench.datasets.fetch import fetch
 from bench.errors import DataError
 
 _CONTENT = bytes(range(256)) * 1000
@@ -113,32 +110,3 @@ def test_nothing_to_download_and_nowhere_to_put_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         fetch(_card("http://127.0.0.1:9/data/one.bin"), tmp_path / "file")
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_archives_cannot_escape(kind: str, tmp_path: Path) -> None:
-    for name, safe in (("inside/one.txt", True), ("../outside.txt", False)):
-        archive = tmp_path / f"{safe}.{kind}"
-        if kind == "zip":
-            with zipfile.ZipFile(archive, "w") as packed:
-                packed.writestr(name, b"content")
-        else:
-            with tarfile.open(archive, "w") as packed_tar:
-                member = tarfile.TarInfo(name)
-                member.size = 7
-                packed_tar.addfile(member, io.BytesIO(b"content"))
-        folder = tmp_path / "folder"
-        folder.mkdir(exist_ok=True)
-        if safe:
-            unpack(archive, folder)
-            assert (folder / name).read_bytes() == b"content"
-        else:
-            with pytest.raises(DataError, match=r"'\.\./outside\.txt' would be written outside"):
-                unpack(archive, folder)
-    assert not (tmp_path / "outside.txt").exists()
-
-
-def test_corrupt_archive(tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(b"no archive")
-    with pytest.raises(DataError, match="cannot be unpacked"):
-        unpack(tmp_path / "a.zip", tmp_path)
