@@ -119,6 +119,22 @@ class Codec(Protocol):
         """Whatever makes the first call slower than the next, done before timing."""
 
 
+LOSSLESS_BYTES = 512 << 20
+"""Largest signal that lossless codecs take: a payload of that order is in memory, more than once
+while it is put together."""
+
+
+def refuse_large(codec: str, layout: Layout) -> str | None:
+    """Why a signal is too large for a codec whose payload is about as large as its samples."""
+    size = layout.frames * layout.frame_bytes
+    if size <= LOSSLESS_BYTES:
+        return None
+    return (
+        f"{codec} holds its payload in memory and takes at most {LOSSLESS_BYTES >> 20} MiB of "
+        f"samples, not {size >> 20}; code fewer frames"
+    )
+
+
 class CodecBase:
     """Defaults of the protocol; an adapter adds ``encode`` and ``decode``.
 

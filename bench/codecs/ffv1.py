@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.bitstreams.containers import read_avi, write_ivf
 from bench.codecs import ffmpeg_binary
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, refuse_large
 from bench.codecs.ffmpeg import ffmpeg_command
 from bench.codecs.framing import SideInfo, join_frames, read_side_info, split_frames
 from bench.codecs.process import read_all, read_exactly, run_piped
@@ -35,7 +35,7 @@ class Ffv1(CodecBase):
     def refusal(self, layout: Layout) -> str | None:
         if layout.samples not in _PIX_FMT:
             return f"{self.card.id} codes 8-bit pictures, not real numbers"
-        return None
+        return refuse_large(self.card.id, layout)
 
     def check_available(self) -> None:
         ffmpeg_binary.check_encoder(self.card.id, "ffv1")

@@ -23,15 +23,25 @@ from bench.bitstreams.stills import (
     strip_png,
     strip_webp,
 )
-from bench.codecs.base import Allowed, Choice, Flag, Range
+from bench.codecs.base import Allowed, Choice, Flag, Range, refuse_large
 from bench.codecs.still import StillCodec
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Frame
+from bench.signals import Frame, Layout
 
 _SUBSAMPLING = Choice(("4:4:4", "4:2:2", "4:2:0"))
-_DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, MemoryError)
+_DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    Image.DecompressionBombError,
+)
 """What Pillow and its plug-ins raise on broken files, by experiment."""
+_MOST_PIXELS = 2 * (1 << 30) // 4 // 3
+"""Where Pillow refuses to decode: twice its default ``MAX_IMAGE_PIXELS``."""
 
 
 class PillowCodec(StillCodec):
@@ -66,6 +76,14 @@ class PillowCodec(StillCodec):
                     return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
         except _DECODE_ERRORS as error:
             raise BitstreamError(f"{self.format} decoder: {error}") from error
+
+    def refusal(self, layout: Layout) -> str | None:
+        if layout.width * layout.height > _MOST_PIXELS:
+            return (
+                f"{self.card.id}: Pillow decodes at most {_MOST_PIXELS} pixels a picture, "
+                f"not {layout.width}x{layout.height}"
+            )
+        return super().refusal(layout)
 
     def check_available(self) -> None:
         if not features.check(self.feature):
@@ -237,3 +255,6 @@ class Png(PillowCodec):
 
     def strip(self, file: bytes) -> Stripped:
         return strip_png(file)
+
+    def refusal(self, layout: Layout) -> str | None:
+        return super().refusal(layout) or refuse_large(self.card.id, layout)

@@ -5,6 +5,7 @@ The container is a counted header of a few bytes, then the samples of all frames
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bench.codecs.base import Allowed, CodecBase, Encoded, Range
+from bench.codecs.base import Allowed, CodecBase, Encoded, Range, refuse_large
 from bench.codecs.framing import read_varint, write_varint
 from bench.codecs.spool import FrameSpool
 from bench.errors import BitstreamError
@@ -21,6 +22,7 @@ from bench.records import Point
 from bench.signals import Frame, Layout, Media, Samples, Signal
 
 _MAGIC = 0xA0
+_MOST_SAMPLES = 1 << 40
 _MEDIA: tuple[Media, ...] = ("image", "video", "vector")
 _SAMPLES: tuple[Samples, ...] = ("gray", "rgb", "yuv420", "real")
 
@@ -46,8 +48,8 @@ def read_layout(payload: bytes) -> tuple[Layout, int]:
     for _ in range(2 if media == "image" else 5):
         number, position = read_varint(payload, position)
         numbers.append(number)
-    if not all(numbers):
-        raise BitstreamError(f"the payload's header gives a size of zero: {numbers}")
+    if not all(numbers) or math.prod(numbers[:3]) > _MOST_SAMPLES:
+        raise BitstreamError(f"the payload's header gives an impossible size: {numbers}")
     width, height, *clip = numbers
     frames, fps = (clip[0], Fraction(clip[1], clip[2])) if clip else (1, Fraction(25))
     return Layout(media, _SAMPLES[kind & 3], width, height, frames, fps), position
@@ -72,6 +74,9 @@ class Raw(CodecBase):
 
     lossless = True
 
+    def refusal(self, layout: Layout) -> str | None:
+        return refuse_large(self.card.id, layout)
+
     def encode(self, signal: Signal, point: Point) -> Encoded:
         header = write_layout(signal.layout)
         body = b"".join(np.ascontiguousarray(frame).tobytes() for frame in signal.frames())
@@ -93,6 +98,9 @@ class Zlib(CodecBase):
 
     lossless = True
     parameters: ClassVar[Mapping[str, Allowed]] = {"level": Range(0, 9)}
+
+    def refusal(self, layout: Layout) -> str | None:
+        return refuse_large(self.card.id, layout)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         header = write_layout(signal.layout)

@@ -97,6 +97,21 @@ def test_a_bomb_is_not_inflated() -> None:
         adapter.decode(payload)
 
 
+@pytest.mark.parametrize("name", ["none", "zlib"])
+def test_impossible_sizes_are_refused(name: str) -> None:
+    width = b"\xff" * 8 + b"\x7f"
+    for header in [b"\xa0\x00\x04", b"\xa0" + width + b"\x04", b"\xa4\x02\x02\x00\x01\x01"]:
+        with pytest.raises(BitstreamError, match="impossible size"):
+            codec(name).decode(header + bytes(8))
+
+
+@pytest.mark.parametrize("name", ["none", "zlib", "png", "ffv1"])
+def test_clips_beyond_memory_are_refused(name: str) -> None:
+    full_hd = Layout("video", "rgb", 1920, 1080, 300)
+    assert "at most 512 MiB" in str(codec(name).refusal(full_hd))
+    assert codec(name).refusal(Layout("video", "rgb", 1920, 1080, 80)) is None
+
+
 def test_a_flipped_checksum_is_seen() -> None:
     adapter = codec("zlib")
     payload = bytearray(adapter.encode(image(RAMP[0]), POINT).payload)
