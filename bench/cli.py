@@ -165,7 +165,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 def _add_bd(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
     parser.add_argument("--anchor", metavar="NAME", help="default: the suite's anchor")
-    parser.add_argument("--metric", default="psnr_rgb", help="quality metric (default psnr_rgb)")
+    parser.add_argument("--metric", metavar="NAME", help="default: all that the suite reports")
     parser.add_argument("--hull", action="store_true", help="use the convex hull of each curve")
     parser.add_argument("--matrix", action="store_true", help="every codec against every other")
     parser.set_defaults(call=_bd)

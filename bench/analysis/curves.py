@@ -108,6 +108,9 @@ class Grid:
 
     def take(self, items: Mask | None, points: Any) -> Grid:
         """The grid of some rows (boolean or index array, None for all) and columns."""
+        chosen = np.arange(len(self.points))[points]
+        if (items is None or items.all()) and len(chosen) == len(self.points):
+            return self
         rows = slice(None) if items is None else items
         names = np.asarray(self.items, dtype=object)[rows]
         return Grid(

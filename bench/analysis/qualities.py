@@ -58,6 +58,7 @@ _ALL = (
     Quality("ms_ssim_db", "ms_ssim", "MS-SSIM", "dB", scale="one_minus_db"),
     Quality("vmaf", "vmaf", "VMAF", ""),
     Quality("mse", "mse", "−10·log₁₀ MSE", "dB", scale="error_db"),
+    Quality("snr", "mse", "SNR", "dB", scale="error_db"),
 )
 QUALITIES = {quality.id: quality for quality in _ALL}
 
@@ -73,10 +74,10 @@ def quality(name: str) -> Quality:
 
 
 def reported(metrics: Iterable[str], media: str) -> tuple[Quality, ...]:
-    """The axes drawn and compared for a suite's metrics: similarities in dB; for a vector source
-    the error itself, since it has no peak value."""
+    """The axes drawn and compared for a suite's metrics: similarities in dB; for a vector source,
+    which has variance 1 and no peak value, the signal-to-noise ratio."""
     if media == "vector":
-        return (QUALITIES["mse"],)
+        return (QUALITIES["snr"],)
     named = {"ssim": "ssim_db", "ms_ssim": "ms_ssim_db"}
     ids = dict.fromkeys(named.get(metric, metric) for metric in metrics if metric != "mse")
     return tuple(QUALITIES[name] for name in ids if name in QUALITIES)

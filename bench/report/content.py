@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.bd import Comparison, Curve, bd_rate, overlap_percent
 from bench.analysis.bootstrap import RESAMPLES
+from bench.analysis.bounds import Bound, Measured, dataset_bound, violations
 from bench.analysis.curves import Grid, grids, mean_curves
 from bench.analysis.qualities import QUALITIES, Quality, reported
 from bench.analysis.results import Results, read_results
 from bench.analysis.table import BdTable, compare_run
-from bench.provenance import Verdict
+from bench.errors import UsageError
+from bench.provenance import RunInfo, Verdict
 from bench.report.extras import ExtraCurve, load_overlay
 
 if TYPE_CHECKING:
@@ -67,6 +69,11 @@ class Content:
         return "bits per symbol" if self.results.run.media == "vector" else "bits per pixel"
 
     @property
+    def linear_rate(self) -> bool:
+        """Plots against linear rate: the SNR of a vector source grows by 6 dB a bit."""
+        return self.results.run.media == "vector"
+
+    @property
     def item_word(self) -> str:
         return {"image": "images", "video": "clips", "vector": "blocks"}.get(
             self.results.run.media, "items"
@@ -98,6 +105,13 @@ def collect(
     results = read_results(folders)
     run = results.run
     curves = mean_curves(results)
+    bound = _bound(run)
+    if bound is not None:
+        curves["bound_gap_db"] = [
+            bound.gap_db(rate, mse) if mse > 0 else math.nan
+            for rate, mse in zip(curves["bpp"], curves["mse"], strict=True)
+        ]
+        extras = (*extras, _as_extra(bound))
     axes = tuple(
         axis for axis in reported(run.metrics, run.media) if curves[axis.column].notna().any()
     )
@@ -106,6 +120,44 @@ def collect(
     published = load_overlay(overlay, run.dataset) if overlay else ()
     content = Content(results, curves, measured, axes, bd, (), (*published, *extras))
     return replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
+
+
+def _bound(run: RunInfo) -> Bound | None:
+    """R(D) of a vector source; None where the data set's card is not at hand or has no bound."""
+    if run.media != "vector":
+        return None
+    try:
+        return dataset_bound(run.dataset)
+    except UsageError:
+        # a report needs only the results folder: the card may live on another machine
+        return None
+
+
+def _as_extra(bound: Bound) -> ExtraCurve:
+    drawn = bound.rates > 0
+    rates = tuple(float(rate) for rate in bound.rates[drawn])
+    return ExtraCurve(
+        bound.title, "bound", rates, {"mse": tuple(float(mse) for mse in bound.mses[drawn])}
+    )
+
+
+def bound_violations(content: Content) -> tuple[str, ...]:
+    """A sentence for every point below the R(D) of its source by more than sampling error."""
+    bound = _bound(content.results.run)
+    if bound is None:
+        return ()
+    points = [
+        Measured(
+            str(point["codec"]),
+            str(point["point"]),
+            float(point["bpp"]),
+            float(point["mse"]),
+            int(point["items"] * point["pixels"]),
+        )
+        for point in content.curves.to_dict("records")
+        if point["items"] > 0 and math.isfinite(point["mse"])
+    ]
+    return violations(bound, points)
 
 
 def _row(content: Content, codec: str) -> SummaryRow:
@@ -206,8 +258,8 @@ def _metric_sentences(content: Content) -> list[str]:
             "SSIM and MS-SSIM: Wang et al., 11×11 Gaussian, valid region, mean over channels, "
             "in dB as −10·log10(1 − mean)."
         )
-    if "mse" in ids:
-        sentences.append(f"Quality is {QUALITIES['mse'].title}.")
+    if "snr" in ids:
+        sentences.append(f"SNR is {QUALITIES['mse'].title}: the source has variance 1.")
     infinite = int(content.curves["psnr_rgb_infinite"].sum())
     if infinite:
         sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
@@ -217,6 +269,7 @@ def _metric_sentences(content: Content) -> list[str]:
 def warnings_of(content: Content) -> list[str]:
     """What a reader must not overlook: incomplete curves, failures, doubtful BD-rates."""
     found = [content.bd.note] if content.bd.note else []
+    found += bound_violations(content)
     found += [verdict_failure(v) for v in content.results.run.verdicts if not v.passed]
     for row in content.rows:
         if row.incomplete:

@@ -162,7 +162,7 @@ def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
         )  # fmt: skip
         rates.append(rate)
         qualities.append(quality)
-    _limit(axes, np.concatenate(rates), np.concatenate(qualities))
+    _limit(axes, content, np.concatenate(rates), np.concatenate(qualities))
     for index, extra in enumerate(extras):
         _draw_extra(axes, extra, axis, index, style)
     _label_axes(axes, content, axis)
@@ -241,9 +241,12 @@ def _legend(figure: Figure, axes: Axes, style: Style, labels: Sequence[str]) -> 
         )  # fmt: skip
 
 
-def _limit(axes: Axes, rates: Any, qualities: Any) -> None:
-    axes.set_xscale("log")
-    axes.set_xlim(rates.min() / 1.12, rates.max() * 1.12)
+def _limit(axes: Axes, content: Content, rates: Any, qualities: Any) -> None:
+    if content.linear_rate:
+        axes.set_xlim(0, rates.max() * 1.05)
+    else:
+        axes.set_xscale("log")
+        axes.set_xlim(rates.min() / 1.12, rates.max() * 1.12)
     margin = 0.04 * max(float(np.ptp(qualities)), 1e-6)
     axes.set_ylim(qualities.min() - margin, qualities.max() + margin)
 
@@ -251,15 +254,17 @@ def _limit(axes: Axes, rates: Any, qualities: Any) -> None:
 def _label_axes(axes: Axes, content: Content, axis: Quality) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    axes.set_xlabel(f"Rate ({content.rate_unit})")
+    axes.set_ylabel(f"{axis.title} ({axis.unit})" if axis.unit else axis.title)
+    axes.grid(True, which="major", linewidth=0.4, color="#d9d9d9")
+    axes.set_axisbelow(True)
+    if content.linear_rate:
+        return
     low, high = axes.get_xlim()
     subs = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel(f"Rate ({content.rate_unit})")
-    axes.set_ylabel(f"{axis.title} ({axis.unit})" if axis.unit else axis.title)
-    axes.grid(True, which="major", linewidth=0.4, color="#d9d9d9")
-    axes.set_axisbelow(True)
 
 
 def ledger_shares(content: Content) -> list[tuple[str, str, float, float]]:
@@ -317,10 +322,11 @@ def draw_ledger(
 
 def pgfplots(content: Content, axis: Quality) -> str:
     """A PGFPlots axis with the measured curves and, dashed, those of others."""
+    kind = "axis" if content.linear_rate else "semilogxaxis"
     lines = [
         "% \\usepackage{pgfplots}",
         "\\begin{tikzpicture}",
-        f"\\begin{{semilogxaxis}}[xlabel={{Rate ({content.rate_unit})}}, "
+        f"\\begin{{{kind}}}[xlabel={{Rate ({content.rate_unit})}}, "
         f"ylabel={{{latex(axis.title)} ({axis.unit or '1'})}}, grid=major, "
         "legend pos=outer north east, log ticks with fixed point]",
     ]
@@ -332,7 +338,7 @@ def pgfplots(content: Content, axis: Quality) -> str:
         values = extra.quality(axis.id)
         if values is not None:
             lines += _pgf_curve(extra.name, extra.rate, values, "[dashed, black!60]")
-    lines += ["\\end{semilogxaxis}", "\\end{tikzpicture}"]
+    lines += [f"\\end{{{kind}}}", "\\end{tikzpicture}"]
     return "\n".join(lines) + "\n"
 
 

@@ -134,13 +134,12 @@ def _delta_cells(
     return [delta(comparison), spread(comparison), gain]
 
 
-def rate_range(row: SummaryRow) -> str:
-    """``0.11–3.40`` or the one rate there is."""
+def rate_range(row: SummaryRow, digits: int = 3) -> str:
+    """``0.112–3.401`` or the one rate there is."""
     if not math.isfinite(row.rate_low):
         return "–"
-    if row.rate_low == row.rate_high:
-        return f"{row.rate_low:.3f}"
-    return f"{row.rate_low:.3f}–{row.rate_high:.3f}"
+    ends = dict.fromkeys(f"{rate:.{digits}f}" for rate in (row.rate_low, row.rate_high))
+    return "–".join(ends)
 
 
 def seconds(value: float) -> str:
@@ -179,17 +178,20 @@ def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of all points, values of the reported axes."""
     columns = ["Codec", "Point", content.item_word.capitalize(), "bpp", "pooled bpp"]
     columns += [_with_unit(axis) for axis in content.axes]
+    bounded = "bound_gap_db" in content.curves
+    columns += ["above R(D), dB"] if bounded else []
     rows = []
     for point in content.curves.to_dict("records"):
         mark = "*" if point["items"] < point["items_expected"] else ""
         cells = [str(point["codec"]), str(point["point"]), f"{point['items']}{mark}"]
         cells += [_plain(point["bpp"]), _plain(point["bpp_pooled"])]
-        rows.append([*cells, *(_plain(point[axis.id], axis) for axis in content.axes)])
+        cells += [_plain(float(a.of(point[a.column])), a) for a in content.axes]
+        rows.append([*cells, _plain(point["bound_gap_db"])] if bounded else cells)
     return columns, rows
 
 
 def _with_unit(axis: Quality) -> str:
-    return f"{axis.title}, {axis.unit}" if axis.unit and axis.id != "mse" else axis.column.upper()
+    return f"{axis.title}, {axis.unit}" if axis.unit else axis.title
 
 
 def _plain(value: float, axis: Quality | None = None) -> str:

@@ -173,9 +173,9 @@ def test_a_vector_source_is_drawn_per_symbol_above_its_bound(tmp_path: Path) -> 
     rates = tuple(np.linspace(0.5, 4.5, 9))
     bound = ExtraCurve("R(D)", "bound", rates, {"mse": tuple(2.0 ** (-2 * r) for r in rates)})
     report = bench.report.build(folder, extras=[bound])
-    assert (folder / "rd_mse.png").is_file()
-    assert "bits per symbol" in (folder / "rd_mse.tex").read_text(encoding="utf-8")
-    assert "R(D)" in (folder / "rd_mse.tex").read_text(encoding="utf-8")
+    assert (folder / "rd_snr.png").is_file()
+    assert "bits per symbol" in (folder / "rd_snr.tex").read_text(encoding="utf-8")
+    assert "R(D)" in (folder / "rd_snr.tex").read_text(encoding="utf-8")
     assert report.content.rate_unit == "bits per symbol"
 
 

@@ -73,7 +73,7 @@ function comparisonOf(codec) {
 function metricTitle() {
   const metric = report.data.metrics.find((m) => m.id === report.metric);
   if (!metric) return "";
-  return metric.unit && metric.id !== "mse" ? `${metric.title} (${metric.unit})` : metric.title;
+  return metric.unit ? `${metric.title} (${metric.unit})` : metric.title;
 }
 
 // Layout of every chart in the colours of the current scheme.

@@ -15,6 +15,7 @@ function setUpCurves() {
   const rates = [["bpp", "mean"], ["bpp_pooled", "pooled"], ["bpp_estimated", "estimated"]];
   const present = rates.filter(([name]) => data.codecs.some((c) => c.points.some((p) => p[name] !== null)));
   fillSelect("rate", present.map(([name, title]) => [name, `${title} ${data.rate_unit}`]));
+  byId("scale").value = data.scale;
   byId("published-label").hidden = !data.extras.some((extra) => extra.origin === "published");
   for (const id of ["rate", "scale", "bands", "published"]) {
     byId(id).addEventListener("change", drawCurves);

@@ -88,6 +88,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "items": run.items,
         "item_word": content.item_word,
         "rate_unit": content.rate_unit,
+        "scale": "linear" if content.linear_rate else "log",
         "anchor": content.bd.anchor,
         "parallel": content.parallel,
         "timing": run.timing,
