@@ -188,7 +188,7 @@ def encode_trellis(code: TrellisCode, indices: NDArray[np.int64]) -> bytes:
     coder = coding.open_coder()
     pairs = zip(code.supersets(indices).tolist(), indices.tolist(), strict=True)
     for superset, index in reversed(list(pairs)):
-        coder.encode_reverse(index, models[superset])
+        coder.encode_reverse(index + 1, models[superset])
     return coding.close_coder(coder)
 
 
@@ -202,7 +202,7 @@ def decode_trellis(code: TrellisCode, body: bytes, count: int) -> NDArray[np.int
     def decode(coder: Any) -> NDArray[np.int64]:
         state, out = 0, np.empty(count, np.int64)
         for position in range(count):
-            index = coder.decode(models[state & 1])
+            index = coder.decode(models[state & 1]) - 1
             out[position] = index
             state = following[state][index & 1]
         return out

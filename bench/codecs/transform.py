@@ -56,7 +56,7 @@ class TransformCodec(VectorCodec):
             flat = spreads.ravel()
             return np.asarray(coder.decode(_family(), np.zeros(flat.size), flat), np.int64)
 
-        indices = decode_with(body, decode).reshape(shape)
+        indices = decode_with(body, decode, lowest=-_MOST).reshape(shape)
         return vectors(fft.idct(_centroids(indices, spreads) * header.point, norm="ortho", axis=1))
 
     def _code(self, indices: NDArray[np.int32], step: float) -> bytes:
@@ -86,7 +86,7 @@ def coefficient_deviations(correlation: float, length: int) -> Floats:
 def _family() -> Any:
     import constriction
 
-    return constriction.stream.model.QuantizedGaussian(-_MOST, _MOST)
+    return constriction.stream.model.QuantizedGaussian(-_MOST - 1, _MOST)
 
 
 def _centroids(indices: NDArray[np.int64], spreads: Floats) -> Floats:

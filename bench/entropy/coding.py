@@ -62,22 +62,28 @@ def inflate(payload: bytes, levels: int, count: int) -> Indices:
 
 
 def categorical(probabilities: NDArray[np.float64]) -> Any:
-    """The entropy model of constriction for cell probabilities, none of them zero."""
+    """The entropy model of constriction for cell probabilities: symbol 0 is never sent, index i is
+    symbol i + 1.
+
+    The first symbol of a model costs nothing in an ANS state below 2²⁴ and leaves no trace there:
+    were it a cell, a cut stream could decode to it for ever.
+    """
     import constriction
 
     safe = np.maximum(np.round(probabilities / _GRAIN), 1.0)
-    return constriction.stream.model.Categorical(safe / safe.sum(), perfect=False)
+    with_guard = np.concatenate([[1.0], safe])
+    return constriction.stream.model.Categorical(with_guard / with_guard.sum(), perfect=False)
 
 
 def encode_arithmetic(indices: Indices, probabilities: NDArray[np.float64]) -> bytes:
     """Independent indices with the given cell probabilities, by constriction's ANS coder.
 
     ANS has the rate of an arithmetic coder (within two bytes a stream) and, unlike it, ends in a
-    known state, so that a decoder notices damage without a checksum.
+    known state: a decoder notices a cut and nearly all other damage without a checksum.
     """
     coder = open_coder()
     if indices.size:
-        coder.encode_reverse(indices.astype(np.int32).ravel(), categorical(probabilities))
+        coder.encode_reverse(indices.astype(np.int32).ravel() + 1, categorical(probabilities))
     return close_coder(coder)
 
 
@@ -86,7 +92,7 @@ def decode_arithmetic(payload: bytes, probabilities: NDArray[np.float64], count:
     if not count:
         return decode_with(payload, lambda coder: np.empty(0, np.int64))
     model = categorical(probabilities)
-    return decode_with(payload, lambda coder: np.asarray(coder.decode(model, count), np.int64))
+    return decode_with(payload, lambda coder: np.asarray(coder.decode(model, count), np.int64) - 1)
 
 
 def open_coder() -> Any:
@@ -102,9 +108,9 @@ def close_coder(coder: Any) -> bytes:
     return bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
 
 
-def decode_with(payload: bytes, decode: Callable[[Any], Indices]) -> Indices:
+def decode_with(payload: bytes, decode: Callable[[Any], Indices], *, lowest: int = 0) -> Indices:
     """What ``decode`` reads from an AnsCoder over the payload, which must then be back in
-    the state of ``open_coder``.
+    the state of ``open_coder``. No index is below ``lowest``.
 
     Raises BitstreamError if it is not, or if the payload is no message of the model.
     """
@@ -116,7 +122,8 @@ def decode_with(payload: bytes, decode: Callable[[Any], Indices]) -> Indices:
         indices = decode(coder)
     except (AssertionError, ValueError) as error:
         raise BitstreamError(f"arithmetic-coded stream: {error}; damaged") from error
-    if coder.get_compressed().tolist() != [1] or payload.endswith(b"\0"):
+    guarded = indices.size > 0 and int(indices.min()) < lowest
+    if guarded or coder.get_compressed().tolist() != [1] or payload.endswith(b"\0"):
         raise BitstreamError(
             f"arithmetic-coded stream of {len(payload)} bytes: not one message of this length; "
             "it is truncated or damaged"

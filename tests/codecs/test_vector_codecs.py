@@ -150,7 +150,7 @@ def test_a_rate_without_a_design_names_those_there_are():
 
 @pytest.mark.parametrize("spec", SPECS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_damaged_streams_are_refused_or_decode_to_the_right_shape(spec, data):
     card = load_registry().select(spec)
     point = data.draw(st.sampled_from(card.ladder))
