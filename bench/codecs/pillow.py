@@ -112,7 +112,7 @@ class Jpeg(PillowCodec):
     feature = "jpg"
     max_side = 65500
     parameters: ClassVar[Mapping[str, Allowed]] = {
-        "quality": Range(1, 95),
+        "quality": Range(1, 100),
         "optimize": Flag(),
         "progressive": Flag(),
         "subsampling": _SUBSAMPLING,
