@@ -1,0 +1,211 @@
+"""The image codecs of CompressAI's model zoo behind one adapter, whatever architecture.
+
+Strings are CompressAI's own; what a decoder needs besides is packed around them and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import compressai
+import torch
+from torch import Tensor, nn
+
+from bench.codecs import zoo_weights
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
+from bench.codecs.complexity import Complexity, measure_complexity
+from bench.codecs.container import Container
+from bench.codecs.tensors import (
+    Geometry,
+    check_device,
+    fingerprint,
+    inference,
+    refuse_samples,
+    to_frame,
+    to_tensor,
+)
+from bench.codecs.zoo_weights import ZooModel
+from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.records import Point
+from bench.signals import image
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
+    from bench.signals import Layout, Signal
+
+ONLY = 0
+"""Quality in the header of a checkpoint that has no quality."""
+
+
+class Networks:
+    """The networks of one codec, one in memory at a time, with the container that each uses."""
+
+    def __init__(self, card: CodecCard, kind: int, device: str) -> None:
+        self._card = card
+        self._kind = kind
+        self._device = device
+        self._loaded: tuple[int, nn.Module, Container] | None = None
+
+    def model(self, quality: int) -> ZooModel:
+        """What to load for a quality."""
+        settings = self._card.settings
+        return ZooModel(
+            codec=self._card.id,
+            architecture=settings["architecture"],
+            metric=settings.get("metric", "mse"),
+            quality=quality,
+            location=settings.get("weights", ""),
+            arguments=zoo_weights.parse_arguments(
+                self._card.id, str(settings.get("arguments", ""))
+            ),
+        )
+
+    def __call__(self, quality: int) -> tuple[nn.Module, Container]:
+        if self._loaded is None or self._loaded[0] != quality:
+            network = self.model(quality).load().to(self._device)
+            container = Container(self._card.id, self._kind, fingerprint(network))
+            self._loaded = (quality, network, container)
+        return self._loaded[1], self._loaded[2]
+
+    def check_available(self) -> None:
+        """Raises Unavailable if no point of the ladder has weights."""
+        missing: Unavailable | None = None
+        for point in self._card.ladder:
+            try:
+                self.model(point_quality(point)).find()
+                return
+            except Unavailable as error:
+                missing = missing or error
+        if missing is not None:
+            raise missing
+
+    def versions(self) -> Mapping[str, str]:
+        """Library versions and the file of each point that is there."""
+        found = {"torch": torch.__version__, "compressai": compressai.__version__}
+        for point in self._card.ladder:
+            try:
+                path = self.model(point_quality(point)).find()
+            except Unavailable:
+                found[f"weights {point}"] = "missing"
+            else:
+                found[f"weights {point}"] = file_digest(path)
+        return found
+
+
+class ZooImage(CodecBase):
+    """All image architectures of ``compressai.zoo`` at all their qualities.
+
+    Settings: ``architecture``, ``metric`` and, for local files or a user's own checkpoint,
+    ``weights`` and ``arguments``.
+    """
+
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "architecture": Choice(zoo_weights.IMAGE_ARCHITECTURES),
+        "metric": Choice(("mse", "ms-ssim")),
+        "quality": Range(1, 8),
+        "weights": Text("folder/or/file.pth.tar"),
+        "arguments": Text("128+192"),
+    }
+
+    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        # the context model runs symbol by symbol, and its float results choose the coding tables:
+        # on the CPU only, as CompressAI recommends
+        self.autoregressive = card.settings["architecture"] in zoo_weights.AUTOREGRESSIVE
+        super().__init__(card, device="cpu" if self.autoregressive else device)
+        self.networks = Networks(card, 0xC1, self.device)
+
+    def refusal(self, layout: Layout) -> str | None:
+        return refuse_samples(layout, self.card.id)
+
+    def check_available(self) -> None:
+        check_device(self.card.id, self.device)
+        self.networks.check_available()
+
+    def versions(self) -> Mapping[str, str]:
+        return self.networks.versions()
+
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        network, _ = self.networks(point_quality(point))
+        with inference(self.device):
+            network(torch.zeros(1, 3, 64, 64, device=self.device))
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        quality = point_quality(point)
+        network, container = self.networks(quality)
+        geometry = Geometry.of(signal.layout)
+        with inference(self.device):
+            x = to_tensor(next(signal.frames()), _stride(network), self.device)
+            with _recorded(network) as latents:
+                coded = network.compress(x)  # type: ignore[operator]
+            bits = _estimated_bits(network, latents[0], x)
+        strings = [string[0] for string in coded["strings"]]
+        payload = container.pack([quality, *geometry.numbers], strings)
+        header = len(payload) - sum(map(len, strings))
+        return Encoded(payload, header_bytes=header, bits_estimated=bits)
+
+    def decode(self, payload: bytes) -> Signal:
+        network, container = self.networks(self._quality_of(payload))
+        sections = 1 if self.card.settings["architecture"].startswith("bmshj2018-fact") else 2
+        contents = container.unpack(payload, numbers=4, sections=sections)
+        width, height, gray = contents.numbers[1:]
+        geometry = Geometry.from_numbers(self.card.id, (width, height, gray))
+        stride = _stride(network)
+        shape = tuple(length // stride for length in geometry.padded(stride))
+        strings = [[section] for section in contents.sections]
+        with inference(self.device):
+            picture = network.decompress(strings, shape)["x_hat"]  # type: ignore[operator]
+            return image(to_frame(picture, geometry))
+
+    def complexity(self) -> Complexity:
+        """Of the network of the first point with weights, on one 256×256 picture."""
+        network, _ = self.networks(point_quality(_first_available(self.card, self.networks)))
+        x = torch.zeros(1, 3, 256, 256, device=self.device)
+        return image_complexity(network, x)
+
+    def _quality_of(self, payload: bytes) -> int:
+        """The quality a stream claims; the checksum, which needs the network, comes after."""
+        if len(payload) <= Container.NUMBERS_AT:
+            raise BitstreamError(f"{self.card.id}: payload of {len(payload)} bytes is truncated")
+        quality = payload[Container.NUMBERS_AT]
+        if quality not in {point_quality(point) for point in self.card.ladder}:
+            raise BitstreamError(
+                f"{self.card.id}: payload claims quality {quality}, which this codec lacks; it is "
+                "corrupt or of another codec"
+            )
+        return quality
+
+
+def point_quality(point: Point) -> int:
+    """The quality of ``quality=…``, and 0 for the one point of a user's checkpoint."""
+    return int(point.value) if point.key == "quality" else ONLY
+
+
+def file_digest(path: Any) -> str:
+    """First half of a file's sha256."""
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def image_complexity(network: nn.Module, x: Tensor) -> Complexity:
+    """Complexity of a CompressAI image network: what runs before and after the entropy coder."""
+    decoder = {"g_s": 1, "h_s": 1, "entropy_parameters": 1, "context_prediction": 1}
+    del decoder
+    return measure_complexity(network, network, x)
+
+
+def _stride(network: nn.Module) -> int:
+    return int(network.downsampling_factor)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _recorded(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Collects what the analysis transform returns inside the block."""
+    latents: list[Tensor] = []
+    hook = network.g_a.register_forward_hook(lambda *call: latents.append(call[2].clone()))
+    try:
+        yield latents
+    finally:
+        hook.remove()

@@ -1,0 +1,114 @@
+"""Codec ``hyperprior``: pictures to bitstreams and back with the gained mean-scale hyperprior.
+
+The network is :mod:`bench.models.hyperprior`; its weights hold the coding tables. Scales and means
+come from an exact hyper-decoder, so that a stream decodes to the same latent on every machine,
+device and thread count; the pixels, from a float synthesis, may differ by one level between
+machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench import weights
+from bench.codecs.base import Allowed, CodecBase, Encoded, Range
+from bench.codecs.container import Container
+from bench.codecs.tensors import (
+    Geometry,
+    check_device,
+    fingerprint,
+    inference,
+    refuse_samples,
+    to_frame,
+    to_tensor,
+)
+from bench.errors import BitstreamError
+from bench.models.hyperprior import QUALITIES, STRIDE, GainedHyperprior
+from bench.signals import image
+
+if TYPE_CHECKING:
+    from bench.records import Point
+    from bench.signals import Layout, Signal
+
+_QUALITY_STEPS = 32
+"""Qualities are coded in steps of 1/32."""
+
+
+class Hyperprior(CodecBase):
+    """The adapter; ``quality`` is a real value from 1 (lowest rate) to 8."""
+
+    parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(1, QUALITIES, integer=False)}
+
+    @cached_property
+    def network(self) -> GainedHyperprior:
+        """The network with the card's weights, ready to code."""
+        tensors = weights.load_weights(self.card)
+        return self.prepare(tensors)
+
+    def prepare(self, tensors: Mapping[str, Tensor]) -> GainedHyperprior:
+        """A network of these weights on the adapter's device; CardError if they do not fit."""
+        model = GainedHyperprior()
+        weights.load_into(model, tensors, weights.weights_path(self.card))
+        return model.eval().to(self.device)
+
+    @cached_property
+    def container(self) -> Container:
+        return Container(self.card.id, 0xA7, fingerprint(self.network))
+
+    def refusal(self, layout: Layout) -> str | None:
+        return refuse_samples(layout, self.card.id)
+
+    def check_available(self) -> None:
+        check_device(self.card.id, self.device)
+        weights.check_weights(self.card)
+
+    def versions(self) -> Mapping[str, str]:
+        return {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
+
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        self.decode(self.encode(signal, point).payload)
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        geometry = Geometry.of(signal.layout)
+        steps = round((float(point.value) - 1) * _QUALITY_STEPS)
+        network = self.network
+        with inference(self.device):
+            x = to_tensor(next(signal.frames()), STRIDE, self.device)
+            y, z = network.latents(x, self._quality(steps))
+            z_string = network.entropy_bottleneck.compress(z)[0]
+            z_hat, z_likelihoods = network.entropy_bottleneck(z)
+            indexes, means = network.conditionals(z_hat)
+            y_string = network.gaussian_conditional.compress(y, indexes, means)[0]
+            bits = _bits(z_likelihoods) + _bits(network.likelihoods(y, indexes, means))
+        payload = self.container.pack([steps, *geometry.numbers], [z_string, y_string])
+        header = len(payload) - len(z_string) - len(y_string)
+        return Encoded(payload, header_bytes=header, bits_estimated=bits)
+
+    def decode(self, payload: bytes) -> Signal:
+        contents = self.container.unpack(payload, numbers=4, sections=2)
+        steps, *size = contents.numbers
+        if steps > (QUALITIES - 1) * _QUALITY_STEPS:
+            raise BitstreamError(f"{self.card.id}: quality {steps} is out of range; corrupt payload")
+        geometry = Geometry.from_numbers(self.card.id, (size[0], size[1], size[2]))
+        height, width = geometry.padded(STRIDE)
+        z_string, y_string = contents.sections
+        network = self.network
+        with inference(self.device):
+            shape = (height // STRIDE, width // STRIDE)
+            z_hat = network.entropy_bottleneck.decompress([z_string], shape)
+            indexes, means = network.conditionals(z_hat)
+            y_hat = network.gaussian_conditional.decompress([y_string], indexes, means=means)
+            picture = network.reconstruct(y_hat, self._quality(steps))
+            return image(to_frame(picture, geometry))
+
+    def _quality(self, steps: int) -> Tensor:
+        return torch.tensor([1 + steps / _QUALITY_STEPS], device=self.device)
+
+
+def _bits(likelihoods: Tensor) -> float:
+    return float(-likelihoods.double().log2().sum())

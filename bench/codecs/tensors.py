@@ -1,0 +1,105 @@
+"""Between 8-bit signals and the float tensors of networks, padding and cropping included."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.errors import BitstreamError, Unavailable
+from bench.signals import Frame, Layout
+
+MAX_PIXELS = 1 << 28
+"""Decoders refuse headers that claim a larger picture, before any memory is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Size of a picture and whether it is gray: what a decoder must be told of the source."""
+
+    width: int
+    height: int
+    gray: bool
+
+    @classmethod
+    def of(cls, layout: Layout) -> Geometry:
+        return cls(layout.width, layout.height, layout.samples == "gray")
+
+    @classmethod
+    def from_numbers(cls, codec: str, numbers: tuple[int, ...]) -> Geometry:
+        """Of the three header numbers. Raises BitstreamError for a size no picture has."""
+        width, height, gray = numbers
+        if not (0 < width and 0 < height and width * height <= MAX_PIXELS and gray in (0, 1)):
+            raise BitstreamError(
+                f"{codec}: header says {width}×{height}, gray={gray}; the payload is corrupt"
+            )
+        return cls(width, height, bool(gray))
+
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        return (self.width, self.height, int(self.gray))
+
+    def padded(self, stride: int) -> tuple[int, int]:
+        """(height, width) rounded up to multiples of ``stride``."""
+        return (-(-self.height // stride) * stride, -(-self.width // stride) * stride)
+
+
+def refuse_samples(layout: Layout, name: str) -> str | None:
+    """Why a network for RGB pictures cannot take this layout; gray is coded as three channels."""
+    if layout.samples not in ("gray", "rgb"):
+        return f"{name} codes gray and RGB pictures, not {layout.samples}"
+    return None
+
+
+def to_tensor(frame: Frame, stride: int, device: str = "cpu") -> Tensor:
+    """``(1, 3, H', W')`` in 0–1, padded below and to the right by replication to ``stride``."""
+    if frame.ndim == 2:
+        frame = np.repeat(frame[..., np.newaxis], 3, axis=2)
+    x = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].to(device) / 255
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % stride, 0, -height % stride), mode="replicate")
+
+
+def to_frame(picture: Tensor, geometry: Geometry) -> Frame:
+    """The 8-bit frame of ``(1, 3, H', W')`` in 0–1: cropped, rounded, clipped; gray is the mean."""
+    picture = picture[0, :, : geometry.height, : geometry.width]
+    if geometry.gray:
+        picture = picture.mean(0, keepdim=True)
+    pixels = (picture * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return np.ascontiguousarray(pixels[..., 0] if geometry.gray else pixels)
+
+
+def fingerprint(model: nn.Module) -> bytes:
+    """Four bytes that stand for all weights and tables of a network."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    return digest.digest()[:4]
+
+
+@contextmanager
+def inference(device: str) -> Iterator[None]:
+    """No gradients, no TF32, deterministic kernels; the GPU has finished when the block ends."""
+    cudnn = torch.backends.cudnn
+    before = (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
+    cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = False, True, False
+    try:
+        with torch.inference_mode():
+            yield
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+    finally:
+        cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
+
+
+def check_device(name: str, device: str) -> None:
+    """Raises Unavailable where a GPU is asked for and there is none."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise Unavailable(f"codec {name}: no CUDA device is visible; run with --device cpu")

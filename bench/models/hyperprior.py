@@ -1,0 +1,297 @@
+"""The mean-scale hyperprior network of codec ``hyperprior``: one model for all rates.
+
+Holds transforms, gain units and entropy models; never opens files or writes a bitstream header.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from compressai.layers import GDN
+from compressai.models.base import CompressionModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+QUALITIES = 8
+LAMBDA_RATIO = 2**0.75
+"""Ratio of the rate-distortion trade-off λ of a quality to that of the quality below."""
+STRIDE = 64
+"""Factor between the picture and the hyper-latent; pictures are padded to a multiple of it."""
+
+BLOCK = 16
+_DCT_GAIN = 5.0
+"""The latent of pictures in 0–1 is then in units of the optimal quantiser step of quality 4.5."""
+
+_SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS = 0.11, 64.0, 64
+_SCALE_STEP = math.log(_SCALE_MAX / _SCALE_MIN) / (_SCALE_LEVELS - 1)
+# Fixed point of the hyper-decoder: weights in units of 2⁻¹² up to ±8, activations in units of 2⁻⁸
+# up to ±2¹¹. A sum of n products needs 15 + 19 + log2(n) bits, which stays below float64's 53.
+_WEIGHT_UNIT, _WEIGHT_LIMIT = 2.0**-12, 8.0
+_ACTIVATION_UNIT, _ACTIVATION_LIMIT = 2.0**-8, 2.0**11
+_BIAS_UNIT = _WEIGHT_UNIT * _ACTIVATION_UNIT
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """Output of the training forward pass.
+
+    ``picture`` is ``(B, 3, H, W)`` in 0–1, not clipped; ``bits`` is ``(B,)``, the negative log2
+    likelihood of both latents.
+    """
+
+    picture: Tensor
+    bits: Tensor
+
+
+class ResidualUnit(nn.Module):
+    """x + conv(act(conv(x))) with 3×3 kernels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.leaky_relu(self.conv1(x)))
+
+
+def _upsample(inputs: int, outputs: int, factor: int) -> nn.Sequential:
+    """Sub-pixel convolution (Shi et al. 2016, eq. 4)."""
+    conv = nn.Conv2d(inputs, outputs * factor**2, 3, padding=1)
+    return nn.Sequential(conv, nn.PixelShuffle(factor))
+
+
+class LinearBypass(nn.Module):
+    """The sum of a network and a linear block transform, which starts as a 16×16 DCT.
+
+    The network's last convolution starts at zero, so that training starts from a transform codec
+    instead of from noise: worth tens of thousands of steps on a small budget.
+    """
+
+    def __init__(self, network: nn.Sequential, last: nn.Conv2d, linear: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.linear = linear
+        nn.init.zeros_(last.weight)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        linear: Tensor = self.linear(x)
+        return self.network(x) + linear
+
+
+def dct_basis(count: int, block: int = 16) -> Tensor:
+    """The ``count`` basis pictures ``(count, 3, block, block)`` of the orthonormal colour DCT that
+    carry most of the energy of a picture whose spectrum falls with the squared frequency."""
+    place = torch.arange(block) + 0.5
+    wave = torch.cos(math.pi / block * torch.arange(block)[:, None] * place) * (2 / block) ** 0.5
+    wave[0] /= 2**0.5
+    # luma and two opponent colours, each of unit norm; colour carries about a tenth of the energy
+    colour = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
+    colour = colour / colour.norm(dim=1, keepdim=True)
+    basis = torch.einsum("ac,uy,vx->auvcyx", colour, wave, wave).reshape(-1, 3, block, block)
+    frequency = torch.arange(block) ** 2
+    energy = torch.tensor([1.0, 0.1, 0.1])[:, None, None] / (
+        frequency[:, None] + frequency[None, :] + 0.5
+    )
+    return basis[energy.flatten().argsort(descending=True, stable=True)[:count]]
+
+
+class ExactConv2d(nn.Conv2d):
+    """A 3×3 convolution that is exact in evaluation: fixed-point numbers held in float64.
+
+    Every product and partial sum is an integer multiple of 2⁻²⁰ below 2⁵³ units, so the result does
+    not depend on the order of summation: it is the same on every machine, device and thread count
+    (the aim of Ballé et al. 2019, "Integer networks for data compression with latent-variable
+    models"). In training it is an ordinary convolution.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        weight = self.weight.double().clamp(-_WEIGHT_LIMIT, _WEIGHT_LIMIT)
+        weight = torch.round(weight / _WEIGHT_UNIT) * _WEIGHT_UNIT
+        assert self.bias is not None
+        bias = torch.round(self.bias.double() / _BIAS_UNIT) * _BIAS_UNIT
+        x = torch.round(x.double() / _ACTIVATION_UNIT) * _ACTIVATION_UNIT
+        x = x.clamp(-_ACTIVATION_LIMIT, _ACTIVATION_LIMIT)
+        return F.conv2d(x, weight, bias, padding=1)
+
+
+class HyperDecoder(nn.Module):
+    """h_s: hyper-latent ``(B, Z, h, w)`` to scale index and mean of y, each ``(B, M, 4h, 4w)``.
+
+    The scale index is linear in log σ: 0 is σ = 0.11, 63 is σ = 64.
+    """
+
+    def __init__(self, hyper_channels: int, hidden: int, latent_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ExactConv2d(hyper_channels, hidden * 4, 3, padding=1)
+        self.conv2 = ExactConv2d(hidden, hidden * 4, 3, padding=1)
+        self.conv3 = ExactConv2d(hidden, latent_channels * 2, 3, padding=1)
+
+    def forward(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
+        # slope 1/8 is dyadic, so that the activation is exact as well
+        x = F.leaky_relu(F.pixel_shuffle(self.conv1(z_hat), 2), 0.125)
+        x = F.leaky_relu(F.pixel_shuffle(self.conv2(x), 2), 0.125)
+        index, mean = self.conv3(x).chunk(2, 1)
+        # the factor lets a freshly initialised network move through the table at once; 20 is σ ≈ 0.8
+        return index * 16 + 20, mean * 4
+
+
+def _analysis(n: int, k: int, m: int) -> LinearBypass:
+    """g_a: picture to latent ``(B, M, H/16, W/16)``."""
+    last = nn.Conv2d(k, m, 5, stride=2, padding=2)
+    network = nn.Sequential(
+        nn.Conv2d(3, n, 9, stride=4, padding=4),  # 1/4
+        GDN(n),
+        nn.Conv2d(n, k, 5, stride=2, padding=2),  # 1/8
+        GDN(k),
+        ResidualUnit(k),
+        last,  # 1/16
+    )
+    linear = nn.Conv2d(3, m, BLOCK, stride=BLOCK)
+    with torch.no_grad():
+        linear.weight.copy_(dct_basis(m) * _DCT_GAIN)
+    return LinearBypass(network, last, linear)
+
+
+def _synthesis(n: int, k: int, m: int) -> LinearBypass:
+    """g_s: latent to picture ``(B, 3, H, W)``."""
+    head = _upsample(n, 3, 4)
+    last = head[0]
+    assert isinstance(last, nn.Conv2d)
+    network = nn.Sequential(
+        _upsample(m, k, 2),  # 1/8
+        GDN(k, inverse=True),
+        ResidualUnit(k),
+        _upsample(k, n, 2),  # 1/4
+        GDN(n, inverse=True),
+        ResidualUnit(n),
+        head,  # 1/1
+    )
+    linear = nn.Conv2d(m, 3 * BLOCK**2, 1)
+    with torch.no_grad():
+        linear.weight.copy_(dct_basis(m).flatten(1).T[..., None, None] / _DCT_GAIN)
+    return LinearBypass(network, last, nn.Sequential(linear, nn.PixelShuffle(BLOCK)))
+
+
+class GainedHyperprior(CompressionModel):  # type: ignore[misc]
+    """Mean-scale hyperprior (Minnen et al. 2018) with gain units (Cui et al. 2021, eqs. 4–6).
+
+    A gain vector per quality scales the latent before rounding and another one after, so that one
+    network serves all rates; qualities between two integers interpolate geometrically.
+    """
+
+    def __init__(
+        self,
+        stem_channels: int = 64,
+        hidden_channels: int = 128,
+        latent_channels: int = 160,
+        hyper_channels: int = 96,
+    ) -> None:
+        super().__init__()
+        n, k, m, h = stem_channels, hidden_channels, latent_channels, hyper_channels
+        self.arguments = {
+            "stem_channels": n,
+            "hidden_channels": k,
+            "latent_channels": m,
+            "hyper_channels": h,
+        }
+        self.g_a, self.g_s = _analysis(n, k, m), _synthesis(n, k, m)
+        self.h_a = nn.Sequential(
+            nn.Conv2d(m, h, 3, padding=1),
+            nn.LeakyReLU(),
+            nn.Conv2d(h, h, 5, stride=2, padding=2),  # 1/32
+            nn.LeakyReLU(),
+            nn.Conv2d(h, h, 5, stride=2, padding=2),  # 1/64
+        )
+        self.h_s = HyperDecoder(h, h, m)
+        self.entropy_bottleneck = EntropyBottleneck(h)
+        scales = _SCALE_MIN * torch.exp(_SCALE_STEP * torch.arange(_SCALE_LEVELS))
+        self.gaussian_conditional = GaussianConditional(scales.tolist())
+        # the step size of a uniform quantiser goes with λ^(-1/2)
+        start = 0.5 * math.log(LAMBDA_RATIO) * (torch.arange(QUALITIES) - 3.5)[:, None].expand(-1, m)
+        self.log_gain = nn.Parameter(start.clone())
+        self.log_inverse_gain = nn.Parameter(-start.clone())
+
+    def gains(self, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Gain and inverse gain ``(B, M, 1, 1)`` of qualities ``(B,)`` in 1–8, real values too."""
+        low = (quality - 1).floor().clamp(0, QUALITIES - 2).long()
+        weight = (quality - 1 - low)[:, None]
+        gain, inverse = (
+            torch.lerp(table[low], table[low + 1], weight).exp()[..., None, None]
+            for table in (self.log_gain, self.log_inverse_gain)
+        )
+        return gain, inverse
+
+    def forward(self, x: Tensor, quality: Tensor) -> Reconstruction:
+        """Differentiable pass over pictures ``(B, 3, H, W)`` in 0–1, H and W multiples of 64.
+
+        In training noise stands in for rounding in the rate, and rounding is straight-through for
+        the distortion (Minnen and Singh 2020, section 3.2); in evaluation both are the coder's.
+        """
+        gain, inverse = self.gains(quality)
+        y = self.g_a(x - 0.5).float() * gain
+        z = self.h_a(y).float()
+        _, z_likelihoods = self.entropy_bottleneck(z)
+        with torch.autocast(x.device.type, enabled=False):
+            index, means = self.h_s(self._straight_through(z))
+        scales, means = self._scales(index), means.float()
+        _, y_likelihoods = self.gaussian_conditional(y, scales, means)
+        y_hat = means + self._straight_through(y - means)
+        picture = self.g_s(y_hat * inverse).float() + 0.5
+        bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
+        return Reconstruction(picture, bits)
+
+    def finalise(self) -> None:
+        """Builds the coding tables from the trained distributions; part of the weights from then on.
+
+        The medians are held at 0, so that the hyper-latent's symbols are plain integers.
+        """
+        self.update(force=True, update_quantiles=True)
+        with torch.no_grad():
+            self.entropy_bottleneck.quantiles[:, :, 1] = 0
+        self.entropy_bottleneck.update(force=True)
+        self.gaussian_conditional.update()
+
+    @staticmethod
+    def _straight_through(x: Tensor) -> Tensor:
+        return x + (x.round() - x).detach()
+
+    def _scales(self, index: Tensor) -> Tensor:
+        """σ of an index: continuous in training, the table's entry in evaluation."""
+        if self.training:
+            index = index.float().clamp(-8.0, _SCALE_LEVELS - 1)
+            return _SCALE_MIN * torch.exp(_SCALE_STEP * index)
+        table: Tensor = self.gaussian_conditional.scale_table
+        return table[self._table_rows(index).long()]
+
+    @staticmethod
+    def _table_rows(index: Tensor) -> Tensor:
+        return index.round().clamp(0, _SCALE_LEVELS - 1).int()
+
+    def latents(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """y, scaled by the gain, and z of pictures ``(B, 3, H, W)``, both not yet rounded."""
+        y = self.g_a(x - 0.5) * self.gains(quality)[0]
+        return y, self.h_a(y)
+
+    def conditionals(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
+        """Row of the scale table (int32) and mean (float32) of each element of y."""
+        index, means = self.h_s(z_hat)
+        return self._table_rows(index), means.float()
+
+    def likelihoods(self, y: Tensor, rows: Tensor, means: Tensor) -> Tensor:
+        """Probabilities of the rounded elements of y under rows of the scale table."""
+        scales = self.gaussian_conditional.scale_table[rows.long()]
+        likelihoods: Tensor = self.gaussian_conditional(y, scales, means)[1]
+        return likelihoods
+
+    def reconstruct(self, y_hat: Tensor, quality: Tensor) -> Tensor:
+        """The picture ``(B, 3, H, W)`` in 0–1 of a decoded latent."""
+        picture: Tensor = self.g_s(y_hat * self.gains(quality)[1]) + 0.5
+        return picture.clamp(0, 1)
