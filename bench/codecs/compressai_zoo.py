@@ -5,9 +5,11 @@ Strings are CompressAI's own; what a decoder needs besides is packed around them
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import compressai
 import torch
@@ -27,12 +29,12 @@ from bench.codecs.tensors import (
     to_tensor,
 )
 from bench.codecs.zoo_weights import ZooModel
-from bench.errors import BitstreamError, CodecError, Unavailable
-from bench.records import Point
+from bench.errors import BitstreamError, Unavailable
 from bench.signals import image
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
+    from bench.records import Point
     from bench.signals import Layout, Signal
 
 ONLY = 0
@@ -69,17 +71,35 @@ class Networks:
             self._loaded = (quality, network, container)
         return self._loaded[1], self._loaded[2]
 
+    def first(self) -> tuple[nn.Module, Container]:
+        """The network of the first point that has weights. Raises Unavailable if none has."""
+        return self(self._first_quality())
+
+    def quality_of(self, payload: bytes) -> int:
+        """The quality a stream claims; the checksum, which needs the network, comes after."""
+        if len(payload) <= Container.NUMBERS_AT:
+            raise BitstreamError(f"{self._card.id}: payload of {len(payload)} bytes is truncated")
+        quality = payload[Container.NUMBERS_AT]
+        if quality not in {point_quality(point) for point in self._card.ladder}:
+            raise BitstreamError(
+                f"{self._card.id}: payload claims quality {quality}, which this codec lacks; it is "
+                "corrupt or of another codec"
+            )
+        return quality
+
     def check_available(self) -> None:
         """Raises Unavailable if no point of the ladder has weights."""
+        self._first_quality()
+
+    def _first_quality(self) -> int:
         missing: Unavailable | None = None
         for point in self._card.ladder:
             try:
                 self.model(point_quality(point)).find()
-                return
+                return point_quality(point)
             except Unavailable as error:
                 missing = missing or error
-        if missing is not None:
-            raise missing
+        raise missing or Unavailable(f"codec {self._card.id}: its ladder is empty")
 
     def versions(self) -> Mapping[str, str]:
         """Library versions and the file of each point that is there."""
@@ -139,14 +159,14 @@ class ZooImage(CodecBase):
             x = to_tensor(next(signal.frames()), _stride(network), self.device)
             with _recorded(network) as latents:
                 coded = network.compress(x)  # type: ignore[operator]
-            bits = _estimated_bits(network, latents[0], x)
+            bits = _estimated_bits(network, latents[0])
         strings = [string[0] for string in coded["strings"]]
         payload = container.pack([quality, *geometry.numbers], strings)
         header = len(payload) - sum(map(len, strings))
         return Encoded(payload, header_bytes=header, bits_estimated=bits)
 
     def decode(self, payload: bytes) -> Signal:
-        network, container = self.networks(self._quality_of(payload))
+        network, container = self.networks(self.networks.quality_of(payload))
         sections = 1 if self.card.settings["architecture"].startswith("bmshj2018-fact") else 2
         contents = container.unpack(payload, numbers=4, sections=sections)
         width, height, gray = contents.numbers[1:]
@@ -159,22 +179,16 @@ class ZooImage(CodecBase):
             return image(to_frame(picture, geometry))
 
     def complexity(self) -> Complexity:
-        """Of the network of the first point with weights, on one 256×256 picture."""
-        network, _ = self.networks(point_quality(_first_available(self.card, self.networks)))
+        """Of the first point's network that has weights, on 256×256 pixels."""
+        network, _ = self.networks.first()
         x = torch.zeros(1, 3, 256, 256, device=self.device)
-        return image_complexity(network, x)
-
-    def _quality_of(self, payload: bytes) -> int:
-        """The quality a stream claims; the checksum, which needs the network, comes after."""
-        if len(payload) <= Container.NUMBERS_AT:
-            raise BitstreamError(f"{self.card.id}: payload of {len(payload)} bytes is truncated")
-        quality = payload[Container.NUMBERS_AT]
-        if quality not in {point_quality(point) for point in self.card.ladder}:
-            raise BitstreamError(
-                f"{self.card.id}: payload claims quality {quality}, which this codec lacks; it is "
-                "corrupt or of another codec"
-            )
-        return quality
+        return measure_complexity(
+            network,
+            lambda: network(x),
+            256 * 256,
+            encoder_only=("g_a", "h_a"),
+            decoder_only=("g_s",),
+        )
 
 
 def point_quality(point: Point) -> int:
@@ -182,18 +196,14 @@ def point_quality(point: Point) -> int:
     return int(point.value) if point.key == "quality" else ONLY
 
 
-def file_digest(path: Any) -> str:
+def file_digest(path: Path) -> str:
     """First half of a file's sha256."""
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
 
 
-def image_complexity(network: nn.Module, x: Tensor) -> Complexity:
-    """Complexity of a CompressAI image network: what runs before and after the entropy coder."""
-    decoder = {"g_s": 1, "h_s": 1, "entropy_parameters": 1, "context_prediction": 1}
-    del decoder
-    return measure_complexity(network, network, x)
+def likelihood_bits(likelihoods: Mapping[str, Tensor]) -> float:
+    """Negative log2 of all likelihoods, summed."""
+    return sum(float(-each.double().log2().sum()) for each in likelihoods.values())
 
 
 def _stride(network: nn.Module) -> int:
@@ -204,8 +214,34 @@ def _stride(network: nn.Module) -> int:
 def _recorded(network: nn.Module) -> Iterator[list[Tensor]]:
     """Collects what the analysis transform returns inside the block."""
     latents: list[Tensor] = []
-    hook = network.g_a.register_forward_hook(lambda *call: latents.append(call[2].clone()))
+    hook = network.g_a.register_forward_hook(  # type: ignore[union-attr, operator]
+        lambda _module, _inputs, output: latents.append(output.clone())
+    )
     try:
         yield latents
     finally:
         hook.remove()
+
+
+class _Recall(nn.Module):
+    """Stands in for the analysis transform, whose output is known already."""
+
+    def __init__(self, latent: Tensor) -> None:
+        super().__init__()
+        self.latent = latent
+
+    def forward(self, _x: Tensor) -> Tensor:
+        return self.latent
+
+
+def _estimated_bits(network: nn.Module, latent: Tensor) -> float:
+    """The likelihood estimate by the network's own forward pass, without its two transforms.
+
+    The times of encoding would otherwise be those of encoding and decoding.
+    """
+    analysis, synthesis = network.g_a, network.g_s
+    network.g_a, network.g_s = _Recall(latent), nn.Identity()
+    try:
+        return likelihood_bits(network(latent)["likelihoods"])
+    finally:
+        network.g_a, network.g_s = analysis, synthesis

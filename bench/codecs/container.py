@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bench.errors import BitstreamError
 
@@ -35,6 +36,9 @@ class Container:
     stream: it enters the checksum and costs no byte, so that other weights refuse the stream.
     """
 
+    NUMBERS_AT: ClassVar[int] = _HEAD.size
+    """Offset of the first number, for codecs that choose their network by it."""
+
     name: str
     kind: int
     fingerprint: bytes = b""
@@ -54,10 +58,6 @@ class Container:
         found, offset = _read_varints(self.name, body, 0, numbers)
         sizes, offset = _read_varints(self.name, body, offset, sections - 1)
         return Contents(found, self._split(body[offset:], sizes))
-
-    def peek(self, payload: bytes, numbers: int) -> tuple[int, ...]:
-        """The numbers alone, where the count of sections depends on them."""
-        return _read_varints(self.name, self._body(payload), 0, numbers)[0]
 
     def _body(self, payload: bytes) -> bytes:
         if len(payload) < _HEAD.size:
@@ -82,7 +82,7 @@ class Container:
     def _split(self, rest: bytes, sizes: Sequence[int]) -> tuple[bytes, ...]:
         if sum(sizes) > len(rest):
             raise BitstreamError(
-                f"{self.name}: sections of {sum(sizes)} bytes in {len(rest)}; the payload is corrupt"
+                f"{self.name}: sections of {sum(sizes)} bytes in {len(rest)}; it is corrupt"
             )
         parts, start = [], 0
         for size in sizes:

@@ -54,7 +54,8 @@ class Hyperprior(CodecBase):
         """A network of these weights on the adapter's device; CardError if they do not fit."""
         model = GainedHyperprior()
         weights.load_into(model, tensors, weights.weights_path(self.card))
-        return model.eval().to(self.device)
+        model.eval().to(self.device)
+        return model
 
     @cached_property
     def container(self) -> Container:
@@ -78,11 +79,11 @@ class Hyperprior(CodecBase):
         steps = round((float(point.value) - 1) * _QUALITY_STEPS)
         network = self.network
         with inference(self.device):
-            x = to_tensor(next(signal.frames()), STRIDE, self.device)
-            y, z = network.latents(x, self._quality(steps))
+            x, quality = to_tensor(next(signal.frames()), STRIDE, self.device), self._quality(steps)
+            y, z = network.latents(x, quality)
             z_string = network.entropy_bottleneck.compress(z)[0]
             z_hat, z_likelihoods = network.entropy_bottleneck(z)
-            indexes, means = network.conditionals(z_hat)
+            indexes, means = network.conditionals(z_hat, quality)
             y_string = network.gaussian_conditional.compress(y, indexes, means)[0]
             bits = _bits(z_likelihoods) + _bits(network.likelihoods(y, indexes, means))
         payload = self.container.pack([steps, *geometry.numbers], [z_string, y_string])
@@ -93,17 +94,19 @@ class Hyperprior(CodecBase):
         contents = self.container.unpack(payload, numbers=4, sections=2)
         steps, *size = contents.numbers
         if steps > (QUALITIES - 1) * _QUALITY_STEPS:
-            raise BitstreamError(f"{self.card.id}: quality {steps} is out of range; corrupt payload")
+            raise BitstreamError(
+                f"{self.card.id}: quality {steps} is out of range; corrupt payload"
+            )
         geometry = Geometry.from_numbers(self.card.id, (size[0], size[1], size[2]))
         height, width = geometry.padded(STRIDE)
         z_string, y_string = contents.sections
         network = self.network
         with inference(self.device):
-            shape = (height // STRIDE, width // STRIDE)
+            shape, quality = (height // STRIDE, width // STRIDE), self._quality(steps)
             z_hat = network.entropy_bottleneck.decompress([z_string], shape)
-            indexes, means = network.conditionals(z_hat)
+            indexes, means = network.conditionals(z_hat, quality)
             y_hat = network.gaussian_conditional.decompress([y_string], indexes, means=means)
-            picture = network.reconstruct(y_hat, self._quality(steps))
+            picture = network.reconstruct(y_hat, quality)
             return image(to_frame(picture, geometry))
 
     def _quality(self, steps: int) -> Tensor:

@@ -35,7 +35,7 @@ class Geometry:
     def from_numbers(cls, codec: str, numbers: tuple[int, ...]) -> Geometry:
         """Of the three header numbers. Raises BitstreamError for a size no picture has."""
         width, height, gray = numbers
-        if not (0 < width and 0 < height and width * height <= MAX_PIXELS and gray in (0, 1)):
+        if not 0 < width * height <= MAX_PIXELS or gray not in (0, 1):
             raise BitstreamError(
                 f"{codec}: header says {width}×{height}, gray={gray}; the payload is corrupt"
             )

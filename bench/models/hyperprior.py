@@ -55,12 +55,13 @@ class ResidualUnit(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.leaky_relu(self.conv1(x)))
+        refined: Tensor = self.conv2(F.leaky_relu(self.conv1(x)))
+        return x + refined
 
 
-def _upsample(inputs: int, outputs: int, factor: int) -> nn.Sequential:
+def _upsample(inputs: int, outputs: int, factor: int, kernel: int = 3) -> nn.Sequential:
     """Sub-pixel convolution (Shi et al. 2016, eq. 4)."""
-    conv = nn.Conv2d(inputs, outputs * factor**2, 3, padding=1)
+    conv = nn.Conv2d(inputs, outputs * factor**2, kernel, padding=kernel // 2)
     return nn.Sequential(conv, nn.PixelShuffle(factor))
 
 
@@ -81,12 +82,14 @@ class LinearBypass(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         linear: Tensor = self.linear(x)
-        return self.network(x) + linear
+        nonlinear: Tensor = self.network(x)
+        return nonlinear + linear
 
 
-def dct_basis(count: int, block: int = 16) -> Tensor:
+def dct_basis(count: int, block: int = BLOCK) -> tuple[Tensor, Tensor]:
     """The ``count`` basis pictures ``(count, 3, block, block)`` of the orthonormal colour DCT that
-    carry most of the energy of a picture whose spectrum falls with the squared frequency."""
+    carry most of the energy of a picture whose spectrum falls with the squared frequency, and the
+    standard deviations ``(count,)`` of such a picture's coefficients, for pixels in 0–1."""
     place = torch.arange(block) + 0.5
     wave = torch.cos(math.pi / block * torch.arange(block)[:, None] * place) * (2 / block) ** 0.5
     wave[0] /= 2**0.5
@@ -98,7 +101,9 @@ def dct_basis(count: int, block: int = 16) -> Tensor:
     energy = torch.tensor([1.0, 0.1, 0.1])[:, None, None] / (
         frequency[:, None] + frequency[None, :] + 0.5
     )
-    return basis[energy.flatten().argsort(descending=True, stable=True)[:count]]
+    order = energy.flatten().argsort(descending=True, stable=True)[:count]
+    # 1.65: measured on the training pictures
+    return basis[order], 1.65 * energy.flatten()[order].sqrt()
 
 
 class ExactConv2d(nn.Conv2d):
@@ -123,29 +128,37 @@ class ExactConv2d(nn.Conv2d):
 
 
 class HyperDecoder(nn.Module):
-    """h_s: hyper-latent ``(B, Z, h, w)`` to scale index and mean of y, each ``(B, M, 4h, 4w)``.
+    """h_s: hyper-latent ``(B, Z, h, w)`` to scale index and mean of y without its gain, each
+    ``(B, M, 4h, 4w)``.
 
     The scale index is linear in log σ: 0 is σ = 0.11, 63 is σ = 64.
     """
 
-    def __init__(self, hyper_channels: int, hidden: int, latent_channels: int) -> None:
+    def __init__(self, hyper_channels: int, latent_channels: int) -> None:
         super().__init__()
+        hidden = hyper_channels
         self.conv1 = ExactConv2d(hyper_channels, hidden * 4, 3, padding=1)
         self.conv2 = ExactConv2d(hidden, hidden * 4, 3, padding=1)
         self.conv3 = ExactConv2d(hidden, latent_channels * 2, 3, padding=1)
+        # half the deviation: a coefficient is far smaller than its deviation almost everywhere
+        deviation = 0.5 * _DCT_GAIN * dct_basis(latent_channels)[1]
+        with torch.no_grad():
+            assert self.conv3.bias is not None
+            self.conv3.bias[:latent_channels] = (deviation / _SCALE_MIN).log() / _SCALE_STEP / 16
+            self.conv3.bias[latent_channels:] = 0
 
     def forward(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
         # slope 1/8 is dyadic, so that the activation is exact as well
         x = F.leaky_relu(F.pixel_shuffle(self.conv1(z_hat), 2), 0.125)
         x = F.leaky_relu(F.pixel_shuffle(self.conv2(x), 2), 0.125)
         index, mean = self.conv3(x).chunk(2, 1)
-        # the factor lets a freshly initialised network move through the table at once; 20 is σ ≈ 0.8
-        return index * 16 + 20, mean * 4
+        # the factor lets the network move through the table of scales with small weights
+        return index * 16, mean * 4
 
 
 def _analysis(n: int, k: int, m: int) -> LinearBypass:
     """g_a: picture to latent ``(B, M, H/16, W/16)``."""
-    last = nn.Conv2d(k, m, 5, stride=2, padding=2)
+    last = nn.Conv2d(k, m, 3, stride=2, padding=1)
     network = nn.Sequential(
         nn.Conv2d(3, n, 9, stride=4, padding=4),  # 1/4
         GDN(n),
@@ -156,7 +169,7 @@ def _analysis(n: int, k: int, m: int) -> LinearBypass:
     )
     linear = nn.Conv2d(3, m, BLOCK, stride=BLOCK)
     with torch.no_grad():
-        linear.weight.copy_(dct_basis(m) * _DCT_GAIN)
+        linear.weight.copy_(dct_basis(m)[0] * _DCT_GAIN)
     return LinearBypass(network, last, linear)
 
 
@@ -166,7 +179,7 @@ def _synthesis(n: int, k: int, m: int) -> LinearBypass:
     last = head[0]
     assert isinstance(last, nn.Conv2d)
     network = nn.Sequential(
-        _upsample(m, k, 2),  # 1/8
+        _upsample(m, k, 2, kernel=1),  # 1/8
         GDN(k, inverse=True),
         ResidualUnit(k),
         _upsample(k, n, 2),  # 1/4
@@ -176,8 +189,15 @@ def _synthesis(n: int, k: int, m: int) -> LinearBypass:
     )
     linear = nn.Conv2d(m, 3 * BLOCK**2, 1)
     with torch.no_grad():
-        linear.weight.copy_(dct_basis(m).flatten(1).T[..., None, None] / _DCT_GAIN)
+        linear.weight.copy_(dct_basis(m)[0].flatten(1).T[..., None, None] / _DCT_GAIN)
     return LinearBypass(network, last, nn.Sequential(linear, nn.PixelShuffle(BLOCK)))
+
+
+def _interpolate(table: Tensor, quality: Tensor) -> Tensor:
+    """Rows ``(B, M, 1, 1)`` of ``(QUALITIES, M)`` at real qualities ``(B,)`` from 1 on, linear."""
+    low = (quality - 1).floor().clamp(0, QUALITIES - 2).long()
+    weight = (quality - 1 - low)[:, None]
+    return (table[low] * (1 - weight) + table[low + 1] * weight)[..., None, None]
 
 
 class GainedHyperprior(CompressionModel):  # type: ignore[misc]
@@ -191,7 +211,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         self,
         stem_channels: int = 64,
         hidden_channels: int = 128,
-        latent_channels: int = 160,
+        latent_channels: int = 320,
         hyper_channels: int = 96,
     ) -> None:
         super().__init__()
@@ -204,30 +224,29 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         }
         self.g_a, self.g_s = _analysis(n, k, m), _synthesis(n, k, m)
         self.h_a = nn.Sequential(
-            nn.Conv2d(m, h, 3, padding=1),
+            nn.Conv2d(m, h, 1),
             nn.LeakyReLU(),
             nn.Conv2d(h, h, 5, stride=2, padding=2),  # 1/32
             nn.LeakyReLU(),
             nn.Conv2d(h, h, 5, stride=2, padding=2),  # 1/64
         )
-        self.h_s = HyperDecoder(h, h, m)
+        self.h_s = HyperDecoder(h, m)
         self.entropy_bottleneck = EntropyBottleneck(h)
         scales = _SCALE_MIN * torch.exp(_SCALE_STEP * torch.arange(_SCALE_LEVELS))
         self.gaussian_conditional = GaussianConditional(scales.tolist())
         # the step size of a uniform quantiser goes with λ^(-1/2)
-        start = 0.5 * math.log(LAMBDA_RATIO) * (torch.arange(QUALITIES) - 3.5)[:, None].expand(-1, m)
+        start = (
+            0.5 * math.log(LAMBDA_RATIO) * (torch.arange(QUALITIES) - 3.5)[:, None].expand(-1, m)
+        )
         self.log_gain = nn.Parameter(start.clone())
         self.log_inverse_gain = nn.Parameter(-start.clone())
 
     def gains(self, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Gain and inverse gain ``(B, M, 1, 1)`` of qualities ``(B,)`` in 1–8, real values too."""
-        low = (quality - 1).floor().clamp(0, QUALITIES - 2).long()
-        weight = (quality - 1 - low)[:, None]
-        gain, inverse = (
-            torch.lerp(table[low], table[low + 1], weight).exp()[..., None, None]
-            for table in (self.log_gain, self.log_inverse_gain)
+        return (
+            _interpolate(self.log_gain, quality).exp(),
+            _interpolate(self.log_inverse_gain, quality).exp(),
         )
-        return gain, inverse
 
     def forward(self, x: Tensor, quality: Tensor) -> Reconstruction:
         """Differentiable pass over pictures ``(B, 3, H, W)`` in 0–1, H and W multiples of 64.
@@ -236,12 +255,12 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         the distortion (Minnen and Singh 2020, section 3.2); in evaluation both are the coder's.
         """
         gain, inverse = self.gains(quality)
-        y = self.g_a(x - 0.5).float() * gain
-        z = self.h_a(y).float()
+        plain = self.g_a(x - 0.5).float()
+        z, y = self.h_a(plain).float(), plain * gain
         _, z_likelihoods = self.entropy_bottleneck(z)
         with torch.autocast(x.device.type, enabled=False):
-            index, means = self.h_s(self._straight_through(z))
-        scales, means = self._scales(index), means.float()
+            index, means = self._gaussian(self._straight_through(z), quality)
+        scales = self._scales(index)
         _, y_likelihoods = self.gaussian_conditional(y, scales, means)
         y_hat = means + self._straight_through(y - means)
         picture = self.g_s(y_hat * inverse).float() + 0.5
@@ -249,7 +268,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         return Reconstruction(picture, bits)
 
     def finalise(self) -> None:
-        """Builds the coding tables from the trained distributions; part of the weights from then on.
+        """Builds the coding tables from the trained distributions, part of the weights then.
 
         The medians are held at 0, so that the hyper-latent's symbols are plain integers.
         """
@@ -277,13 +296,21 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
 
     def latents(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """y, scaled by the gain, and z of pictures ``(B, 3, H, W)``, both not yet rounded."""
-        y = self.g_a(x - 0.5) * self.gains(quality)[0]
-        return y, self.h_a(y)
+        plain = self.g_a(x - 0.5)
+        return plain * self.gains(quality)[0], self.h_a(plain)
 
-    def conditionals(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
+    def conditionals(self, z_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Row of the scale table (int32) and mean (float32) of each element of y."""
+        index, means = self._gaussian(z_hat, quality)
+        return self._table_rows(index), means
+
+    def _gaussian(self, z_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale index and mean of y: the gain moves σ along the table and multiplies the mean."""
         index, means = self.h_s(z_hat)
-        return self._table_rows(index), means.float()
+        shift = _interpolate(self.log_gain, quality) / _SCALE_STEP
+        if not self.training:  # interpolation is exact to the last bit or so: round that away
+            shift = torch.round(shift.double() / _ACTIVATION_UNIT) * _ACTIVATION_UNIT
+        return index + shift, means.float() * self.gains(quality)[0]
 
     def likelihoods(self, y: Tensor, rows: Tensor, means: Tensor) -> Tensor:
         """Probabilities of the rounded elements of y under rows of the scale table."""

@@ -1,0 +1,91 @@
+"""Complexity of a network: parameters, multiply-accumulates per pixel and peak memory of a pass.
+
+Counts what the entropy coder needs before and after it; the coder itself is not a network.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+Complexity = dict[str, float]
+"""``parameters``, ``encoder_kmac_per_pixel``, ``decoder_kmac_per_pixel``, ``peak_bytes``."""
+
+
+def measure_complexity(
+    network: nn.Module,
+    forward: Callable[[], Any],
+    pixels: int,
+    *,
+    encoder_only: Sequence[str],
+    decoder_only: Sequence[str],
+    ignored: Sequence[str] = ("entropy_bottleneck",),
+) -> Complexity:
+    """Complexity of one forward pass over ``pixels`` pixels.
+
+    Modules that only the encoder or only the decoder runs are named by their attribute; the rest is
+    run by both, but for those ``ignored``: likelihoods, which coding takes from tables. One
+    multiply-accumulate is two of torch's floating-point operations; elementwise
+    operations are not counted. ``peak_bytes`` is the most that the tensors of
+    the pass hold at one time, weights and the workspace inside an operation not counted.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        forward()
+    with torch.no_grad(), _LiveMemory() as memory:
+        forward()
+    macs = {
+        name: sum(operations.values()) / 2 for name, operations in counter.get_flop_counts().items()
+    }
+
+    def share(names: Sequence[str]) -> float:
+        return sum(macs.get(f"{type(network).__name__}.{name}", 0) for name in names)
+
+    total = macs["Global"] - share(ignored)
+    return {
+        "parameters": float(sum(each.numel() for each in network.parameters())),
+        "encoder_kmac_per_pixel": (total - share(decoder_only)) / pixels / 1000,
+        "decoder_kmac_per_pixel": (total - share(encoder_only)) / pixels / 1000,
+        "peak_bytes": float(memory.peak),
+    }
+
+
+class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows the storages of the tensors that operations return until the last one is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.held = self.peak = 0
+        self._tensors: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._add(tensor)
+        return result
+
+    def _add(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage.data_ptr(), storage.nbytes()
+        if key not in self._tensors:
+            self._tensors[key] = 0
+            self.held += size
+            self.peak = max(self.peak, self.held)
+        self._tensors[key] += 1
+        weakref.finalize(tensor, self._drop, key, size)
+
+    def _drop(self, key: int, size: int) -> None:
+        self._tensors[key] -= 1
+        if not self._tensors[key]:
+            del self._tensors[key]
+            self.held -= size
