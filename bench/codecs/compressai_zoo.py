@@ -214,7 +214,7 @@ def _stride(network: nn.Module) -> int:
 def _recorded(network: nn.Module) -> Iterator[list[Tensor]]:
     """Collects what the analysis transform returns inside the block."""
     latents: list[Tensor] = []
-    hook = network.g_a.register_forward_hook(  # type: ignore[union-attr, operator]
+    hook = network.g_a.register_forward_hook(  # type: ignore[union-attr]
         lambda _module, _inputs, output: latents.append(output.clone())
     )
     try:
