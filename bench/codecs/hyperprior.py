@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bench import weights
 from bench.codecs.base import Allowed, CodecBase, Encoded, Range
+from bench.codecs.complexity import Complexity, measure_complexity
 from bench.codecs.container import Container
 from bench.codecs.tensors import (
     Geometry,
@@ -73,6 +74,17 @@ class Hyperprior(CodecBase):
 
     def warm_up(self, signal: Signal, point: Point) -> None:
         self.decode(self.encode(signal, point).payload)
+
+    def complexity(self) -> Complexity:
+        """On 256×256 pixels."""
+        x = torch.zeros(1, 3, 256, 256, device=self.device)
+        return measure_complexity(
+            self.network,
+            lambda: self.network(x, self._quality(0)),
+            256 * 256,
+            encoder_only=("g_a", "h_a"),
+            decoder_only=("g_s",),
+        )
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         geometry = Geometry.of(signal.layout)

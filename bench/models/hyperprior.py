@@ -18,10 +18,14 @@ from torch.nn import functional as F
 QUALITIES = 8
 LAMBDA_RATIO = 2**0.75
 """Ratio of the rate-distortion trade-off λ of a quality to that of the quality below."""
-STRIDE = 64
+STRIDE = 32
 """Factor between the picture and the hyper-latent; pictures are padded to a multiple of it."""
 
 BLOCK = 16
+BANDS = 16
+"""Hyper-latents that start as band energies."""
+_BAND_PRECISION = 3.0
+"""Steps of such a hyper-latent in one unit of log σ."""
 _DCT_GAIN = 5.0
 """The latent of pictures in 0–1 is then in units of the optimal quantiser step of quality 4.5."""
 
@@ -129,27 +133,43 @@ class ExactConv2d(nn.Conv2d):
 
 class HyperDecoder(nn.Module):
     """h_s: hyper-latent ``(B, Z, h, w)`` to scale index and mean of y without its gain, each
-    ``(B, M, 4h, 4w)``.
+    ``(B, M, 2h, 2w)``.
 
     The scale index is linear in log σ: 0 is σ = 0.11, 63 is σ = 64.
     """
 
-    def __init__(self, hyper_channels: int, latent_channels: int) -> None:
+    def __init__(self, hyper_channels: int, hidden: int, latent_channels: int) -> None:
         super().__init__()
-        hidden = hyper_channels
-        self.conv1 = ExactConv2d(hyper_channels, hidden * 4, 3, padding=1)
+        self.conv1 = ExactConv2d(hyper_channels, hidden, 3, padding=1)
         self.conv2 = ExactConv2d(hidden, hidden * 4, 3, padding=1)
         self.conv3 = ExactConv2d(hidden, latent_channels * 2, 3, padding=1)
-        # half the deviation: a coefficient is far smaller than its deviation almost everywhere
-        deviation = 0.5 * _DCT_GAIN * dct_basis(latent_channels)[1]
+        self._start_from_band_energies(latent_channels)
+
+    def _start_from_band_energies(self, latent_channels: int) -> None:
+        """The first hyper-latents start as the log energies of bands that h_a measures."""
+        bands, deviation = _bands(latent_channels)
+        center = (slice(None), slice(None), 1, 1)
         with torch.no_grad():
-            assert self.conv3.bias is not None
-            self.conv3.bias[:latent_channels] = (deviation / _SCALE_MIN).log() / _SCALE_STEP / 16
-            self.conv3.bias[latent_channels:] = 0
+            conv1, conv2, conv3 = self.conv1, self.conv2, self.conv3
+            assert conv1.bias is not None and conv2.bias is not None and conv3.bias is not None
+            for band in range(BANDS):
+                copies = slice(4 * band, 4 * band + 4)
+                for conv, rows in ((conv1, band), (conv2, copies)):
+                    conv.weight[rows] = 0
+                    conv.weight[center][rows, band] = 1
+                # an offset keeps the band in the linear part of the activations
+                conv1.bias[band], conv2.bias[copies] = 8, 0
+            conv3.weight *= 0.02
+            step = 16 * _SCALE_STEP
+            index = conv3.weight[center][:latent_channels]
+            index[torch.arange(latent_channels), bands] += 1 / (_BAND_PRECISION * step)
+            offset = 8 / (_BAND_PRECISION * step)
+            conv3.bias[:latent_channels] = (deviation / _SCALE_MIN).log() / step - offset
+            conv3.bias[latent_channels:] = 0
 
     def forward(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
         # slope 1/8 is dyadic, so that the activation is exact as well
-        x = F.leaky_relu(F.pixel_shuffle(self.conv1(z_hat), 2), 0.125)
+        x = F.leaky_relu(self.conv1(z_hat), 0.125)
         x = F.leaky_relu(F.pixel_shuffle(self.conv2(x), 2), 0.125)
         index, mean = self.conv3(x).chunk(2, 1)
         # the factor lets the network move through the table of scales with small weights
@@ -167,10 +187,44 @@ def _analysis(n: int, k: int, m: int) -> LinearBypass:
         ResidualUnit(k),
         last,  # 1/16
     )
-    linear = nn.Conv2d(3, m, BLOCK, stride=BLOCK)
+    linear = nn.Conv2d(3, m, BLOCK, stride=BLOCK, bias=False)
     with torch.no_grad():
         linear.weight.copy_(dct_basis(m)[0] * _DCT_GAIN)
     return LinearBypass(network, last, linear)
+
+
+def _hyper_analysis(m: int, k: int, h: int) -> nn.Sequential:
+    """h_a: latent and its log magnitude ``(B, 2M, H/16, W/16)`` to ``(B, Z, H/32, W/32)``."""
+    convs = (
+        nn.Conv2d(2 * m, k, 1),
+        nn.Conv2d(k, k, 5, stride=2, padding=2),  # 1/32
+        nn.Conv2d(k, h, 3, padding=1),
+    )
+    bands, deviation = _bands(m)
+    first, second, third = convs
+    with torch.no_grad():
+        assert first.bias is not None and second.bias is not None and third.bias is not None
+        for band in range(BANDS):
+            members = torch.nonzero(bands == band).flatten()
+            for conv in convs:
+                conv.weight[band] = 0
+            # the mean log magnitude of the band in 2×2 blocks, kept positive by an offset
+            first.weight[band, m + members] = 1 / len(members)
+            first.bias[band] = 4
+            second.weight[band, band, 2:4, 2:4] = 0.25
+            second.bias[band] = 0
+            third.weight[band, band, 1, 1] = _BAND_PRECISION
+            # E log|y| = log σ − 0.635 of a Gaussian
+            typical = float(deviation[members].log().mean()) - 0.635
+            third.bias[band] = -_BAND_PRECISION * (4 + typical)
+    return nn.Sequential(first, nn.LeakyReLU(), second, nn.LeakyReLU(), third)
+
+
+def _bands(latent_channels: int) -> tuple[Tensor, Tensor]:
+    """Band of each latent channel, the channels being ordered by their energy, and the typical
+    standard deviation of each."""
+    bands = torch.arange(latent_channels) * BANDS // latent_channels
+    return bands, _DCT_GAIN * dct_basis(latent_channels)[1]
 
 
 def _synthesis(n: int, k: int, m: int) -> LinearBypass:
@@ -180,14 +234,14 @@ def _synthesis(n: int, k: int, m: int) -> LinearBypass:
     assert isinstance(last, nn.Conv2d)
     network = nn.Sequential(
         _upsample(m, k, 2, kernel=1),  # 1/8
-        GDN(k, inverse=True),
+        nn.LeakyReLU(),
         ResidualUnit(k),
         _upsample(k, n, 2),  # 1/4
-        GDN(n, inverse=True),
+        nn.LeakyReLU(),
         ResidualUnit(n),
         head,  # 1/1
     )
-    linear = nn.Conv2d(m, 3 * BLOCK**2, 1)
+    linear = nn.Conv2d(m, 3 * BLOCK**2, 1, bias=False)
     with torch.no_grad():
         linear.weight.copy_(dct_basis(m)[0].flatten(1).T[..., None, None] / _DCT_GAIN)
     return LinearBypass(network, last, nn.Sequential(linear, nn.PixelShuffle(BLOCK)))
@@ -212,7 +266,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         stem_channels: int = 64,
         hidden_channels: int = 128,
         latent_channels: int = 320,
-        hyper_channels: int = 96,
+        hyper_channels: int = 64,
     ) -> None:
         super().__init__()
         n, k, m, h = stem_channels, hidden_channels, latent_channels, hyper_channels
@@ -223,21 +277,19 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
             "hyper_channels": h,
         }
         self.g_a, self.g_s = _analysis(n, k, m), _synthesis(n, k, m)
-        self.h_a = nn.Sequential(
-            nn.Conv2d(m, h, 1),
-            nn.LeakyReLU(),
-            nn.Conv2d(h, h, 5, stride=2, padding=2),  # 1/32
-            nn.LeakyReLU(),
-            nn.Conv2d(h, h, 5, stride=2, padding=2),  # 1/64
-        )
-        self.h_s = HyperDecoder(h, m)
-        self.entropy_bottleneck = EntropyBottleneck(h)
+        self.h_a = _hyper_analysis(m, k, h)
+        self.h_s = HyperDecoder(h, k, m)
+        self.entropy_bottleneck = EntropyBottleneck(h, init_scale=4)
         scales = _SCALE_MIN * torch.exp(_SCALE_STEP * torch.arange(_SCALE_LEVELS))
         self.gaussian_conditional = GaussianConditional(scales.tolist())
         # the step size of a uniform quantiser goes with λ^(-1/2)
         start = (
             0.5 * math.log(LAMBDA_RATIO) * (torch.arange(QUALITIES) - 3.5)[:, None].expand(-1, m)
         )
+        # linear, not logarithmic, so that the decoder's is exact; coarse where bits are scarce
+        hyper = torch.linspace(0.5, 1.5, QUALITIES)[:, None].expand(-1, h)
+        self.hyper_gain = nn.Parameter(hyper.clone())
+        self.hyper_inverse_gain = nn.Parameter(1 / hyper)
         self.log_gain = nn.Parameter(start.clone())
         self.log_inverse_gain = nn.Parameter(-start.clone())
 
@@ -256,7 +308,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         """
         gain, inverse = self.gains(quality)
         plain = self.g_a(x - 0.5).float()
-        z, y = self.h_a(plain).float(), plain * gain
+        z, y = self._hyper_latent(plain, quality).float(), plain * gain
         _, z_likelihoods = self.entropy_bottleneck(z)
         with torch.autocast(x.device.type, enabled=False):
             index, means = self._gaussian(self._straight_through(z), quality)
@@ -274,7 +326,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         """
         self.update(force=True, update_quantiles=True)
         with torch.no_grad():
-            self.entropy_bottleneck.quantiles[:, :, 1] = 0
+            self.entropy_bottleneck.quantiles.data[:, :, 1] = 0
         self.entropy_bottleneck.update(force=True)
         self.gaussian_conditional.update()
 
@@ -287,8 +339,11 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         if self.training:
             index = index.float().clamp(-8.0, _SCALE_LEVELS - 1)
             return _SCALE_MIN * torch.exp(_SCALE_STEP * index)
+        return self._table_scales(self._table_rows(index))
+
+    def _table_scales(self, rows: Tensor) -> Tensor:
         table: Tensor = self.gaussian_conditional.scale_table
-        return table[self._table_rows(index).long()]
+        return table[rows.long()]
 
     @staticmethod
     def _table_rows(index: Tensor) -> Tensor:
@@ -297,7 +352,13 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
     def latents(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """y, scaled by the gain, and z of pictures ``(B, 3, H, W)``, both not yet rounded."""
         plain = self.g_a(x - 0.5)
-        return plain * self.gains(quality)[0], self.h_a(plain)
+        return plain * self.gains(quality)[0], self._hyper_latent(plain, quality)
+
+    def _hyper_latent(self, plain: Tensor, quality: Tensor) -> Tensor:
+        """z: what h_s predicts is log σ, so h_a is given the log magnitude beside the latent."""
+        magnitude = (plain.abs() + 0.05).log()
+        z: Tensor = self.h_a(torch.cat([plain, magnitude], 1))
+        return z * _interpolate(self.hyper_gain, quality)
 
     def conditionals(self, z_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Row of the scale table (int32) and mean (float32) of each element of y."""
@@ -306,16 +367,20 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
 
     def _gaussian(self, z_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Scale index and mean of y: the gain moves σ along the table and multiplies the mean."""
-        index, means = self.h_s(z_hat)
-        shift = _interpolate(self.log_gain, quality) / _SCALE_STEP
-        if not self.training:  # interpolation is exact to the last bit or so: round that away
-            shift = torch.round(shift.double() / _ACTIVATION_UNIT) * _ACTIVATION_UNIT
-        return index + shift, means.float() * self.gains(quality)[0]
+        gain_of_means = self.gains(quality)[0]
+        inverse: Tensor = self.hyper_inverse_gain
+        gain: Tensor = self.log_gain
+        if not self.training:  # qualities are multiples of 1/32: float64 interpolates exactly
+            inverse, gain, quality = inverse.double(), gain.double(), quality.double()
+        index, means = self.h_s(z_hat * _interpolate(inverse, quality))
+        shift = _interpolate(gain, quality) / _SCALE_STEP
+        if not self.training:
+            shift = torch.round(shift / _ACTIVATION_UNIT) * _ACTIVATION_UNIT
+        return index + shift, means.float() * gain_of_means
 
     def likelihoods(self, y: Tensor, rows: Tensor, means: Tensor) -> Tensor:
         """Probabilities of the rounded elements of y under rows of the scale table."""
-        scales = self.gaussian_conditional.scale_table[rows.long()]
-        likelihoods: Tensor = self.gaussian_conditional(y, scales, means)[1]
+        likelihoods: Tensor = self.gaussian_conditional(y, self._table_scales(rows), means)[1]
         return likelihoods
 
     def reconstruct(self, y_hat: Tensor, quality: Tensor) -> Tensor:

@@ -10,12 +10,14 @@ from bench.codecs.zoo_weights import IMAGE_ARCHITECTURES, architecture_class
 ARGUMENTS = {name: (24,) if "cheng" in name else (8, 32) for name in IMAGE_ARCHITECTURES}
 
 
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A smooth coloured texture with some noise, uint8 ``(height, width, 3)``."""
+def picture(
+    height: int, width: int, seed: int = 0, *, grain: int = 4, noise_level: float = 5
+) -> np.ndarray:
+    """A coloured texture of this grain with some noise, uint8 ``(height, width, 3)``."""
     rng = np.random.default_rng(seed)
-    coarse = torch.from_numpy(rng.normal(size=(1, 3, height // 4 + 2, width // 4 + 2)))
+    coarse = torch.from_numpy(rng.normal(size=(1, 3, height // grain + 2, width // grain + 2)))
     smooth = nn.functional.interpolate(coarse, size=(height, width), mode="bicubic")[0]
-    noise = 5 * rng.normal(size=(height, width, 3))
+    noise = noise_level * rng.normal(size=(height, width, 3))
     return np.clip(128 + 50 * smooth.permute(1, 2, 0).numpy() + noise, 0, 255).astype(np.uint8)
 
 

@@ -1,0 +1,191 @@
+"""Codec ``hyperprior`` with an untrained network, which is a DCT codec from the start."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_zoo import picture
+
+from bench import weights
+from bench.cards import CodecCard
+from bench.codecs.hyperprior import Hyperprior
+from bench.codecs.tensors import to_tensor
+from bench.errors import BitstreamError, CardError, Unavailable
+from bench.models.hyperprior import GainedHyperprior
+from bench.records import Point
+from bench.signals import image
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@cache
+def _network(seed: int = 0) -> GainedHyperprior:
+    torch.manual_seed(seed)
+    network = GainedHyperprior()
+    with torch.no_grad():  # σ generous enough for the test's textures: no escape codes
+        network.h_s.conv3.bias[:320] += 1
+    network.finalise()
+    network.eval()
+    return network
+
+
+def _card(folder: Path) -> CodecCard:
+    return CodecCard(
+        id="hyperprior",
+        path=folder / "hyperprior.toml",
+        title="",
+        adapter="",
+        media=("image",),
+        ladder=tuple(Point("quality", value) for value in range(1, 9)),
+    )
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory: pytest.TempPathFactory) -> Hyperprior:
+    folder = tmp_path_factory.mktemp("codecs")
+    weights.save_weights(
+        folder / "weights" / "hyperprior",
+        "hyperprior",
+        "model",
+        _network().state_dict(),
+        precision="float32",
+    )
+    return Hyperprior(_card(folder))
+
+
+def _psnr(decoded: np.ndarray, pixels: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.mean((decoded - pixels.astype(float)) ** 2)))
+
+
+@pytest.mark.parametrize("quality", [1, 4.5, 8])
+def test_stream_is_within_one_percent_of_the_likelihood(codec: Hyperprior, quality: float) -> None:
+    pixels = picture(256, 256, grain=24, noise_level=1)
+    encoded = codec.encode(image(pixels), Point("quality", quality))
+    assert encoded.header_bytes is not None and encoded.bits_estimated is not None
+    bits = 8 * (len(encoded.payload) - encoded.header_bytes)
+    assert bits == pytest.approx(encoded.bits_estimated, rel=0.01)
+    assert encoded.header_bytes <= 14
+
+
+def test_decode_equals_the_forward_pass(codec: Hyperprior) -> None:
+    pixels = picture(100, 75)
+    payload = codec.encode(image(pixels), Point("quality", 3)).payload
+    with torch.no_grad():
+        result = _network()(to_tensor(pixels, 32), torch.tensor([3.0]))
+    expected = (result.picture[0, :, :100, :75].clamp(0, 1) * 255).round().byte()
+    np.testing.assert_array_equal(codec.decode(payload).array()[0], expected.permute(1, 2, 0))
+
+
+def test_quality_trades_rate_for_distortion(codec: Hyperprior) -> None:
+    pixels = picture(128, 128)
+    coded = [codec.encode(image(pixels), Point("quality", q)).payload for q in (1, 2.5, 4, 8)]
+    sizes = [len(payload) for payload in coded]
+    psnr = [_psnr(codec.decode(payload).array()[0], pixels) for payload in coded]
+    assert sizes == sorted(sizes) and len(set(sizes)) == 4
+    assert psnr == sorted(psnr)
+    # the untrained network is a 16×16 DCT of 320 coefficients: it must already code pictures
+    assert psnr[-1] > 25
+
+
+def test_hyper_decoder_is_exact(codec: Hyperprior) -> None:
+    """The same entropy parameters whatever the order of summation: here, of permuted channels."""
+    network = _network()
+    z_hat = torch.randint(-6, 7, (1, 64, 3, 5), generator=torch.Generator().manual_seed(1)).float()
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(2))
+    first = network.h_s.conv1
+    with torch.no_grad():
+        plain = first(z_hat)
+        weight = first.weight.clone()
+        first.weight.copy_(weight[:, order])
+        permuted = first(z_hat[:, order])
+        first.weight.copy_(weight)
+    assert plain.dtype == torch.float64
+    assert torch.equal(plain, permuted)
+    rows, _ = network.conditionals(z_hat, torch.tensor([4.0]))
+    # golden: this must be the same on every machine, or streams stop decoding elsewhere
+    assert int(rows.min()) >= 0 and int(rows.max()) <= 63
+
+
+def test_thread_count_changes_neither_stream_nor_picture(codec: Hyperprior) -> None:
+    signal, point = image(picture(90, 200)), Point("quality", 5)
+    payload = codec.encode(signal, point).payload
+    one = codec.decode(payload).array()
+    torch.set_num_threads(2)
+    assert codec.encode(signal, point).payload == payload
+    np.testing.assert_array_equal(codec.decode(payload).array(), one)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 70), (65, 3)])
+def test_any_size_and_gray_round_trip(codec: Hyperprior, shape: tuple[int, int]) -> None:
+    pixels, point = picture(*shape), Point("quality", 8)
+    assert codec.decode(codec.encode(image(pixels), point).payload).array()[0].shape == pixels.shape
+    gray = codec.decode(codec.encode(image(pixels[..., 0]), point).payload)
+    assert gray.layout.samples == "gray" and gray.array()[0].shape == shape
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 2**16), change=st.integers(1, 255), cut=st.booleans())
+def test_damage_is_an_error_never_a_picture(
+    codec: Hyperprior, place: int, change: int, cut: bool
+) -> None:
+    payload = _small_payload(codec)
+    place %= len(payload)
+    damaged = bytearray(payload)
+    damaged[place] ^= change
+    with pytest.raises(BitstreamError):
+        codec.decode(payload[:place] if cut else bytes(damaged))
+
+
+@cache
+def _small_payload(codec: Hyperprior) -> bytes:
+    return codec.encode(image(picture(32, 32)), Point("quality", 2)).payload
+
+
+def test_other_weights_are_refused(codec: Hyperprior, tmp_path: Path) -> None:
+    folder = tmp_path / "weights" / "hyperprior"
+    state = _network(1).state_dict()
+    weights.save_weights(folder, "hyperprior", "model", state, precision="float32")
+    with pytest.raises(BitstreamError, match="other weights"):
+        Hyperprior(_card(tmp_path)).decode(_small_payload(codec))
+
+
+def test_missing_and_foreign_weights(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="python -m bench train hyperprior"):
+        Hyperprior(_card(tmp_path)).check_available()
+    folder = tmp_path / "weights" / "hyperprior"
+    foreign = {"g_a.weight": torch.zeros(3)}
+    weights.save_weights(folder, "hyperprior", "model", foreign, precision="float32")
+    with pytest.raises(CardError, match="another architecture"):
+        Hyperprior(_card(tmp_path)).encode(image(picture(32, 32)), Point("quality", 1))
+
+
+def test_complexity(codec: Hyperprior) -> None:
+    found = codec.complexity()
+    assert found["parameters"] == sum(each.numel() for each in _network().parameters())
+    # 1 second per Kodak picture on two cores allows some hundred kMAC per pixel
+    assert 5 < found["encoder_kmac_per_pixel"] < 50
+    assert 5 < found["decoder_kmac_per_pixel"] < 50
+
+
+def test_stream_hash_of_a_fixed_network(codec: Hyperprior) -> None:
+    """Golden bitstream: a change of the coded output is a breaking change."""
+    network = _network()
+    rows, _ = network.conditionals(torch.zeros(1, 64, 1, 1), torch.tensor([4.0]))
+    assert rows.shape == (1, 320, 2, 2)
+    symbols = torch.arange(320 * 4).reshape(1, 320, 2, 2) % 7 - 3
+    table = network.gaussian_conditional
+    indexes = (torch.arange(320 * 4).reshape(1, 320, 2, 2) % 64).int()
+    string = table.compress(symbols.float(), indexes)[0]
+    assert hashlib.sha256(string).hexdigest()[:16] == "557eea9643478a35"
