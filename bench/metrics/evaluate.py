@@ -102,11 +102,11 @@ class Evaluator:
         kept = layout.frame_bytes * layout.frames + self._plan.similarity * similarity_bytes
         self._cache: list[_Reference] | None = None
         if kept <= CACHE_BYTES:
-            self._cache = list(self._references())
+            self._cache = list(self._references(keep=True))
 
-    def _references(self) -> Iterator[_Reference]:
+    def _references(self, *, keep: bool) -> Iterator[_Reference]:
         for frames in _stacks(self._reference.frames(), self._stack):
-            yield _Reference(frames, self._layout, self._plan)
+            yield _Reference(frames, self._layout, self._plan, keep=keep)
 
     def score(self, decoded: Signal) -> Scores:
         """The metrics of ``decoded``. Raises CodecError, before any metric, if its layout differs
@@ -114,7 +114,7 @@ class Evaluator:
         check_layout(self._layout, decoded.layout)
         parts: list[_Frames] = []
         frames = _counted(decoded)
-        references = self._references() if self._cache is None else iter(self._cache)
+        references = self._references(keep=False) if self._cache is None else iter(self._cache)
         for reference in references:
             parts.append(reference.compare(_stack(list(islice(frames, reference.count)))))
         for _ in frames:  # a frame too many raises in the iterator
@@ -169,14 +169,14 @@ class _Frames:
 class _Reference:
     """A stack of reference frames ``(T, …)`` with what can be computed of it in advance."""
 
-    def __init__(self, frames: Stack, layout: Layout, plan: _Plan) -> None:
+    def __init__(self, frames: Stack, layout: Layout, plan: _Plan, *, keep: bool) -> None:
         self.count = len(frames)
         self._frames = frames
         self._layout = layout
         self._plan = plan
         self._similarity: ssim.SsimReference | None = None
         if plan.similarity:
-            self._similarity = ssim.SsimReference(frames, multi_scale=plan.ms_ssim)
+            self._similarity = ssim.SsimReference(frames, multi_scale=plan.ms_ssim, keep=keep)
 
     def compare(self, decoded: Stack) -> _Frames:
         yuv = None

@@ -27,8 +27,8 @@ MS_SSIM_ABOVE = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1)
 """The short side must be longer than this, in pixels, for five scales of an 11×11 window."""
 STACK_SAMPLES = 300_000
 """Small frames are best compared in stacks of about this size, large ones in strips of it."""
-BYTES_PER_SAMPLE = 18
-"""What a reference keeps per sample at its first scale; all five together take 4/3 of it."""
+BYTES_PER_SAMPLE = 20
+"""What a kept reference takes per sample at its first scale; all five together take 4/3 of it."""
 
 # Samples are shifted by this before squaring: uint8 products then fit int16, which OpenCV filters
 # in 0.75 of the time of float32, and variances lose fewer digits.
@@ -91,7 +91,7 @@ class SsimReference:
     a window then takes from the neighbouring frame lies in the margin that is cut off.
     """
 
-    def __init__(self, frames: Samples, *, multi_scale: bool) -> None:
+    def __init__(self, frames: Samples, *, multi_scale: bool, keep: bool = True) -> None:
         cv2.setNumThreads(1)
         self._count = len(frames)
         levels = len(WEIGHTS) if multi_scale else 1
@@ -101,7 +101,9 @@ class SsimReference:
             if level:
                 samples = _halve(samples, self._count)
             last = level == levels - 1
-            self._scales.append(_Scale(samples, self._count, luminance=level == 0 or last))
+            self._scales.append(
+                _Scale(samples, self._count, luminance=level == 0 or last, keep=keep)
+            )
 
     def compare(self, frames: Samples) -> Similarity:
         """SSIM and MS-SSIM of frames of the reference's shape."""
@@ -148,13 +150,38 @@ def _halve(samples: Samples, count: int) -> Floats:
 
 
 class _Scale:
-    """One scale of the reference side: what of both SSIM terms depends on the reference alone."""
+    """One scale of the reference side, in strips of rows that are prepared once if ``keep``, else
+    for every comparison: the reference side then takes no memory but its samples."""
+
+    def __init__(self, samples: Samples, count: int, *, luminance: bool, keep: bool) -> None:
+        self._count = count
+        self._luminance = luminance
+        self._samples = samples
+        height, width = samples.shape[0] // count, samples.shape[1]
+        self._area = (height - 2 * MARGIN) * (width - 2 * MARGIN)
+        self._rows = _strips(count, height, samples[0].size)
+        self._kept = [self._strip(rows) for rows in self._rows] if keep else None
+
+    def _strip(self, rows: slice) -> _Strip:
+        return _Strip(self._samples[rows], self._count, luminance=self._luminance)
+
+    def compare(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean SSIM and mean contrast-structure term, each ``(frames, channels)``; where the
+        luminance term was not asked for, the second stands in both places."""
+        strips = self._kept or map(self._strip, self._rows)
+        sums = [strip.sums(samples[rows]) for strip, rows in zip(strips, self._rows, strict=True)]
+        ssim, contrast = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
+        return ssim / self._area, contrast / self._area
+
+
+class _Strip:
+    """What of both SSIM terms depends on the reference alone, for some rows of one frame or all
+    rows of ``count`` frames."""
 
     def __init__(self, samples: Samples, count: int, *, luminance: bool) -> None:
         self._count = count
-        self._height, self._width = samples.shape[0] // count, samples.shape[1]
+        self._width = samples.shape[1]
         self._channels = samples.shape[2] if samples.ndim == 3 else 1
-        self._strips = _strips(count, self._height, self._width * self._channels)
         self._centred = _centre(samples)
         mean = _filter(samples, offset=-_CENTRE)
         self._variance = _filter(np.multiply(self._centred, self._centred))
@@ -167,32 +194,23 @@ class _Scale:
             self._twice_level = 2 * mean
             self._level_square = mean * mean + np.float32(C1)
 
-    def compare(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean SSIM and mean contrast-structure term, each ``(frames, channels)``; where the
-        luminance term was not asked for, the second stands in both places."""
-        sums = [self._sums(samples[rows], rows) for rows in self._strips]
-        ssim, contrast = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
-        area = (self._height - 2 * MARGIN) * (self._width - 2 * MARGIN)
-        return ssim / area, contrast / area
-
-    def _sums(self, samples: Samples, rows: slice) -> tuple[NDArray[np.float64], ...]:
-        """Sums of both terms over the rows of a strip without its margins."""
-        reference = self._centred[rows]
-        shape, kind = reference.shape, reference.dtype.type
+    def sums(self, samples: Samples) -> tuple[NDArray[np.float64], ...]:
+        """Sums of both terms over the valid region, each ``(frames, channels)``."""
+        shape, kind = self._centred.shape, self._centred.dtype.type
         product = _scratch.array("product", shape, kind)
         centred = _centre(samples, _scratch.array("centred", shape, kind))
         mean = _filter(samples, _scratch.array("mean", shape, np.float32), offset=-_CENTRE)
 
         # (2 cov + C2) / (var_x + var_y + C2), both negated: OpenCV's fused accumulations only add
-        np.multiply(reference, centred, out=product)
+        np.multiply(self._centred, centred, out=product)
         above = _scratch.array("above", shape, np.float32)
         _filter(product, above, scale=-2, offset=-C2)
-        cv2.accumulateProduct(mean, self._twice_mean[rows], above)
+        cv2.accumulateProduct(mean, self._twice_mean, above)
         np.multiply(centred, centred, out=product)
         below = _scratch.array("below", shape, np.float32)
         _filter(product, below, scale=-1, offset=-C2)
         cv2.accumulateSquare(mean, below)
-        below -= self._variance[rows]
+        below -= self._variance
         contrast = np.divide(above, below, out=above)
         contrast_sum = self._valid_sum(contrast)
         if self._twice_level is None or self._level_square is None:
@@ -200,8 +218,8 @@ class _Scale:
         # (2 mu_x mu_y + C1) / (mu_x^2 + mu_y^2 + C1)
         mean += np.float32(_CENTRE)
         np.multiply(mean, mean, out=below)
-        below += self._level_square[rows]
-        mean *= self._twice_level[rows]
+        below += self._level_square
+        mean *= self._twice_level
         mean += np.float32(C1)
         mean /= below
         contrast *= mean
