@@ -1,4 +1,4 @@
-"""The shipped suites: their metrics exist and apply, their anchors are measured and have a curve."""
+"""The shipped suites: their metrics exist and apply, their anchors have a curve."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def test_suite(suite: Suite) -> None:
     assert callable(loader_class(card))
     check_metrics(suite.metrics, suite.id)
     codecs = [registry.select(word) for word in suite.codecs]
-    assert all(card.media in codec.media for codec in codecs)
+    # a mosaic suite codes many pictures of an image set as one clip
+    wanted = {"vector"} if card.media == "vector" else {card.media, "video"}
+    assert all(wanted & set(codec.media) for codec in codecs)
     ladders = {codec.id: codec.ladder for codec in codecs}
     assert suite.anchor is None or len(ladders[suite.anchor]) >= 4
     assert card.media != "image" or "vmaf" not in suite.metrics
