@@ -146,7 +146,8 @@ def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
 
     names = [c for c in content.results.codecs if _finite(content, c, axis)[0].size]
     extras = drawn_extras(content, axis)
-    labels = [*names, *map(_extra_label, extras)]
+    marked = {row.codec: f"{row.codec} *" if row.incomplete else row.codec for row in content.rows}
+    labels = [*(marked[name] for name in names), *map(_extra_label, extras)]
     frame = _frame(style, labels)
     figure = Figure(figsize=(style.width, frame.height))
     axes = figure.add_axes(frame.axes)
@@ -157,7 +158,7 @@ def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
         look = looked[name]
         axes.plot(
             rate, quality, color=look.colour, marker=look.marker, linestyle=look.dash,
-            linewidth=style.line * look.width, markersize=style.marker, label=name,
+            linewidth=style.line * look.width, markersize=style.marker, label=marked[name],
             markeredgecolor="white", markeredgewidth=0.4,
         )  # fmt: skip
         rates.append(rate)

@@ -179,6 +179,27 @@ def test_a_vector_source_is_drawn_per_symbol_above_its_bound(tmp_path: Path) -> 
     assert report.content.rate_unit == "bits per symbol"
 
 
+def test_a_point_below_the_bound_is_an_accounting_error(tmp_path: Path) -> None:
+    """D(1 bit) of a Gaussian is 0.25; the Lloyd–Max quantiser reaches 0.363."""
+    for mse, wrong in ((0.363, False), (0.2, True)):
+        rows = [
+            samples.record("coder", "levels=2", f"item{i}", 1.0, 0.0, psnr_rgb=None, ssim=None,
+                           ms_ssim=None, mse=mse, width=100, height=250)
+            for i in range(20)
+        ]  # fmt: skip
+        folder = samples.results_folder(
+            tmp_path / str(mse),
+            rows,
+            anchor=None,
+            change=lambda run: replace(run, media="vector", dataset="gaussian", metrics=("mse",)),
+        )
+        report = bench.report.build(folder)
+        text = (folder / "table.md").read_text(encoding="utf-8")
+        assert ("accounting error: coder levels=2" in text) is wrong
+        gap = report.content.curves["bound_gap_db"].iloc[0]
+        assert gap == pytest.approx(10 * math.log10(mse / 0.25), abs=1e-3)
+
+
 def test_several_folders_need_one_of_their_own(tmp_path: Path) -> None:
     one = samples.results_folder(tmp_path / "one", samples.curve_records("good", 1.0))
     two = samples.results_folder(tmp_path / "two", samples.curve_records("dear", 1.5))

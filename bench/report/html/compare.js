@@ -152,7 +152,7 @@ function differenceMap(source) {
 // The part of the picture in sight: scale in canvas pixels per picture pixel, and its offset.
 function viewOf(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
-  const fit = canvas.width / width;
+  const fit = Math.min(canvas.width / width, canvas.height / height);
   const scale = comparison.zoom === "fit" ? fit : comparison.zoom * Math.max(1, Math.round(ratio));
   const place = (centre, size, room) => {
     const half = room / scale / 2;

@@ -35,7 +35,8 @@ function setUpChips() {
     redrawAll();
   });
   const buttons = report.data.codecs.map((codec) => {
-    const button = element("button", codec.id, { type: "button", title: codec.title });
+    const button = element("button", codec.id + (codec.incomplete ? " *" : ""),
+      { type: "button", title: codec.incomplete ? `${codec.title}: not complete, see the remarks` : codec.title });
     button.addEventListener("click", () => {
       if (!report.hidden.delete(codec.id)) report.hidden.add(codec.id);
       redrawAll();
