@@ -90,7 +90,7 @@ def load_picture(path: Path, item: Item) -> NDArray[np.uint8]:
     try:
         return decode_picture(content, path.suffix)
     except Refusal as refusal:
-        raise DataError(f"{path}: {refusal}") from refusal
+        raise DataError(f"{path.name}: {refusal}") from refusal
 
 
 def _opened(content: bytes, suffix: str) -> Image.Image:
