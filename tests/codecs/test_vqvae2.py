@@ -1,0 +1,182 @@
+"""Codec ``vqvae2`` with a random network: exact indices, whatever the entropy coder."""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_zoo import picture
+
+from bench import weights
+from bench.cards import CodecCard
+from bench.codecs.tensors import to_tensor
+from bench.codecs.vqvae2 import VqVae2Codec
+from bench.errors import BitstreamError, CardError, Unavailable
+from bench.models.vqvae2 import Codebook, VqVae2
+from bench.records import Point
+from bench.signals import image
+
+ONLY = Point("mode", "only")
+CODERS = ("fixed", "zlib", "adaptive")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@cache
+def _network() -> VqVae2:
+    torch.manual_seed(0)
+    network = VqVae2(32, 8, learning=True)
+    with torch.no_grad():  # the codebooks start among the encoder's outputs
+        network.train()(to_tensor(picture(128, 128, 5), 8))
+    return network.eval()
+
+
+def _card(folder: Path, **changes: object) -> CodecCard:
+    values = {"codes": 32, "dim": 8, "coder": "adaptive", "tiling": "whole", **changes}
+    return CodecCard(
+        id="vqvae2",
+        path=folder / "vqvae2.toml",
+        title="",
+        adapter="",
+        media=("image",),
+        settings=values,
+        ladder=(ONLY,),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("codecs")
+    kept = ("counts", "sums", "recent", "started")
+    state = {k: v for k, v in _network().state_dict().items() if not k.endswith(kept)}
+    weights.save_weights(
+        folder / "weights" / "vqvae2", "vqvae2", "model", state, precision="float32"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("coder", CODERS)
+@pytest.mark.parametrize("tiling", ["whole", "patches"])
+def test_decode_equals_the_forward_pass(folder: Path, coder: str, tiling: str) -> None:
+    codec = VqVae2Codec(_card(folder, coder=coder, tiling=tiling))
+    pixels = picture(100, 260)
+    encoded = codec.encode(image(pixels), ONLY)
+    decoded = codec.decode(encoded.payload).array()[0]
+    x = to_tensor(pixels, 8 if tiling == "whole" else 256)
+    pieces = [x] if tiling == "whole" else [x[..., :256], x[..., 256:]]
+    with torch.no_grad():
+        forward = torch.cat([_network()(piece).picture for piece in pieces], -1)
+    expected = (forward[0, :, :100, :260].clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+    np.testing.assert_array_equal(decoded, expected)
+
+
+def test_fixed_length_rate_is_what_the_report_computes(folder: Path) -> None:
+    encoded = VqVae2Codec(_card(folder, coder="fixed")).encode(image(picture(256, 256)), ONLY)
+    # 5 bits for each of 64·64 + 32·32 indices
+    assert encoded.bits_estimated == 5 * (64 * 64 + 32 * 32)
+    assert 8 * (len(encoded.payload) - (encoded.header_bytes or 0)) == 5 * (64 * 64 + 32 * 32)
+    assert (encoded.header_bytes or 0) <= 12
+
+
+def test_adaptive_stream_is_within_one_percent_of_its_estimate(folder: Path) -> None:
+    encoded = VqVae2Codec(_card(folder)).encode(image(picture(256, 256)), ONLY)
+    assert encoded.bits_estimated is not None
+    bits = 8 * (len(encoded.payload) - (encoded.header_bytes or 0))
+    assert bits == pytest.approx(encoded.bits_estimated, rel=0.01)
+
+
+def test_zlib_has_no_estimate(folder: Path) -> None:
+    codec = VqVae2Codec(_card(folder, coder="zlib"))
+    assert codec.encode(image(picture(64, 64)), ONLY).bits_estimated is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (9, 3), (64, 70)])
+def test_any_size_and_gray_round_trip(folder: Path, shape: tuple[int, int]) -> None:
+    codec = VqVae2Codec(_card(folder))
+    pixels = picture(*shape)
+    assert codec.decode(codec.encode(image(pixels), ONLY).payload).array()[0].shape == pixels.shape
+    gray = codec.decode(codec.encode(image(pixels[..., 0]), ONLY).payload)
+    assert gray.layout.samples == "gray" and gray.array()[0].shape == shape
+
+
+def test_thread_count_changes_neither_stream_nor_picture(folder: Path) -> None:
+    codec, signal = VqVae2Codec(_card(folder)), image(picture(90, 120))
+    payload = codec.encode(signal, ONLY).payload
+    one = codec.decode(payload).array()
+    torch.set_num_threads(2)
+    assert codec.encode(signal, ONLY).payload == payload
+    np.testing.assert_array_equal(codec.decode(payload).array(), one)
+
+
+@pytest.fixture(scope="module")
+def streams(folder: Path) -> dict[str, tuple[VqVae2Codec, bytes]]:
+    found = {}
+    for coder in CODERS:
+        codec = VqVae2Codec(_card(folder, coder=coder))
+        found[coder] = (codec, codec.encode(image(picture(40, 40)), ONLY).payload)
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    coder=st.sampled_from(CODERS),
+    place=st.integers(0, 2**16),
+    change=st.integers(1, 255),
+    cut=st.booleans(),
+)
+def test_damage_is_an_error_never_a_picture(
+    streams: dict[str, tuple[VqVae2Codec, bytes]], coder: str, place: int, change: int, cut: bool
+) -> None:
+    codec, payload = streams[coder]
+    place %= len(payload)
+    damaged = bytearray(payload)
+    damaged[place] ^= change
+    with pytest.raises(BitstreamError):
+        codec.decode(payload[:place] if cut else bytes(damaged))
+
+
+def test_missing_weights_and_other_architectures(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="python -m bench train vqvae2"):
+        VqVae2Codec(_card(tmp_path)).check_available()
+    with pytest.raises(CardError, match="another architecture"):
+        VqVae2Codec(_card(folder, codes=64)).encode(image(picture(8, 8)), ONLY)
+
+
+def test_codebook_follows_its_vectors_and_revives_dead_codes() -> None:
+    torch.manual_seed(0)
+    codebook = Codebook(4, 2, learning=True, decay=0.5)
+    codebook.started.fill_(1)
+    codebook.vectors.copy_(torch.tensor([[0.0, 0], [1, 0], [0, 1], [9, 9]]))
+    codebook.sums.copy_(codebook.vectors)
+    x = torch.tensor([[1.2, 0.0], [1.2, 0.0]]).T.reshape(1, 2, 1, 2)
+    found = codebook.train()(x)
+    assert found.indices.tolist() == [[[1, 1]]]
+    # count 0.5·1 + 0.5·2, sum 0.5·1 + 0.5·2.4
+    assert codebook.vectors[1].tolist() == pytest.approx([1.7 / 1.5, 0])
+    assert found.commitment.item() == pytest.approx((1.2 - 1.7 / 1.5) ** 2 / 2, rel=1e-5)
+    for _ in range(5):
+        codebook(x)
+    assert codebook.revive() == 3
+    assert codebook.vectors[3].tolist() == pytest.approx([1.2, 0])
+
+
+def test_gradients_pass_straight_through() -> None:
+    codebook = Codebook(4, 2, learning=False).eval()
+    x = torch.randn(1, 2, 3, 3, requires_grad=True)
+    codebook(x).vectors.sum().backward()
+    assert x.grad is not None and torch.equal(x.grad, torch.ones_like(x))
+
+
+def test_complexity(folder: Path) -> None:
+    found = VqVae2Codec(_card(folder)).complexity()
+    assert found["encoder_kmac_per_pixel"] > found["decoder_kmac_per_pixel"] > 5
