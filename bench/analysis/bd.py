@@ -329,7 +329,7 @@ def _doubts(pair: list[Grid], curves: list[Curve]) -> list[str]:
             notes.append(f"{grid.codec}: {capped} infinite PSNR counted as {PSNR_CAP_DB:g} dB")
     overlap = overlap_percent(*curves)
     if overlap < MIN_OVERLAP_PERCENT:
-        notes.append(f"quality ranges overlap by {overlap:.0f} %, below {MIN_OVERLAP_PERCENT:g} %")
+        notes.append(f"quality ranges overlap by {overlap:.1f} %, below {MIN_OVERLAP_PERCENT:g} %")
     return notes
 
 
