@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SOURCES = Choice(tuple(DENSITIES))
 _CODERS = Choice(("fixed", "zlib", "arithmetic"))
+_DESIGN = "python -m bench.training.trellis"
 _STEPS = Range(1 / 256, 8, integer=False)
 
 
@@ -137,7 +138,7 @@ class EctcqCodec(VectorCodec):
     def check_available(self) -> None:
         from bench.weights import check_weights
 
-        check_weights(self.card, self._name, cure="python -m bench.entropy.design")
+        check_weights(self.card, self._name, cure=_DESIGN)
 
     @cached_property
     def _codes(self) -> Mapping[float, tuple[TrellisCode, float]]:
@@ -145,7 +146,7 @@ class EctcqCodec(VectorCodec):
         from bench.entropy.design import read_designs
         from bench.weights import load_weights
 
-        tensors = load_weights(self.card, self._name, cure="python -m bench.entropy.design")
+        tensors = load_weights(self.card, self._name, cure=_DESIGN)
         return read_designs({key: each.numpy() for key, each in tensors.items()})
 
     def encode(self, signal: Signal, point: Point) -> Encoded:

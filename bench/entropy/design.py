@@ -1,12 +1,7 @@
-"""Designs the shipped trellis codes: ``python -m bench.entropy.design`` writes them as weights.
-
-A code per source, number of states and rate, from training samples of the synthetic sources.
-"""
+"""Trellis codes for given rates: their design from samples, and their tensors in a weight file."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +10,6 @@ from numpy.typing import NDArray
 
 from bench.entropy.trellis import TrellisCode, design
 
-RATES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
-_SAMPLES = 200_000
-_SEED = 1001
 _GAIN = {8: 1.10, 256: 1.045}
 """Distortion relative to the Shannon bound that these codes are known to reach."""
 
@@ -52,40 +44,3 @@ def design_for_rate(
         low, high = (step, high) if entropy > rate else (low, step)
     code, entropy, _ = design(samples, states, float(np.sqrt(low * high)), weight, rounds=rounds)
     return code, weight, entropy
-
-
-def main() -> int:
-    import torch
-
-    from bench.cards import load_registry
-    from bench.datasets.synthetic import draw
-    from bench.weights import save_model_card, save_weights, weights_path
-
-    card = load_registry().codec("ectcq")
-    for source in ("gaussian", "laplace", "uniform"):
-        samples = draw(source, _SAMPLES // 100, 100, seed=_SEED).ravel()
-        for states in (8, 256) if source == "gaussian" else (8,):
-            start, tensors, figures = time.perf_counter(), {}, {}
-            for rate in RATES:
-                code, weight, entropy = design_for_rate(samples, states, rate)
-                tensors[f"{rate}.levels"] = torch.from_numpy(code.levels)
-                tensors[f"{rate}.probabilities"] = torch.from_numpy(code.probabilities)
-                tensors[f"{rate}.about"] = torch.tensor([states, weight])
-                figures[f"entropy at rate {rate}"] = round(entropy, 4)
-            name = f"{source}-{states}"
-            folder = weights_path(card, name).parent
-            path = save_weights(folder, card.id, name, tensors, precision="float32")
-            save_model_card(
-                path,
-                {
-                    "codec": card.id, "name": name, "command": "python -m bench.entropy.design",
-                    "data": f"{_SAMPLES} samples, seed {_SEED}", "device": "cpu",
-                    "seconds": round(time.perf_counter() - start, 1), "validation": figures,
-                },
-            )  # fmt: skip
-            print(path, figures, flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The training tasks of this project's own small networks, a few steps each, through the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cards import CodecCard, load_registry, read_codec
+from bench.entropy.design import design_for_rate, read_designs
+from bench.training.command import TrainRequest, train
+from bench.weights import load_into, load_weights, weights_path
+
+
+def _card(tmp_path: Path, name: str) -> CodecCard:
+    path = tmp_path / f"{name}.toml"
+    path.write_text(load_registry().codecs[name].read_text())
+    return read_codec(path)
+
+
+def test_the_gaussian_autoencoder_trains_towards_the_naive_scheme(tmp_path):
+    from bench.models.gaussian_ae import GaussianAutoencoder
+
+    card = _card(tmp_path, "gaussian-ae")
+    said = train(card, TrainRequest(part="d50", steps=400, work=tmp_path / "work"))
+    mse = float(said.rsplit(" ", 1)[1])
+    assert 0.45 < mse < 0.8
+    model = GaussianAutoencoder(50)
+    load_into(model, load_weights(card, "d50"), weights_path(card, "d50"))
+
+
+@pytest.mark.parametrize("part", ["ssim", "mse"])
+def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, part):
+    import torch
+
+    from bench.models.cifar_vae import CifarVae
+
+    rng = np.random.default_rng(0)
+    smooth = np.cumsum(rng.normal(0, 6, (1200, 3, 32, 32)), axis=3) + 128
+    pixels = np.clip(smooth, 0, 255).astype(np.uint8).reshape(1200, -1)
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    records = np.concatenate([np.zeros((1200, 1), np.uint8), pixels], axis=1)
+    (folder / "data_batch_1.bin").write_bytes(records.tobytes())
+    card = _card(tmp_path, "cifar-vae")
+    request = TrainRequest(part=part, steps=3, work=tmp_path / "work", data=tmp_path)
+    assert "ssim_uniform_3bit" in train(card, request)
+    model = CifarVae()
+    load_into(model, load_weights(card, part), weights_path(card, part))
+    x = torch.from_numpy(pixels[:200].reshape(200, 3, 32, 32)).float() / 255
+    with torch.no_grad():
+        latents = model.eval().analyse(x)
+    assert abs(float(latents.mean())) < 0.1 and float(latents.std()) == pytest.approx(1, abs=0.1)
+
+
+def test_a_design_meets_its_rate_and_survives_its_tensors():
+    samples = np.random.default_rng(0).standard_normal(20_000)
+    code, weight, entropy = design_for_rate(samples, 8, 2.0, rounds=4)
+    assert entropy == pytest.approx(2.0, abs=0.05)
+    tensors = {
+        "2.0.levels": code.levels,
+        "2.0.probabilities": code.probabilities,
+        "2.0.about": np.array([8, weight]),
+    }
+    ((rate, (again, kept)),) = read_designs(tensors).items()
+    assert rate == 2.0 and kept == weight and np.array_equal(again.levels, code.levels)
