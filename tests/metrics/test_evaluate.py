@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import bench.metrics.evaluate as evaluate
 from bench.codecs.ffmpeg_binary import find_ffmpeg
@@ -170,20 +167,3 @@ def test_vmaf_of_a_clip() -> None:
     assert Evaluator(clip(frames[:, :, :170]), ("vmaf",)).score(clip(frames[:, :, :170])) == Scores(
         mse=0.0
     )
-
-
-def test_webp_reproduces_the_published_kodak_curve(kodak_folder: Path) -> None:
-    # CompressAI's results/image/kodak/webp.json, measured with its own PSNR and pytorch-msssim
-    published = {25: (30.939177449342804, 0.9602156182130178), 75: (35.104168, 0.9832107946)}
-    found: dict[int, list[Scores]] = {quality: [] for quality in published}
-    for path in sorted(kodak_folder.glob("kodim*.png")):
-        picture = Image.open(path)
-        evaluator = Evaluator(image(np.asarray(picture)), ("psnr_rgb", "ms_ssim"))
-        for quality, scores in found.items():
-            stream = io.BytesIO()
-            picture.save(stream, "webp", quality=quality)
-            scores.append(evaluator.score(image(np.asarray(Image.open(stream).convert("RGB")))))
-    for quality, (psnr, ms_ssim) in published.items():
-        assert len(found[quality]) == 24
-        assert np.mean([one.psnr_rgb for one in found[quality]]) == pytest.approx(psnr, abs=5e-5)
-        assert np.mean([one.ms_ssim for one in found[quality]]) == pytest.approx(ms_ssim, abs=5e-5)
