@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -205,6 +206,7 @@ def _run(options: argparse.Namespace) -> int:
     from bench.workers import available_cores, prestart
 
     prestart()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems stop jobs so
     from rich.console import Console
 
     from bench.campaign import at_target_rates, input_campaign, suite_campaign

@@ -205,6 +205,26 @@ def test_a_killed_run_is_continued_to_the_same_tables(tmp_path: Path, out: Path)
     assert len({(r["codec"], r["point"], r["item"]) for r in rows(out)}) == len(rows(out)) == 1600
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_keeps_what_is_finished_and_says_so(
+    tmp_path: Path, out: Path, number: signal.Signals
+) -> None:
+    cards = write_cards(tmp_path / "cards", count=2000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "--suite", "noise", "--cards", str(cards),
+         "--out", str(out), "--jobs", "2"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline and not _stored(out):
+        time.sleep(0.02)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "stopped; what was finished is kept, the same command continues" in said
+    assert 0 < len(rows(out)) < 8000
+
+
 def _stored(out: Path) -> int:
     import sqlite3
 
