@@ -111,9 +111,19 @@ def save_weights(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
     temporary = path.with_suffix(".safetensors.new")
-    temporary.write_bytes(save(ready, {"codec": codec, "name": name, "format": FORMAT}))
+    raw = save(ready, {"codec": codec, "name": name, "format": FORMAT})
+    temporary.write_bytes(_with_sorted_header(raw))
     temporary.replace(path)
     return path
+
+
+def _with_sorted_header(raw: bytes) -> bytes:
+    """The safetensors file with the keys of its header in order: the library writes metadata in
+    random order, and the same weights are to be the same file."""
+    length = int.from_bytes(raw[:8], "little")
+    header = json.dumps(json.loads(raw[8 : 8 + length]), sort_keys=True, separators=(",", ":"))
+    padded = header.encode() + b" " * (-len(header.encode()) % 8)
+    return len(padded).to_bytes(8, "little") + padded + raw[8 + length :]
 
 
 def save_model_card(path: Path, facts: Mapping[str, Any]) -> None:

@@ -22,7 +22,8 @@ FORMAT = 1
 class Checkpoint:
     """The whole state of a training after ``step`` steps.
 
-    ``rows`` are those of the loss curve so far, ``window`` the sums since the last row.
+    ``rows`` are those of the loss curve so far, ``window`` the sums since the last row; ``start``
+    names the weights that it began from.
     """
 
     codec: str
@@ -37,6 +38,7 @@ class Checkpoint:
     rows: list[dict[str, float]] = field(default_factory=list)
     window: dict[str, float] = field(default_factory=dict)
     window_steps: int = 0
+    start: str = ""
     format: int = FORMAT
 
 

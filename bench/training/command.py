@@ -82,7 +82,14 @@ def train(card: CodecCard, request: TrainRequest) -> str:
 
         task.load(read_tensors(request.start))
     work = request.work or _cache() / "training" / recipe.codec / recipe.name
-    options = LoopOptions(work, device, request.minutes, request.fresh, request.stop_after)
+    options = LoopOptions(
+        work,
+        device,
+        minutes=request.minutes,
+        fresh=request.fresh,
+        stop_after=request.stop_after,
+        start=request.start.name if request.start else "",
+    )
     trainer = Trainer(recipe, task, options)
     trained = trainer.run()
     if not trained.finished:
@@ -162,7 +169,7 @@ def _write(
             "steps": trained.steps,
             "seconds": round(trained.seconds, 1),
             "budget_minutes": request.minutes,
-            "started_from": request.start.name if request.start else None,
+            "started_from": trained.start or None,
             "device": device,
             "threads": torch.get_num_threads(),
             "machine": platform.machine(),

@@ -35,7 +35,8 @@ class LoopOptions:
     """How a training runs, as far as the card does not say.
 
     ``minutes`` is a budget of wall time over all continuations: the schedule then follows the
-    clock and ends with it. ``stop_after`` ends this process early, at a checkpoint.
+    clock and ends with it. ``stop_after`` ends this process early, at a checkpoint. ``start`` names
+    the weights that the task was given, for the record.
     """
 
     work: Path
@@ -43,6 +44,7 @@ class LoopOptions:
     minutes: float | None = None
     fresh: bool = False
     stop_after: int | None = None
+    start: str = ""
     checkpoint_seconds: float = 60.0
 
 
@@ -55,6 +57,7 @@ class Trained:
     figures: Mapping[str, float]
     rows: tuple[Mapping[str, float], ...]
     finished: bool
+    start: str = ""
 
 
 class Trainer:
@@ -74,6 +77,7 @@ class Trainer:
         ema = self.settings.ema
         self.average = WeightAverage(self.model, ema) if ema is not None else None
         self.step, self.seconds = 0, 0.0
+        self.start = options.start
         self.rows: list[dict[str, float]] = []
         self._window: dict[str, float] = {}
         self._window_steps = 0
@@ -106,7 +110,7 @@ class Trainer:
         save_checkpoint(path, self._checkpoint())
         finished = self.step >= self.settings.steps or self.fraction >= 1
         figures = self._validate() if finished else {}
-        return Trained(self.step, self.seconds, figures, tuple(self.rows), finished)
+        return Trained(self.step, self.seconds, figures, tuple(self.rows), finished, self.start)
 
     @property
     def fraction(self) -> float:
@@ -202,6 +206,7 @@ class Trainer:
             rows=self.rows,
             window={key: float(value) for key, value in self._window.items()},
             window_steps=self._window_steps,
+            start=self.start,
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -220,6 +225,7 @@ class Trainer:
         self.rows = list(checkpoint.rows)
         self._window = dict(checkpoint.window)
         self._window_steps = checkpoint.window_steps
+        self.start = checkpoint.start
 
 
 def _optimiser(

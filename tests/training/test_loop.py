@@ -156,6 +156,17 @@ def test_the_model_card_says_what_was_trained(tmp_path, card):
     assert weights_path(card, "K=2").with_name("K=2.loss.png").stat().st_size > 1000
 
 
+def test_a_continued_training_remembers_what_it_started_from(tmp_path, card):
+    train(card, request(tmp_path))
+    first = weights_path(card, "K=2")
+    first.rename(tmp_path / "base.safetensors")
+    again = {"work": tmp_path / "again"}
+    train(card, request(tmp_path, start=tmp_path / "base.safetensors", stop_after=5, **again))
+    train(card, request(tmp_path, **again))
+    facts = json.loads(first.with_suffix(".json").read_text())
+    assert facts["started_from"] == "base.safetensors"
+
+
 def test_a_time_budget_ends_the_schedule(tmp_path, card):
     said = train(card, request(tmp_path, minutes=1e-9))
     assert ": 1 steps" in said
