@@ -213,8 +213,8 @@ def footnote(content: Content) -> list[str]:
         sentences.append(
             f"BD-rate against {content.bd.anchor}: log rate, PCHIP on the mean curves over their "
             "common quality range, negative saves bits; in brackets the 95 % interval of a paired "
-            f"bootstrap over {word} ({RESAMPLES} resamples), no narrower than the jackknife's, n.s.: "
-            "not significant; spread: lowest "
+            f"bootstrap over {word} ({RESAMPLES} resamples), no narrower than the jackknife's, "
+            "n.s.: not significant; spread: lowest "
             f"and highest over the mean curve, the pooled curve and the mean of the {word}' own "
             "BD-rates, each with PCHIP, cubic and Akima."
         )

@@ -60,8 +60,8 @@ def load_overlay(overlay: str, dataset: str) -> tuple[ExtraCurve, ...]:
     """
     if overlay == "published":
         path = PUBLISHED / f"{dataset}.csv"
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in PUBLISHED.glob("*.csv")))
+        if not path.with_suffix(".toml").is_file():
+            known = ", ".join(sorted(p.stem for p in PUBLISHED.glob("*.toml")))
             raise UsageError(f"no published curves for data set {dataset!r}; known: {known}")
         return read_csv(path, _read_conventions(path.with_suffix(".toml")))
     path = Path(overlay)

@@ -240,10 +240,10 @@ def test_slider_moves_the_border_between_left_and_right(opened: Chrome) -> None:
     _open_comparison(opened)
     red, blue = [200, 0, 0], [0, 0, 200]
     assert (_pixel(opened, 0.3), _pixel(opened, 0.7)) == (red, blue)
-    _slide(opened, 20)
-    assert (_pixel(opened, 0.1), _pixel(opened, 0.3)) == (red, blue)
-    _slide(opened, 90)
-    assert (_pixel(opened, 0.7), _pixel(opened, 0.95)) == (red, blue)
+    _slide(opened, 40)
+    assert (_pixel(opened, 0.3), _pixel(opened, 0.5)) == (red, blue)
+    _slide(opened, 75)
+    assert (_pixel(opened, 0.7), _pixel(opened, 0.8)) == (red, blue)
 
 
 def test_flicker_shows_both_in_turn(opened: Chrome) -> None:
