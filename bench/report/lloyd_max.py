@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
+from bench.provenance import read_run
 
 # Gashgash & Kim, table 1; MSE on [0, 1]
 _PAPER = Path(__file__).parent / "published" / "cifar10_lloyd_max.csv"
@@ -65,8 +66,9 @@ def read_rows(folder: Path) -> list[Row]:
         ]
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The table, and by how much Lloyd–Max is ahead of uniform rounding at 8 levels."""
+def markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
+    """The table, by how much Lloyd–Max is ahead of uniform rounding at 8 levels, and the data
+    set's notes, which say how many images there were."""
     lines = [
         "# Quantisers of the CIFAR-10 autoencoder: the paper's Table 1 and this project",
         "",
@@ -82,7 +84,8 @@ def markdown(rows: Sequence[Row]) -> str:
         for pair in (row.paper, row.ssim_trained, row.mse_trained):
             cells += [f"{pair[0]:.4f}", f"{pair[1]:.4f}"] if pair else ["–", "–"]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *_lead(rows)]) + "\n"
+    said = [f"- {note}" for note in notes]
+    return "\n".join([*lines, "", *_lead(rows), *said]) + "\n"
 
 
 def _lead(rows: Sequence[Row]) -> list[str]:
@@ -106,7 +109,8 @@ def _lead(rows: Sequence[Row]) -> list[str]:
 def main(folder: Path) -> Path:
     """Writes quantisers.md into a results folder and returns its path."""
     path = folder / "quantisers.md"
-    path.write_text(markdown(read_rows(folder)), encoding="utf-8")
+    notes = read_run(folder).dataset_notes
+    path.write_text(markdown(read_rows(folder), notes), encoding="utf-8")
     return path
 
 

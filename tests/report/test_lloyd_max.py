@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import StoreError
-from bench.report.lloyd_max import main, read_rows
+from bench.report.lloyd_max import markdown, read_rows
 
 
 def test_rows_come_from_the_curves_whatever_the_coder(tmp_path):
@@ -22,9 +22,10 @@ def test_rows_come_from_the_curves_whatever_the_coder(tmp_path):
     assert rows["none", ""].mse_trained == pytest.approx((0.001, 0.95))
     assert rows["none", ""].ssim_trained is None
     assert rows["uniform", "8"].paper == (0.0419, 0.7933)
-    text = main(tmp_path).read_text()
+    text = markdown(list(rows.values()), ["n = 1017"])
     assert "| lloyd-max | 8 | 0.0315 | 0.8217 | 0.0100 | 0.9000 | – | – |" in text
     assert "trained for SSIM: SSIM +0.0500, MSE -0.0100 (-50 %)" in text
+    assert text.endswith("- n = 1017\n")
 
 
 def test_a_folder_without_curves_is_named(tmp_path):
