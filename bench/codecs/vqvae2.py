@@ -6,12 +6,14 @@ the pixels, from a float synthesis, may differ by one level between machines.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench import weights
@@ -27,20 +29,50 @@ from bench.codecs.tensors import (
     to_frame,
     to_tensor,
 )
+from bench.codecs.vqvae2_priors import PriorPair
 from bench.entropy.indices import Adaptive, Deflate, FixedLength, IndexCoder
+from bench.errors import BitstreamError
+from bench.models.pixelsnail import PixelSnail, PriorShape
 from bench.models.vqvae2 import BOTTOM_STRIDE, TOP_STRIDE, VqVae2
 from bench.signals import image
 
 if TYPE_CHECKING:
+    from bench.cards import CodecCard
     from bench.records import Point
     from bench.signals import Layout, Signal
 
 PATCH = 256
+PIXELSNAIL = "pixelsnail"
 _CODERS: Mapping[str, type[FixedLength] | type[Deflate] | type[Adaptive]] = {
     "fixed": FixedLength,
     "zlib": Deflate,
     "adaptive": Adaptive,
 }
+
+
+LEVELS = ("top", "bottom")
+Indices = NDArray[np.int64]
+
+
+def prior_name(entropy_input: str, level: str) -> str:
+    """Name of a prior's weights, which is also its part in the card's ``[training]``."""
+    return f"{PIXELSNAIL}-{entropy_input}-{level}"
+
+
+def prior_shape(settings: Mapping[str, Any], entropy_input: str, level: str) -> PriorShape:
+    """What the prior of a level is built for, by the card's settings."""
+    vectors = entropy_input == "vectors"
+    return PriorShape(int(settings["codes"]), int(settings["dim"]), vectors, level == "bottom")
+
+
+def _cure(card: CodecCard, name: str) -> str:
+    return f"python -m bench train {card.path.stem} --part {name}"
+
+
+def _checksum(*maps: Indices) -> int:
+    """16 bits over the indices: what a checksum of the stream cannot see is a decoder that
+    computes other probabilities."""
+    return zlib.crc32(b"".join(each.astype("<u2").tobytes() for each in maps)) & 0xFFFF
 
 
 class VqVae2Codec(CodecBase):
@@ -50,7 +82,8 @@ class VqVae2Codec(CodecBase):
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codes": Range(2, 65536),
         "dim": Range(1, 1024),
-        "coder": Choice(tuple(_CODERS)),
+        "coder": Choice((*_CODERS, PIXELSNAIL)),
+        "input": Choice(("indices", "vectors")),
         "tiling": Choice(("whole", "patches")),
     }
 
@@ -68,8 +101,30 @@ class VqVae2Codec(CodecBase):
 
     @cached_property
     def coder(self) -> IndexCoder:
-        coder: IndexCoder = _CODERS[self.settings.get("coder", "adaptive")](self.network.codes)
+        """The coder of single maps, for those that need no prior."""
+        coder: IndexCoder = _CODERS[self._coder_name](self.network.codes)
         return coder
+
+    @cached_property
+    def priors(self) -> PriorPair:
+        """The learned priors with the card's weights, always on the CPU."""
+        return PriorPair(*(self._prior(level) for level in LEVELS))
+
+    def _prior(self, level: str) -> PixelSnail:
+        name = prior_name(self._input, level)
+        path = weights.weights_path(self.card, name)
+        tensors = weights.load_weights(self.card, name, cure=_cure(self.card, name))
+        model = PixelSnail(prior_shape(self.settings, self._input, level))
+        weights.load_into(model, tensors, path)
+        return model.eval()
+
+    @property
+    def _coder_name(self) -> str:
+        return str(self.settings.get("coder", "adaptive"))
+
+    @property
+    def _input(self) -> str:
+        return str(self.settings.get("input", "indices"))
 
     def refusal(self, layout: Layout) -> str | None:
         return refuse_samples(layout, self.card.id)
@@ -77,9 +132,19 @@ class VqVae2Codec(CodecBase):
     def check_available(self) -> None:
         check_device(self.card.id, self.device)
         weights.check_weights(self.card)
+        for name in self._prior_names():
+            weights.check_weights(self.card, name, cure=_cure(self.card, name))
+
+    def _prior_names(self) -> list[str]:
+        if self._coder_name != PIXELSNAIL:
+            return []
+        return [prior_name(self._input, level) for level in LEVELS]
 
     def versions(self) -> Mapping[str, str]:
-        return {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
+        found = {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
+        for name in self._prior_names():
+            found[f"weights {name}"] = weights.weights_digest(self.card, name)
+        return found
 
     def complexity(self) -> Complexity:
         """On 256×256 pixels, the search of the codebooks included."""
@@ -103,29 +168,49 @@ class VqVae2Codec(CodecBase):
         geometry = Geometry.of(signal.layout)
         with inference(self.device):
             x = to_tensor(next(signal.frames()), self._stride, self.device)
-            levels = [
-                level.cpu().numpy().astype(np.int64).ravel()
+            top, bottom = (
+                level.cpu().numpy().astype(np.int64)
                 for level in self.network.encode(self._split(x))
-            ]
-        coded = [self.coder.encode(level) for level in levels]
-        payload = self.container.pack(geometry.numbers, [stream for stream, _ in coded])
-        header = len(payload) - sum(len(stream) for stream, _ in coded)
+            )
+        numbers = list(geometry.numbers)
+        streams, bits = self._encode_maps(top, bottom)
+        if self._prior_names():
+            numbers.append(_checksum(top, bottom))
+        payload = self.container.pack(numbers, streams)
+        header = len(payload) - sum(map(len, streams))
+        return Encoded(payload, header, bits_estimated=bits)
+
+    def _encode_maps(self, top: Indices, bottom: Indices) -> tuple[list[bytes], float | None]:
+        if self._prior_names():
+            upper, lower, estimate = self.priors.encode(top, bottom)
+            return [upper, lower], estimate
+        coded = [self.coder.encode(level.ravel()) for level in (top, bottom)]
         bits = [estimate for _, estimate in coded if estimate is not None]
-        return Encoded(payload, header, bits_estimated=sum(bits) if bits else None)
+        return [stream for stream, _ in coded], sum(bits) if bits else None
 
     def decode(self, payload: bytes) -> Signal:
-        contents = self.container.unpack(payload, numbers=3, sections=2)
-        width, height, gray = contents.numbers
+        learned = bool(self._prior_names())
+        contents = self.container.unpack(payload, numbers=3 + learned, sections=2)
+        width, height, gray = contents.numbers[:3]
         geometry = Geometry.from_numbers(self.card.id, (width, height, gray))
         padded = geometry.padded(self._stride)
         batch, rows, columns = self._pieces(*padded)
-        levels = []
-        for stream, stride in zip(contents.sections, (TOP_STRIDE, BOTTOM_STRIDE), strict=True):
-            shape = (batch, rows // stride, columns // stride)
-            indices = self.coder.decode(stream, int(np.prod(shape)))
-            levels.append(torch.from_numpy(indices.reshape(shape)).to(self.device))
+        shapes = [(batch, rows // step, columns // step) for step in (TOP_STRIDE, BOTTOM_STRIDE)]
+        if learned:
+            maps = list(self.priors.decode((contents.sections[0], contents.sections[1]), shapes[0]))
+            if _checksum(*maps) != contents.numbers[3]:
+                raise BitstreamError(
+                    f"{self.card.id}: the decoded indices are not those that were coded; the "
+                    "stream comes from a machine whose float64 arithmetic differs"
+                )
+        else:
+            maps = [
+                self.coder.decode(stream, int(np.prod(shape))).reshape(shape)
+                for stream, shape in zip(contents.sections, shapes, strict=True)
+            ]
         with inference(self.device):
-            picture = self._join(self.network.decode(*levels), padded)
+            top, bottom = (torch.from_numpy(level).to(self.device) for level in maps)
+            picture = self._join(self.network.decode(top, bottom), padded)
             return image(to_frame(picture, geometry))
 
     @property

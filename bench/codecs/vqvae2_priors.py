@@ -1,0 +1,81 @@
+"""The learned entropy coders of codec ``vqvae2``: both index maps of a picture with two priors.
+
+Owns tiles and streams; the networks are in :mod:`bench.models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.entropy.prior import MapDecoder, MapEncoder, group_tiles
+from bench.models.pixelsnail import PixelSnail
+
+Indices = NDArray[np.int64]
+TOP_TILE = 32
+"""Maps are coded in independent tiles of so many top positions, those of 256×256 pixels: what the
+priors were trained on, and what bounds the time of their attention."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriorPair:
+    """The priors of both levels; the bottom one sees the top level."""
+
+    top: PixelSnail
+    bottom: PixelSnail
+
+    def encode(self, top: Indices, bottom: Indices) -> tuple[bytes, bytes, float]:
+        """Streams of maps ``(B, h, w)`` and ``(B, 2h, 2w)``, and the estimated bits of both."""
+        upper, lower = MapEncoder(), MapEncoder()
+        for pieces in _groups(*top.shape):
+            above = _take(top, pieces)
+            upper.encode(self.top.stepper(_size(above), None), above)
+            here = _take(bottom, [_doubled(piece) for piece in pieces])
+            lower.encode(self.bottom.stepper(_size(here), torch.from_numpy(above)), here)
+        return upper.finish(), lower.finish(), upper.bits + lower.bits
+
+    def decode(
+        self, streams: tuple[bytes, bytes], shape: tuple[int, int, int]
+    ) -> tuple[Indices, Indices]:
+        """The inverse; ``shape`` is that of the top maps."""
+        batch, height, width = shape
+        upper, lower = MapDecoder(streams[0]), MapDecoder(streams[1])
+        top = np.empty(shape, np.int64)
+        bottom = np.empty((batch, 2 * height, 2 * width), np.int64)
+        for pieces in _groups(*shape):
+            size = _size(_take(top, pieces))
+            above = upper.decode(self.top.stepper(size, None), size)
+            double = (size[0], 2 * size[1], 2 * size[2])
+            stepper = self.bottom.stepper(double, torch.from_numpy(above))
+            here = lower.decode(stepper, double)
+            for piece, upper_map, lower_map in zip(pieces, above, here, strict=True):
+                top[piece] = upper_map
+                bottom[_doubled(piece)] = lower_map
+        return top, bottom
+
+
+Piece = tuple[int, slice, slice]
+
+
+def _groups(batch: int, height: int, width: int) -> Iterator[list[Piece]]:
+    for tiles in group_tiles(height, width, TOP_TILE):
+        yield [(index, rows, columns) for index in range(batch) for rows, columns in tiles]
+
+
+def _size(maps: Indices) -> tuple[int, int, int]:
+    batch, height, width = maps.shape
+    return batch, height, width
+
+
+def _take(maps: Indices, pieces: list[Piece]) -> Indices:
+    return np.stack([maps[piece] for piece in pieces])
+
+
+def _doubled(piece: Piece) -> Piece:
+    index, *parts = piece
+    rows, columns = (slice(2 * part.start, 2 * part.stop) for part in parts)
+    return index, rows, columns
