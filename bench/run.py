@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ import bench
 from bench.campaign import Campaign
 from bench.cards import CodecCard
 from bench.datasets.base import Item
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.gallery import Gallery
 from bench.measure import (
     Evidence,
@@ -102,16 +102,36 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
     started = datetime.now(UTC)
     with Store(options.out, fresh=options.fresh) as store:
         store.claim(suite=campaign.suite.id, dataset=campaign.suite.dataset)
+        if store.repaired is not None:
+            progress.say(
+                f"the results store was damaged: {store.repaired} records were saved, "
+                "the rest is measured again"
+            )
         dropped = store.set_items([(item.name, item.digest) for item in items])
         if dropped:
             progress.say(f"{dropped} records of items whose content changed are measured again")
-        with (
-            scratch_folder(options.out) as scratch,
-            closing(_Runner(campaign, options, items, scratch, store, progress)) as runner,
-        ):
-            outcome = runner.run()
+        outcome = _measure_all(campaign, options, items, store, progress)
+        damaged = store.drop_damaged()
+        if damaged and not outcome.interrupted:
+            progress.say(f"{damaged} stored records were damaged; they are measured again")
+            again = _measure_all(campaign, options, items, store, progress)
+            outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
         _write_results(campaign, options, items, store, started)
     return outcome
+
+
+def _measure_all(
+    campaign: Campaign,
+    options: RunOptions,
+    items: Sequence[Item],
+    store: Store,
+    progress: Progress,
+) -> Outcome:
+    with (
+        scratch_folder(options.out) as scratch,
+        closing(_Runner(campaign, options, items, scratch, store, progress)) as runner,
+    ):
+        return runner.run()
 
 
 class _Runner:
@@ -173,13 +193,24 @@ class _Runner:
             self.pool.submit(probe, card, self.options.device, timeout=_PROBE_SECONDS)
             for card in self.campaign.codecs
         ]
-        probes = [future.result() for future in futures]
-        pairs = list(zip(self.campaign.codecs, probes, strict=True))
-        self.store.set_codecs([_codec_info(card, found) for card, found in pairs])
+        pairs = [
+            (card, _probe_result(card, future))
+            for card, future in zip(self.campaign.codecs, futures, strict=True)
+        ]
         able = [(card, found) for card, found in pairs if found.unavailable is None]
+        known = {info.id for info in self.store.codecs()}
+        # what was measured where a codec was available keeps the versions it was measured with
+        self.store.set_codecs(
+            [
+                _codec_info(card, found)
+                for card, found in pairs
+                if found.unavailable is None or card.id not in known
+            ]
+        )
+        stored = self.store.done()
         done = {
             key: mark
-            for key, mark in self.store.done().items()
+            for key, mark in stored.items()
             if key[2] not in self.spec.keep or self.gallery.holds(*key)
         }
         plan = make_plan(able, self.items, self.campaign.suite.metrics, done)
@@ -195,16 +226,19 @@ class _Runner:
         )
         for card, found in pairs:
             if found.unavailable is not None:
-                self._skip(card, found.unavailable)
+                self._skip(card, found.unavailable, stored)
         return plan
 
-    def _skip(self, card: CodecCard, reason: str) -> None:
+    def _skip(
+        self, card: CodecCard, reason: str, stored: Mapping[tuple[str, str, str], str]
+    ) -> None:
         self.progress.say(f"{card.id} skipped: {reason}")
         self._keep(
             [
                 self._blank(Task(card.id, point, item.name, ""), "skipped", reason)
                 for item in self.items
                 for point in card.ladder
+                if (card.id, str(point), item.name) not in stored
             ]
         )
 
@@ -321,6 +355,25 @@ class _Runner:
             reason = f"{record.codec}: {record.reason}"
             self.outcome.reasons[reason] = self.outcome.reasons.get(reason, 0) + 1
         self.progress.advance(records, self.schedule.seconds_left())
+
+
+def _probe_result(card: CodecCard, future: Future[Any]) -> Probe:
+    """What a codec said of itself, or why it could not; one broken codec does not stop the others.
+
+    A wrong card or value is the user's to correct and is raised.
+    """
+    try:
+        found: Probe = future.result()
+        return found
+    except BenchError:
+        raise
+    except FutureTimeoutError:
+        reason = f"did not start within {_PROBE_SECONDS:g} s"
+    except ProcessExpired as error:
+        reason = f"its process died while starting ({_cause(error)})"
+    except Exception as error:  # a third party's codec may raise anything
+        reason = f"cannot start: {type(error).__name__}: {error}"
+    return Probe(card.id, {}, {}, f"{reason}; try python -m bench doctor --codec {card.id}")
 
 
 def _cause(error: ProcessExpired) -> str:

@@ -21,17 +21,19 @@ from typing import Any
 from bench.errors import StoreError
 from bench.provenance import CodecInfo, Verdict
 from bench.records import COLUMNS, Record
+from bench.salvage import checksum, damaged, salvage
 
 FILE = "records.sqlite"
-# 1: first version
-FORMAT = 1
+# 1: first version; 2: a checksum beside every record
+FORMAT = 2
 
 _KEYS = ("codec", "point", "item")
 _row = attrgetter(*COLUMNS)
+_INSERT = f"INSERT OR REPLACE INTO records VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, PRIMARY KEY ({", ".join(_KEYS)}))
-    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, checksum,
+    PRIMARY KEY ({", ".join(_KEYS)})) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS codecs (id TEXT PRIMARY KEY, place INTEGER, info TEXT);
 CREATE TABLE IF NOT EXISTS points (codec TEXT, point TEXT, place INTEGER,
     PRIMARY KEY (codec, point));
@@ -47,16 +49,13 @@ class Store:
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self.folder = folder
         self._lock = _lock_folder(folder)
+        self.repaired: int | None = None
+        """How many records were saved when this folder's store was found damaged; None if whole."""
         try:
             if fresh:
-                for suffix in ("", "-wal", "-shm"):
-                    (folder / f"{FILE}{suffix}").unlink(missing_ok=True)
+                self._discard()
             with _explained(folder):
-                self._db = sqlite3.connect(folder / FILE, isolation_level=None)
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=NORMAL")
-                self._db.executescript(_SCHEMA)
-                self._check_format()
+                self._open()
         except BaseException:
             os.close(self._lock)
             raise
@@ -68,9 +67,53 @@ class Store:
         self._db.close()
         os.close(self._lock)
 
+    def _open(self) -> None:
+        """Opens the store; a damaged one is replaced by what can be read of it."""
+        try:
+            self._connect()
+            sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            sound = False
+        if sound:
+            return
+        self._db.close()
+        self._replace_damaged()
+        self._connect()
+
+    def _replace_damaged(self) -> None:
+        """Puts a new store with all that can be read in the place of the damaged one, at once."""
+        rows = salvage(self.folder / FILE, self.folder / "records.csv")
+        new = self.folder / f"{FILE}.new"
+        new.unlink(missing_ok=True)
+        db = sqlite3.connect(new)
+        db.executescript(_SCHEMA)
+        db.executemany(_INSERT, ((*row, checksum(row)) for row in rows))
+        db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+        db.commit()
+        db.close()
+        for suffix in ("-wal", "-shm"):
+            (self.folder / f"{FILE}{suffix}").unlink(missing_ok=True)
+        new.replace(self.folder / FILE)
+        self.repaired = len(rows)
+
+    def _discard(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            (self.folder / f"{FILE}{suffix}").unlink(missing_ok=True)
+
+    def _connect(self) -> None:
+        self._db = sqlite3.connect(self.folder / FILE, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._check_format()
+
     def _check_format(self) -> None:
         found = self.meta("format")
-        if found is None:
+        if found == "1":
+            self._db.execute("ALTER TABLE records ADD COLUMN checksum")
+        if found is None or found == "1":
             self.set_meta("format", str(FORMAT))
         elif int(found) > FORMAT:
             raise StoreError(
@@ -151,9 +194,9 @@ class Store:
 
     def add(self, records: Iterable[Record], verdicts: Iterable[Verdict] = ()) -> None:
         """Writes records in one transaction; one of the same key is replaced."""
-        slots = ", ".join("?" * len(COLUMNS))
+        rows = map(_row, records)
         with self._transaction() as db:
-            db.executemany(f"INSERT OR REPLACE INTO records VALUES ({slots})", map(_row, records))
+            db.executemany(_INSERT, ((*row, checksum(row)) for row in rows))
             db.executemany(
                 "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
                 map(astuple, verdicts),
@@ -175,6 +218,19 @@ class Store:
                     (codec, point, item),
                 )
                 db.execute("DELETE FROM verdicts WHERE codec = ? AND point = ?", (codec, point))
+
+    def drop_damaged(self) -> int:
+        """Removes records that are no longer what was written; returns how many there were."""
+        columns = ", ".join((*COLUMNS, "checksum"))
+        codec, point, item = map(COLUMNS.index, _KEYS)
+        with _explained(self.folder):
+            keys = [
+                (row[codec], row[point], row[item])
+                for row in self._db.execute(f"SELECT {columns} FROM records")
+                if row[-1] is not None and row[-1] != checksum(row[:-1])
+            ]
+        self.drop(keys)
+        return len(keys)
 
     def counts(self) -> dict[str, int]:
         """Number of records of each status."""
@@ -257,6 +313,4 @@ def _explained(folder: Path) -> Iterator[None]:
             "free space or choose another --out, then run again to continue"
         ) from error
     except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"{folder / FILE}: the results store is damaged ({error}); run again with --fresh"
-        ) from error
+        raise damaged(folder / FILE, error) from error

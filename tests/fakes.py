@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import struct
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -27,14 +28,31 @@ class Coarse(CodecBase):
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "bits": Range(1, 8),
         "fault": Choice(
-            ("none", "crash", "hang", "raise", "shrink", "memory", "absent", "stateful")
+            (
+                "none",
+                "crash",
+                "killed",
+                "hang",
+                "raise",
+                "shrink",
+                "memory",
+                "absent",
+                "stateful",
+                "garbage",
+                "constructor",
+            )
         ),
         "on": Range(0, 1000),
         "flag": Choice(("", "set")),
     }
 
+    def __init__(self, card: Any, *, device: str = "cpu") -> None:
+        super().__init__(card, device=device)
+        if self.settings.get("fault") == "constructor":
+            raise RuntimeError("cannot be built")
+
     def check_available(self) -> None:
-        if self.settings.get("fault") == "absent":
+        if self.settings.get("fault") == "absent" or os.environ.get("FAKE_ABSENT"):
             raise Unavailable("the fake binary is missing; install fake-tools")
 
     def versions(self) -> Mapping[str, str]:
@@ -48,6 +66,8 @@ class Coarse(CodecBase):
         return Encoded(struct.pack("<BHH", bits, *frame.shape) + kept.tobytes(), header_bytes=5)
 
     def decode(self, payload: bytes) -> Signal:
+        if self.settings.get("fault") == "garbage":
+            return cast(Signal, object())
         if len(payload) < 5:
             raise BitstreamError("shorter than its header")
         bits, height, width = struct.unpack("<BHH", payload[:5])
@@ -65,10 +85,25 @@ class Coarse(CodecBase):
             return
         if fault == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
+        elif fault == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif fault == "memory":
+            _exhaust_memory()
         elif fault == "hang":
             time.sleep(600)
         elif fault == "raise":
             raise ValueError("fake trouble")
+
+
+def _exhaust_memory() -> None:
+    """Asks for more than this process may have: 256 MiB above what it holds."""
+    status = Path("/proc/self/status").read_text()
+    held = int(status.partition("VmSize:")[2].split()[0]) << 10
+    resource.setrlimit(resource.RLIMIT_AS, (held + (256 << 20), resource.RLIM_INFINITY))
+    try:
+        np.ones(512 << 20, np.uint8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 class Noise:
@@ -85,7 +120,7 @@ class Noise:
     def load(self, item: Item) -> Signal:
         number = int(item.name.removeprefix("noise"))
         pixels = np.random.default_rng(number).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
-        pixels[0, 0] = number
+        pixels[0, 0] = number % 256
         return image(pixels)
 
     def notes(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 import csv
 import math
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -114,10 +115,74 @@ def test_later_codecs_join_earlier_ones(tmp_path: Path) -> None:
         ]
 
 
-def test_a_damaged_store_is_named(tmp_path: Path) -> None:
+def test_a_store_that_is_no_database_is_replaced(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no database" * 1000)
-    with pytest.raises(StoreError, match="damaged"):
-        Store(tmp_path)
+    with Store(tmp_path) as store:
+        assert (store.repaired, store.done()) == (0, {})
+
+
+def _overwrite(path: Path, start: int, stop: int | None = None) -> None:
+    data = bytearray(path.read_bytes())
+    data[start:stop] = b"\xa5" * len(data[start:stop])
+    path.write_bytes(data)
+
+
+def test_what_can_be_read_of_a_damaged_store_is_kept(tmp_path: Path) -> None:
+    """A page in the middle is lost; the rows on both sides of it are not."""
+    whole = [
+        record(
+            item=f"i{n:04d}", bytes=n + 1, width=8, height=4, frames=1, bpp=8 * (n + 1) / 32,
+            bitstream_sha256=f"{n:064d}", fingerprint="f",
+        )
+        for n in range(2000)
+    ]  # fmt: skip
+    with Store(tmp_path) as store:
+        store.add(whole)
+    size = (tmp_path / FILE).stat().st_size
+    _overwrite(tmp_path / FILE, size // 8192 * 4096, size // 8192 * 4096 + 4096)
+    with Store(tmp_path) as store:
+        found = list(store.records())
+        assert store.repaired == len(found)
+    assert 1900 < len(found) < 2000
+    assert set(found) < set(whole)
+
+
+def test_records_csv_fills_what_the_store_lost(tmp_path: Path) -> None:
+    whole = [
+        record(
+            item=f"i{n}", bytes=n + 1, width=8, height=4, frames=1, bpp=8 * (n + 1) / 32,
+            psnr_rgb=float("inf"), lossless=True, bitstream_sha256=f"{n:064d}", fingerprint="f",
+        )
+        for n in range(20)
+    ]  # fmt: skip
+    with Store(tmp_path) as store:
+        store.add(whole)
+        store.export_csv(tmp_path / "records.csv")
+    _overwrite(tmp_path / FILE, 0)
+    with Store(tmp_path) as store:
+        assert set(store.records()) == set(whole)
+
+
+def test_a_value_that_is_not_what_was_written_is_dropped(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.add([record(item="i", psnr_rgb=30.0), record(item="j", psnr_rgb=31.0)])
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("UPDATE records SET psnr_rgb = 30.5 WHERE item = 'i'")
+    with Store(tmp_path) as store:
+        assert store.drop_damaged() == 1
+        assert [key[2] for key in store.done()] == ["j"]
+
+
+def test_a_store_of_format_1_is_carried_on(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.add([record(item="i")])
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("ALTER TABLE records DROP COLUMN checksum")
+        db.execute("UPDATE meta SET value = '1' WHERE key = 'format'")
+    with Store(tmp_path) as store:
+        store.add([record(item="j")])
+        assert store.drop_damaged() == 0
+        assert len(store.done()) == 2
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
