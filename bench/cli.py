@@ -104,6 +104,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="R+R",
         help="search each codec's parameter per item for these rates, e.g. 0.1+0.25+0.5",
     )
+    parser.add_argument(
+        "--timing",
+        type=_repeats,
+        nargs="?",
+        const=5,
+        default=0,
+        metavar="N",
+        help="times that can be quoted: one task at a time on a pinned core, N repeats (default 5)",
+    )
     parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
     parser.add_argument("--format", metavar="FMT", help="format of raw YUV: yuv420p, gray, rgb24")
     parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
@@ -118,6 +127,13 @@ def _positive(word: str) -> int:
     number = int(word) if word.isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{word!r} is not a whole number above 0")
+    return number
+
+
+def _repeats(word: str) -> int:
+    number = int(word) if word.isdigit() else 0
+    if number < 3:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number of repeats from 3 up")
     return number
 
 
@@ -239,11 +255,12 @@ def _run(options: argparse.Namespace) -> int:
             campaign,
             RunOptions(
                 out=out,
-                jobs=options.jobs or available_cores(),
+                jobs=1 if options.timing else options.jobs or available_cores(),
                 timeout=options.timeout,
                 device=options.device,
                 fresh=options.fresh,
                 keep=options.keep,
+                repeats=options.timing,
                 command=("python", "-m", "bench", *sys.argv[1:]),
             ),
             progress,

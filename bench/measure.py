@@ -7,10 +7,12 @@ and never decides what to measure.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median, quantiles
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.cards import CodecCard, build_codec
@@ -45,6 +47,8 @@ class WorkSpec:
     """Items whose payload comes back with the record, to be decoded again in a fresh process."""
     keep: frozenset[str] = frozenset()
     """Items whose payload and reconstruction come back, to be kept beside the results."""
+    repeats: int = 0
+    """How often each call is timed, on one pinned core and after one that is not; 0: once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Portion:
 class _Timed:
     wall_seconds: float
     cpu_seconds: float
+    spread_seconds: float | None = None
 
 
 def _timed(call: Callable[[], T]) -> tuple[T, _Timed]:
@@ -88,6 +93,16 @@ def _timed(call: Callable[[], T]) -> tuple[T, _Timed]:
     result = call()
     wall = time.perf_counter() - start
     return result, _Timed(wall, _cpu_seconds() - cpu)
+
+
+def _repeated(call: Callable[[], T], repeats: int) -> tuple[T, _Timed]:
+    """The result of a first call that is not timed, then the medians of ``repeats`` calls and
+    the interquartile range of their wall times."""
+    result = call()
+    runs = [_timed(call)[1] for _ in range(repeats)]
+    walls = [run.wall_seconds for run in runs]
+    low, middle, high = quantiles(walls, n=4, method="inclusive")
+    return result, _Timed(middle, median(run.cpu_seconds for run in runs), high - low)
 
 
 def _cpu_seconds() -> float:
@@ -164,8 +179,8 @@ class Bench:
         if task.codec not in self._warm:
             codec.warm_up(signal, point)
             self._warm.add(task.codec)
-        encoded, encoding = _timed(lambda: codec.encode(signal, point))
-        decoded, decoding = _timed(lambda: codec.decode(encoded.payload))
+        encoded, encoding = self._time(lambda: codec.encode(signal, point))
+        decoded, decoding = self._time(lambda: codec.decode(encoded.payload))
         scores = evaluator.score(decoded)
         record = replace(
             _with_scores(record, scores, encoded),
@@ -173,6 +188,9 @@ class Bench:
             decode_seconds=decoding.wall_seconds,
             encode_cpu_seconds=encoding.cpu_seconds,
             decode_cpu_seconds=decoding.cpu_seconds,
+            encode_spread_seconds=encoding.spread_seconds,
+            decode_spread_seconds=decoding.spread_seconds,
+            repeats=self.spec.repeats or None,
             psnr_rgb_ceiling=self._ceiling(task, codec, signal),
             lossless=_check_lossless(codec, scores),
             reached=None if point is task.point else str(point),
@@ -186,6 +204,9 @@ class Bench:
         if task.item in self.spec.keep:
             keepsake = make_keepsake(record, encoded.payload, signal, decoded)
         return Measured(record, evidence, keepsake)
+
+    def _time(self, call: Callable[[], T]) -> tuple[T, _Timed]:
+        return _repeated(call, self.spec.repeats) if self.spec.repeats else _timed(call)
 
     def _point(self, task: Task, codec: Codec, signal: Signal) -> Point:
         """The task's operating point, searched for where it asks for a rate."""
@@ -303,7 +324,15 @@ _bench: Bench | None = None
 def start_worker(spec: WorkSpec) -> None:
     """Called once in each worker process before its first task."""
     global _bench
+    if spec.repeats and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {timing_core()})
     _bench = Bench(spec)
+
+
+def timing_core() -> int:
+    """The core that timed tasks are pinned to: the last one that this process may use, which the
+    system's own work prefers least."""
+    return max(os.sched_getaffinity(0))
 
 
 def measure_tasks(tasks: Sequence[Task]) -> Portion:

@@ -184,12 +184,14 @@ class Store:
             found.append(CodecInfo(**{**json.loads(text), "ladder": ladder}))
         return found
 
-    def done(self) -> dict[tuple[str, str, str], str]:
-        """Fingerprint of every finished measurement by (codec, point, item)."""
+    def done(self, *, repeats: int = 0) -> dict[tuple[str, str, str], str]:
+        """Fingerprint of every finished measurement by (codec, point, item), of those timed at
+        least ``repeats`` times if it is given."""
+        query = "SELECT codec, point, item, fingerprint FROM records WHERE status = 'done'"
+        if repeats:
+            query += f" AND repeats >= {int(repeats)}"
         with _explained(self.folder):
-            rows = self._db.execute(
-                "SELECT codec, point, item, fingerprint FROM records WHERE status = 'done'"
-            )
+            rows = self._db.execute(query)
             return {(codec, point, item): mark for codec, point, item, mark in rows}
 
     def add(self, records: Iterable[Record], verdicts: Iterable[Verdict] = ()) -> None:

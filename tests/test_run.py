@@ -41,7 +41,8 @@ def measure(
         load_registry([cards]), "noise", split_codecs(codecs), DataOptions(limit=limit)
     )
     progress = Silent()
-    outcome = run(campaign, RunOptions(out, jobs=2, **options), progress)  # type: ignore[arg-type]
+    settings = {"jobs": 2, **options}
+    outcome = run(campaign, RunOptions(out, **settings), progress)  # type: ignore[arg-type]
     return outcome, progress.lines
 
 
@@ -233,3 +234,27 @@ def _stored(out: Path) -> int:
             return int(db.execute("SELECT COUNT(*) FROM records").fetchone()[0])
     except sqlite3.Error:
         return 0
+
+
+def test_timing_repeats_each_call_alone_and_says_how(cards: Path, out: Path) -> None:
+    outcome, _ = measure(cards, out, "coarse", jobs=1, repeats=4)
+    assert outcome.exit_status == 0
+    for row in rows(out):
+        assert (row["repeats"], row["parallel"]) == ("4", "1")
+        assert float(row["encode_spread_seconds"]) >= 0
+        assert float(row["encode_seconds"]) > 0
+        assert float(row["decode_cpu_seconds"]) >= 0
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["timing"].startswith("Times are medians of 4 calls after one that is not counted")
+    assert len(facts["verdicts"]) == 4
+
+
+def test_times_without_enough_repeats_are_taken_again_and_others_kept(
+    cards: Path, out: Path
+) -> None:
+    measure(cards, out, "coarse:bits=4")
+    outcome, _ = measure(cards, out, "coarse:bits=4", jobs=1, repeats=3)
+    assert (outcome.done, outcome.finished_before) == (4, 0)
+    outcome, _ = measure(cards, out, "coarse:bits=4")
+    assert (outcome.done, outcome.finished_before) == (0, 4)
+    assert {row["repeats"] for row in rows(out)} == {"3"}
