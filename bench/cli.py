@@ -90,6 +90,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="leave records.csv and run.json only; `bench report` makes the rest",
     )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Dask scheduler, tcp://host:port, to use its workers"
+    )
     parser.add_argument("--fresh", action="store_true", help="discard what --out holds")
     parser.add_argument(
         "--keep",
@@ -231,6 +234,8 @@ def _run(options: argparse.Namespace) -> int:
     from bench.datasets.base import DataOptions
     from bench.run import RunOptions, run
 
+    if options.cluster and options.timing:
+        raise UsageError("--timing needs this machine to itself; leave out --cluster")
     registry = load_registry(options.cards)
     codecs = split_codecs(options.codecs) if options.codecs else []
     data = DataOptions(options.data, options.list, options.limit)
@@ -261,6 +266,7 @@ def _run(options: argparse.Namespace) -> int:
                 fresh=options.fresh,
                 keep=options.keep,
                 repeats=options.timing,
+                cluster=options.cluster,
                 command=("python", "-m", "bench", *sys.argv[1:]),
             ),
             progress,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
@@ -57,7 +57,23 @@ class RunOptions:
     """Of how many items the streams and reconstructions are kept."""
     repeats: int = 0
     """Of ``--timing``: how often each call is timed, one task at a time on a pinned core."""
+    cluster: str | None = None
+    """Address of a Dask scheduler whose workers are used instead of this machine's."""
     command: tuple[str, ...] = ()
+
+
+class Pool(Protocol):
+    """Where tasks run: processes of this machine or a cluster's."""
+
+    def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]: ...
+
+    def submit_fresh(
+        self, call: Callable[..., Any], *arguments: Any, timeout: float
+    ) -> Future[Any]: ...
+
+    def close(self) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class Progress(Protocol):
@@ -85,6 +101,8 @@ class Outcome:
     refuted: int = 0
     """Streams that a fresh process decoded to other pixels."""
     interrupted: bool = False
+    workers: int = 1
+    """How many tasks ran at the same time."""
     reasons: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -118,7 +136,7 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
             progress.say(f"{damaged} stored records were damaged; they are measured again")
             again = _measure_all(campaign, options, items, store, progress)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
-        _write_results(campaign, options, items, store, started)
+        _write_results(campaign, options, items, store, started, outcome.workers)
     return outcome
 
 
@@ -151,6 +169,12 @@ class _Runner:
         self.campaign, self.options, self.items = campaign, options, items
         self.store, self.progress = store, progress
         self.outcome = Outcome()
+        cluster = None
+        if options.cluster is not None:
+            from bench.cluster import ClusterPool
+
+            cluster = ClusterPool(options.cluster)
+        self.workers = self.outcome.workers = options.jobs if cluster is None else cluster.workers
         self.cards = {card.id: card for card in campaign.codecs}
         usable = [item for item in items if item.problem is None]
         self.spec = WorkSpec(
@@ -161,14 +185,20 @@ class _Runner:
             codecs=self.cards,
             metrics=campaign.suite.metrics,
             device=options.device,
-            parallel=options.jobs,
+            # a cluster's workers may share machines with anything
+            parallel=self.workers if cluster is None else max(2, self.workers),
             evidence=frozenset(item.name for item in usable[:1]),
             keep=frozenset(item.name for item in usable[: options.keep]),
             repeats=options.repeats,
         )
-        self.pool = LocalPool(options.jobs, start_worker, (self.spec,), scratch=scratch)
+        self.pool: Pool
+        if cluster is None:
+            self.pool = LocalPool(options.jobs, start_worker, (self.spec,), scratch=scratch)
+        else:
+            self.pool = cluster
+            cluster.start(self.spec)
         self.gallery = Gallery(options.out)
-        self.schedule = Schedule((), options.jobs)
+        self.schedule = Schedule((), self.workers)
         self.running: dict[Future[Any], tuple[Task, ...]] = {}
         self.checking: dict[Future[Any], list[Evidence]] = {}
         self.evidence: dict[str, list[Evidence]] = {}
@@ -267,7 +297,7 @@ class _Runner:
         for task in tasks:
             if task.item in self.spec.evidence:
                 self.awaited[task.codec] = self.awaited.get(task.codec, 0) + 1
-        self.schedule = Schedule(tasks, self.options.jobs)
+        self.schedule = Schedule(tasks, self.workers)
         while self._feed() or self.running or self.checking:
             ready, _ = wait([*self.running, *self.checking], return_when=FIRST_COMPLETED)
             for future in ready:
@@ -278,7 +308,7 @@ class _Runner:
 
     def _feed(self) -> bool:
         """Hands portions to the workers so that each has one running and one waiting."""
-        while len(self.running) < 2 * self.options.jobs:
+        while len(self.running) < 2 * self.workers:
             portion = self.schedule.next_portion()
             if not portion:
                 break
@@ -411,6 +441,7 @@ def _write_results(
     items: Sequence[Item],
     store: Store,
     started: datetime,
+    workers: int,
 ) -> None:
     from bench.machine import describe_machine, library_versions
 
@@ -434,8 +465,8 @@ def _write_results(
         command=options.command or tuple(sys.argv),
         machine=machine,
         libraries=library_versions(),
-        jobs=options.jobs,
-        timing=_timing_protocol(options, machine["processor"]),
+        jobs=workers,
+        timing=_timing_protocol(options, workers, machine["processor"]),
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         verdicts=store.verdicts(),
@@ -444,7 +475,7 @@ def _write_results(
     ).write(options.out)
 
 
-def _timing_protocol(options: RunOptions, processor: str) -> str:
+def _timing_protocol(options: RunOptions, workers: int, processor: str) -> str:
     """How times were taken, in a sentence that a paper can quote."""
     if options.repeats:
         return (
@@ -453,9 +484,9 @@ def _timing_protocol(options: RunOptions, processor: str) -> str:
             "entropy coding is included, file reading and metrics are not, the spread is the "
             "interquartile range, and CPU seconds include child processes."
         )
-    if options.jobs == 1:
+    if workers == 1 and options.cluster is None:
         return "Wall time of one encode or decode call, one thread, one task at a time."
     return (
-        f"Wall time of one encode or decode call, one thread, {options.jobs} tasks in parallel: "
-        "indicative, not ranked."
+        f"Wall time of one encode or decode call, one thread, {workers} tasks in parallel"
+        f"{' on a cluster' if options.cluster else ''}: indicative, not ranked."
     )
