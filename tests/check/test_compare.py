@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.check.baseline import COLUMNS, read_measurements, write_baseline
@@ -317,6 +317,7 @@ def test_the_paired_test_is_the_t_test() -> None:
     assert p_value(np.zeros(5)) == 1.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20))
 def test_a_shift_is_never_worse_and_better(values: list[float]) -> None:
     found = paired_shift("bits", "%", values, [str(i) for i in range(len(values))], 0.1)
