@@ -104,6 +104,9 @@ class CifarVaeCodec(CodecBase):
         pictures = self._synthesise(latents)
         return image(pictures[0]) if count is None else clip(pictures)
 
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        self.decode(self.encode(signal, point).payload)
+
     def _quantiser(self, bits: int) -> Quantiser:
         if self.settings["quantiser"] == "uniform":
             return uniform_interval(bits, -REACH, REACH)

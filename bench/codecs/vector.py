@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.codecs.base import CodecBase
+from bench.codecs.base import CodecBase, Encoded
 from bench.codecs.framing import read_varint, write_varint
 from bench.errors import BitstreamError, CodecError
+from bench.signals import vectors
 
 if TYPE_CHECKING:
     from bench.records import Point
@@ -67,6 +68,17 @@ class VectorCodec(CodecBase):
         if layout.frames != 1 or layout.pixels > _MOST:
             return f"{self.card.id} codes one block of at most {_MOST} samples in a stream"
         return None
+
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        """Loads weights and compiles what is compiled, on the first vectors."""
+        few = vectors(self.rows(signal)[:2])
+        self.decode(self.encode(few, point).payload)
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        raise NotImplementedError
+
+    def decode(self, payload: bytes) -> Signal:
+        raise NotImplementedError
 
     def rows(self, signal: Signal) -> Floats:
         """The block ``(n, length)``. Raises CodecError naming the first sample that is not

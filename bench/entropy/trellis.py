@@ -79,7 +79,7 @@ class TrellisCode:
         return np.asarray(_walk(indices, transitions(self.states)))
 
 
-@njit(cache=False)
+@njit(cache=True)
 def _viterbi(samples, levels, costs, following):  # type: ignore[no-untyped-def]  # pragma: no cover
     n, states = samples.size, following.shape[0]
     size = levels.shape[1]
@@ -119,7 +119,7 @@ def _viterbi(samples, levels, costs, following):  # type: ignore[no-untyped-def]
     return indices
 
 
-@njit(cache=False)
+@njit(cache=True)
 def _walk(indices, following):  # type: ignore[no-untyped-def]  # pragma: no cover
     supersets = np.empty(indices.size, np.int64)
     state = 0
