@@ -73,10 +73,19 @@ def _number(value: float) -> str:
     return f"{value:.6f}" if math.isfinite(value) else ""
 
 
+_LARGEST_SHOWN = 9999.0
+
+
 def signed(value: float, digits: int = 1) -> str:
-    """``+12.3`` or ``−4.5``, an en dash where there is no value."""
+    """``+12.3`` or ``−4.5``, an en dash where there is no value.
+
+    A fit through too little overlap may give any number; past a few digits only that it is large
+    is said.
+    """
     if not math.isfinite(value):
         return "–"
+    if value > _LARGEST_SHOWN:
+        return f"> {_LARGEST_SHOWN:.0f}"
     text = f"{value:+.{digits}f}"
     return text.replace("-", MINUS)
 

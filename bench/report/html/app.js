@@ -32,6 +32,7 @@ function plotText(text) {
 
 function signed(value, digits = 1) {
   if (value === null || value === undefined) return "–";
+  if (value > 9999) return "> 9999";
   const text = Math.abs(value).toFixed(digits);
   return (value < 0 ? "−" : "+") + text;
 }
