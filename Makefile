@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: run test speed lint clean
+.PHONY: run test speed lint baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -29,6 +29,14 @@ $(VENV)/ready: pyproject.toml
 $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
+
+# Writes the numbers that `make test` guards. Say in the commit why they changed.
+LEARNED := gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50
+baselines: $(VENV)/ready
+	$(BIN)/python -m bench run --suite starter --limit 2 --out build/guard/starter --fresh --no-report
+	$(BIN)/python -m bench check build/guard/starter --against results/baselines/starter --update
+	$(BIN)/python -m bench run --suite gaussian --limit 2 --codecs $(LEARNED) --out build/guard/gaussian --fresh --no-report
+	$(BIN)/python -m bench check build/guard/gaussian --against results/baselines/gaussian --update
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -43,6 +43,11 @@ def codec_fingerprint(card: CodecCard, probe: Probe, metrics: Sequence[str]) -> 
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
+def item_fingerprint(codec: str, item: Item) -> str:
+    """Hash of what one record depends on: its codec's fingerprint and the item's content."""
+    return hashlib.sha256(f"{codec} {item.digest}".encode()).hexdigest()[:24]
+
+
 def make_plan(
     codecs: Sequence[tuple[CodecCard, Probe]],
     items: Sequence[Item],
@@ -61,7 +66,7 @@ def make_plan(
         base = codec_fingerprint(card, probe, metrics)
         words = [(point, str(point)) for point in card.ladder]
         for item in items:
-            fingerprint = hashlib.sha256(f"{base} {item.digest}".encode()).hexdigest()[:24]
+            fingerprint = item_fingerprint(base, item)
             for point, word in words:
                 key = (card.id, word, item.name)
                 found = done.get(key)
