@@ -196,7 +196,7 @@ class CifarTest:
                 f"datasets/{card.path.name}: settings.per_item is {per_item!r}; give a number"
             )
         self._per_item, self._limit = per_item, options.limit
-        self._folders = tuple(path for path in candidates(card, options.root) if path.is_dir())
+        self._folders = tuple(candidates(card, options.root))
         self._count = len(self._images.pixels) // per_item
         if not self._count:
             raise DataError(
