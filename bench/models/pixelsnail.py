@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Array = NDArray[np.float64]
-# Causal neighbourhood of a 3-wide, 2-high kernel extended to 5 columns: row and column offsets.
+# Row and column offsets of a kernel of 2 rows and 5 columns, cut after its own position.
 _ABOVE = tuple((-1, column) for column in range(-2, 3))
 _LEFT = ((0, -2), (0, -1))
 BEFORE = _ABOVE + _LEFT
