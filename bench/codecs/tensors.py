@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.errors import BitstreamError, Unavailable
-from bench.signals import Frame, Layout
+from bench.signals import Frame, Layout, Signal
 
 MAX_PIXELS = 1 << 28
 """Decoders refuse headers that claim a larger picture, before any memory is asked for."""
@@ -97,6 +97,17 @@ def inference(device: str) -> Iterator[None]:
                 torch.cuda.synchronize()
     finally:
         cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
+
+
+def decode_with_other_threads(decode: Callable[[bytes], Signal], payload: bytes) -> Signal:
+    """``decode`` with another number of threads than now: the probabilities that an entropy
+    decoder reads come from a network and must not depend on how its sums are split."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2 if before == 1 else 1)
+    try:
+        return decode(payload)
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_device(name: str, device: str) -> None:

@@ -23,6 +23,7 @@ from bench.codecs.container import Container
 from bench.codecs.tensors import (
     Geometry,
     check_device,
+    decode_with_other_threads,
     fingerprint,
     inference,
     refuse_samples,
@@ -187,6 +188,10 @@ class VqVae2Codec(CodecBase):
         coded = [self.coder.encode(level.ravel()) for level in (top, bottom)]
         bits = [estimate for _, estimate in coded if estimate is not None]
         return [stream for stream, _ in coded], sum(bits) if bits else None
+
+    def decode_elsewhere(self, payload: bytes) -> Signal:
+        """``decode`` with other threads: a verdict of the engine."""
+        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         learned = bool(self._prior_names())

@@ -122,6 +122,8 @@ def test_thread_count_changes_neither_stream_nor_picture(codec: Hyperprior) -> N
     torch.set_num_threads(2)
     assert codec.encode(signal, point).payload == payload
     np.testing.assert_array_equal(codec.decode(payload).array(), one)
+    np.testing.assert_array_equal(codec.decode_elsewhere(payload).array(), one)
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 70), (65, 3)])
