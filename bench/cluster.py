@@ -142,18 +142,12 @@ class ClusterPool:
             for info in self._client.scheduler_info(n_workers=-1)["workers"].values()
         ]
         for card in spec.codecs.values():
-            for name, amount in self._needs(card).items():
+            for name, amount in needs(card, spec.device).items():
                 if not any(offer.get(name, 0) >= amount for offer in offers):
                     raise UsageError(
                         f"--cluster: no worker offers {name}={amount:g} for codec {card.id}; start "
                         f"one with `dask worker ADDRESS --resources {name}={amount:g}`"
                     )
-
-    def _needs(self, card: CodecCard) -> Mapping[str, float]:
-        """A card's resources; its GPU only where one is asked for."""
-        assert self._spec is not None
-        gpu = self._spec.device == "cuda"
-        return {name: amount for name, amount in card.resources.items() if gpu or name != "gpu"}
 
     def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
         """As `LocalPool.submit`, on any worker that offers what the codec needs."""
@@ -174,10 +168,10 @@ class ClusterPool:
         return outer
 
     def _send(self, outer: Future[Any], job: tuple[Any, ...], shipped: tuple[Any, ...]) -> None:
+        assert self._spec is not None
         card = self._card(*job[:2])
-        inner = self._client.submit(
-            _execute, *job, shipped, pure=False, resources=dict(self._needs(card)) if card else None
-        )
+        resources = dict(needs(card, self._spec.device)) if card is not None else None
+        inner = self._client.submit(_execute, *job, shipped, pure=False, resources=resources)
         self._waiting.add(inner)
         inner.add_done_callback(lambda done: self._answer(outer, job, done))
 
@@ -233,6 +227,13 @@ class ClusterPool:
         """As ``close``, with tasks still running."""
         self._client.cancel(list(self._waiting), force=True)
         self.close()
+
+
+def needs(card: CodecCard, device: str) -> Mapping[str, float]:
+    """The worker resources of a codec's tasks; its GPU only where the run asks for one."""
+    return {
+        name: amount for name, amount in card.resources.items() if name != "gpu" or device == "cuda"
+    }
 
 
 def _expired(message: str, exit_status: int | None) -> ProcessExpired:

@@ -159,6 +159,17 @@ def test_a_cluster_that_does_not_answer_or_cannot_is_named(
     assert done.returncode == 0, done.stderr
 
 
+def test_learned_codecs_ask_for_a_gpu_where_the_run_is_on_one() -> None:
+    from bench.cards import load_registry
+    from bench.cluster import needs
+
+    registry = load_registry()
+    learned = [registry.codec(name) for name in ("hyperprior", "mbt2018", "gaussian-ae")]
+    assert [needs(card, "cuda") for card in learned] == [{"gpu": 1}] * 3
+    assert [needs(card, "cpu") for card in learned] == [{}] * 3
+    assert needs(registry.codec("jpeg"), "cuda") == {}
+
+
 def test_timing_on_a_cluster_is_refused(tmp_path: Path) -> None:
     cards = write_cards(tmp_path / "cards")
     done = run(*command(cards, tmp_path / "out", "--cluster", "tcp://127.0.0.1:9", "--timing"))
