@@ -158,7 +158,8 @@ def describe(costs: Sequence[Cost], resume: Resume | None) -> str:
             "",
             f"A store of {resume.records:,} records is opened and checked in "
             f"{resume.open_seconds:.1f} s and a resume planned in {resume.plan_seconds:.1f} s more "
-            f"({resume.left} tasks left): {resume.cpu_seconds:.1f} s of CPU in all, with a peak of {resume.peak_mebibytes:.0f} MiB.",
+            f"({resume.left} tasks left): {resume.cpu_seconds:.1f} s of CPU in all, "
+            f"with a peak of {resume.peak_mebibytes:.0f} MiB.",
         ]
     return "\n".join(lines) + "\n"
 
