@@ -34,6 +34,8 @@ class Campaign:
     dataset_title: str
     licence: str = ""
     citation: str = ""
+    extends: bool = False
+    """The user named the codecs: their points join those that the folder holds already."""
 
 
 def suite_campaign(
@@ -51,13 +53,14 @@ def suite_campaign(
     limit = options.limit if options.limit is not None else suite.items
     loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
     return Campaign(
-        suite=replace(suite, anchor=_anchor(suite.anchor, chosen)),
+        suite=suite,
         codecs=chosen,
         loader=loader,
         media=card.media,
         dataset_title=card.title,
         licence=card.licence,
         citation=card.citation,
+        extends=bool(codecs),
     )
 
 
@@ -77,9 +80,10 @@ def input_campaign(
         title=path.resolve().name,
         codecs=tuple(card.id for card in chosen),
         metrics=tuple(metrics),
-        anchor=_anchor("x265", chosen),
+        anchor="x265",
     )
-    return Campaign(suite, chosen, loader, media, f"{path.resolve().name} (your files)")
+    title = f"{path.resolve().name} (your files)"
+    return Campaign(suite, chosen, loader, media, title, extends=True)
 
 
 def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, ...]:
@@ -100,11 +104,3 @@ def at_target_rates(campaign: Campaign, targets: Sequence[float]) -> Campaign:
     ladder = tuple(Point(TARGET, target) for target in targets)
     codecs = [replace(card, ladder=ladder, searched=card.ladder[0].key) for card in campaign.codecs]
     return replace(campaign, codecs=tuple(codecs))
-
-
-def _anchor(wanted: str | None, codecs: Sequence[CodecCard]) -> str | None:
-    """The wanted anchor if it is measured, else the first codec that has a curve."""
-    names = [card.id for card in codecs]
-    if wanted in names:
-        return wanted
-    return next((card.id for card in codecs if len(card.ladder) > 1), None)

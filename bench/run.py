@@ -238,7 +238,8 @@ class _Runner:
                 _codec_info(card, found)
                 for card, found in pairs
                 if found.unavailable is None or card.id not in known
-            ]
+            ],
+            add_points=self.campaign.extends,
         )
         stored = self.store.done(repeats=self.options.repeats)
         done = {

@@ -157,8 +157,12 @@ class Store:
             db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", rows)
         return dropped
 
-    def set_codecs(self, codecs: Sequence[CodecInfo]) -> None:
-        """Registers the codecs of this run and their ladders, in order, beside earlier ones."""
+    def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
+        """Registers the codecs of this run beside earlier ones, and their ladders.
+
+        With ``add_points`` the points of earlier runs stay; else the ladder is the codec's whole
+        curve, and records of other points rest in the store unseen until a ladder names them.
+        """
         with self._transaction() as db:
             places = dict(db.execute("SELECT id, place FROM codecs"))
             for info in codecs:
@@ -166,22 +170,21 @@ class Store:
                 text = json.dumps(asdict(info), ensure_ascii=False)
                 db.execute("INSERT OR REPLACE INTO codecs VALUES (?, ?, ?)", (info.id, place, text))
                 points = list(info.ladder)
-                earlier = db.execute(
-                    "SELECT point FROM points WHERE codec = ? ORDER BY place", (info.id,)
-                )
-                points += [point for (point,) in earlier if point not in points]
+                if add_points:
+                    points += [point for point in self._points(info.id) if point not in points]
+                db.execute("DELETE FROM points WHERE codec = ?", (info.id,))
                 rows = [(info.id, point, place) for place, point in enumerate(points)]
-                db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
+                db.executemany("INSERT INTO points VALUES (?, ?, ?)", rows)
+
+    def _points(self, codec: str) -> tuple[str, ...]:
+        rows = self._db.execute("SELECT point FROM points WHERE codec = ? ORDER BY place", (codec,))
+        return tuple(point for (point,) in rows)
 
     def codecs(self) -> list[CodecInfo]:
         """Every codec with results here, in the order of the first run that named it."""
         found = []
         for name, text in self._db.execute("SELECT id, info FROM codecs ORDER BY place"):
-            points = self._db.execute(
-                "SELECT point FROM points WHERE codec = ? ORDER BY place", (name,)
-            )
-            ladder = tuple(point for (point,) in points)
-            found.append(CodecInfo(**{**json.loads(text), "ladder": ladder}))
+            found.append(CodecInfo(**{**json.loads(text), "ladder": self._points(name)}))
         return found
 
     def done(self, *, repeats: int = 0) -> dict[tuple[str, str, str], str]:
@@ -240,12 +243,14 @@ class Store:
         return dict(rows.fetchall())
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """All records as rows of COLUMNS, by codec, point and item in the order of the run."""
+        """The records of the codecs' ladders as rows of COLUMNS, by codec, point and item in the
+        order of the run."""
         columns = ", ".join(f"r.{name}" for name in COLUMNS)
         yield from self._db.execute(
             f"SELECT {columns} FROM records r LEFT JOIN codecs c ON c.id = r.codec "
             "LEFT JOIN points p ON p.codec = r.codec AND p.point = r.point "
-            "LEFT JOIN items i ON i.item = r.item ORDER BY c.place, p.place, i.place, r.item"
+            "LEFT JOIN items i ON i.item = r.item "
+            "WHERE c.id IS NULL OR p.point IS NOT NULL ORDER BY c.place, p.place, i.place, r.item"
         )
 
     def records(self) -> Iterator[Record]:

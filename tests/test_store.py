@@ -67,7 +67,7 @@ def test_csv_has_the_contract_columns_first_and_empty_where_nothing_applies(
 def test_csv_is_in_the_order_of_codecs_ladder_and_items(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.set_items([("z", "1"), ("y", "2")])
-        store.set_codecs([info("b", "q=9", "q=10"), info("a", "q=1")])
+        store.set_codecs([info("b", "q=9", "q=10"), info("a", "q=1")], add_points=False)
         for name, point in [("a", "q=1"), ("b", "q=10"), ("b", "q=9")]:
             store.add([record(name, point, item) for item in "yz"])
         found = [(r["codec"], r["point"], r["item"]) for r in read_csv(store, tmp_path)]
@@ -107,8 +107,8 @@ def test_a_changed_item_loses_its_records_and_no_other(tmp_path: Path) -> None:
 
 def test_later_codecs_join_earlier_ones(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        store.set_codecs([info("a", "q=1")])
-        store.set_codecs([info("b", "q=1"), info("a", "q=2")])
+        store.set_codecs([info("a", "q=1")], add_points=True)
+        store.set_codecs([info("b", "q=1"), info("a", "q=2")], add_points=True)
         assert [(c.id, c.ladder) for c in store.codecs()] == [
             ("a", ("q=2", "q=1")),
             ("b", ("q=1",)),
@@ -183,6 +183,16 @@ def test_a_store_of_format_1_is_carried_on(tmp_path: Path) -> None:
         store.add([record(item="j")])
         assert store.drop_damaged() == 0
         assert len(store.done()) == 2
+
+
+def test_points_that_left_the_ladder_are_unseen_but_not_lost(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.set_codecs([info("a", "q=1", "q=2")], add_points=False)
+        store.add([record(point="q=1"), record(point="q=2")])
+        store.set_codecs([info("a", "q=2")], add_points=False)
+        assert [row["point"] for row in read_csv(store, tmp_path)] == ["q=2"]
+        store.set_codecs([info("a", "q=1")], add_points=True)
+        assert [row["point"] for row in read_csv(store, tmp_path)] == ["q=1", "q=2"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
