@@ -78,7 +78,7 @@ class LocalPool:
             max_tasks=1,
             initializer=_start,
             initargs=(str(scratch), _nothing, ()),
-            context=multiprocessing.get_context("spawn"),
+            context=context,
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
 
@@ -91,7 +91,7 @@ class LocalPool:
     def submit_fresh(
         self, call: Callable[..., Any], *arguments: Any, timeout: float
     ) -> Future[Any]:
-        """Runs ``call`` in a newly started interpreter that has run nothing else."""
+        """Runs ``call`` in a new process that has run nothing else and never saw a worker."""
         future: Future[Any] = self._fresh.schedule(call, args=arguments, timeout=timeout)
         return future
 

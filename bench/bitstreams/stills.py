@@ -6,6 +6,7 @@ such as JPEG's JFIF segment.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from bench.bitstreams import Ledger, Stripped
 from bench.errors import BitstreamError
 
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD8)}
+_JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7]")
 _JPEG_COMMENT = 0xFE
 _JPEG_APP1, _JPEG_APP13, _JPEG_APP15 = 0xE1, 0xED, 0xEF
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -68,14 +70,10 @@ def _jpeg_segment(data: bytes, position: int) -> tuple[int, int]:
 
 def _scan_end(data: bytes, position: int) -> int:
     """Where the entropy-coded data ends: the next marker that is neither stuffing nor restart."""
-    while True:
-        position = data.find(b"\xff", position)
-        if position < 0 or position + 1 >= len(data):
-            raise BitstreamError(f"JPEG file of {len(data)} bytes ends inside a scan")
-        following = data[position + 1]
-        if following != 0 and not 0xD0 <= following <= 0xD7:
-            return position
-        position += 2
+    found = _JPEG_SCAN_END.search(data, position)
+    if found is None:
+        raise BitstreamError(f"JPEG file of {len(data)} bytes ends inside a scan")
+    return found.start()
 
 
 def strip_jpeg2000(data: bytes) -> Stripped:

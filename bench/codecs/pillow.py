@@ -73,7 +73,8 @@ class PillowCodec(StillCodec):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(file), formats=[self.format]) as picture:
-                    return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+                    known = picture.mode in ("L", "RGB")
+                    return np.asarray(picture if known else picture.convert("RGB"))
         except _DECODE_ERRORS as error:
             raise BitstreamError(f"{self.format} decoder: {error}") from error
 
