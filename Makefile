@@ -32,11 +32,14 @@ $(VENV)/ready-dev: $(VENV)/ready
 
 # Writes the numbers that `make test` guards. Say in the commit why they changed.
 LEARNED := gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50
+VAES := cifar-vae,cifar-vae:loss=mse
 baselines: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter --limit 2 --out build/guard/starter --fresh --no-report
 	$(BIN)/python -m bench check build/guard/starter --against results/baselines/starter --update
 	$(BIN)/python -m bench run --suite gaussian --limit 2 --codecs $(LEARNED) --out build/guard/gaussian --fresh --no-report
 	$(BIN)/python -m bench check build/guard/gaussian --against results/baselines/gaussian --update
+	$(BIN)/python -m bench run --suite cifar10 --limit 8 --codecs $(VAES) --out build/guard/cifar10 --fresh --no-report
+	$(BIN)/python -m bench check build/guard/cifar10 --against results/baselines/cifar10 --update
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BASELINES = ROOT / "results" / "baselines"
 LEARNED = "gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50"
+VAES = "cifar-vae,cifar-vae:loss=mse"
 
 
 def bench(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -38,6 +39,16 @@ def test_the_starter_suite_is_what_it_was(tmp_path: Path) -> None:
 def test_the_shipped_learned_codecs_are_what_they_were(tmp_path: Path) -> None:
     out = measured(tmp_path / "out", "--suite", "gaussian", "--limit", 2, "--codecs", LEARNED)
     done = bench("check", out, "--against", BASELINES / "gaussian")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_shipped_image_autoencoders_are_what_they_were(
+    bench_data: Path, tmp_path: Path
+) -> None:
+    if not (bench_data / "cifar-10-batches-bin").is_dir():
+        pytest.skip(f"needs CIFAR-10 in {bench_data}/cifar-10-batches-bin")
+    out = measured(tmp_path / "out", "--suite", "cifar10", "--limit", 8, "--codecs", VAES)
+    done = bench("check", out, "--against", BASELINES / "cifar10")
     assert done.returncode == 0, done.stdout
 
 
