@@ -220,6 +220,22 @@ class _Runner:
             self.progress.say("stopped; what was finished is kept, the same command continues")
         return self.outcome
 
+    def _register(self, pairs: Sequence[tuple[CodecCard, Probe]]) -> None:
+        """Tells the store whose results the folder shows from now on."""
+        known = {info.id: info for info in self.store.codecs()}
+        infos = [_codec_info(card, found) for card, found in pairs]
+        for index, (info, (_, found)) in enumerate(zip(infos, pairs, strict=True)):
+            if found.unavailable is not None and info.id in known:
+                # what was measured while it was available keeps the versions of then
+                infos[index] = replace(known[info.id], ladder=info.ladder)
+        self.store.set_codecs(infos, add_points=self.campaign.extends)
+        unseen = [] if self.campaign.extends else sorted(known.keys() - self.cards.keys())
+        if unseen:
+            self.progress.say(
+                f"not in the suite and so not in its report: {', '.join(unseen)}; "
+                "name them with --codecs to see them again"
+            )
+
     def _plan(self) -> Plan:
         """Asks the codecs what they are, registers them and plans; skips what cannot run."""
         futures = [
@@ -231,16 +247,7 @@ class _Runner:
             for card, future in zip(self.campaign.codecs, futures, strict=True)
         ]
         able = [(card, found) for card, found in pairs if found.unavailable is None]
-        known = {info.id for info in self.store.codecs()}
-        # what was measured where a codec was available keeps the versions it was measured with
-        self.store.set_codecs(
-            [
-                _codec_info(card, found)
-                for card, found in pairs
-                if found.unavailable is None or card.id not in known
-            ],
-            add_points=self.campaign.extends,
-        )
+        self._register(pairs)
         stored = self.store.done(repeats=self.options.repeats)
         done = {
             key: mark

@@ -160,11 +160,13 @@ class Store:
     def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
         """Registers the codecs of this run beside earlier ones, and their ladders.
 
-        With ``add_points`` the points of earlier runs stay; else the ladder is the codec's whole
-        curve, and records of other points rest in the store unseen until a ladder names them.
+        With ``add_points`` the points and codecs of earlier runs stay; else these are all, and
+        records of others rest in the store unseen until a run names them.
         """
         with self._transaction() as db:
             places = dict(db.execute("SELECT id, place FROM codecs"))
+            if not add_points:
+                db.execute("DELETE FROM points")
             for info in codecs:
                 place = places.setdefault(info.id, len(places))
                 text = json.dumps(asdict(info), ensure_ascii=False)
@@ -181,10 +183,11 @@ class Store:
         return tuple(point for (point,) in rows)
 
     def codecs(self) -> list[CodecInfo]:
-        """Every codec with results here, in the order of the first run that named it."""
+        """Every codec that is seen here, in the order of the first run that named it."""
         found = []
         for name, text in self._db.execute("SELECT id, info FROM codecs ORDER BY place"):
-            found.append(CodecInfo(**{**json.loads(text), "ladder": self._points(name)}))
+            if ladder := self._points(name):
+                found.append(CodecInfo(**{**json.loads(text), "ladder": ladder}))
         return found
 
     def done(self, *, repeats: int = 0) -> dict[tuple[str, str, str], str]:

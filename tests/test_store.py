@@ -195,6 +195,18 @@ def test_points_that_left_the_ladder_are_unseen_but_not_lost(tmp_path: Path) -> 
         assert [row["point"] for row in read_csv(store, tmp_path)] == ["q=1", "q=2"]
 
 
+def test_codecs_that_left_the_suite_are_unseen_but_not_lost(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.set_codecs([info("a", "q=1"), info("b", "q=1")], add_points=False)
+        store.add([record("a"), record("b")])
+        store.set_codecs([info("b", "q=1")], add_points=False)
+        assert [codec.id for codec in store.codecs()] == ["b"]
+        assert [row["codec"] for row in read_csv(store, tmp_path)] == ["b"]
+        assert len(store.done()) == 2
+        store.set_codecs([info("a", "q=1")], add_points=True)
+        assert [row["codec"] for row in read_csv(store, tmp_path)] == ["a", "b"]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
