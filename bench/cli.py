@@ -8,9 +8,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import __version__
 from bench.errors import BenchError, UsageError
+
+if TYPE_CHECKING:
+    from bench.campaign import Campaign
 
 FAILED, BAD_USAGE = 1, 2
 
@@ -221,27 +225,16 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(call=_train)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from bench.workers import available_cores, prestart
-
-    prestart()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems stop jobs so
-    from rich.console import Console
-
+def _campaign(options: argparse.Namespace) -> Campaign:
     from bench.campaign import at_target_rates, input_campaign, suite_campaign
     from bench.cards import load_registry, split_codecs
-    from bench.console import make_progress, print_outcome
     from bench.datasets.base import DataOptions
-    from bench.run import RunOptions, run
 
-    if options.cluster and options.timing:
-        raise UsageError("--timing needs this machine to itself; leave out --cluster")
     registry = load_registry(options.cards)
     codecs = split_codecs(options.codecs) if options.codecs else []
     data = DataOptions(options.data, options.list, options.limit)
     if options.suite:
         campaign = suite_campaign(registry, options.suite, codecs, data)
-        out = options.out or Path("results") / options.suite
     else:
         from bench.datasets.inputs import input_loader
 
@@ -250,9 +243,26 @@ def _run(options: argparse.Namespace) -> int:
             as_video=options.as_video, options=data,
         )  # fmt: skip
         campaign = input_campaign(registry, options.input, codecs, media, loader)
-        out = options.out or Path("results") / options.input.resolve().stem
     if options.target_bpp:
         campaign = at_target_rates(campaign, options.target_bpp)
+    return campaign
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bench.workers import available_cores, prestart
+
+    prestart()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems stop jobs so
+    from rich.console import Console
+
+    from bench.console import make_progress, print_outcome
+    from bench.run import RunOptions, run
+
+    if options.cluster and options.timing:
+        raise UsageError("--timing needs this machine to itself; leave out --cluster")
+    campaign = _campaign(options)
+    name = options.suite or options.input.resolve().stem
+    out = options.out or Path("results") / name
     console = Console()
     progress = make_progress(console)
     try:
