@@ -38,7 +38,7 @@ from bench.plan import Plan, Probe, make_plan
 from bench.provenance import CodecInfo, RunInfo, Verdict
 from bench.records import Record, Status, Task
 from bench.schedule import Schedule
-from bench.store import Store
+from bench.store import TABLE, Store
 from bench.workers import LocalPool, scratch_folder
 
 _PROBE_SECONDS = 120.0
@@ -127,6 +127,8 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
                 f"the results store was damaged: {store.repaired} records were saved, "
                 "the rest is measured again"
             )
+        if store.restored:
+            progress.say(f"{store.restored} records of {options.out / TABLE} are continued")
         dropped = store.set_items([(item.name, item.digest) for item in items])
         if dropped:
             progress.say(f"{dropped} records of items whose content changed are measured again")
@@ -454,7 +456,10 @@ def _write_results(
     from bench.machine import describe_machine, library_versions
 
     machine = describe_machine()
-    store.export_csv(options.out / "records.csv")
+    timing = _timing_protocol(options, workers, machine["processor"])
+    if continued := store.meta("continued"):
+        timing = f"{timing} {continued}"
+    store.export_csv(options.out / TABLE)
     Gallery(options.out).write_index(store.records())
     digest = hashlib.sha256("\n".join(item.digest for item in items).encode()).hexdigest()
     RunInfo(
@@ -474,7 +479,7 @@ def _write_results(
         machine=machine,
         libraries=library_versions(),
         jobs=workers,
-        timing=_timing_protocol(options, workers, machine["processor"]),
+        timing=timing,
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         verdicts=store.verdicts(),

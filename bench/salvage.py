@@ -1,4 +1,4 @@
-"""What can still be read of a damaged results store, and how damage to a single record is seen.
+"""What can still be read of a damaged or missing results store, and how damage to a record is seen.
 
 Reads a broken SQLite file from both ends and the folder's last records.csv; writes nothing.
 """
@@ -40,7 +40,7 @@ def checksum(row: Sequence[Any]) -> int:
 
 
 def salvage(store: Path, table: Path) -> list[Row]:
-    """Every finished record that can be read of a damaged store, then of its records.csv.
+    """Every finished record that can be read of a damaged store, if any, then of its records.csv.
 
     Each is there once, whole and plausible; the store's own wins.
     """

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.provenance import CodecInfo, Verdict
+from bench.provenance import CodecInfo, Verdict, read_run
 from bench.records import COLUMNS, Record
 from bench.salvage import checksum, damaged, salvage
 
 FILE = "records.sqlite"
+TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record
 FORMAT = 2
 
@@ -51,6 +52,8 @@ class Store:
         self._lock = _lock_folder(folder)
         self.repaired: int | None = None
         """How many records were saved when this folder's store was found damaged; None if whole."""
+        self.restored: int | None = None
+        """How many records came from records.csv for want of a store; None if there was one."""
         try:
             if fresh:
                 self._discard()
@@ -68,7 +71,13 @@ class Store:
         os.close(self._lock)
 
     def _open(self) -> None:
-        """Opens the store; a damaged one is replaced by what can be read of it."""
+        """Opens the store; a damaged one is replaced by what can be read of it, a missing one by
+        the folder's tables, so that results kept under version control are continued."""
+        if not (self.folder / FILE).exists() and (self.folder / TABLE).is_file():
+            self.restored = self._lay_anew()
+            self._connect()
+            self._restore_run()
+            return
         try:
             self._connect()
             sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
@@ -79,12 +88,13 @@ class Store:
         if sound:
             return
         self._db.close()
-        self._replace_damaged()
+        self.repaired = self._lay_anew()
         self._connect()
 
-    def _replace_damaged(self) -> None:
-        """Puts a new store with all that can be read in the place of the damaged one, at once."""
-        rows = salvage(self.folder / FILE, self.folder / "records.csv")
+    def _lay_anew(self) -> int:
+        """Puts a store with all that can be read in the place of a damaged or missing one, at once;
+        returns how many records that is."""
+        rows = salvage(self.folder / FILE, self.folder / TABLE)
         new = self.folder / f"{FILE}.new"
         new.unlink(missing_ok=True)
         db = sqlite3.connect(new)
@@ -96,11 +106,27 @@ class Store:
         for suffix in ("-wal", "-shm"):
             (self.folder / f"{FILE}{suffix}").unlink(missing_ok=True)
         new.replace(self.folder / FILE)
-        self.repaired = len(rows)
+        return len(rows)
+
+    def _restore_run(self) -> None:
+        """Codecs and verdicts of the folder's run.json; without one only records are continued."""
+        try:
+            run = read_run(self.folder)
+        except StoreError:
+            return
+        self.claim(suite=run.suite, dataset=run.dataset)
+        self.set_codecs(run.codecs, add_points=True)
+        self.add((), run.verdicts)
+        processor = run.machine.get("processor", "an unknown processor")
+        self.set_meta(
+            "continued",
+            f"{self.restored} records were continued from an earlier {TABLE}, measured on "
+            f"{processor} until {run.finished}.",
+        )
 
     def _discard(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            (self.folder / f"{FILE}{suffix}").unlink(missing_ok=True)
+        for name in (FILE, f"{FILE}-wal", f"{FILE}-shm", TABLE):
+            (self.folder / name).unlink(missing_ok=True)
 
     def _connect(self) -> None:
         self._db = sqlite3.connect(self.folder / FILE, isolation_level=None)

@@ -2,11 +2,12 @@ import csv
 import math
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.errors import StoreError
-from bench.provenance import CodecInfo, Verdict
+from bench.provenance import CodecInfo, RunInfo, Verdict
 from bench.records import COLUMNS, Record
 from bench.store import FILE, Store
 
@@ -18,6 +19,16 @@ def record(codec: str = "a", point: str = "q=1", item: str = "i", **values: obje
 
 def info(name: str, *ladder: str) -> CodecInfo:
     return CodecInfo(name, name, {}, ladder, True, False, {"lib": "1"})
+
+
+def run_info(**values: Any) -> RunInfo:
+    fields: dict[str, Any] = dict.fromkeys(
+        ("bench", "suite_title", "dataset_title", "media", "dataset_digest", "timing"), ""
+    )
+    fields |= {"suite": "s", "dataset": "d", "started": "", "finished": "", "anchor": None}
+    fields |= {"dataset_notes": (), "metrics": (), "command": (), "items": 1, "jobs": 1}
+    fields |= {"machine": {"processor": "a processor"}, "libraries": {}}
+    return RunInfo(**fields | values)
 
 
 def read_csv(store: Store, folder: Path) -> list[dict[str, str]]:
@@ -161,6 +172,31 @@ def test_records_csv_fills_what_the_store_lost(tmp_path: Path) -> None:
     _overwrite(tmp_path / FILE, 0)
     with Store(tmp_path) as store:
         assert set(store.records()) == set(whole)
+
+
+def test_a_folder_without_its_store_continues_from_its_tables(tmp_path: Path) -> None:
+    """As in a fresh clone: records.csv and run.json are under version control, the store is not."""
+    verdict = Verdict("fresh_decode", "a", "q=1", "i", True)
+    row = record(
+        bytes=4, width=8, height=4, frames=1, bpp=1.0, bitstream_sha256="0" * 64, fingerprint="f"
+    )
+    with Store(tmp_path) as store:
+        store.set_codecs([info("a", "q=1")], add_points=False)
+        store.add([row], [verdict])
+        store.export_csv(tmp_path / "records.csv")
+        codecs = store.codecs()
+    run_info(codecs=codecs, verdicts=(verdict,)).write(tmp_path)
+    (tmp_path / FILE).unlink()
+    with Store(tmp_path) as store:
+        assert (store.restored, store.repaired) == (1, None)
+        assert list(store.records()) == [row]
+        assert (store.codecs(), store.verdicts()) == (codecs, (verdict,))
+        assert "measured on a processor" in str(store.meta("continued"))
+    with Store(tmp_path) as store:
+        assert store.restored is None
+    (tmp_path / FILE).unlink()
+    with Store(tmp_path, fresh=True) as store:
+        assert store.done() == {}
 
 
 def test_a_value_that_is_not_what_was_written_is_dropped(tmp_path: Path) -> None:
