@@ -15,6 +15,8 @@ from compressai.models.base import CompressionModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.models.exact import ACTIVATION_UNIT, ExactConv2d, exact_relu
+
 QUALITIES = 8
 LAMBDA_RATIO = 2**0.75
 """Ratio of the rate-distortion trade-off λ of a quality to that of the quality below."""
@@ -31,11 +33,6 @@ _DCT_GAIN = 5.0
 
 _SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS = 0.11, 64.0, 64
 _SCALE_STEP = math.log(_SCALE_MAX / _SCALE_MIN) / (_SCALE_LEVELS - 1)
-# Fixed point of the hyper-decoder: weights in units of 2⁻¹² up to ±8, activations in units of 2⁻⁸
-# up to ±2¹¹. A sum of n products needs 15 + 19 + log2(n) bits, which stays below float64's 53.
-_WEIGHT_UNIT, _WEIGHT_LIMIT = 2.0**-12, 8.0
-_ACTIVATION_UNIT, _ACTIVATION_LIMIT = 2.0**-8, 2.0**11
-_BIAS_UNIT = _WEIGHT_UNIT * _ACTIVATION_UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +107,6 @@ def dct_basis(count: int, block: int = BLOCK) -> tuple[Tensor, Tensor]:
     return basis[order], 1.65 * energy.flatten()[order].sqrt()
 
 
-class ExactConv2d(nn.Conv2d):
-    """A 3×3 convolution that is exact in evaluation: fixed-point numbers held in float64.
-
-    Every product and partial sum is an integer multiple of 2⁻²⁰ below 2⁵³ units, so the result does
-    not depend on the order of summation: it is the same on every machine, device and thread count
-    (the aim of Ballé et al. 2019, "Integer networks for data compression with latent-variable
-    models"). In training it is an ordinary convolution.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            return super().forward(x)
-        weight = self.weight.double().clamp(-_WEIGHT_LIMIT, _WEIGHT_LIMIT)
-        weight = torch.round(weight / _WEIGHT_UNIT) * _WEIGHT_UNIT
-        assert self.bias is not None
-        bias = torch.round(self.bias.double() / _BIAS_UNIT) * _BIAS_UNIT
-        x = torch.round(x.double() / _ACTIVATION_UNIT) * _ACTIVATION_UNIT
-        x = x.clamp(-_ACTIVATION_LIMIT, _ACTIVATION_LIMIT)
-        return F.conv2d(x, weight, bias, padding=1)
-
-
 class HyperDecoder(nn.Module):
     """h_s: hyper-latent ``(B, Z, h, w)`` to scale index and mean of y without its gain, each
     ``(B, M, 2h, 2w)``.
@@ -168,9 +144,8 @@ class HyperDecoder(nn.Module):
             conv3.bias[latent_channels:] = 0
 
     def forward(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
-        # slope 1/8 is dyadic, so that the activation is exact as well
-        x = F.leaky_relu(self.conv1(z_hat), 0.125)
-        x = F.leaky_relu(F.pixel_shuffle(self.conv2(x), 2), 0.125)
+        x = exact_relu(self.conv1(z_hat))
+        x = exact_relu(F.pixel_shuffle(self.conv2(x), 2))
         index, mean = self.conv3(x).chunk(2, 1)
         # the factor lets the network move through the table of scales with small weights
         return index * 16, mean * 4
@@ -375,7 +350,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         index, means = self.h_s(z_hat * _interpolate(inverse, quality))
         shift = _interpolate(gain, quality) / _SCALE_STEP
         if not self.training:
-            shift = torch.round(shift / _ACTIVATION_UNIT) * _ACTIVATION_UNIT
+            shift = torch.round(shift / ACTIVATION_UNIT) * ACTIVATION_UNIT
         return index + shift, means.float() * gain_of_means
 
     def likelihoods(self, y: Tensor, rows: Tensor, means: Tensor) -> Tensor:

@@ -1,0 +1,45 @@
+"""Convolutions whose result is the same on every machine, for networks that drive entropy coders.
+
+Fixed-point numbers held in float64: every product and partial sum is a multiple of 2⁻²⁰ below 2⁵³
+units, so the result does not depend on the order of summation, the device or the thread count (the
+aim of Ballé et al. 2019, "Integer networks for data compression with latent-variable models").
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Weights in units of 2⁻¹² up to ±8, activations in units of 2⁻⁸ up to ±2¹¹: a sum of n products
+# needs 15 + 19 + log2(n) bits.
+WEIGHT_UNIT, WEIGHT_LIMIT = 2.0**-12, 8.0
+ACTIVATION_UNIT, ACTIVATION_LIMIT = 2.0**-8, 2.0**11
+_BIAS_UNIT = WEIGHT_UNIT * ACTIVATION_UNIT
+_SLOPE = 0.125
+"""Of the leaky ReLU: dyadic, so that the activation is exact as well."""
+
+
+class ExactConv2d(nn.Conv2d):
+    """A convolution that is exact in evaluation, with float64 results; in training an ordinary
+    one. Strides, dilations and groups are not offered."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        weight = self.weight.double().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+        weight = torch.round(weight / WEIGHT_UNIT) * WEIGHT_UNIT
+        assert self.bias is not None
+        bias = torch.round(self.bias.double() / _BIAS_UNIT) * _BIAS_UNIT
+        return F.conv2d(exact_activation(x), weight, bias, padding=self.padding)
+
+
+def exact_activation(x: Tensor) -> Tensor:
+    """x in float64, rounded to the unit of activations."""
+    rounded = torch.round(x.double() / ACTIVATION_UNIT) * ACTIVATION_UNIT
+    return rounded.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+
+
+def exact_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 1/8."""
+    return F.leaky_relu(x, _SLOPE)

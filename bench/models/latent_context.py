@@ -1,0 +1,98 @@
+"""The context model of codec ``qcae``: how likely each index of a latent clip is, given those that
+were decoded before it in space and time.
+
+Exact in evaluation (:mod:`bench.models.exact`), so that an encoder may compute all frames at once
+and a decoder, on any machine, one after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.models.exact import ExactConv2d, exact_activation, exact_relu
+
+PAST = 3
+"""Frames before its own that the model sees."""
+
+
+def group_of(latents: int, height: int, width: int) -> Tensor:
+    """The group ``(C, h, w)`` in which each latent of a frame is coded: channel after channel, of
+    each first one colour of a checkerboard, then the other."""
+    parity = (torch.arange(height)[:, None] + torch.arange(width)) % 2
+    return 2 * torch.arange(latents)[:, None, None] + parity
+
+
+class LatentContext(nn.Module):
+    """Logarithms to base 2, up to a constant, of the probabilities of indices.
+
+    One network for several codebooks: they differ in an offset of the features and in the head.
+    """
+
+    def __init__(self, codes: Sequence[int], latents: int, width: int = 48) -> None:
+        super().__init__()
+        self.codes, self.latents = tuple(codes), latents
+        self.groups = 2 * latents
+        # of each frame in the past its latents, and 1 where the frame exists
+        self.past1 = ExactConv2d(PAST * (latents + 1), width, 3, padding=1)
+        self.past2 = ExactConv2d(width, width, 3, padding=1)
+        self.past3 = ExactConv2d(width, width, 3, padding=1)
+        # of the frame itself the latents of earlier groups, and 1 where they are known
+        self.here1 = ExactConv2d(2 * latents, width, 3, padding=1)
+        self.here2 = ExactConv2d(width, width, 3, padding=1)
+        self.here3 = ExactConv2d(width, width, 3, padding=1)
+        self.offset = nn.Parameter(torch.zeros(len(self.codes), width))
+        self.heads = nn.ModuleList(ExactConv2d(width, latents * count, 1) for count in codes)
+
+    def features(self, past: Tensor, book: int) -> Tensor:
+        """What is known of frames ``(T, PAST · (C + 1), h, w)`` before their own latents."""
+        offset = self.offset[book][:, None, None]
+        x = self.past1(past) + (offset if self.training else exact_activation(offset))
+        x = exact_relu(x)
+        x = exact_relu(self.past2(x))
+        result: Tensor = self.past3(x)
+        return result
+
+    def logits(self, features: Tensor, values: Tensor, group: int, book: int) -> Tensor:
+        """``(T, n, K)`` of the n latents of a group in raster order; of ``values`` ``(T, C, h, w)``
+        only those of earlier groups are looked at."""
+        places = group_of(*values.shape[1:]).to(values.device)
+        known = (places < group).to(values).expand_as(values)
+        x = exact_relu(features + self.here1(torch.cat([values * known, known], 1)))
+        x = exact_relu(x + self.here2(x))
+        x = exact_relu(x + self.here3(x))
+        logits: Tensor = self.heads[book](x)
+        # (T, C·K, h, w) to the group's channel, (T, h, w, K)
+        by_channel = logits.reshape(len(values), self.latents, self.codes[book], *values.shape[2:])
+        of_group: Tensor = by_channel[:, group // 2]
+        return of_group.permute(0, 2, 3, 1)[:, places[group // 2] == group]
+
+    def bits(self, values: Tensor, indices: Tensor, book: int, groups: Tensor) -> Tensor:
+        """Bits of the latents of one clip ``(C, T, h, w)`` that are in the group drawn for their
+        frame, ``groups`` ``(T,)``, 0-d; for training."""
+        past, here = past_frames(values), values.transpose(0, 1)
+        features = self.features(past, book)
+        total = torch.zeros((), device=values.device)
+        for group in sorted(set(groups.tolist())):
+            chosen = groups == group
+            logits = self.logits(features[chosen], here[chosen], group, book).float()
+            places = group_of(*here.shape[1:]) == group
+            expected = indices.transpose(0, 1)[chosen][:, places]
+            total = total + F.cross_entropy(
+                logits.flatten(0, 1) * math.log(2), expected.flatten(), reduction="sum"
+            )
+        return total / math.log(2)
+
+
+def past_frames(values: Tensor) -> Tensor:
+    """The input of ``features`` for all frames of latents ``(C, T, h, w)``: of each frame before
+    its latents and a plane of ones, all zero before the clip's start."""
+    planes = torch.cat([values, torch.ones_like(values[:1])])
+    padded = F.pad(planes, (0, 0, 0, 0, PAST, 0))
+    frames = values.shape[1]
+    shifted = [padded[:, PAST - 1 - back : PAST - 1 - back + frames] for back in range(PAST)]
+    return torch.cat(shifted).transpose(0, 1)

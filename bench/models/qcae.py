@@ -1,0 +1,166 @@
+"""The quantised convolutional autoencoder of codec ``qcae`` (Mitra, "Quantized convolutional
+autoencoder for video compression"): gray clips to indices of a scalar codebook and back.
+
+Holds the transforms and codebooks; the indices are coded elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STRIDE = 4
+"""Pixels of a frame's side for one latent; time is not downsampled."""
+LATENTS = 2
+"""Latents at each place."""
+LADDER = (2, 4, 8, 16, 32, 64, 128)
+"""Codebook sizes K of the paper."""
+_HALVES = (1, 2, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """``clip`` ``(B, 1, T, H, W)`` in 0–1, not clipped; ``indices`` ``(B, C, T, h, w)``."""
+
+    clip: Tensor
+    indices: Tensor
+
+
+class ResidualBlock(nn.Module):
+    """x + BN(conv(ReLU(BN(conv(x))))) with 3×3 kernels in space."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        kernel, padding = (1, 3, 3), (0, 1, 1)
+        self.conv1 = nn.Conv3d(channels, channels, kernel, padding=padding, bias=False)
+        self.norm1 = nn.BatchNorm3d(channels)
+        self.conv2 = nn.Conv3d(channels, channels, kernel, padding=padding, bias=False)
+        self.norm2 = nn.BatchNorm3d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        refined: Tensor = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return x + refined
+
+
+class Condition(nn.Module):
+    """A scale and an offset of each channel for each codebook; neutral at the start."""
+
+    def __init__(self, codebooks: int, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(codebooks, channels))
+        self.offset = nn.Parameter(torch.zeros(codebooks, channels))
+
+    def forward(self, x: Tensor, which: Tensor) -> Tensor:
+        shape = (len(which), -1, 1, 1, 1)
+        return x * self.scale[which].view(shape) + self.offset[which].view(shape)
+
+
+class Codebook(nn.Module):
+    """Sorted levels of a scalar quantiser on [−1, 1], uniform at the start, learned by gradients
+    (section II.B of the paper)."""
+
+    def __init__(self, codes: int) -> None:
+        super().__init__()
+        self.levels = nn.Parameter(torch.linspace(-1, 1, codes) * (1 - 1 / codes))
+
+    def nearest(self, y: Tensor) -> Tensor:
+        """Index of the nearest level of each element; levels stay sorted by ``project``."""
+        levels = self.levels.detach()
+        return torch.bucketize(y.detach().float().contiguous(), (levels[1:] + levels[:-1]) / 2)
+
+    def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels and indices: gradients reach the levels directly and y straight through."""
+        indices = self.nearest(y)
+        return self.levels[indices] + (y - y.detach()), indices
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Sorts the levels and keeps them on [−1, 1]."""
+        self.levels.copy_(self.levels.clamp(-1, 1).sort().values)
+
+
+def _mirrored(inputs: int, outputs: int, *, bias: bool) -> nn.ConvTranspose3d:
+    """The inverse in size of a convolution with kernel 5 and stride (1, 2, 2)."""
+    return nn.ConvTranspose3d(
+        inputs, outputs, 5, stride=_HALVES, padding=2, output_padding=(0, 1, 1), bias=bias
+    )
+
+
+class QuantisedAutoencoder(nn.Module):
+    """One network for one codebook as in the paper, or for several, its "conditional codebook
+    usage" (section IV): scales and offsets of the bottleneck depend on the codebook.
+
+    Kernel 5 and stride (1, 2, 2) in the first and last encoder layer, a residual block of 128
+    channels, batch normalisation, the decoder mirrored.
+    """
+
+    def __init__(
+        self, codes: Sequence[int] = LADDER, *, channels: int = 128, stem_channels: int = 16
+    ) -> None:
+        super().__init__()
+        self.codes = tuple(codes)
+        n, s = channels, stem_channels
+        self.encoder = nn.Sequential(
+            nn.Conv3d(1, s, 5, stride=_HALVES, padding=2, bias=False),  # H/2
+            nn.BatchNorm3d(s),
+            nn.ReLU(),
+            nn.Conv3d(s, n, 5, stride=_HALVES, padding=2, bias=False),  # H/4
+            nn.BatchNorm3d(n),
+            nn.ReLU(),
+            ResidualBlock(n),
+        )
+        self.encoder_condition = Condition(len(self.codes), n)
+        self.to_latent = nn.Conv3d(n, LATENTS, 1)
+        self.codebooks = nn.ModuleList(Codebook(count) for count in self.codes)
+        self.from_latent = nn.Conv3d(LATENTS, n, 1)
+        self.decoder_condition = Condition(len(self.codes), n)
+        self.decoder = nn.Sequential(
+            ResidualBlock(n),
+            nn.ReLU(),
+            _mirrored(n, s, bias=False),  # H/2
+            nn.BatchNorm3d(s),
+            nn.ReLU(),
+            _mirrored(s, 1, bias=True),  # H
+        )
+
+    def forward(self, x: Tensor, which: Tensor) -> Coded:
+        """Clips ``(B, 1, T, H, W)`` in 0–1, each with the codebook ``which`` ``(B,)``."""
+        latent = self._analyse(x, which)
+        quantised = [
+            self.codebooks[int(book)](each) for book, each in zip(which, latent, strict=True)
+        ]
+        values, indices = (torch.stack(part) for part in zip(*quantised, strict=True))
+        return Coded(self._synthesise(values, which), indices)
+
+    def encode(self, x: Tensor, book: int) -> Tensor:
+        """Indices ``(B, C, T, h, w)`` of clips; ``book`` is the place of K among ``codes``."""
+        codebook: Codebook = self.codebooks[book]  # type: ignore[assignment]
+        return codebook.nearest(self._analyse(x, torch.full((len(x),), book)))
+
+    def decode(self, indices: Tensor, book: int) -> Tensor:
+        """Clips in 0–1 of indices."""
+        clips = self._synthesise(self.levels(book)[indices], torch.full((len(indices),), book))
+        return clips.clamp(0, 1)
+
+    def levels(self, book: int) -> Tensor:
+        """The levels of a codebook ``(K,)``."""
+        codebook: Codebook = self.codebooks[book]  # type: ignore[assignment]
+        return codebook.levels
+
+    def project(self) -> None:
+        """Keeps all codebooks sorted, after an optimiser's step."""
+        for codebook in self.codebooks:
+            codebook.project()  # type: ignore[operator]
+
+    def _analyse(self, x: Tensor, which: Tensor) -> Tensor:
+        features = self.encoder_condition(self.encoder(x), which)
+        latent: Tensor = torch.tanh(self.to_latent(features).float())
+        return latent
+
+    def _synthesise(self, values: Tensor, which: Tensor) -> Tensor:
+        clip: Tensor = self.decoder(self.decoder_condition(self.from_latent(values), which))
+        return clip.float()

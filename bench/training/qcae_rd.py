@@ -1,0 +1,92 @@
+"""The training task of codec ``qcae-rd``: rate + λ·distortion over sequences of coded frames."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.datasets.moving_mnist import FRAMES
+from bench.models.qcae_rd import QUALITIES, ConditionalAutoencoder
+from bench.training.digits import MovingDigits
+from bench.training.task import Losses, TaskBase, TrainingContext
+
+LOWEST_LAMBDA = 3e-5
+LAMBDA_RATIO = 2.5
+_HELD_OUT = 3
+_EASY_STEPS = 600
+"""At first distortion counts more: with the final weights no bits at all would be a minimum."""
+
+
+def trade_off(quality: Tensor) -> Tensor:
+    """λ of a quality, for the loss R + λ·255²·MSE in bits per pixel."""
+    return LOWEST_LAMBDA * LAMBDA_RATIO ** (quality - 1)
+
+
+class ConditionalTask(TaskBase):
+    """The first frames of clips, each clip at a quality of its own, real values included.
+
+    ``options.frames`` are coded in sequence; those after the first stand for all of a clip.
+    """
+
+    def __init__(self, context: TrainingContext) -> None:
+        super().__init__(context)
+        self.model: ConditionalAutoencoder = ConditionalAutoencoder()
+        self.frames = int(context.options.get("frames", 6))
+        self.digits = MovingDigits.open(context.data)
+        held_out = MovingDigits.open(context.data, held_out=True)
+        self.held_out = held_out.clips(np.random.default_rng(0), _HELD_OUT)
+
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        clips = self.digits.clips(rng, self.settings.batch, self.frames)
+        quality = rng.uniform(1, QUALITIES, self.settings.batch).astype(np.float32)
+        return clips, torch.from_numpy(quality)
+
+    def loss(self, batch: tuple[Tensor, Tensor], step: int) -> Losses:
+        pixels, quality = batch
+        x = pixels.transpose(1, 2).float() / 255
+        coded = self.model(x, quality)
+        mse = 255**2 * (coded.frames - x).square().mean((2, 3, 4))
+        bpp = coded.bits / x[0, 0].numel()
+        weight = trade_off(quality)[:, None] * (1 + 9 * max(0.0, 1 - step / _EASY_STEPS))
+        share = torch.full((self.frames,), (FRAMES - 1) / (self.frames - 1), device=x.device)
+        share[0] = 1
+        # dividing by √λ lets every rate contribute gradients of the same order
+        total = ((bpp + weight * mse) / weight.sqrt() * share / FRAMES).sum(1).mean() / 20
+        parts = {
+            "bpp_first": bpp[:, 0].mean().detach(),
+            "bpp": bpp[:, 1:].mean().detach(),
+            "mse": mse.mean().detach(),
+        }
+        return Losses(total, parts)
+
+    def validate(self) -> Mapping[str, float]:
+        """bpp and PSNR of whole clips of held-out training digits, at three qualities."""
+        x = self.held_out.transpose(1, 2).double().to(self.context.device) / 255
+        figures = {}
+        for value in (1, 3, QUALITIES):
+            quality = torch.full((len(x),), float(value), device=self.context.device)
+            coded = self.model(x, quality)
+            mse = (coded.frames.clamp(0, 1) - x).square().mean((2, 3, 4))
+            figures[f"bpp_q{value}"] = float(coded.bits.mean()) / x[0, 0].numel()
+            figures[f"psnr_q{value}"] = float((-10 * mse.log10()).mean())
+        return figures
+
+    def export(self) -> Mapping[str, Tensor]:
+        """Weights with the coding tables, so that decoding never rebuilds them."""
+        model = copy.deepcopy(self.model)
+        model.finalise()
+        tensors: dict[str, Tensor] = model.state_dict()
+        return tensors
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Exported weights; the coding tables are built anew at the end."""
+        tables = ("_offset", "_quantized_cdf", "_cdf_length")
+        kept = {name: value for name, value in tensors.items() if not name.endswith(tables)}
+        self.model.load_state_dict(kept, strict=False)
+
+    def data_digest(self) -> str:
+        return self.digits.digest

@@ -1,0 +1,211 @@
+"""Codecs ``qcae`` and ``qcae-rd`` with random networks: exact indices, whatever the coder."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import weights
+from bench.cards import CodecCard, load_registry, read_codec
+from bench.codecs.qcae import CONTEXT, Qcae
+from bench.codecs.qcae_rd import QcaeRd
+from bench.errors import BitstreamError, CardError, Unavailable
+from bench.models.latent_context import LatentContext
+from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
+from bench.models.qcae_rd import ConditionalAutoencoder
+from bench.records import Point
+from bench.signals import Layout, Signal, clip
+
+CODERS = ("fixed", "zlib", CONTEXT)
+K8 = Point("codes", 8)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _card(folder: Path, name: str) -> CodecCard:
+    path = folder / f"{name}.toml"
+    path.write_text(load_registry().codecs[name].read_text())
+    return read_codec(path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> CodecCard:
+    """``qcae-any`` with random weights: latents spread over the codebooks."""
+    card = _card(tmp_path_factory.mktemp("codecs"), "qcae-any")
+    torch.manual_seed(0)
+    model = QuantisedAutoencoder(LADDER)
+    with torch.no_grad():
+        model.to_latent.weight.mul_(4)
+    context = LatentContext(LADDER, LATENTS)
+    folder = weights.weights_path(card).parent
+    weights.save_weights(folder, "qcae-any", weights.MODEL, model.state_dict(), precision="float32")
+    weights.save_weights(folder, "qcae-any", CONTEXT, context.state_dict(), precision="float32")
+    return card
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> QcaeRd:
+    card = _card(tmp_path_factory.mktemp("codecs"), "qcae-rd")
+    torch.manual_seed(1)
+    model = ConditionalAutoencoder()
+    with torch.no_grad():
+        model.residual.weight.normal_(std=0.02)
+        model.refine2.weight.normal_(std=0.02)
+    model.finalise()
+    folder = weights.weights_path(card).parent
+    weights.save_weights(folder, "qcae-rd", weights.MODEL, model.state_dict(), precision="float32")
+    return QcaeRd(card)
+
+
+def _with_coder(card: CodecCard, coder: str) -> Qcae:
+    return Qcae(replace(card, settings={**card.settings, "coder": coder}))
+
+
+def _clip(frames: int = 3, height: int = 16, width: int = 24, seed: int = 0) -> Signal:
+    rng = np.random.default_rng(seed)
+    still = rng.integers(0, 256, (height, width), np.uint8)
+    return clip(np.stack([np.roll(still, 2 * time, 1) for time in range(frames)]))
+
+
+@pytest.mark.parametrize("codes", [2, 8, 128])
+def test_all_coders_of_a_codebook_give_the_same_clip(shared: CodecCard, codes: int) -> None:
+    point, signal = Point("codes", codes), _clip()
+    decoded = []
+    for coder in CODERS:
+        codec = _with_coder(shared, coder)
+        encoded = codec.encode(signal, point)
+        decoded.append(codec.decode(encoded.payload).array())
+        assert decoded[-1].shape == signal.array().shape
+        if encoded.bits_estimated is not None:
+            body = len(encoded.payload) - (encoded.header_bytes or 0)
+            assert encoded.bits_estimated <= 8 * body + 1
+            assert 8 * body <= 1.01 * encoded.bits_estimated + 40
+    network, book = codec.network(codes)
+    planes = torch.from_numpy(signal.array()).float()[None, None] / 255
+    with torch.no_grad():
+        expected = network.decode(network.encode(planes, book), book)[0, 0]
+    for each in decoded:
+        assert np.array_equal(each, np.rint(255 * expected.numpy()))
+
+
+@pytest.mark.parametrize(
+    ("frames", "height", "width"), [(1, 4, 4), (1, 1, 1), (2, 17, 33), (23, 9, 4), (20, 64, 64)]
+)
+def test_any_size_and_length(
+    shared: CodecCard, conditional: QcaeRd, frames: int, height: int, width: int
+) -> None:
+    signal = _clip(frames, height, width)
+    codecs = [(_with_coder(shared, CONTEXT), K8), (conditional, Point("quality", 2.5))]
+    for codec, point in codecs:
+        payload = codec.encode(signal, point).payload
+        decoded = codec.decode(payload)
+        assert (decoded.layout.frames, decoded.layout.height) == (frames, height)
+        assert decoded.layout.width == width
+        elsewhere = codec.decode_elsewhere(payload)
+        assert np.array_equal(elsewhere.array(), decoded.array())
+
+
+def test_the_standard_size_costs_nothing(shared: CodecCard) -> None:
+    codec = _with_coder(shared, "fixed")
+    standard = codec.encode(_clip(20, 64, 64), K8)
+    assert standard.header_bytes == 6
+    assert len(standard.payload) == 6 + 3 * LATENTS * 20 * 16 * 16 // 8
+    assert codec.encode(_clip(19, 64, 64), K8).header_bytes == 9
+
+
+def test_the_stream_of_the_conditional_codec_is_near_its_estimate(conditional: QcaeRd) -> None:
+    encoded = conditional.encode(_clip(4, 32, 32), Point("quality", 5))
+    assert encoded.bits_estimated is not None and encoded.header_bytes is not None
+    body = 8 * (len(encoded.payload) - encoded.header_bytes)
+    assert encoded.bits_estimated == pytest.approx(body, rel=0.02, abs=64)
+
+
+def test_the_conditional_codec_decodes_what_its_network_makes(conditional: QcaeRd) -> None:
+    """The codec's frame loop against the network's own."""
+    signal = _clip(4, 16, 16)
+    decoded = conditional.decode(conditional.encode(signal, Point("quality", 3)).payload)
+    x = torch.from_numpy(signal.array()).double()[None, :, None] / 255
+    with torch.no_grad():
+        frames = conditional._network(x, torch.tensor([3.0])).frames[0, :, 0]
+    assert np.array_equal(decoded.array(), np.rint(255 * frames.clamp(0, 1).numpy()))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_damaged_streams_are_refused(
+    shared: CodecCard, conditional: QcaeRd, data: st.DataObject
+) -> None:
+    codecs = [(_with_coder(shared, coder), K8) for coder in CODERS]
+    codecs.append((conditional, Point("quality", 2)))
+    codec, point = data.draw(st.sampled_from(codecs))
+    payload = bytearray(codec.encode(_clip(2, 8, 8), point).payload)
+    kind = data.draw(st.sampled_from(("cut", "flip", "grow", "noise")))
+    place = data.draw(st.integers(0, len(payload) - 1))
+    if kind == "cut":
+        payload = payload[:place]
+    elif kind == "flip":
+        payload[place] ^= data.draw(st.integers(1, 255))
+    elif kind == "grow":
+        payload += data.draw(st.binary(min_size=1, max_size=9))
+    else:
+        payload = bytearray(data.draw(st.binary(max_size=40)))
+    with pytest.raises(BitstreamError):
+        codec.decode(bytes(payload))
+
+
+def test_streams_of_other_codecs_and_weights_are_refused(
+    shared: CodecCard, conditional: QcaeRd, tmp_path: Path
+) -> None:
+    signal = _clip()
+    payload = _with_coder(shared, CONTEXT).encode(signal, K8).payload
+    with pytest.raises(BitstreamError, match="another codec"):
+        conditional.decode(payload)
+    with pytest.raises(BitstreamError, match="another codec"):
+        _with_coder(shared, "zlib").decode(payload)
+    card = _card(tmp_path, "qcae-any")
+    torch.manual_seed(9)
+    folder = weights.weights_path(card).parent
+    model, context = QuantisedAutoencoder(LADDER), LatentContext(LADDER, LATENTS)
+    weights.save_weights(folder, "qcae-any", weights.MODEL, model.state_dict(), precision="float32")
+    weights.save_weights(folder, "qcae-any", CONTEXT, context.state_dict(), precision="float32")
+    with pytest.raises(BitstreamError, match="other weights"):
+        Qcae(card).decode(payload)
+
+
+def test_other_kinds_of_clips_are_refused_by_name(shared: CodecCard) -> None:
+    codec = _with_coder(shared, CONTEXT)
+    assert "gray" in str(codec.refusal(Layout("video", "rgb", 64, 64, 20)))
+    assert "at most" in str(codec.refusal(Layout("video", "gray", 4096, 4096, 20)))
+    assert codec.refusal(Layout("video", "gray", 64, 64, 20)) is None
+
+
+def test_missing_weights_name_the_command_that_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="bench train qcae --point codes=2"):
+        Qcae(_card(tmp_path, "qcae")).check_available()
+    with pytest.raises(Unavailable, match="bench train qcae-rd"):
+        QcaeRd(_card(tmp_path, "qcae-rd")).check_available()
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    card = _card(tmp_path, "qcae-any")
+    model = QuantisedAutoencoder((2, 4))
+    weights.save_weights(
+        weights.weights_path(card).parent,
+        "qcae-any",
+        weights.MODEL,
+        model.state_dict(),
+        precision="float32",
+    )
+    with pytest.raises(CardError, match="safetensors"):
+        Qcae(card).network(8)
