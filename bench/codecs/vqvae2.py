@@ -6,10 +6,11 @@ the pixels, from a float synthesis, may differ by one level between machines.
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -30,10 +31,11 @@ from bench.codecs.tensors import (
     to_frame,
     to_tensor,
 )
-from bench.codecs.vqvae2_priors import PriorPair
+from bench.codecs.vqvae2_priors import LEARNED, LEVELS, PriorPair, build_prior, prior_name
 from bench.entropy.indices import Adaptive, Deflate, FixedLength, IndexCoder
 from bench.errors import BitstreamError
-from bench.models.pixelsnail import PixelSnail, PriorShape
+from bench.models.blocktransformer import BlockTransformer
+from bench.models.pixelsnail import PixelSnail
 from bench.models.vqvae2 import BOTTOM_STRIDE, TOP_STRIDE, VqVae2
 from bench.signals import image
 
@@ -43,27 +45,12 @@ if TYPE_CHECKING:
     from bench.signals import Layout, Signal
 
 PATCH = 256
-PIXELSNAIL = "pixelsnail"
 _CODERS: Mapping[str, type[FixedLength] | type[Deflate] | type[Adaptive]] = {
     "fixed": FixedLength,
     "zlib": Deflate,
     "adaptive": Adaptive,
 }
-
-
-LEVELS = ("top", "bottom")
 Indices = NDArray[np.int64]
-
-
-def prior_name(entropy_input: str, level: str) -> str:
-    """Name of a prior's weights, which is also its part in the card's ``[training]``."""
-    return f"{PIXELSNAIL}-{entropy_input}-{level}"
-
-
-def prior_shape(settings: Mapping[str, Any], entropy_input: str, level: str) -> PriorShape:
-    """What the prior of a level is built for, by the card's settings."""
-    vectors = entropy_input == "vectors"
-    return PriorShape(int(settings["codes"]), int(settings["dim"]), vectors, level == "bottom")
 
 
 def _cure(card: CodecCard, name: str) -> str:
@@ -78,12 +65,13 @@ def _checksum(*maps: Indices) -> int:
 
 class VqVae2Codec(CodecBase):
     """``coder`` is the entropy coder of both levels. ``tiling``: ``whole`` codes the picture at
-    once, ``patches`` in independent pieces of 256×256, as the rebuilt report does."""
+    once, ``patches`` in independent pieces of 256×256, as the rebuilt report does. ``input`` is
+    what the PixelSNAIL priors see; the transformer sees indices."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codes": Range(2, 65536),
         "dim": Range(1, 1024),
-        "coder": Choice((*_CODERS, PIXELSNAIL)),
+        "coder": Choice((*_CODERS, *LEARNED)),
         "input": Choice(("indices", "vectors")),
         "tiling": Choice(("whole", "patches")),
     }
@@ -98,7 +86,12 @@ class VqVae2Codec(CodecBase):
 
     @cached_property
     def container(self) -> Container:
-        return Container(self.card.id, 0xA8, fingerprint(self.network))
+        """Its fingerprint is of all networks and of the settings: other streams are foreign."""
+        tiling = self.settings.get("tiling", "whole")
+        parts = [f"{self._coder_name} {self._input} {tiling}".encode(), fingerprint(self.network)]
+        if self._prior_names():
+            parts += [fingerprint(prior) for prior in self._prior_models]
+        return Container(self.card.id, 0xA8, hashlib.sha256(b"".join(parts)).digest()[:4])
 
     @cached_property
     def coder(self) -> IndexCoder:
@@ -109,13 +102,17 @@ class VqVae2Codec(CodecBase):
     @cached_property
     def priors(self) -> PriorPair:
         """The learned priors with the card's weights, always on the CPU."""
-        return PriorPair(*(self._prior(level) for level in LEVELS))
+        return PriorPair(*self._prior_models)
 
-    def _prior(self, level: str) -> PixelSnail:
-        name = prior_name(self._input, level)
+    @cached_property
+    def _prior_models(self) -> list[PixelSnail | BlockTransformer]:
+        return [self._prior(level) for level in LEVELS]
+
+    def _prior(self, level: str) -> PixelSnail | BlockTransformer:
+        name = prior_name(self._coder_name, self._input, level)
         path = weights.weights_path(self.card, name)
         tensors = weights.load_weights(self.card, name, cure=_cure(self.card, name))
-        model = PixelSnail(prior_shape(self.settings, self._input, level))
+        model = build_prior(self.settings, self._coder_name, self._input, level)
         weights.load_into(model, tensors, path)
         return model.eval()
 
@@ -137,9 +134,9 @@ class VqVae2Codec(CodecBase):
             weights.check_weights(self.card, name, cure=_cure(self.card, name))
 
     def _prior_names(self) -> list[str]:
-        if self._coder_name != PIXELSNAIL:
+        if self._coder_name not in LEARNED:
             return []
-        return [prior_name(self._input, level) for level in LEVELS]
+        return [prior_name(self._coder_name, self._input, level) for level in LEVELS]
 
     def versions(self) -> Mapping[str, str]:
         found = {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}

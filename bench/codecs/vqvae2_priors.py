@@ -1,32 +1,53 @@
 """The learned entropy coders of codec ``vqvae2``: both index maps of a picture with two priors.
 
-Owns tiles and streams; the networks are in :mod:`bench.models`.
+Owns their names, tiles and streams; the networks are in :mod:`bench.models`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bench.entropy.prior import MapDecoder, MapEncoder, group_tiles
+from bench.models.blocktransformer import BlockTransformer
 from bench.models.pixelsnail import PixelSnail
+from bench.models.prior import MapPrior, PriorShape
 
 Indices = NDArray[np.int64]
+PIXELSNAIL, TRANSFORMER = "pixelsnail", "transformer"
+LEARNED = (PIXELSNAIL, TRANSFORMER)
+LEVELS = ("top", "bottom")
 TOP_TILE = 32
 """Maps are coded in independent tiles of so many top positions, those of 256×256 pixels: what the
 priors were trained on, and what bounds the time of their attention."""
+
+
+def prior_name(coder: str, entropy_input: str, level: str) -> str:
+    """Name of a prior's weights, which is also its part in the card's ``[training]``."""
+    return f"{coder}-{level}" if coder == TRANSFORMER else f"{coder}-{entropy_input}-{level}"
+
+
+def build_prior(
+    settings: Mapping[str, Any], coder: str, entropy_input: str, level: str
+) -> PixelSnail | BlockTransformer:
+    """The untrained network of a level, by the card's settings; the transformer is for indices."""
+    vectors = entropy_input == "vectors" and coder == PIXELSNAIL
+    codes, dim = int(settings["codes"]), int(settings["dim"])
+    shape = PriorShape(codes, dim, vectors, conditional=level == "bottom")
+    return PixelSnail(shape) if coder == PIXELSNAIL else BlockTransformer(shape)
 
 
 @dataclass(frozen=True, slots=True)
 class PriorPair:
     """The priors of both levels; the bottom one sees the top level."""
 
-    top: PixelSnail
-    bottom: PixelSnail
+    top: MapPrior
+    bottom: MapPrior
 
     def encode(self, top: Indices, bottom: Indices) -> tuple[bytes, bytes, float]:
         """Streams of maps ``(B, h, w)`` and ``(B, 2h, 2w)``, and the estimated bits of both."""

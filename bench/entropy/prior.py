@@ -1,4 +1,4 @@
-"""Coding of index maps with a learned autoregressive prior, one position at a time.
+"""Coding of index maps with a learned autoregressive prior, one group of positions at a time.
 
 Encoder and decoder step through the same cached computation, in float64 with rounded logits, so
 that both see the same probabilities. Knows steppers, no particular network.
@@ -6,7 +6,7 @@ that both see the same probabilities. Knows steppers, no particular network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
+Group = tuple[Indices, Indices]
+"""Rows and columns of positions that are independent given all groups before."""
 _LOGIT_UNIT = 2.0**-8
 """Logits are rounded to this: far above the last bits in which machines differ (10⁻¹³), far below
 what a rate would notice."""
@@ -24,14 +26,15 @@ class Stepper(Protocol):
     """An autoregressive network over a batch of maps."""
 
     @property
-    def order(self) -> Sequence[tuple[int, int]]:
-        """Rows and columns in the order of coding."""
+    def order(self) -> Sequence[Group]:
+        """The groups in the order of coding; each position is in one."""
 
-    def logits(self, row: int, column: int) -> NDArray[np.float64]:
-        """``(B, codes)`` of this position; all before it in ``order`` must have been written."""
+    def logits(self, step: int) -> NDArray[np.float64]:
+        """``(B, n, codes)`` of group ``order[step]``; called once for each group, in order, when
+        all groups before have been written."""
 
-    def write(self, row: int, column: int, indices: Indices) -> None:
-        """The indices ``(B,)`` of this position."""
+    def write(self, step: int, indices: Indices) -> None:
+        """The indices ``(B, n)`` of this group."""
 
 
 class MapEncoder:
@@ -46,14 +49,13 @@ class MapEncoder:
 
     def encode(self, stepper: Stepper, maps: Indices) -> None:
         """Appends ``(B, h, w)``."""
-        rows = np.arange(len(maps))
-        for row, column in stepper.order:
-            probabilities = _probabilities(stepper.logits(row, column))
-            here = maps[:, row, column]
-            self.bits -= float(np.log2(probabilities[rows, here]).sum())
-            for index, model in zip(here, _models(probabilities), strict=True):
-                self._coder.encode(int(index), model)
-            stepper.write(row, column, here)
+        for step, (rows, columns) in enumerate(stepper.order):
+            probabilities = _probabilities(stepper.logits(step))
+            here = maps[:, rows, columns]
+            symbols = here.ravel()
+            self.bits -= float(np.log2(probabilities[np.arange(len(symbols)), symbols]).sum())
+            self._coder.encode(symbols.astype(np.int32), _family(), probabilities)
+            stepper.write(step, here)
 
     def finish(self) -> bytes:
         """The stream, in little-endian 32-bit words."""
@@ -76,25 +78,27 @@ class MapDecoder:
     def decode(self, stepper: Stepper, size: tuple[int, int, int]) -> Indices:
         """The next maps, of this size ``(B, h, w)``."""
         maps = np.empty(size, np.int64)
-        for row, column in stepper.order:
-            models = _models(_probabilities(stepper.logits(row, column)))
-            maps[:, row, column] = [self._coder.decode(model) for model in models]
-            stepper.write(row, column, maps[:, row, column])
+        for step, (rows, columns) in enumerate(stepper.order):
+            symbols = self._coder.decode(_family(), _probabilities(stepper.logits(step)))
+            here = symbols.astype(np.int64).reshape(size[0], len(rows))
+            maps[:, rows, columns] = here
+            stepper.write(step, here)
         return maps
 
 
 def _probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    rounded = np.round(logits / _LOGIT_UNIT) * _LOGIT_UNIT
+    """``(B · n, codes)``, one row for each symbol."""
+    rounded = np.round(logits.reshape(-1, logits.shape[-1]) / _LOGIT_UNIT) * _LOGIT_UNIT
     shares = np.exp(rounded - rounded.max(1, keepdims=True))
     normalised: NDArray[np.float64] = shares / shares.sum(1, keepdims=True)
     return normalised
 
 
-def _models(probabilities: NDArray[np.float64]) -> Iterator[Any]:
+def _family() -> Any:
+    """Models by a table of probabilities, each symbol with its own."""
     import constriction
 
-    for row in probabilities:
-        yield constriction.stream.model.Categorical(row, perfect=False)
+    return constriction.stream.model.Categorical(perfect=False)
 
 
 def tile_shapes(height: int, width: int, size: int) -> list[tuple[slice, slice]]:

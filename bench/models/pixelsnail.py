@@ -1,12 +1,12 @@
 """PixelSNAIL (Chen et al. 2018) as a prior over maps of codebook indices.
 
-One network in two forms: a parallel pass over whole maps for training, and a stepper that computes
-one position at a time from cached features, for coding.
+Positions are coded along slanted wavefronts, as in parallel video decoders: a position needs its
+row up to its left and the row above up to two columns to its right, so that all positions of the
+same ``column + 3 · row`` are independent given those before and are computed together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -15,7 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Array = NDArray[np.float64]
+from bench.entropy.prior import Group
+from bench.models.prior import (
+    Array,
+    Condition,
+    Dense,
+    IndexInput,
+    MapSize,
+    PriorShape,
+    Window,
+    elu,
+    in_float64,
+    sigmoid,
+)
+
 # Row and column offsets of a kernel of 2 rows and 5 columns, cut after its own position.
 _ABOVE = tuple((-1, column) for column in range(-2, 3))
 _LEFT = ((0, -2), (0, -1))
@@ -23,6 +36,7 @@ BEFORE = _ABOVE + _LEFT
 """Offsets that the first layer sees: only positions that were coded before."""
 UP_TO = (*BEFORE, (0, 0))
 """Offsets that later layers see: their own position holds nothing of its own index."""
+_SLANT = 3
 
 
 class CausalConv(nn.Module):
@@ -59,7 +73,7 @@ class GatedBlock(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """One head of attention over all positions up to this one, added to the features."""
+    """One head of attention over all wavefronts before and the position itself, added."""
 
     def __init__(self, channels: int, keys: int = 16) -> None:
         super().__init__()
@@ -68,57 +82,44 @@ class CausalAttention(nn.Module):
         self.value = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[1:3]
+        front = _fronts(height, width).to(x.device).flatten()
+        seen = (front[:, None] > front) | torch.eye(len(front), dtype=torch.bool, device=x.device)
         flat = x.flatten(1, 2)
         mixed = F.scaled_dot_product_attention(
-            self.query(flat), self.key(flat), self.value(flat), is_causal=True
+            self.query(flat), self.key(flat), self.value(flat), attn_mask=seen
         )
         return x + mixed.view_as(x)
 
 
-@dataclass(frozen=True, slots=True)
-class PriorShape:
-    """What a prior is built for. ``dim`` is that of the codebook's vectors, ``vectors`` whether
-    they are its input instead of the indices; ``conditional`` priors see the level above."""
-
-    codes: int
-    dim: int
-    vectors: bool
-    conditional: bool
+def _fronts(height: int, width: int) -> Tensor:
+    """Number of the wavefront of each position."""
+    return torch.arange(width) + _SLANT * torch.arange(height)[:, None]
 
 
 class PixelSnail(nn.Module):
-    """Logits of each index of a map given those before it in raster order.
+    """Logits of each index of a map given those of the wavefronts before.
 
-    The codebook is a buffer, so that the vector input needs nothing besides the weights. The
-    conditional prior (bottom level) has no attention, as in VQ-VAE-2: its maps are too long.
+    Whatever it needs of the codebooks is in its weights. The conditional prior (bottom level) has
+    no attention, as in VQ-VAE-2: its maps are too long.
     """
 
     def __init__(self, shape: PriorShape, channels: int = 64, blocks: int = 3) -> None:
         super().__init__()
-        self.shape = shape
-        inputs = shape.dim if shape.vectors else channels
-        # one-hot indices through a linear layer are an embedding
-        self.embedding = nn.Embedding(shape.codes, inputs)
-        self.embedding.weight.requires_grad_(not shape.vectors)
-        self.first = CausalConv(inputs, channels, BEFORE)
+        self.input = IndexInput(shape, channels)
+        self.first = CausalConv(self.input.embedding_dim, channels, BEFORE)
         self.before = nn.ModuleList(GatedBlock(channels) for _ in range(blocks))
         self.attention = None if shape.conditional else CausalAttention(channels)
         self.after = nn.ModuleList(GatedBlock(channels) for _ in range(blocks))
-        self.condition = nn.Embedding(shape.codes, channels) if shape.conditional else None
+        self.condition = Condition(shape, channels) if shape.conditional else None
         self.head = nn.Linear(channels, shape.codes)
-
-    def use_codebook(self, vectors: Tensor) -> None:
-        """Fixes the input vectors to those of the autoencoder's codebook ``(codes, dim)``."""
-        if self.shape.vectors:
-            self.embedding.weight.data.copy_(vectors)
 
     def forward(self, indices: Tensor, above: Tensor | None = None) -> Tensor:
         """Logits ``(B, h, w, codes)`` of indices ``(B, h, w)``, given those of the level above
         ``(B, h/2, w/2)`` for a conditional prior."""
-        x = self.first(self.embedding(indices))
+        x = self.first(self.input(indices))
         if self.condition is not None:
-            assert above is not None
-            x = x + self.condition(_enlarged(above))
+            x = x + self.condition(above)
         for block in self.before:
             x = block(x)
         if self.attention is not None:
@@ -128,115 +129,91 @@ class PixelSnail(nn.Module):
         logits: Tensor = self.head(F.elu(x))
         return logits
 
-    def stepper(self, size: tuple[int, int, int], above: Tensor | None) -> PixelStepper:
+    def stepper(self, size: MapSize, above: Tensor | None) -> PixelStepper:
         """The incremental form, for maps ``(B, h, w)`` of this size."""
         return PixelStepper(self, size, above)
 
 
-def _enlarged(above: Tensor) -> Tensor:
-    return above.repeat_interleave(2, 1).repeat_interleave(2, 2)
-
-
-def _weights(linear: nn.Module) -> tuple[Array, Array]:
-    """Matrix ``(inputs, outputs)`` and bias of a linear layer in float64."""
-    layer = cast(nn.Linear, linear)
-    matrix = layer.weight.detach().double().cpu().numpy().T
-    return np.ascontiguousarray(matrix), layer.bias.detach().double().cpu().numpy()
-
-
-def _elu(x: Array) -> Array:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-
-
-class _ConvCache:
-    """One causal convolution with the features it has seen: ``(B, h + 1, w + 4, inputs)``."""
-
-    def __init__(self, conv: CausalConv, batch: int, height: int, width: int) -> None:
-        self.matrix, self.bias = _weights(conv.linear)
-        inputs = len(self.matrix) // len(conv.offsets)
-        self.seen = np.zeros((batch, height + 1, width + 4, inputs))
-        self.rows = 1 + np.array([row for row, _ in conv.offsets])
-        self.columns = 2 + np.array([column for _, column in conv.offsets])
-
-    def write(self, row: int, column: int, x: Array) -> None:
-        self.seen[:, row + 1, column + 2] = x
-
-    def __call__(self, row: int, column: int) -> Array:
-        near = self.seen[:, row + self.rows, column + self.columns]
-        result: Array = near.reshape(len(near), -1) @ self.matrix + self.bias
-        return result
-
-
 class PixelStepper:
-    """PixelSNAIL one position at a time, in float64: each position costs one column of the network.
+    """PixelSNAIL one wavefront at a time: each costs one column of the network a position."""
 
-    Call ``logits`` and then ``write`` for each position in raster order.
-    """
-
-    def __init__(self, model: PixelSnail, size: tuple[int, int, int], above: Tensor | None) -> None:
-        batch, height, width = size
-        self.order = [(row, column) for row in range(height) for column in range(width)]
-        self._embedding = model.embedding.weight.detach().double().cpu().numpy()
-        self._first = _ConvCache(model.first, *size)
-        self._before = [_ConvCache(cast(GatedBlock, each).conv, *size) for each in model.before]
-        self._after = [_ConvCache(cast(GatedBlock, each).conv, *size) for each in model.after]
-        self._head = _weights(model.head)
-        self._attention = (
-            None
-            if model.attention is None
-            else _AttentionCache(model.attention, batch, len(self.order))
-        )
+    def __init__(self, model: PixelSnail, size: MapSize, above: Tensor | None) -> None:
+        fronts = _fronts(*size[1:]).numpy()
+        self.order: list[Group] = [
+            cast(Group, np.nonzero(fronts == front)) for front in np.unique(fronts)
+        ]
+        self._table = model.input.table()
+        self._first = _ConvCache(model.first, size)
+        self._before = [_ConvCache(cast(GatedBlock, each).conv, size) for each in model.before]
+        self._after = [_ConvCache(cast(GatedBlock, each).conv, size) for each in model.after]
+        self._head = Dense(model.head)
+        self._attention = None
+        if model.attention is not None:
+            self._attention = _AttentionCache(model.attention, size)
         self._condition: Array | None = None
         if model.condition is not None:
             assert above is not None
-            table = model.condition.weight.detach().double().cpu().numpy()
-            self._condition = table[_enlarged(above).cpu().numpy()]
+            self._condition = in_float64(model.condition, above)
 
-    def logits(self, row: int, column: int) -> Array:
-        """``(B, codes)`` of this position; all before it must have been written."""
-        x = self._first(row, column)
+    def logits(self, step: int) -> Array:
+        """``(B, n, codes)`` of group ``order[step]``; all before must have been written."""
+        rows, columns = self.order[step]
+        x = self._first(rows, columns)
         if self._condition is not None:
-            x = x + self._condition[:, row, column]
+            x = x + self._condition[:, rows, columns]
         for block in self._before:
-            x = self._gated(block, row, column, x)
+            x = block.gated(rows, columns, x)
         if self._attention is not None:
             x = self._attention(x)
         for block in self._after:
-            x = self._gated(block, row, column, x)
-        result: Array = _elu(x) @ self._head[0] + self._head[1]
-        return result
+            x = block.gated(rows, columns, x)
+        return self._head(elu(x))
 
-    def write(self, row: int, column: int, indices: NDArray[np.int64]) -> None:
-        """The indices ``(B,)`` of this position."""
-        self._first.write(row, column, self._embedding[indices])
+    def write(self, step: int, indices: NDArray[np.int64]) -> None:
+        """The indices ``(B, n)`` of this group."""
+        self._first.seen.write(*self.order[step], self._table[indices])
 
-    @staticmethod
-    def _gated(block: _ConvCache, row: int, column: int, x: Array) -> Array:
-        block.write(row, column, _elu(x))
-        value, gate = np.split(block(row, column), 2, axis=1)
-        result: Array = x + value / (1 + np.exp(-gate))
-        return result
+
+class _ConvCache:
+    """One causal convolution with the features it has seen."""
+
+    def __init__(self, conv: CausalConv, size: MapSize) -> None:
+        self._linear = Dense(conv.linear)
+        self.seen = Window(size, conv.linear.in_features // len(conv.offsets), conv.offsets)
+
+    def __call__(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Array:
+        return self._linear(self.seen.read(rows, columns))
+
+    def gated(self, rows: NDArray[np.int64], columns: NDArray[np.int64], x: Array) -> Array:
+        """The gated block of this convolution."""
+        self.seen.write(rows, columns, elu(x))
+        value, gate = np.split(self(rows, columns), 2, axis=-1)
+        return cast(Array, x + value * sigmoid(gate))
 
 
 class _AttentionCache:
-    """Keys and values of the positions so far."""
+    """Keys and values of the wavefronts so far."""
 
-    def __init__(self, attention: CausalAttention, batch: int, length: int) -> None:
+    def __init__(self, attention: CausalAttention, size: MapSize) -> None:
         self._query, self._key, self._value = (
-            _weights(each) for each in (attention.query, attention.key, attention.value)
+            Dense(each) for each in (attention.query, attention.key, attention.value)
         )
-        self._keys = np.empty((batch, length, self._key[0].shape[1]))
-        self._values = np.empty((batch, length, self._value[0].shape[1]))
+        batch, height, width = size
+        self._keys = np.empty((batch, height * width, attention.key.out_features))
+        self._values = np.empty((batch, height * width, attention.value.out_features))
         self._length = 0
 
     def __call__(self, x: Array) -> Array:
-        place = self._length
-        self._keys[:, place] = x @ self._key[0] + self._key[1]
-        self._values[:, place] = x @ self._value[0] + self._value[1]
-        self._length += 1
-        query = x @ self._query[0] + self._query[1]
-        scores = (self._keys[:, : place + 1] @ query[:, :, None])[..., 0] / query.shape[1] ** 0.5
-        weights = np.exp(scores - scores.max(1, keepdims=True))
-        weights /= weights.sum(1, keepdims=True)
-        result: Array = x + (weights[:, None] @ self._values[:, : place + 1])[:, 0]
-        return result
+        """``x`` of one wavefront ``(B, n, channels)``."""
+        past, self._length = self._length, self._length + x.shape[1]
+        key, value, query = self._key(x), self._value(x), self._query(x)
+        query /= query.shape[-1] ** 0.5
+        self._keys[:, past : self._length] = key
+        self._values[:, past : self._length] = value
+        before = query @ self._keys[:, :past].transpose(0, 2, 1)
+        itself = (query * key).sum(-1, keepdims=True)
+        highest = np.maximum(before.max(-1, keepdims=True, initial=-np.inf), itself)
+        before, itself = np.exp(before - highest), np.exp(itself - highest)
+        total = before.sum(-1, keepdims=True) + itself
+        mixed = before @ self._values[:, :past] + itself * value
+        return cast(Array, x + mixed / total)

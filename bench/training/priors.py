@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,19 +12,42 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench import weights
-from bench.codecs.vqvae2 import prior_shape
+from bench.codecs.vqvae2_priors import LEARNED, LEVELS, PIXELSNAIL, build_prior
 from bench.errors import UsageError
+from bench.models.blocktransformer import BlockTransformer
 from bench.models.pixelsnail import PixelSnail
 from bench.models.vqvae2 import VqVae2
 from bench.training.pictures import Pictures
 from bench.training.task import Losses, TaskBase, TrainingContext
 
 _HELD_OUT = 16
-_CROP = 256
+_PIECE = 256
+"""Pictures are coded in pieces of so many pixels: the priors see the borders that they will see."""
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMaps:
+    """Indices of 256×256 pieces: ``(n, 32, 32)`` and ``(n, 64, 64)`` 16-bit integers."""
+
+    top: Tensor
+    bottom: Tensor
+
+
+@torch.no_grad()
+def index_maps(autoencoder: VqVae2, pixels: Tensor, device: torch.device) -> IndexMaps:
+    """The index maps of pieces, uint8 ``(n, 3, 256, 256)``."""
+    parts = [
+        autoencoder.encode(part.to(device).float() / 255) for part in torch.split(pixels, _AT_ONCE)
+    ]
+    top, bottom = (torch.cat(level).cpu().to(torch.int16) for level in zip(*parts, strict=True))
+    return IndexMaps(top, bottom)
 
 
 class PriorTask(TaskBase):
-    """One level's prior; ``[training.options]`` has ``input`` (indices or vectors) and ``level``.
+    """One level's prior. ``[training.options]``: ``coder`` and ``level``; ``input`` (indices or
+    vectors); ``pieces``: how many random pieces of the pictures are turned into indices before the
+    first step; ``window``: side of the part of a map that a step sees.
 
     The autoencoder must be trained before: it makes the indices and is not changed.
     """
@@ -31,43 +55,78 @@ class PriorTask(TaskBase):
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
         card, options = context.recipe.card, context.options
-        if options.get("level") not in ("top", "bottom"):
-            raise UsageError(f"codec {card.id}: options.level is {options.get('level')!r}")
-        self.level = str(options["level"])
-        self.autoencoder = VqVae2(int(card.settings["codes"]), int(card.settings["dim"]))
-        weights.load_into(self.autoencoder, weights.load_weights(card), weights.weights_path(card))
-        self.autoencoder.eval().requires_grad_(False).to(context.device)
-        shape = prior_shape(card.settings, str(options["input"]), self.level)
-        self.model: PixelSnail = PixelSnail(shape)
-        codebooks = (self.autoencoder.codebook_top, self.autoencoder.codebook_bottom)
-        self.model.use_codebook(codebooks[shape.conditional].vectors)
+        self.level = _word(card.id, options, "level", LEVELS)
+        coder = _word(card.id, options, "coder", LEARNED)
+        entropy_input = str(options.get("input", "indices"))
+        autoencoder = VqVae2(int(card.settings["codes"]), int(card.settings["dim"]))
+        weights.load_into(autoencoder, weights.load_weights(card), weights.weights_path(card))
+        autoencoder.eval().requires_grad_(False).to(context.device)
         pictures = Pictures.open(context.data, vimeo=bool(options.get("vimeo", False)))
-        self.held_out, self.pictures = pictures.split(_HELD_OUT)
+        held_out, rest = pictures.split(_HELD_OUT)
+        self.digest = pictures.digest
+        rng = np.random.default_rng(self.settings.seed)
+        pieces = rest.crops(rng, int(options.get("pieces", 800)), _PIECE)
+        self.maps = index_maps(autoencoder, pieces, context.device)
+        self.held_out = index_maps(autoencoder, held_out.centre_crops(_PIECE), context.device)
+        self.window = int(options.get("window", 32))
+        self.model: PixelSnail | BlockTransformer = build_prior(
+            card.settings, coder, entropy_input, self.level
+        )
+        self._prepare(autoencoder)
 
-    def batch(self, step: int, rng: np.random.Generator) -> Tensor:
-        return self.pictures.crops(rng, self.settings.batch, _CROP)
+    def _prepare(self, autoencoder: VqVae2) -> None:
+        """Codebooks as inputs, and the frequencies of the indices as the head's first guess."""
+        books = {"top": autoencoder.codebook_top, "bottom": autoencoder.codebook_bottom}
+        self.model.input.use_codebook(books[self.level].vectors.cpu())
+        if self.model.condition is not None:
+            self.model.condition.input.use_codebook(books["top"].vectors.cpu())
+        maps = self.maps.bottom if self.level == "bottom" else self.maps.top
+        counts = torch.bincount(maps.flatten().long(), minlength=autoencoder.codes) + 0.5
+        with torch.no_grad():
+            self.model.head.bias.copy_((counts / counts.sum()).log())
 
-    def loss(self, batch: Tensor, step: int) -> Losses:
-        bits = self._bits(batch)
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Windows of this level and of the top level above or at them, mirrored nowhere: indices
+        have no mirror image."""
+        side = self.window // 2 if self.level == "bottom" else self.window
+        chosen = rng.integers(len(self.maps.top), size=self.settings.batch)
+        rows, columns = rng.integers(self.maps.top.shape[1] - side + 1, size=(2, len(chosen)))
+        tops, bottoms = [], []
+        for piece, row, column in zip(chosen, rows, columns, strict=True):
+            tops.append(self.maps.top[piece, row : row + side, column : column + side])
+            two = slice(2 * row, 2 * (row + side)), slice(2 * column, 2 * (column + side))
+            bottoms.append(self.maps.bottom[piece][two])
+        top, bottom = torch.stack(tops).long(), torch.stack(bottoms).long()
+        return (bottom if self.level == "bottom" else top), top
+
+    def loss(self, batch: tuple[Tensor, Tensor], step: int) -> Losses:
+        bits = self._bits(*batch)
         return Losses(bits, {"bits_per_index": bits.detach()})
 
     def validate(self) -> Mapping[str, float]:
-        """Bits per pixel of this level on centre crops of held-out pictures."""
-        crops = self.held_out.centre_crops(_CROP)
-        bits = [
-            float(self._bits(crops[i : i + 1].to(self.context.device))) for i in range(len(crops))
-        ]
+        """Bits per pixel of this level on centre pieces of held-out pictures."""
+        bits = []
+        for top, bottom in zip(self.held_out.top, self.held_out.bottom, strict=True):
+            here = bottom if self.level == "bottom" else top
+            pair = (each[None].long().to(self.context.device) for each in (here, top))
+            bits.append(float(self._bits(*pair)))
         stride = 4 if self.level == "bottom" else 8
         return {"bpp": float(np.mean(bits)) / stride**2}
 
     def data_digest(self) -> str:
-        return self.pictures.digest
+        return self.digest
 
-    def _bits(self, pixels: Tensor) -> Tensor:
+    def _bits(self, here: Tensor, top: Tensor) -> Tensor:
         """Mean bits an index."""
-        with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
-            top, bottom = self.autoencoder.encode(pixels.float() / 255)
-        here, above = (bottom, top) if self.level == "bottom" else (top, None)
-        logits = self.model(here, above).float()
+        logits = self.model(here, top if self.level == "bottom" else None).float()
         nats: Tensor = F.cross_entropy(logits.flatten(0, 2), here.flatten())
         return nats / math.log(2)
+
+
+def _word(card: str, options: Mapping[str, object], key: str, words: tuple[str, ...]) -> str:
+    word = str(options.get(key, PIXELSNAIL if key == "coder" else None))
+    if word not in words:
+        raise UsageError(
+            f"codec {card}: training.options.{key} is {word!r}; choose {' or '.join(words)}"
+        )
+    return word

@@ -14,15 +14,15 @@ from tiny_zoo import picture
 from bench import weights
 from bench.cards import CodecCard
 from bench.codecs.tensors import to_tensor
-from bench.codecs.vqvae2 import LEVELS, VqVae2Codec, prior_name, prior_shape
+from bench.codecs.vqvae2 import VqVae2Codec
+from bench.codecs.vqvae2_priors import LEVELS, build_prior, prior_name
 from bench.errors import BitstreamError, CardError, Unavailable
-from bench.models.pixelsnail import PixelSnail
 from bench.models.vqvae2 import Codebook, VqVae2
 from bench.records import Point
 from bench.signals import image
 
 ONLY = Point("mode", "only")
-CODERS = ("fixed", "zlib", "adaptive", "pixelsnail")
+CODERS = ("fixed", "zlib", "adaptive", "pixelsnail", "transformer")
 
 
 @pytest.fixture(autouse=True)
@@ -63,14 +63,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights.save_weights(
         folder / "weights" / "vqvae2", "vqvae2", "model", state, precision="float32"
     )
-    for entropy_input in ("indices", "vectors"):
+    for kind in (("pixelsnail", "indices"), ("pixelsnail", "vectors"), ("transformer", "indices")):
         for level in LEVELS:
             torch.manual_seed(1)
-            prior = PixelSnail(prior_shape({"codes": 32, "dim": 8}, entropy_input, level))
+            prior = build_prior({"codes": 32, "dim": 8}, *kind, level)
             weights.save_weights(
                 folder / "weights" / "vqvae2",
                 "vqvae2",
-                prior_name(entropy_input, level),
+                prior_name(*kind, level),
                 prior.state_dict(),
                 precision="float16",
             )
@@ -108,6 +108,7 @@ def test_fixed_length_rate_is_what_the_report_computes(folder: Path) -> None:
         {"coder": "adaptive"},
         {"coder": "pixelsnail", "input": "indices"},
         {"coder": "pixelsnail", "input": "vectors"},
+        {"coder": "transformer"},
     ],
 )
 def test_stream_is_within_one_percent_of_its_estimate(folder: Path, changes: dict) -> None:
@@ -172,6 +173,16 @@ def test_damage_is_an_error_never_a_picture(
     damaged[place] ^= change
     with pytest.raises(BitstreamError):
         codec.decode(payload[:place] if cut else bytes(damaged))
+
+
+def test_streams_of_other_settings_are_foreign(
+    streams: dict[str, tuple[VqVae2Codec, bytes]],
+) -> None:
+    for coder, (codec, _) in streams.items():
+        for other, (_, payload) in streams.items():
+            if other != coder:
+                with pytest.raises(BitstreamError, match="other weights"):
+                    codec.decode(payload)
 
 
 def test_missing_weights_and_other_architectures(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,22 @@ import pytest
 import torch
 from PIL import Image
 
+from bench import weights
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.hyperprior import Hyperprior
 from bench.codecs.vqvae2 import VqVae2Codec
+from bench.codecs.vqvae2_priors import prior_name
 from bench.errors import Unavailable
 from bench.models.hyperprior import GainedHyperprior
+from bench.models.vqvae2 import VqVae2
 from bench.records import Point
 from bench.signals import image
 from bench.training.command import TrainRequest, train
 from bench.training.hyperprior import trade_off
 from bench.training.pictures import Pictures
+from bench.training.priors import PriorTask
+from bench.training.settings import read_recipe
+from bench.training.task import TrainingContext
 
 
 @pytest.fixture(scope="module")
@@ -92,37 +99,55 @@ def test_vqvae2_and_its_priors_train_one_after_the_other(tmp_path: Path, data: P
         ("dim = 64", "dim = 8"),
         ("crop = 128", "crop = 32"),
         ("batch = 8", "batch = 2"),
-        ("batch = 4", "batch = 1"),
+        ("window = 32", "window = 8, pieces = 3"),
+        ("window = 64", "window = 64, pieces = 3"),
     )
     request = {"work": tmp_path / "work", "data": data, "threads": 1}
     with pytest.raises(Unavailable, match="python -m bench train vqvae2-512"):
         train(card, TrainRequest(part="pixelsnail-indices-top", steps=1, **request))
     assert "bpp_order0" in train(card, TrainRequest(steps=3, **request))
     registry_card = load_registry().codec("vqvae2-512")
-    assert set(registry_card.training["parts"]) == {
-        f"pixelsnail-{entropy_input}-{level}"
-        for entropy_input in ("indices", "vectors")
-        for level in ("top", "bottom")
-    }
-    for level in ("top", "bottom"):
-        part = f"pixelsnail-vectors-{level}"
-        work = tmp_path / part
-        said = train(card, TrainRequest(part=part, steps=1, work=work, data=data, threads=1))
-        assert "bpp" in said
+    kinds = ("pixelsnail-indices", "pixelsnail-vectors", "transformer")
+    parts = {f"{kind}-{level}" for kind in kinds for level in ("top", "bottom")}
+    assert set(registry_card.training["parts"]) == parts
     pixels = np.asarray(Image.open(data / "train" / "images" / "03.png"))[:40, :48]
-    sizes = {}
-    for coder in ("fixed", "pixelsnail"):
-        settings = {**card.settings, "coder": coder, "input": "vectors"}
-        codec = VqVae2Codec(_with_settings(card, settings))
-        payload = codec.encode(image(pixels), Point("mode", "only")).payload
-        sizes[coder] = codec.decode(payload).array().tobytes()
-    assert sizes["fixed"] == sizes["pixelsnail"]
+    plain = _coded(card, pixels, coder="fixed")
+    for kind in ({"coder": "pixelsnail", "input": "vectors"}, {"coder": "transformer"}):
+        for level in ("top", "bottom"):
+            part = prior_name(kind["coder"], "vectors", level)
+            work = tmp_path / part
+            said = train(card, TrainRequest(part=part, steps=1, work=work, data=data, threads=1))
+            assert "bpp" in said
+        assert _coded(card, pixels, **kind).tobytes() == plain.tobytes()
 
 
-def _with_settings(card: CodecCard, settings: dict[str, object]) -> CodecCard:
-    from dataclasses import replace
+def _coded(card: CodecCard, pixels: np.ndarray, **changes: str) -> np.ndarray:
+    codec = VqVae2Codec(replace(card, settings={**card.settings, **changes}))
+    return codec.decode(codec.encode(image(pixels), Point("mode", "only")).payload).array()
 
-    return replace(card, settings=settings)
+
+def test_a_prior_starts_from_the_frequencies_and_sees_aligned_windows(
+    tmp_path: Path, data: Path
+) -> None:
+    card = _card(tmp_path, "vqvae2-512", ("window = 32", "window = 8, pieces = 3"))
+    torch.manual_seed(0)
+    weights.save_weights(
+        weights.weights_path(card).parent, "vqvae2-512", "model",
+        VqVae2(512, 64).state_dict(), precision="float16",
+    )  # fmt: skip
+    recipe = read_recipe(card, part="pixelsnail-vectors-bottom")
+    task = PriorTask(TrainingContext(recipe, torch.device("cpu"), data))
+    assert torch.equal(task.model.input.weight, task.model.input.weight.half().float())
+    counts = torch.bincount(task.maps.bottom.flatten().long(), minlength=512)
+    assert int(task.model.head.bias.argmax()) == int(counts.argmax())
+    bottom, top = task.batch(0, np.random.default_rng(0))
+    assert bottom.shape == (8, 8, 8) and top.shape == (8, 4, 4)
+    rng = np.random.default_rng(0)
+    piece = int(rng.integers(3, size=8)[0])
+    row, column = (int(each[0]) for each in rng.integers(29, size=(2, 8)))
+    assert torch.equal(top[0], task.maps.top[piece, row : row + 4, column : column + 4].long())
+    window = task.maps.bottom[piece, 2 * row : 2 * row + 8, 2 * column : 2 * column + 8]
+    assert torch.equal(bottom[0], window.long())
 
 
 def test_crops_are_repeatable_scaled_and_inside(data: Path) -> None:
