@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.models.vqvae2 import VqVae2
+from bench.errors import UsageError
+from bench.models.vqvae2 import Codebook, VqVae2
 from bench.training.pictures import Pictures
 from bench.training.task import Losses, TaskBase, TrainingContext
 
@@ -64,10 +65,24 @@ class VqVae2Task(TaskBase):
         return {key: value for key, value in state.items() if not key.endswith(_TRAINING_ONLY)}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        self.model.load_state_dict(dict(tensors), strict=False)
-        for codebook in (self.model.codebook_top, self.model.codebook_bottom):
-            codebook.sums.copy_(codebook.vectors)
-            codebook.started.fill_(1)
+        """Also from weights of codebooks of another size: those begin anew, with the layers that
+        touch them, and the rest of the network continues."""
+        mine = self.model.state_dict()
+        fits = {
+            key: tensor
+            for key, tensor in tensors.items()
+            if key in mine and mine[key].shape == tensor.shape
+        }
+        if not fits:
+            raise UsageError(
+                f"codec {self.context.recipe.card.id}: no tensor of these weights fits"
+            )
+        self.model.load_state_dict(fits, strict=False)
+        for name in ("codebook_top", "codebook_bottom"):
+            if f"{name}.vectors" in fits:
+                codebook: Codebook = getattr(self.model, name)
+                codebook.sums.copy_(codebook.vectors)
+                codebook.started.fill_(1)
 
     def data_digest(self) -> str:
         return self.pictures.digest

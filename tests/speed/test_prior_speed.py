@@ -45,4 +45,4 @@ def test_cached_decoding_is_twenty_times_faster(network: type, conditional: bool
         f"position ({naive / cached:.0f}×), {grouped:.1f} s at each of {groups} groups "
         f"({grouped / cached:.0f}×)"
     )
-    assert naive > 20 * cached
+    assert naive > grouped > 20 * cached

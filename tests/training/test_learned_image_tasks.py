@@ -15,7 +15,7 @@ from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.hyperprior import Hyperprior
 from bench.codecs.vqvae2 import VqVae2Codec
 from bench.codecs.vqvae2_priors import prior_name
-from bench.errors import Unavailable
+from bench.errors import Unavailable, UsageError
 from bench.models.hyperprior import GainedHyperprior
 from bench.models.vqvae2 import VqVae2
 from bench.records import Point
@@ -26,6 +26,7 @@ from bench.training.pictures import Pictures
 from bench.training.priors import PriorTask
 from bench.training.settings import read_recipe
 from bench.training.task import TrainingContext
+from bench.training.vqvae2 import VqVae2Task
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +149,22 @@ def test_a_prior_starts_from_the_frequencies_and_sees_aligned_windows(
     assert torch.equal(top[0], task.maps.top[piece, row : row + 4, column : column + 4].long())
     window = task.maps.bottom[piece, 2 * row : 2 * row + 8, 2 * column : 2 * column + 8]
     assert torch.equal(bottom[0], window.long())
+
+
+def test_a_network_of_other_codebooks_is_a_start(tmp_path: Path, data: Path) -> None:
+    card = _card(tmp_path, "vqvae2-512", ("codes = 512", "codes = 32"), ("dim = 64", "dim = 12"))
+    task = VqVae2Task(TrainingContext(read_recipe(card), torch.device("cpu"), data))
+    torch.manual_seed(5)
+    other = VqVae2(16, 8).state_dict()
+    task.load(other)
+    mine = task.export()
+    assert torch.equal(mine["decoder.1.conv1.weight"], other["decoder.1.conv1.weight"])
+    assert mine["to_top.weight"].shape[0] == 12
+    assert not task.model.codebook_top.started
+    task.load(mine)
+    assert task.model.codebook_top.started
+    with pytest.raises(UsageError, match="no tensor of these weights fits"):
+        task.load({"foreign": torch.zeros(3)})
 
 
 def test_crops_are_repeatable_scaled_and_inside(data: Path) -> None:
