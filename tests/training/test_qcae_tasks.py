@@ -1,0 +1,108 @@
+"""The training tasks of the Moving MNIST codecs, a few steps each, from card to coded clip."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.cards import CodecCard, load_registry, read_codec
+from bench.codecs.qcae import CONTEXT, Qcae
+from bench.codecs.qcae_rd import QcaeRd
+from bench.datasets.mnist import find_digits
+from bench.errors import DataError
+from bench.models.qcae import LADDER, Codebook, QuantisedAutoencoder
+from bench.records import Point
+from bench.signals import clip
+from bench.training.command import TrainRequest, train
+from bench.training.digits import MovingDigits
+from bench.training.qcae_rd import trade_off
+from bench.weights import read_tensors, weights_path
+
+
+@pytest.fixture(autouse=True)
+def drawn_digits(monkeypatch: pytest.MonkeyPatch) -> MovingDigits:
+    """Rings and bars in the place of MNIST."""
+    y, x = np.mgrid[-14:14, -14:14]
+    ring = 255 * (np.abs(np.hypot(x, y) - 8) < 2)
+    bar = 255 * (np.abs(x + y // 3) < 3) * (np.abs(y) < 11)
+    digits = MovingDigits(np.stack([ring, bar]).astype(np.uint8), "drawn")
+    monkeypatch.setattr(MovingDigits, "open", classmethod(lambda cls, *_, **__: digits))
+    return digits
+
+
+def _card(folder: Path, name: str, *changes: tuple[str, str]) -> CodecCard:
+    path = folder / f"{name}.toml"
+    text = load_registry().codecs[name].read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return read_codec(path)
+
+
+def _request(folder: Path, **values: object) -> TrainRequest:
+    return TrainRequest(work=folder / "work", threads=1, fresh=True, **values)  # type: ignore[arg-type]
+
+
+def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
+    tmp_path: Path, drawn_digits: MovingDigits
+) -> None:
+    shared = _card(tmp_path, "qcae-any", ("clips = 150", "clips = 2"), ("batch = 2", "batch = 1"))
+    assert "mse_128" in train(shared, _request(tmp_path, steps=2))
+    assert "share_2" in train(shared, _request(tmp_path, steps=1, part=CONTEXT))
+    signal = clip(drawn_digits.clips(np.random.default_rng(0), 1, 3)[0, 0].numpy())
+    codec = Qcae(shared)
+    payload = codec.encode(signal, Point("codes", 16)).payload
+    assert codec.decode(payload).array().shape == (3, 64, 64)
+
+    single = _card(tmp_path, "qcae", ("batch = 2", "batch = 1"))
+    start = weights_path(shared)
+    summary = train(single, _request(tmp_path, steps=1, point="codes=8", start=start))
+    assert "mse_8 " in summary and "mse_16" not in summary
+    book = LADDER.index(8)
+    before, after = read_tensors(start), read_tensors(weights_path(single, "codes=8"))
+    assert set(after) == set(QuantisedAutoencoder((8,)).state_dict())
+    learned = after["codebooks.0.levels"]
+    assert torch.allclose(learned, before[f"codebooks.{book}.levels"], atol=0.01)
+    scale = before["encoder_condition.scale"][book]
+    assert torch.allclose(after["encoder_condition.scale"][0], scale, atol=0.01)
+
+
+def test_the_conditional_codec_learns_and_codes(tmp_path: Path, drawn_digits: MovingDigits) -> None:
+    card = _card(tmp_path, "qcae-rd", ("frames = 6", "frames = 2"), ("batch = 4", "batch = 1"))
+    assert "bpp_q5" in train(card, _request(tmp_path, steps=2))
+    start = weights_path(card)
+    train(card, _request(tmp_path, steps=1, start=start))
+    signal = clip(drawn_digits.clips(np.random.default_rng(1), 1, 2)[0, 0].numpy())
+    codec = QcaeRd(card)
+    decoded = codec.decode(codec.encode(signal, Point("quality", 2)).payload)
+    assert decoded.array().shape == (2, 64, 64)
+
+
+def test_the_trade_off_grows_by_the_same_factor() -> None:
+    found = trade_off(torch.tensor([1.0, 2.0, 5.0])).tolist()
+    assert found == pytest.approx([3e-5, 7.5e-5, 3e-5 * 2.5**4])
+
+
+def test_codebooks_learn_by_gradients_and_stay_sorted() -> None:
+    book = Codebook(4)
+    assert book.levels.tolist() == pytest.approx([-0.75, -0.25, 0.25, 0.75])
+    y = torch.tensor([-0.9, 0.1, 0.3], requires_grad=True)
+    values, indices = book(y)
+    assert indices.tolist() == [0, 2, 2]
+    torch.autograd.backward(values.square().sum())
+    assert book.levels.grad is not None and y.grad is not None
+    assert book.levels.grad.tolist() == pytest.approx([-1.5, 0, 1.0, 0])
+    assert y.grad.tolist() == pytest.approx([-1.5, 0.5, 0.5])
+    with torch.no_grad():
+        book.levels.copy_(torch.tensor([0.5, -2.0, 3.0, 0.0]))
+    book.project()
+    assert book.levels.tolist() == [-1.0, 0.0, 0.5, 1.0]
+
+
+def test_missing_digits_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert find_digits(tmp_path, "train") is None
+    with pytest.raises(DataError, match="no MNIST training images"):
+        MovingDigits.open(tmp_path)
