@@ -68,8 +68,12 @@ class Codebook(nn.Module):
 
     def nearest(self, flat: Tensor) -> Tensor:
         """Index of the nearest code of each row ``(n, D)``."""
-        distances = self.vectors.square().sum(1) - 2 * flat @ self.vectors.T
-        return distances.argmin(1)
+        norms, codes = self.vectors.square().sum(1), self.vectors.T
+        # in parts, because the table of all distances is larger than a processor's cache
+        parts = [
+            torch.addmm(norms, rows, codes, alpha=-2).argmin(1) for rows in torch.split(flat, 512)
+        ]
+        return torch.cat(parts)
 
     def look_up(self, indices: Tensor) -> Tensor:
         """Vectors ``(B, D, h, w)`` of indices ``(B, h, w)``."""

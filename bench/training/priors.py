@@ -65,7 +65,7 @@ class PriorTask(TaskBase):
         held_out, rest = pictures.split(_HELD_OUT)
         self.digest = pictures.digest
         rng = np.random.default_rng(self.settings.seed)
-        pieces = rest.crops(rng, int(options.get("pieces", 1200)), _PIECE)
+        pieces = rest.crops(rng, int(options.get("pieces", 1000)), _PIECE)
         self.maps = index_maps(autoencoder, pieces, context.device)
         self.held_out = index_maps(autoencoder, held_out.centre_crops(_PIECE), context.device)
         self.window = int(options.get("window", 32))
