@@ -13,6 +13,7 @@ from bench.report.html import write_page
 from bench.report.plots import style as named_style
 from bench.report.plots import write_plots
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
+from bench.report.vector_quantisation import write_comparison
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ def build(
     extras: Sequence[ExtraCurve] = (),
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
-    report.html.
+    report.html, and the page of a paper whose codecs were measured on its data set.
 
     One folder gets its report beside its records; several need ``out``. ``style`` is ``paper`` or
     ``ieee``; ``overlay`` is ``published`` or the path of a file of published curves. Raises
@@ -51,6 +52,7 @@ def build(
         write_bd(content, target)
         write_markdown(content, target)
         write_latex(content, target)
+        comparison = write_comparison(content.results, target)
         plots = write_plots(content, target, style)
         page = write_page(content, target)
     except OSError as error:
@@ -59,4 +61,5 @@ def build(
             "free space or give --out"
         ) from error
     names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
-    return BuiltReport(target, (*(target / name for name in names), *plots, page), content)
+    tables = [target / name for name in names] + ([comparison] if comparison else [])
+    return BuiltReport(target, (*tables, *plots, page), content)

@@ -1,0 +1,58 @@
+"""What training stands behind measured learned codecs, from the model cards of their weights.
+
+Only cards whose weights are those that were measured are quoted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.cards import load_registry
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.provenance import CodecInfo
+
+
+def training_budgets(codecs: Sequence[CodecInfo]) -> list[str]:
+    """One line for each weight file that these codecs were measured with."""
+    wanted: dict[str, str] = {}
+    for info in codecs:
+        for key, digest in info.versions.items():
+            if key.startswith("weights"):
+                wanted.setdefault(digest, f"{info.id.partition(':')[0]} {key}")
+    cards = _model_cards()
+    return [
+        _sentence(cards[digest]) if digest in cards else f"{name}: no model card of these weights"
+        for digest, name in wanted.items()
+    ]
+
+
+def _model_cards() -> dict[str, dict[str, object]]:
+    """The model cards of this installation by the hash of their weights."""
+    try:
+        folders = {path.parent for path in load_registry().codecs.values()}
+    except BenchError:
+        # a report needs only the results folder: the cards may live on another machine
+        return {}
+    found = {}
+    for folder in sorted(folders):
+        for path in sorted(folder.glob("weights/*/*.json")):
+            card = json.loads(path.read_text(encoding="utf-8"))
+            found[str(card.get("sha256"))] = card
+    return found
+
+
+def _sentence(card: dict[str, object]) -> str:
+    seconds = card.get("seconds")
+    minutes = f"{float(seconds) / 60:.0f} minutes" if isinstance(seconds, int | float) else "?"
+    figures = card.get("validation")
+    shown = ", ".join(f"{k} {v}" for k, v in figures.items()) if isinstance(figures, dict) else ""
+    start = f", started from {card['started_from']}" if card.get("started_from") else ""
+    return (
+        f"{card.get('codec')}/{card.get('name')}: {minutes} on {card.get('device')} with "
+        f"{card.get('threads')} thread(s), {card.get('steps')} steps, "
+        f"{card.get('parameters')} parameters{start}; held out: {shown or 'nothing'}"
+    )
