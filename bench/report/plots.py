@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195", "#6B6B6B")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+_FAMILY = 3
 LEDGER_SHARE = 0.05
 """The ledger is drawn if headers or discarded bytes are at least this part of some stream."""
 
@@ -146,19 +147,23 @@ def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
 
     names = [c for c in content.results.codecs if _finite(content, c, axis)[0].size]
     extras = drawn_extras(content, axis)
-    marked = {row.codec: f"{row.codec} *" if row.incomplete else row.codec for row in content.rows}
-    labels = [*(marked[name] for name in names), *map(_extra_label, extras)]
+    series = _series(content, names, axis)
+    labels = [*(each.label for each in series), *map(_extra_label, extras)]
     frame = _frame(style, labels)
     figure = Figure(figsize=(style.width, frame.height))
     axes = figure.add_axes(frame.axes)
     looked = looks(content)
     rates, qualities = [], []
-    for name in names:
-        rate, quality = _finite(content, name, axis)
-        look = looked[name]
+    for each in series:
+        rate, quality = (
+            np.concatenate(part)
+            for part in zip(*(_finite(content, name, axis) for name in each.codecs), strict=True)
+        )
+        look = looked[each.codecs[0]]
         axes.plot(
-            rate, quality, color=look.colour, marker=look.marker, linestyle=look.dash,
-            linewidth=style.line * look.width, markersize=style.marker, label=marked[name],
+            rate, quality, color=look.colour, marker=look.marker,
+            linestyle="none" if len(each.codecs) > 1 else look.dash,
+            linewidth=style.line * look.width, markersize=style.marker, label=each.label,
             markeredgecolor="white", markeredgewidth=0.4,
         )  # fmt: skip
         rates.append(rate)
@@ -169,6 +174,35 @@ def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
     _label_axes(axes, content, axis)
     _legend(figure, axes, style, labels)
     return figure
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What is drawn alike: one codec with its curve, or variations of one card as points."""
+
+    label: str
+    codecs: tuple[str, ...]
+
+
+def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Series]:
+    """All codecs; variations of one card with a single point each share one entry of the legend,
+    which would else be longer than the plot. The tables tell them apart."""
+    marked = {row.codec: f"{row.codec} *" if row.incomplete else row.codec for row in content.rows}
+    single = [name for name in names if _finite(content, name, axis)[0].size == 1]
+    families: dict[str, list[str]] = {}
+    for name in single:
+        families.setdefault(name.partition(":")[0], []).append(name)
+    series, placed = [], set()
+    for name in names:
+        family = families.get(name.partition(":")[0], []) if name in single else []
+        if len(family) < _FAMILY:
+            series.append(Series(marked[name], (name,)))
+        elif name not in placed:
+            placed.update(family)
+            star = " *" if any(marked[each] != each for each in family) else ""
+            label = f"{name.partition(':')[0]} ({len(family)} variations){star}"
+            series.append(Series(label, tuple(family)))
+    return series
 
 
 def _draw_extra(axes: Axes, extra: ExtraCurve, axis: Quality, index: int, style: Style) -> None:

@@ -160,7 +160,8 @@ def evidence(results: Results) -> Evidence:
 
 
 def _measured(records: pd.DataFrame) -> Measured:
-    rates = dict(zip(records["item"].astype(str), records["bpp"].astype(float), strict=True))
+    pairs = zip(records["item"], records["bpp"], strict=True)
+    rates = {str(item): float(bpp) for item, bpp in pairs}
     means = records[["psnr_rgb", "bpp", "bpp_estimated"]].mean()
     psnr, bpp, estimate = (float(value) for value in means)
     return Measured(psnr, bpp, estimate, rates)

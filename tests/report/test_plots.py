@@ -1,0 +1,28 @@
+"""What the RD plots put into one legend entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samples import curve_records, record, results_folder
+
+from bench.analysis.qualities import QUALITIES
+from bench.report.content import collect
+from bench.report.plots import STYLES, draw_curves
+
+
+def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
+    records = [*curve_records("good", 1.0), *curve_records("good:preset=fast", 1.2)]
+    for index, words in enumerate(("", ":coder=zlib", ":coder=fixed", ":coder=adaptive,tiling=no")):
+        for item in range(6):
+            name = f"points{words}"
+            records.append(record(name, "mode=only", f"item{item}", 0.5 + 0.1 * index, 30.0))
+    for item in range(6):
+        records.append(record("alone", "mode=only", f"item{item}", 0.4, 31.0))
+    content = collect(results_folder(tmp_path, records))
+    axes = draw_curves(content, QUALITIES["psnr_rgb"], STYLES["paper"]).axes[0]
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    assert list(drawn) == ["good", "good:preset=fast", "points (4 variations)", "alone"]
+    points = drawn["points (4 variations)"]
+    assert [round(rate, 3) for rate in points.get_xdata()] == [0.5, 0.6, 0.7, 0.8]
+    assert points.get_linestyle() == "None" and drawn["good"].get_linestyle() == "-"
