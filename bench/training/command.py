@@ -76,12 +76,12 @@ def train(card: CodecCard, request: TrainRequest) -> str:
     device = _device(request.device)
     recipe = _recipe(card, request)
     torch.manual_seed(recipe.settings.seed)
-    task = task_class(recipe)(TrainingContext(recipe, device, request.data))
+    work = request.work or _cache() / "training" / recipe.codec / recipe.name
+    task = task_class(recipe)(TrainingContext(recipe, device, request.data, work.parent))
     if request.start is not None:
         from bench.weights import read_tensors
 
         task.load(read_tensors(request.start))
-    work = request.work or _cache() / "training" / recipe.codec / recipe.name
     options = LoopOptions(
         work,
         device,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -62,17 +64,35 @@ class PriorTask(TaskBase):
         weights.load_into(autoencoder, weights.load_weights(card), weights.weights_path(card))
         autoencoder.eval().requires_grad_(False).to(context.device)
         pictures = Pictures.open(context.data, vimeo=bool(options.get("vimeo", False)))
-        held_out, rest = pictures.split(_HELD_OUT)
         self.digest = pictures.digest
-        rng = np.random.default_rng(self.settings.seed)
-        pieces = rest.crops(rng, int(options.get("pieces", 1000)), _PIECE)
-        self.maps = index_maps(autoencoder, pieces, context.device)
-        self.held_out = index_maps(autoencoder, held_out.centre_crops(_PIECE), context.device)
+        self.maps, self.held_out = self._maps(autoencoder, pictures)
         self.window = int(options.get("window", 32))
         self.model: PixelSnail | BlockTransformer = build_prior(
             card.settings, coder, entropy_input, self.level
         )
         self._prepare(autoencoder)
+
+    def _maps(self, autoencoder: VqVae2, pictures: Pictures) -> tuple[IndexMaps, IndexMaps]:
+        """Of training and of validation; once computed they serve all priors of an autoencoder."""
+        count, seed = int(self.context.options.get("pieces", 1000)), self.settings.seed
+        weights_digest = weights.weights_digest(self.context.recipe.card)
+        key = hashlib.sha256(f"{weights_digest} {self.digest} {seed} {count}".encode()).hexdigest()
+        scratch = self.context.scratch
+        if scratch is not None and (path := scratch / _kept(key)).is_file():
+            kept = load_file(path)
+            parts = (kept["top"], kept["bottom"]), (kept["held_top"], kept["held_bottom"])
+            return IndexMaps(*parts[0]), IndexMaps(*parts[1])
+        held_out, rest = pictures.split(_HELD_OUT)
+        pieces = rest.crops(np.random.default_rng(seed), count, _PIECE)
+        maps = index_maps(autoencoder, pieces, self.context.device)
+        held = index_maps(autoencoder, held_out.centre_crops(_PIECE), self.context.device)
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
+            partial = scratch / f"{_kept(key)}.new"
+            tensors = {"top": maps.top, "bottom": maps.bottom}
+            save_file(tensors | {"held_top": held.top, "held_bottom": held.bottom}, partial)
+            partial.replace(scratch / _kept(key))
+        return maps, held
 
     def _prepare(self, autoencoder: VqVae2) -> None:
         """Codebooks as inputs, and the frequencies of the indices as the head's first guess."""
@@ -121,6 +141,10 @@ class PriorTask(TaskBase):
         logits = self.model(here, top if self.level == "bottom" else None).float()
         nats: Tensor = F.cross_entropy(logits.flatten(0, 2), here.flatten())
         return nats / math.log(2)
+
+
+def _kept(key: str) -> str:
+    return f"indices-{key[:16]}.safetensors"
 
 
 def _word(card: str, options: Mapping[str, object], key: str, words: tuple[str, ...]) -> str:

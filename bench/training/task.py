@@ -32,11 +32,13 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """What a task is built from. ``data`` is the data folder of the command line, if any."""
+    """What a task is built from. ``data`` is the data folder of the command line, if any;
+    ``scratch`` is where a task may keep what it computed from data, for the next training."""
 
     recipe: Recipe
     device: torch.device
     data: Path | None = None
+    scratch: Path | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:

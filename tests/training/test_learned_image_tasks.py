@@ -100,8 +100,8 @@ def test_vqvae2_and_its_priors_train_one_after_the_other(tmp_path: Path, data: P
         ("dim = 64", "dim = 8"),
         ("crop = 128", "crop = 32"),
         ("batch = 8", "batch = 2"),
-        ("window = 32, pieces = 1000", "window = 8, pieces = 3"),
-        ("window = 64, pieces = 1000", "window = 64, pieces = 3"),
+        ("window = 32, pieces = 600", "window = 8, pieces = 3"),
+        ("window = 64, pieces = 600", "window = 64, pieces = 3"),
     )
     request = {"work": tmp_path / "work", "data": data, "threads": 1}
     with pytest.raises(Unavailable, match="python -m bench train vqvae2-512"):
@@ -130,14 +130,20 @@ def _coded(card: CodecCard, pixels: np.ndarray, **changes: str) -> np.ndarray:
 def test_a_prior_starts_from_the_frequencies_and_sees_aligned_windows(
     tmp_path: Path, data: Path
 ) -> None:
-    card = _card(tmp_path, "vqvae2-512", ("window = 32, pieces = 1000", "window = 8, pieces = 3"))
+    card = _card(tmp_path, "vqvae2-512", ("window = 32, pieces = 600", "window = 8, pieces = 3"))
     torch.manual_seed(0)
     weights.save_weights(
         weights.weights_path(card).parent, "vqvae2-512", "model",
         VqVae2(512, 64).state_dict(), precision="float16",
     )  # fmt: skip
     recipe = read_recipe(card, part="pixelsnail-vectors-bottom")
-    task = PriorTask(TrainingContext(recipe, torch.device("cpu"), data))
+    task = PriorTask(TrainingContext(recipe, torch.device("cpu"), data, tmp_path))
+    again = PriorTask(TrainingContext(recipe, torch.device("cpu"), data, tmp_path))
+    fresh = PriorTask(TrainingContext(recipe, torch.device("cpu"), data))
+    for other in (again, fresh):
+        assert torch.equal(task.maps.bottom, other.maps.bottom)
+        assert torch.equal(task.held_out.top, other.held_out.top)
+    assert len(list(tmp_path.glob("indices-*.safetensors"))) == 1
     assert torch.equal(task.model.input.weight, task.model.input.weight.half().float())
     counts = torch.bincount(task.maps.bottom.flatten().long(), minlength=512)
     assert int(task.model.head.bias.argmax()) == int(counts.argmax())
