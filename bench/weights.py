@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 FORMAT = "bench-1"
+_HALF_RANGE = (2.0**-10, 65504.0)
+"""Largest magnitudes of tensors that float16 holds well."""
 
 
 def weights_path(card: CodecCard, name: str = MODEL, *, codec: str | None = None) -> Path:
@@ -98,16 +100,14 @@ def save_weights(
     folder: Path, codec: str, name: str, tensors: Mapping[str, Tensor], *, precision: str
 ) -> Path:
     """Writes ``<name>.safetensors`` atomically, floating tensors in ``precision``
-    (``float16`` or ``float32``), and returns its path."""
-    import torch
+    (``float16`` or ``float32``), and returns its path. Tensors outside the range of float16, such
+    as lower bounds of probabilities, stay float32."""
     from safetensors.torch import save
 
-    dtype = torch.float16 if precision == "float16" else torch.float32
     ready = {
-        key: (tensor.to(dtype) if tensor.is_floating_point() else tensor)
-        .detach().cpu().contiguous().clone()
+        key: _stored(tensor.detach().cpu(), half=precision == "float16").contiguous().clone()
         for key, tensor in tensors.items()
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
     temporary = path.with_suffix(".safetensors.new")
@@ -115,6 +115,16 @@ def save_weights(
     temporary.write_bytes(_with_sorted_header(raw))
     temporary.replace(path)
     return path
+
+
+def _stored(tensor: Tensor, *, half: bool) -> Tensor:
+    import torch
+
+    if not tensor.is_floating_point():
+        return tensor
+    largest = float(tensor.abs().max()) if tensor.numel() else 0.0
+    fits = largest == 0 or _HALF_RANGE[0] < largest < _HALF_RANGE[1]
+    return tensor.to(torch.float16 if half and fits else torch.float32)
 
 
 def _with_sorted_header(raw: bytes) -> bytes:

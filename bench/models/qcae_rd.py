@@ -26,7 +26,7 @@ REFERENCES = 2
 _REACH = 4
 _SPAN = 2 * _REACH + 1
 _DISPLACEMENTS = _SPAN**2
-_LATENTS = 8
+_LATENTS = 12
 GROUPS = 4
 """Latents of a frame are coded in this many groups: the places of 2×2 blocks, diagonal first."""
 _GROUP_PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
@@ -68,6 +68,16 @@ class ExactResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         refined: Tensor = self.conv2(exact_relu(self.conv1(x)))
         return x + refined
+
+
+def dct_basis(count: int) -> Tensor:
+    """The ``count`` lowest basis pictures ``(count, 16)`` of the orthonormal 4×4 DCT."""
+    place = torch.arange(STRIDE)
+    wave = torch.cos(math.pi / STRIDE * place[:, None] * (place + 0.5)) * (2 / STRIDE) ** 0.5
+    wave[0] /= 2**0.5
+    basis = torch.einsum("uy,vx->uvyx", wave, wave).reshape(STRIDE**2, STRIDE**2)
+    order = (place[:, None] ** 2 + place**2).flatten().argsort(stable=True)
+    return basis[order[:count]]
 
 
 def displaced(frame: Tensor) -> Tensor:
@@ -115,6 +125,8 @@ class ConditionalAutoencoder(nn.Module):
             ExactResidual(n),
         )
         self.past_motion = ExactConv2d(n, _DISPLACEMENTS, 1)
+        self.persistence = nn.Parameter(torch.tensor(30.0))
+        self.transform = nn.Conv2d(block, m, 1, bias=False)
         self.encoder = nn.Sequential(
             nn.Conv2d(2 * block + _DISPLACEMENTS + n, n, 3, padding=1),
             nn.LeakyReLU(),
@@ -128,15 +140,32 @@ class ConditionalAutoencoder(nn.Module):
             ExactConv2d(m + n + block, n, 3, padding=1), ExactResidual(n), ExactResidual(n)
         )
         self.motion = ExactConv2d(n, _DISPLACEMENTS, 1)
+        self.inverse = ExactConv2d(m, block, 1)
         self.residual = ExactConv2d(n, block, 1)
         self.refine1 = ExactConv2d(8, 32, 3, padding=1)
         self.refine2 = ExactConv2d(32, 4, 3, padding=1)
-        for last in (self.residual, self.refine2):
-            nn.init.zeros_(last.weight)
+        self._start_as_transform_codec()
         scales = _SCALE_MIN * torch.exp(_SCALE_STEP * torch.arange(_SCALE_LEVELS))
         self.gaussian_conditional = GaussianConditional(scales.tolist())
-        start = torch.linspace(0.0, 1.5, QUALITIES)[:, None].repeat(REFERENCES + 1, 1, m)
-        self.log_gain = nn.Parameter(start + math.log(2))
+        start = torch.linspace(math.log(2), math.log(12), QUALITIES)
+        self.log_gain = nn.Parameter(start[:, None].repeat(REFERENCES + 1, 1, m))
+
+    @torch.no_grad()
+    def _start_as_transform_codec(self) -> None:
+        """A DCT of what displacement by the last motion leaves; what is learned starts at zero
+        beside it (from noise, latents lost to their quantiser for hundreds of steps)."""
+        encoded = self.encoder[-1]
+        for last in (encoded, self.past_motion, self.motion, self.residual, self.refine2):
+            assert isinstance(last, nn.Conv2d) and last.bias is not None
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        basis = dct_basis(_LATENTS)[..., None, None]
+        self.transform.weight.copy_(basis)
+        self.inverse.weight.copy_(basis.transpose(0, 1))
+        assert self.inverse.bias is not None and self.entropy2.bias is not None
+        nn.init.zeros_(self.inverse.bias)
+        self.entropy2.weight.mul_(0.1)
+        nn.init.zeros_(self.entropy2.bias)
 
     def forward(self, clips: Tensor, quality: Tensor) -> CodedFrames:
         """Clips ``(B, T, 1, H, W)`` in 0–1, in evaluation float64, at qualities ``(B,)`` in 1–5,
@@ -179,8 +208,8 @@ class ConditionalAutoencoder(nn.Module):
         motion_before = closeness(last, displaced(before))
         known = torch.cat([self.unshuffle(last), self.unshuffle(before), motion_before, flags], 1)
         features = exact_relu(self.past(known))
-        motion = self.past_motion(features)
-        motion = motion.double() if like.dtype == torch.float64 else motion.float()
+        learned = self.past_motion(features)
+        motion = self.persistence.to(like) * motion_before + learned.to(like)
         return Prediction(features, motion, compensate(motion, moved))
 
     def analyse(self, x: Tensor, references: list[Tensor], prediction: Prediction) -> Tensor:
@@ -189,7 +218,9 @@ class ConditionalAutoencoder(nn.Module):
         seen = [self.unshuffle(x), self.unshuffle(prediction.frame), closeness(x, moved)]
         known = torch.cat([*seen, prediction.features], 1)
         latent: Tensor = self.encoder(known if self.training else known.float())
-        return latent
+        left = self.unshuffle(x - prediction.frame)
+        result: Tensor = latent + self.transform(left.to(latent))
+        return result
 
     def synthesise(
         self, latent: Tensor, references: list[Tensor], prediction: Prediction
@@ -200,7 +231,7 @@ class ConditionalAutoencoder(nn.Module):
         motion = prediction.motion + self.motion(x)
         last = references[0] if references else torch.zeros_like(prediction.frame)
         compensated = compensate(motion, displaced(last).to(motion))
-        frame = compensated + self.shuffle(self.residual(x))
+        frame = compensated + self.shuffle(self.residual(x) + self.inverse(latent))
         both = F.pixel_unshuffle(torch.cat([frame, compensated], 1), 2)
         refined = self.refine2(exact_relu(self.refine1(both)))
         result: Tensor = frame + F.pixel_shuffle(refined, 2).to(frame)

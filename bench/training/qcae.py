@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.codecs.qcae import Qcae
+from bench.errors import UsageError
 from bench.models.latent_context import LatentContext
 from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
 from bench.training.digits import MovingDigits
@@ -59,10 +60,15 @@ class AutoencoderTask(TaskBase):
         return figures
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Weights of the same codebooks, or this one's share of those of the whole ladder."""
-        if len(self.model.codes) == 1:
-            tensors = _share(tensors, self.model.codes[0])
-        self.model.load_state_dict(dict(tensors))
+        """Weights of the same codebooks, this one's share of those of the whole ladder, or those
+        of another codebook, whose levels are not taken."""
+        if len(self.model.codes) > 1:
+            self.model.load_state_dict(dict(tensors))
+            return
+        share = _share(tensors, self.model.codes[0])
+        missing, _ = self.model.load_state_dict(share, strict=False)
+        if set(missing) - {"codebooks.0.levels"}:
+            raise UsageError(f"--start: not weights of this network; {missing[0]} is not in them")
 
     def data_digest(self) -> str:
         return self.digits.digest
@@ -147,14 +153,15 @@ def _share(tensors: Mapping[str, Tensor], codes: int) -> dict[str, Tensor]:
         for name, value in tensors.items()
         if (match := re.fullmatch(r"codebooks\.(\d+)\.levels", name))
     }
-    book = next((place for place, size in sizes.items() if size == codes), 0)
+    book = next((place for place, size in sizes.items() if size == codes), None)
+    row = book or 0
     share = {}
     for name, value in tensors.items():
         if name.startswith("codebooks."):
             if name == f"codebooks.{book}.levels":
                 share["codebooks.0.levels"] = value
         elif "_condition." in name:
-            share[name] = value[book : book + 1]
+            share[name] = value[row : row + 1]
         else:
             share[name] = value
     return share

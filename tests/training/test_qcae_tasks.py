@@ -68,6 +68,12 @@ def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     scale = before["encoder_condition.scale"][book]
     assert torch.allclose(after["encoder_condition.scale"][0], scale, atol=0.01)
 
+    start = weights_path(single, "codes=8")
+    train(single, _request(tmp_path, steps=1, point="codes=2", start=start))
+    found = read_tensors(weights_path(single, "codes=2"))
+    assert torch.allclose(found["codebooks.0.levels"], torch.tensor([-0.5, 0.5]), atol=0.01)
+    assert torch.allclose(found["from_latent.weight"], after["from_latent.weight"], atol=0.01)
+
 
 def test_the_conditional_codec_learns_and_codes(tmp_path: Path, drawn_digits: MovingDigits) -> None:
     card = _card(tmp_path, "qcae-rd", ("frames = 6", "frames = 2"), ("batch = 4", "batch = 1"))
