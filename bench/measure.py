@@ -261,7 +261,6 @@ def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
     assert record.width and record.height and record.frames
     pixels = record.width * record.height * record.frames
     size = len(encoded.payload)
-    estimate = encoded.bits_estimated
     return replace(
         record,
         status="done",
@@ -269,7 +268,8 @@ def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
         header_bytes=encoded.header_bytes,
         discarded_bytes=encoded.discarded_bytes,
         bpp=8 * size / pixels,
-        bpp_estimated=None if estimate is None else float(estimate) / pixels,
+        bpp_estimated=_per_pixel(encoded.bits_estimated, pixels),
+        bpp_likelihood=_per_pixel(encoded.bits_likelihood, pixels),
         mse=scores.mse,
         psnr_rgb=scores.psnr_rgb,
         psnr_y=scores.psnr_y,
@@ -279,6 +279,10 @@ def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
         vmaf=scores.vmaf,
         bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest(),
     )
+
+
+def _per_pixel(bits: float | None, pixels: int) -> float | None:
+    return None if bits is None else float(bits) / pixels
 
 
 def _check_lossless(codec: Codec, scores: Scores) -> bool | None:

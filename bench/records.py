@@ -89,6 +89,9 @@ class Record:
     repeats: int | None = None
     reached: str | None = None
     """The parameter that came closest to a target rate, such as ``crf=31``."""
+    bpp_likelihood: float | None = None
+    """Negative log2 likelihood of the quantised symbols, where ``bpp_estimated`` is another
+    estimate, such as a KL divergence."""
     fingerprint: str = ""
 
 

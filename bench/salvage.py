@@ -23,6 +23,8 @@ Row = tuple[Any, ...]
 _KINDS = {field.name: str(field.type).partition(" ")[0] for field in fields(Record)}
 _PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _KEY = ("codec", "point", "item")
+_NEEDED = {*COLUMNS[: COLUMNS.index("reason") + 1], "fingerprint"}
+"""Columns of every records.csv; what later versions added may be missing."""
 _HASH_DIGITS = 64
 
 
@@ -75,8 +77,8 @@ def _exported(table: Path) -> Iterator[Row]:
     try:
         with table.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                if set(COLUMNS) <= set(row):
-                    yield tuple(_typed(name, row[name]) for name in COLUMNS)
+                if set(row) >= _NEEDED:
+                    yield tuple(_typed(name, row.get(name) or "") for name in COLUMNS)
     except (OSError, ValueError, csv.Error):
         return  # an unreadable table only means that more is measured again
 

@@ -25,12 +25,14 @@ from bench.salvage import checksum, damaged, salvage
 
 FILE = "records.sqlite"
 TABLE = "records.csv"
-# 1: first version; 2: a checksum beside every record
-FORMAT = 2
+# 1: first version; 2: a checksum beside every record; 3: bpp_likelihood
+FORMAT = 3
 
 _KEYS = ("codec", "point", "item")
 _row = attrgetter(*COLUMNS)
-_INSERT = f"INSERT OR REPLACE INTO records VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+_STORED = (*COLUMNS, "checksum")
+_NAMES, _MARKS = ", ".join(_STORED), ", ".join("?" * len(_STORED))
+_INSERT = f"INSERT OR REPLACE INTO records ({_NAMES}) VALUES ({_MARKS})"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, checksum,
@@ -137,15 +139,33 @@ class Store:
 
     def _check_format(self) -> None:
         found = self.meta("format")
-        if found == "1":
-            self._db.execute("ALTER TABLE records ADD COLUMN checksum")
-        if found is None or found == "1":
-            self.set_meta("format", str(FORMAT))
-        elif int(found) > FORMAT:
+        if found is not None and int(found) > FORMAT:
             raise StoreError(
                 f"{self.folder}: results format {found} is newer than this bench writes ({FORMAT});"
                 " upgrade bench or use --fresh"
             )
+        if found != str(FORMAT):
+            self._add_columns()
+            self.set_meta("format", str(FORMAT))
+
+    def _add_columns(self) -> None:
+        """Adds the columns that a store of an earlier format lacks, empty; a record that was whole
+        gets the checksum of its new row."""
+        held = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
+        known = [name for name in COLUMNS if name in held]
+        with self._transaction() as db:
+            for name in _STORED:
+                if name not in held:
+                    db.execute(f"ALTER TABLE records ADD COLUMN {name}")
+            if "checksum" not in held:
+                return
+            key = " AND ".join(f"{name} = ?" for name in _KEYS)
+            for row in db.execute(f"SELECT {', '.join(known)}, checksum FROM records").fetchall():
+                if row[-1] == checksum(row[:-1]):
+                    value = dict(zip(known, row[:-1], strict=True))
+                    new = checksum([value.get(name) for name in COLUMNS])
+                    keys = [value[name] for name in _KEYS]
+                    db.execute(f"UPDATE records SET checksum = ? WHERE {key}", (new, *keys))
 
     def meta(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -255,12 +275,11 @@ class Store:
 
     def drop_damaged(self) -> int:
         """Removes records that are no longer what was written; returns how many there were."""
-        columns = ", ".join((*COLUMNS, "checksum"))
         codec, point, item = map(COLUMNS.index, _KEYS)
         with _explained(self.folder):
             keys = [
                 (row[codec], row[point], row[item])
-                for row in self._db.execute(f"SELECT {columns} FROM records")
+                for row in self._db.execute(f"SELECT {_NAMES} FROM records")
                 if row[-1] is not None and row[-1] != checksum(row[:-1])
             ]
         self.drop(keys)

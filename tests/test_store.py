@@ -9,6 +9,7 @@ import pytest
 from bench.errors import StoreError
 from bench.provenance import CodecInfo, RunInfo, Verdict
 from bench.records import COLUMNS, Record
+from bench.salvage import checksum
 from bench.store import FILE, Store
 
 
@@ -219,6 +220,42 @@ def test_a_store_of_format_1_is_carried_on(tmp_path: Path) -> None:
         store.add([record(item="j")])
         assert store.drop_damaged() == 0
         assert len(store.done()) == 2
+
+
+def test_a_store_of_format_2_is_carried_on(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.add([record(item="i"), record(item="j")])
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("ALTER TABLE records DROP COLUMN bpp_likelihood")
+        old = [name for name in COLUMNS if name != "bpp_likelihood"]
+        for row in db.execute(f"SELECT {', '.join(old)} FROM records").fetchall():
+            item = row[old.index("item")]
+            db.execute("UPDATE records SET checksum = ? WHERE item = ?", (checksum(row), item))
+        db.execute("UPDATE records SET psnr_rgb = 30.5 WHERE item = 'j'")
+        db.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
+    with Store(tmp_path) as store:
+        assert store.drop_damaged() == 1
+        store.add([record(item="k", bpp_likelihood=0.5)])
+        assert [row["bpp_likelihood"] for row in read_csv(store, tmp_path)] == ["", "0.5"]
+
+
+def test_a_table_without_later_columns_is_read(tmp_path: Path) -> None:
+    row = record(
+        bytes=4, width=8, height=4, frames=1, bpp=1.0, bitstream_sha256="0" * 64, fingerprint="f"
+    )
+    with Store(tmp_path) as store:
+        store.add([row])
+        lines = read_csv(store, tmp_path)
+    path = tmp_path / "records.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [c for c in COLUMNS if c != "bpp_likelihood"])
+        writer.writeheader()
+        for line in lines:
+            del line["bpp_likelihood"]
+            writer.writerow(line)
+    (tmp_path / FILE).unlink()
+    with Store(tmp_path) as store:
+        assert list(store.records()) == [row]
 
 
 def test_points_that_left_the_ladder_are_unseen_but_not_lost(tmp_path: Path) -> None:

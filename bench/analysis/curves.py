@@ -25,7 +25,7 @@ CURVE_COLUMNS = tuple(
     "suite codec point items bpp bpp_pooled bpp_estimated mse psnr_rgb psnr_rgb_pooled psnr_y "
     "psnr_yuv ssim ms_ssim ms_ssim_db vmaf encode_seconds decode_seconds "
     "ssim_db items_expected items_failed psnr_rgb_infinite psnr_rgb_ceiling bytes header_bytes "
-    "discarded_bytes bpp_interval psnr_rgb_interval pixels parallel".split()
+    "discarded_bytes bpp_interval psnr_rgb_interval pixels parallel bpp_likelihood".split()
 )
 """The contract's columns and, after ``decode_seconds``, our own. ``*_interval`` is half the width
 of the 95 % interval of the mean over items; bytes and pixels are means over items."""
@@ -34,7 +34,7 @@ _PSNR = ("psnr_rgb", "psnr_y", "psnr_yuv", "psnr_rgb_ceiling")
 _MEANS = (
     *("bpp", "bpp_estimated", "mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf"),
     *("encode_seconds", "decode_seconds", "psnr_rgb_ceiling", "bytes", "header_bytes"),
-    *("discarded_bytes", "pixels"),
+    *("discarded_bytes", "pixels", "bpp_likelihood"),
 )
 
 

@@ -23,7 +23,7 @@ NUMBERS = (
     *("bpp_estimated", "mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf"),
     *("encode_seconds", "decode_seconds"),
 )
-OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel")
+OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel", "bpp_likelihood")
 _CONTRACT = COLUMNS[: COLUMNS.index("reason") + 1]
 
 

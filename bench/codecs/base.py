@@ -19,13 +19,15 @@ class Encoded:
     ``payload`` is all that a decoder needs besides the codec itself; ``header_bytes`` is the part
     of it that is not picture content, where that can be told; ``discarded_bytes`` is what the
     encoder wrote and no decoder needs, already stripped from the payload.
-    ``bits_estimated`` is an entropy, likelihood or KL estimate, never a measured size.
+    ``bits_estimated`` is an entropy, likelihood or KL estimate, never a measured size. Where it is
+    not the likelihood of the quantised symbols that were coded, ``bits_likelihood`` may be.
     """
 
     payload: bytes
     header_bytes: int | None = None
     discarded_bytes: int = 0
     bits_estimated: float | None = None
+    bits_likelihood: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
