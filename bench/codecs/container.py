@@ -46,7 +46,7 @@ class Container:
     def pack(self, numbers: Sequence[int], sections: Sequence[bytes]) -> bytes:
         """The payload of non-negative numbers and at least one section."""
         sizes = [len(section) for section in sections[:-1]]
-        body = b"".join(_varint(value) for value in [*numbers, *sizes]) + b"".join(sections)
+        body = b"".join(varint(value) for value in [*numbers, *sizes]) + b"".join(sections)
         return _HEAD.pack(self.kind, self._checksum(body)) + body
 
     def unpack(self, payload: bytes, numbers: int, sections: int = 1) -> Contents:
@@ -55,8 +55,8 @@ class Container:
         Raises BitstreamError if it is truncated, damaged, or of another codec or network.
         """
         body = self._body(payload)
-        found, offset = _read_varints(self.name, body, 0, numbers)
-        sizes, offset = _read_varints(self.name, body, offset, sections - 1)
+        found, offset = read_varints(self.name, body, 0, numbers)
+        sizes, offset = read_varints(self.name, body, offset, sections - 1)
         return Contents(found, self._split(body[offset:], sizes))
 
     def _body(self, payload: bytes) -> bytes:
@@ -94,7 +94,8 @@ class Container:
         return zlib.crc32(body, zlib.crc32(self.fingerprint))
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A non-negative number in LEB128: seven bits a byte, lowest first."""
     if value < 0:
         raise ValueError(f"container numbers are not negative, got {value}")
     out = bytearray()
@@ -105,7 +106,9 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _read_varints(name: str, body: bytes, offset: int, count: int) -> tuple[tuple[int, ...], int]:
+def read_varints(name: str, body: bytes, offset: int, count: int) -> tuple[tuple[int, ...], int]:
+    """``count`` numbers from ``offset`` on and the offset behind them; BitstreamError naming the
+    codec if the bytes end before."""
     values = []
     for _ in range(count):
         value = shift = 0

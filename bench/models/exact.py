@@ -27,11 +27,15 @@ class ExactConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             return super().forward(x)
+        weight, bias = self.fixed_point()
+        return F.conv2d(exact_activation(x), weight, bias, padding=self.padding)
+
+    def fixed_point(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the evaluation, in float64."""
         weight = self.weight.double().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
         weight = torch.round(weight / WEIGHT_UNIT) * WEIGHT_UNIT
         assert self.bias is not None
-        bias = torch.round(self.bias.double() / _BIAS_UNIT) * _BIAS_UNIT
-        return F.conv2d(exact_activation(x), weight, bias, padding=self.padding)
+        return weight, torch.round(self.bias.double() / _BIAS_UNIT) * _BIAS_UNIT
 
 
 def exact_activation(x: Tensor) -> Tensor:
