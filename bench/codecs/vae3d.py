@@ -1,0 +1,175 @@
+"""Codec ``vae3d``: clips to bitstreams and back with the 3-D convolutional VAE.
+
+The network is :mod:`bench.models.vae3d`; its exact prior and the tables in its weights make a
+stream decode to the same latent on every machine, device and thread count. The pixels, from a float
+synthesis, may differ by one level between machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import weights
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
+from bench.codecs.complexity import Complexity, measure_complexity
+from bench.codecs.group_header import GroupHeader, HeaderFormat
+from bench.codecs.tensors import (
+    Geometry,
+    check_device,
+    decode_with_other_threads,
+    fingerprint,
+    inference,
+    refuse_samples,
+    to_frame,
+    to_tensor,
+)
+from bench.entropy.cells import CellDecoder, CellEncoder, CellTable, Integers
+from bench.entropy.coding import decode_with
+from bench.models.vae3d import FRAMES, LAMBDAS, STRIDE, Vae3d
+from bench.models.vae3d_prior import PriorWalk
+from bench.signals import Frame, clip
+
+if TYPE_CHECKING:
+    from bench.records import Point
+    from bench.signals import Layout, Signal
+
+_BATCH_POSITIONS = 1 << 15
+"""Positions of the latent that are held in memory at once."""
+
+
+class Vae3dCodec(CodecBase):
+    """The adapter; ``lambda`` is λ = 1/β of the loss, in 10⁻⁶ bits per pixel and squared level.
+
+    A clip is coded in groups of seven frames, the last one padded by replication. The estimated
+    rate is the KL divergence of the posterior from the prior.
+    """
+
+    parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS)}
+
+    @cached_property
+    def network(self) -> Vae3d:
+        """The network with the card's weights, ready to code."""
+        model = Vae3d()
+        tensors = weights.load_weights(self.card)
+        weights.load_into(model, tensors, weights.weights_path(self.card))
+        return model.eval().to(self.device)
+
+    @cached_property
+    def cells(self) -> CellTable:
+        return self.network.prior.cells()
+
+    @cached_property
+    def header(self) -> HeaderFormat:
+        return HeaderFormat(self.card.id, fingerprint(self.network), len(LAMBDAS))
+
+    def refusal(self, layout: Layout) -> str | None:
+        return refuse_samples(layout, self.card.id) or GroupHeader.refusal(layout, self.card.id)
+
+    def check_available(self) -> None:
+        check_device(self.card.id, self.device)
+        weights.check_weights(self.card)
+
+    def versions(self) -> Mapping[str, str]:
+        return {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
+
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        self.decode(self.encode(signal, point).payload)
+
+    def complexity(self) -> Complexity:
+        """On a group of 96×96 pixels."""
+        x = torch.zeros(1, 3, FRAMES, 96, 96, device=self.device)
+        point = torch.zeros(1, dtype=torch.long, device=self.device)
+        return measure_complexity(
+            self.network,
+            lambda: self.network(x, point, point == 0),
+            FRAMES * 96 * 96,
+            encoder_only=("encoder",),
+            decoder_only=("decoder",),
+        )
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        place = LAMBDAS.index(int(point.value))
+        latents, divergence = self._analyse(signal, place)
+        encoder = CellEncoder(self.cells)
+        for part in _parts(latents):
+            for step in self._walk(place).steps(part):
+                part[step.place] = encoder.put(part[step.place], step.means, step.levels)
+        stream = encoder.finish()
+        header = GroupHeader(place, Geometry.of(signal.layout), signal.layout.frames)
+        payload = self.header.pack(header, stream)
+        return Encoded(
+            payload,
+            header_bytes=len(payload) - len(stream),
+            bits_estimated=divergence,
+            bits_likelihood=encoder.bits,
+        )
+
+    def decode_elsewhere(self, payload: bytes) -> Signal:
+        """``decode`` with other threads: a verdict of the engine."""
+        return decode_with_other_threads(self.decode, payload)
+
+    def decode(self, payload: bytes) -> Signal:
+        header, stream = self.header.unpack(payload)
+        geometry = header.geometry
+        height, width = geometry.padded(STRIDE)
+        groups = -(-header.frames // FRAMES)
+        latents = np.zeros(
+            (groups, self.network.latents, height // STRIDE, width // STRIDE), np.int64
+        )
+        decode_with(stream, lambda coder: self._read(latents, header.point, coder))
+        frames = [frame for group in latents for frame in self._synthesise(group, header)]
+        return clip(np.stack(frames[: header.frames]))
+
+    def _walk(self, place: int) -> PriorWalk:
+        return PriorWalk(self.network.prior, self.network.inverse_gain, place)
+
+    def _read(self, latents: Integers, place: int, coder: Any) -> Integers:
+        decoder = CellDecoder(self.cells, coder)
+        for part in _parts(latents):
+            for step in self._walk(place).steps(part):
+                part[step.place] = decoder.get(step.means, step.levels)
+        # the decoder has refused what is never sent
+        return np.empty(0, np.int64)
+
+    def _analyse(self, signal: Signal, place: int) -> tuple[Integers, float]:
+        """Rounded means of the posterior ``(groups, M, h, w)`` and the KL divergence in bits, with
+        one sample as context of the prior."""
+        noise = np.random.default_rng(0)
+        point = torch.tensor([place], device=self.device)
+        found, divergence = [], 0.0
+        with inference(self.device):
+            for group in self._groups(signal):
+                mean, log_deviation = self.network.posterior(group, point)
+                normal = noise.standard_normal(mean.shape, np.float32)
+                sample = mean + log_deviation.exp() * torch.from_numpy(normal).to(mean)
+                conditional = self.network.conditional(sample, point, coded=False)
+                divergence += float(conditional.divergence(mean.double(), log_deviation).sum())
+                found.append(mean[0].round().to(torch.int64).cpu().numpy())
+        return np.stack(found), divergence
+
+    def _groups(self, signal: Signal) -> Iterator[Tensor]:
+        """``(1, 3, 7, H', W')`` in 0–1, padded by replication in all three directions."""
+        source = signal.frames()
+        while frames := list(islice(source, FRAMES)):
+            padded = [*frames, *[frames[-1]] * (FRAMES - len(frames))]
+            yield torch.stack([to_tensor(frame, STRIDE, self.device) for frame in padded], 2)
+
+    def _synthesise(self, latent: Integers, header: GroupHeader) -> Sequence[Frame]:
+        with inference(self.device):
+            z = torch.from_numpy(latent)[None].float().to(self.device)
+            clips = self.network.generate(z, torch.tensor([header.point], device=self.device))
+            return [to_frame(frame[None], header.geometry) for frame in clips[0].transpose(0, 1)]
+
+
+def _parts(latents: Integers) -> Iterator[Integers]:
+    """Views of the latents of as many groups as are coded side by side."""
+    count = max(1, _BATCH_POSITIONS // (latents.shape[2] * latents.shape[3]))
+    for start in range(0, len(latents), count):
+        yield latents[start : start + count]

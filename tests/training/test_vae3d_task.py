@@ -1,0 +1,94 @@
+"""The training task of ``vae3d``: its clips, its loss, and a few steps from card to coded clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.cards import CodecCard, load_registry, read_codec
+from bench.codecs.vae3d import Vae3dCodec
+from bench.models.vae3d import LAMBDAS
+from bench.records import Point
+from bench.signals import clip
+from bench.training.command import TrainRequest, train
+from bench.training.motion import MotionClips
+from bench.training.vae3d import trade_off
+
+SIZE = 32
+
+
+def _scene(seed: int) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 255, (9, 10, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((160, 96), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video whose scene moves two pixels a frame to the left, and pictures."""
+    root = tmp_path_factory.mktemp("data")
+    for name in ("video", "images"):
+        (root / "train" / name).mkdir(parents=True)
+    for index in range(6):
+        Image.fromarray(_scene(index)).save(root / "train" / "images" / f"{index}.png")
+    with av.open(str(root / "train" / "video" / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25, bit_rate=4_000_000)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for time in range(60):
+            frame = av.VideoFrame.from_ndarray(np.roll(_scene(9), -2 * time, 1), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return root
+
+
+def _card(folder: Path) -> CodecCard:
+    path = folder / "vae3d.toml"
+    text = load_registry().codecs["vae3d"].read_text()
+    for old, new in (("size = 96", f"size = {SIZE}"), ("batch = 4", "batch = 2")):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return read_codec(path)
+
+
+def test_windows_are_repeatable_and_move(data: Path) -> None:
+    clips, held_out = MotionClips.open(data, size=SIZE)
+    first, again = (clips.windows(np.random.default_rng(5), 8, SIZE, 7) for _ in range(2))
+    assert first.shape == (8, 3, 7, SIZE, SIZE) and torch.equal(first, again)
+    changes = (first[:, :, 1:].float() - first[:, :, :-1]).abs().mean((1, 2, 3, 4))
+    # every even clip is of the video, in which all moves
+    assert (changes[::2] > 1).all() and changes.max() < 60
+    assert (len(clips.videos[0]), len(held_out.videos[0])) == (39, 21)
+    assert not held_out.pictures
+
+
+def test_a_pan_shifts_what_it_shows(data: Path) -> None:
+    clips, _ = MotionClips.open(data, size=SIZE)
+    still, moving = 0, 0
+    for seed in range(20):
+        window = clips._pan(np.random.default_rng(seed), SIZE, 7).astype(float)
+        change = np.abs(window[6] - window[0]).mean()
+        still += change < 2
+        moving += change > 4
+    assert still >= 2 and moving >= 5
+
+
+def test_the_trade_off_is_the_ladder() -> None:
+    found = trade_off(torch.tensor([0, len(LAMBDAS) - 1]))
+    assert found.tolist() == pytest.approx([LAMBDAS[0] * 1e-6, LAMBDAS[-1] * 1e-6])
+
+
+def test_it_trains_and_codes(tmp_path: Path, data: Path) -> None:
+    card = _card(tmp_path)
+    request = TrainRequest(steps=3, work=tmp_path / "work", data=data, threads=1)
+    assert f"psnr_{LAMBDAS[-1]}" in train(card, request)
+    codec = Vae3dCodec(card)
+    frames = np.stack([np.roll(_scene(9), -2 * time, 1)[:SIZE, :SIZE] for time in range(7)])
+    encoded = codec.encode(clip(frames), Point("lambda", LAMBDAS[-1]))
+    decoded = codec.decode(encoded.payload).array()
+    assert -10 * np.log10(np.mean((decoded / 255 - frames / 255) ** 2)) > 22
+    assert encoded.bits_likelihood is not None and encoded.bits_estimated is not None
