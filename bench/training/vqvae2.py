@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UsageError
-from bench.models.vqvae2 import Codebook, VqVae2
+from bench.models.vqvae2 import VqVae2
 from bench.training.pictures import Pictures
 from bench.training.task import Losses, TaskBase, TrainingContext
 
@@ -65,29 +65,48 @@ class VqVae2Task(TaskBase):
         return {key: value for key, value in state.items() if not key.endswith(_TRAINING_ONLY)}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Also from weights of codebooks of another size: those begin anew, with the layers that
-        touch them, and the rest of the network continues."""
+        """Also from weights of smaller codebooks, whose codes are split (see ``grown``)."""
         mine = self.model.state_dict()
-        fits = {
-            key: tensor
-            for key, tensor in tensors.items()
-            if key in mine and mine[key].shape == tensor.shape
-        }
-        if not fits:
+        try:
+            ready = {name: grown(name, tensor, mine[name]) for name, tensor in tensors.items()}
+        except (KeyError, ValueError) as error:
             raise UsageError(
-                f"codec {self.context.recipe.card.id}: no tensor of these weights fits"
-            )
-        self.model.load_state_dict(fits, strict=False)
-        for name in ("codebook_top", "codebook_bottom"):
-            if f"{name}.vectors" in fits:
-                codebook: Codebook = getattr(self.model, name)
-                codebook.sums.copy_(codebook.vectors)
-                codebook.started.fill_(1)
+                f"{self.context.recipe.codec}: weights of another architecture to start from "
+                f"({error}); give those of a VQ-VAE-2 with codebooks no larger"
+            ) from error
+        self.model.load_state_dict(ready, strict=False)
+        for codebook in (self.model.codebook_top, self.model.codebook_bottom):
+            codebook.sums.copy_(codebook.vectors)
+            codebook.started.fill_(1)
 
     def data_digest(self) -> str:
         return self.pictures.digest
 
 
+def grown(name: str, small: Tensor, large: Tensor) -> Tensor:
+    """A tensor of a network with larger codebooks that does what ``small`` did: codes are split
+    into neighbours as in LBG (Linde et al. 1980), new dimensions are zero, the layers that read
+    them keep their random ``large``. Raises ValueError where ``small`` is larger."""
+    if small.dim() != large.dim() or any(
+        a > b for a, b in zip(small.shape, large.shape, strict=True)
+    ):
+        raise ValueError(f"{name} is {tuple(small.shape)}, here {tuple(large.shape)}")
+    result = large.clone()
+    if small.shape == large.shape:
+        return result.copy_(small)
+    if name.startswith(("to_", "codebook")):
+        result.zero_()
+    if name.endswith("vectors"):
+        copies = -(-len(large) // len(small))
+        spread = _SPLIT * small.std(0) * torch.randn(copies, *small.shape)
+        spread[0] = 0
+        small = (small + spread).flatten(0, 1)[: len(large)]
+    result[tuple(slice(length) for length in small.shape)] = small
+    return result
+
+
+_SPLIT = 0.1
+"""Distance of the parts of a split code, in standard deviations of the codebook."""
 _TRAINING_ONLY = (".counts", ".sums", ".recent", ".started")
 
 
