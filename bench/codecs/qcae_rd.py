@@ -6,8 +6,7 @@ arithmetic, so that a stream decodes to the same pixels on every machine and thr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,8 +30,10 @@ from bench.codecs.tensors import decode_with_other_threads, fingerprint, inferen
 from bench.errors import BitstreamError
 from bench.models.qcae_rd import (
     GROUPS,
+    LATENTS,
+    MOTION_STRIDE,
     QUALITIES,
-    STRIDE,
+    REFERENCES,
     ConditionalAutoencoder,
     Prediction,
     exact_frame,
@@ -45,28 +46,9 @@ if TYPE_CHECKING:
     from bench.records import Point
     from bench.signals import Layout, Signal
 
+_PADDING = MOTION_STRIDE
 _QUALITY_STEPS = 8
 """Qualities are coded in steps of 1/8: the interpolation between gains is then exact."""
-
-
-@dataclass(slots=True)
-class _State:
-    """What encoder and decoder share between frames: the references, and what this frame has."""
-
-    network: ConditionalAutoencoder
-    quality: Tensor
-    references: list[Tensor] = field(default_factory=list)
-
-    def predict(self, like: Tensor) -> tuple[Prediction, Tensor]:
-        """The prediction of the next frame and the gain of its latents."""
-        prediction = self.network.predict(self.references, self.quality, like=like)
-        return prediction, self.network.gain(self.quality, len(self.references)).double()
-
-    def finish(self, latent: Tensor, gain: Tensor, prediction: Prediction) -> Tensor:
-        """The frame of decoded latents, which becomes a reference."""
-        frame = self.network.synthesise(latent / gain, self.references, prediction)
-        self.references = [exact_frame(frame), *self.references][:2]
-        return frame
 
 
 class QcaeRd(CodecBase):
@@ -86,16 +68,6 @@ class QcaeRd(CodecBase):
     def _container(self) -> Container:
         return Container(self.card.id, 0xB3, fingerprint(self._network))
 
-    @cached_property
-    def _tables(self) -> tuple[list[list[int]], list[int], list[int]]:
-        """Cumulative distributions, their lengths and offsets, as the range coder wants them."""
-        model: Any = self._network.gaussian_conditional
-        return (
-            model.quantized_cdf.tolist(),
-            model.cdf_length.reshape(-1).int().tolist(),
-            model.offset.reshape(-1).int().tolist(),
-        )
-
     def refusal(self, layout: Layout) -> str | None:
         return refuse_clip(layout, self.card.id)
 
@@ -113,7 +85,7 @@ class QcaeRd(CodecBase):
             network,
             lambda: network(x, torch.ones(1)),
             x.numel(),
-            encoder_only=("encoder",),
+            encoder_only=("motion_encoder", "encoder", "transform"),
             decoder_only=(),
             ignored=(),
         )
@@ -122,71 +94,122 @@ class QcaeRd(CodecBase):
         self.decode(self.encode(signal, point).payload)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
-        from compressai.ans import BufferedRansEncoder
-
         steps = round((float(point.value) - 1) * _QUALITY_STEPS)
-        coder, bits = BufferedRansEncoder(), 0.0
+        writer = _Writer(self._network.gaussian_conditional)
         with inference("cpu"):
-            state = _State(self._network, _quality(steps))
-            for x in torch.split(to_planes(signal, STRIDE).double(), 1):
-                prediction, gain = state.predict(x)
-                y = state.network.analyse(x, state.references, prediction).double() * gain
-                latent = torch.zeros_like(y)
-                for mask, rows, mean in self._groups(prediction, latent):
-                    symbols = torch.round(y - mean)[:, :, mask]
-                    coder.encode_with_indexes(
-                        _flat(symbols), _flat(rows[:, :, mask]), *self._tables
-                    )
-                    bits += self._bits(y, rows, mean, mask)
-                    latent[:, :, mask] = symbols + mean[:, :, mask]
-                state.finish(latent, gain, prediction)
+            planes = torch.split(to_planes(signal, _PADDING).double(), 1)
+            list(self._frames(planes, _quality(steps), writer))
         geometry = ClipGeometry.of(signal.layout)
-        payload, header = pack_clip(self._container, steps, geometry, coder.flush())
-        return Encoded(payload, header_bytes=header, bits_estimated=bits)
+        payload, header = pack_clip(self._container, steps, geometry, writer.finish())
+        return Encoded(payload, header_bytes=header, bits_estimated=writer.bits)
 
     def decode_elsewhere(self, payload: bytes) -> Signal:
         """``decode`` with other threads: a verdict of the engine."""
         return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
-        from compressai.ans import RansDecoder
-
         steps, geometry, stream = unpack_clip(self._container, payload)
         if steps > (QUALITIES - 1) * _QUALITY_STEPS:
             raise BitstreamError(f"{self.card.id}: quality {steps} is out of range; it is corrupt")
-        coder = RansDecoder()
-        coder.set_stream(stream)
-        height, width = geometry.padded(STRIDE)
-        blank = torch.zeros(1, 1, height, width, dtype=torch.float64)
-        frames = []
+        blank = torch.zeros(1, 1, *geometry.padded(_PADDING), dtype=torch.float64)
+        reader = _Reader(self._network.gaussian_conditional, stream)
         with inference("cpu"):
-            state = _State(self._network, _quality(steps))
-            for _ in range(geometry.frames):
-                prediction, gain = state.predict(blank)
-                latent = torch.zeros_like(prediction.features[:, : len(gain[0])])
-                for mask, rows, mean in self._groups(prediction, latent):
-                    symbols = coder.decode_stream(_flat(rows[:, :, mask]), *self._tables)
-                    here = mean[:, :, mask]
-                    latent[:, :, mask] = torch.tensor(symbols).view_as(here) + here
-                frames.append(state.finish(latent, gain, prediction))
-            return to_clip(torch.cat(frames), geometry)
+            frames = self._frames([blank] * geometry.frames, _quality(steps), reader)
+            return to_clip(torch.cat(list(frames)), geometry)
 
-    def _groups(
-        self, prediction: Prediction, latent: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Place mask ``(h, w)``, rows of the table of scales and means ``(1, M, h, w)`` of each
-        group; the caller writes its latents before it asks for the next."""
+    def _frames(
+        self, planes: Sequence[Tensor], quality: Tensor, coder: _Writer | _Reader
+    ) -> Iterator[Tensor]:
+        """The decoded frames, in step for encoder and decoder: the latents of a writer come from
+        the planes, those of a reader from its stream."""
+        network, references = self._network, list[Tensor]()
+        for x in planes:
+            past = network.recall(references, quality, like=x)
+            motion = None
+            if past.exists:
+                whole = torch.ones(x.shape[-2] // MOTION_STRIDE, x.shape[-1] // MOTION_STRIDE)
+                y = network.analyse_motion(x, past).double() if coder.sees else None
+                motion = coder.code(y, *network.motion_gaussian(past), whole.bool())
+            prediction = network.move(past, motion)
+            gain = network.gain(quality, len(references)).double()
+            y = network.analyse(x, prediction).double() * gain if coder.sees else None
+            latent = self._code_groups(coder, y, prediction)
+            frame = network.synthesise(latent / gain, prediction)
+            references = [exact_frame(frame), *references][:REFERENCES]
+            yield frame
+
+    def _code_groups(
+        self, coder: _Writer | _Reader, y: Tensor | None, prediction: Prediction
+    ) -> Tensor:
+        """The decoded latents ``(1, M, h, w)``, group after group."""
+        height, width = prediction.features.shape[-2:]
+        latent = torch.zeros(1, LATENTS, height, width, dtype=torch.float64)
         for group in range(GROUPS):
-            mask = group_mask(*latent.shape[-2:], only=group).bool()
-            if mask.any():
-                index, mean = self._network.gaussian(prediction.features, latent, group)
-                yield mask, table_rows(index), mean
+            mask = group_mask(height, width, only=group).bool()
+            index, mean = self._network.gaussian(prediction.features, latent, group)
+            latent = latent + coder.code(y, index, mean, mask)
+        return latent
 
-    def _bits(self, y: Tensor, rows: Tensor, mean: Tensor, mask: Tensor) -> float:
-        model = self._network.gaussian_conditional
-        scales = model.scale_table[rows.long()]
-        likelihoods = model(y.float(), scales, mean.float())[1]
-        return float(-likelihoods[:, :, mask].double().log2().sum())
+
+class _Tables:
+    """The integer coding tables of the network's Gaussians."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._tables = (
+            model.quantized_cdf.tolist(),
+            model.cdf_length.reshape(-1).int().tolist(),
+            model.offset.reshape(-1).int().tolist(),
+        )
+
+
+class _Writer(_Tables):
+    """Codes latents into a stream; ``bits`` is the negative log2 likelihood of what it coded."""
+
+    sees = True
+
+    def __init__(self, model: Any) -> None:
+        from compressai.ans import BufferedRansEncoder
+
+        super().__init__(model)
+        self._coder, self.bits = BufferedRansEncoder(), 0.0
+
+    def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
+        """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
+        assert y is not None
+        rows, symbols = table_rows(index), torch.round(y - mean)
+        self._coder.encode_with_indexes(
+            _flat(symbols[:, :, mask]), _flat(rows[:, :, mask]), *self._tables
+        )
+        scales = self._model.scale_table[rows.long()]
+        likelihoods = self._model((symbols + mean).float(), scales, mean.float())[1]
+        self.bits -= float(likelihoods[:, :, mask].double().log2().sum())
+        return (symbols + mean) * mask
+
+    def finish(self) -> bytes:
+        stream: bytes = self._coder.flush()
+        return stream
+
+
+class _Reader(_Tables):
+    """The inverse of ``_Writer``."""
+
+    sees = False
+
+    def __init__(self, model: Any, stream: bytes) -> None:
+        from compressai.ans import RansDecoder
+
+        super().__init__(model)
+        self._coder = RansDecoder()
+        self._coder.set_stream(stream)
+
+    def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
+        """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
+        rows = table_rows(index)[:, :, mask]
+        symbols = torch.tensor(self._coder.decode_stream(_flat(rows), *self._tables))
+        latent = torch.zeros_like(mean)
+        latent[:, :, mask] = symbols.view(rows.shape).double() + mean[:, :, mask]
+        return latent
 
 
 def _quality(steps: int) -> Tensor:

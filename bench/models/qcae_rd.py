@@ -20,18 +20,22 @@ from bench.models.exact import ExactConv2d, exact_relu
 from bench.models.hyperprior import ResidualUnit
 
 STRIDE = 4
+MOTION_STRIDE = 16
+MOTION_LATENTS = 6
 QUALITIES = 5
 REFERENCES = 2
 """Decoded frames that a frame sees."""
 _REACH = 4
 _SPAN = 2 * _REACH + 1
 _DISPLACEMENTS = _SPAN**2
-_LATENTS = 12
+_CHANGES = 9
+LATENTS = 12
 GROUPS = 4
 """Latents of a frame are coded in this many groups: the places of 2×2 blocks, diagonal first."""
 _GROUP_PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
-_CLOSENESS = 100.0
-"""1 / (1 + 100·MSE): half for samples that differ by a tenth of the range."""
+_CLOSENESS = 30.0
+"""Half of the most where the mean squared error is 1/30 of the squared range."""
+_SHARPNESS = 30.0
 _FRAME_UNIT = 2.0**-8
 _WEIGHT_UNIT = 2.0**-10
 
@@ -40,20 +44,33 @@ _SCALE_STEP = math.log(_SCALE_MAX / _SCALE_MIN) / (_SCALE_LEVELS - 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What encoder and decoder know of a frame before its latents: features ``(B, N, h, w)``,
-    motion logits ``(B, 81, h, w)`` and the frame ``(B, 1, H, W)`` that they predict."""
+class Past:
+    """What encoder and decoder know before they code a frame: features ``(B, N, h, w)``, logits of
+    its motion ``(B, 81, h, w)``, the last frame in all displacements ``(B, 81, H, W)``, and
+    whether there is one."""
 
     features: Tensor
     motion: Tensor
+    moved: Tensor
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What they know when its motion is coded: features ``(B, N, h, w)`` and the moved frame
+    ``(B, 1, H, W)``."""
+
+    features: Tensor
     frame: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class CodedFrames:
-    """``frames`` ``(B, T, 1, H, W)``; ``bits`` ``(B, T)``, the negative log2 likelihood."""
+    """``frames`` and ``moved``, what motion alone makes of them, ``(B, T, 1, H, W)``; ``bits``
+    ``(B, T)``, the negative log2 likelihood."""
 
     frames: Tensor
+    moved: Tensor
     bits: Tensor
 
 
@@ -103,20 +120,42 @@ def closeness(frame: Tensor, moved: Tensor) -> Tensor:
 
 def compensate(motion: Tensor, moved: Tensor) -> Tensor:
     """The frame that displacements of logits ``(B, 81, h, w)`` make of a reference's."""
-    weights = motion.softmax(1)
-    if motion.dtype == torch.float64:
-        weights = torch.round(weights / _WEIGHT_UNIT) * _WEIGHT_UNIT
+    weights = rounded_weights(motion.softmax(1))
     spread = F.interpolate(weights, scale_factor=STRIDE, mode="bilinear")
     return (spread * moved).sum(1, keepdim=True)
 
 
+def changed(motion: Tensor, changes: Tensor) -> Tensor:
+    """Logits of displacements that differ from those of ``motion`` ``(B, 81, h, w)`` by −1…1 rows
+    and columns, with weights ``(B, 9, h, w)``: objects move by whole samples, one more or less."""
+    batch, _, height, width = motion.shape
+    grid = F.pad(motion.reshape(batch, _SPAN, _SPAN, height * width), (0, 0, 1, 1, 1, 1))
+    total = torch.zeros_like(motion)
+    for place in range(_CHANGES):
+        row, column = divmod(place, 3)
+        shifted = grid[:, row : row + _SPAN, column : column + _SPAN].reshape_as(motion)
+        total = total + changes[:, place : place + 1] * shifted
+    return total
+
+
+def rounded_weights(weights: Tensor) -> Tensor:
+    """Weights of exact computation: in units far above what machines differ in."""
+    if weights.dtype != torch.float64:
+        return weights
+    return torch.round(weights / _WEIGHT_UNIT) * _WEIGHT_UNIT
+
+
 class ConditionalAutoencoder(nn.Module):
     """One network for all frames and rates; a gain vector per quality scales the latents (Cui et
-    al. 2021), another one for the first frame, which all later ones are predicted from."""
+    al. 2021), another one for the first frame, which all later ones are predicted from.
+
+    A frame is coded in two stages: latents of its motion, for 16×16 pixels each, which say how it
+    differs from the motion of the past; then latents of what the moved frame leaves.
+    """
 
     def __init__(self, channels: int = 64) -> None:
         super().__init__()
-        n, m, block = channels, _LATENTS, STRIDE**2
+        n, m, block = channels, LATENTS, STRIDE**2
         self.unshuffle, self.shuffle = nn.PixelUnshuffle(STRIDE), nn.PixelShuffle(STRIDE)
         # the past: references, their motion, how many there are, and the quality
         self.past = nn.Sequential(
@@ -125,21 +164,35 @@ class ConditionalAutoencoder(nn.Module):
             ExactResidual(n),
         )
         self.past_motion = ExactConv2d(n, _DISPLACEMENTS, 1)
-        self.persistence = nn.Parameter(torch.tensor(30.0))
-        self.transform = nn.Conv2d(block, m, 1, bias=False)
+        # motion: 81 displacements at 1/4 to latents at 1/16 and back
+        self.motion_encoder = nn.Sequential(
+            nn.Conv2d(_DISPLACEMENTS + n, n, 3, padding=1),
+            nn.LeakyReLU(),
+            nn.Conv2d(n, n, 4, stride=2, padding=1),
+            nn.LeakyReLU(),
+            nn.Conv2d(n, MOTION_LATENTS, 4, stride=2, padding=1),
+        )
+        self.motion_entropy = ExactConv2d(n, 2 * MOTION_LATENTS, 3, padding=1)
+        self.motion_decoder = nn.Sequential(
+            ExactConv2d(MOTION_LATENTS + n, n, 3, padding=1), ExactResidual(n)
+        )
+        self.change = ExactConv2d(n, _CHANGES, 1)
+        self.motion = ExactConv2d(n, _DISPLACEMENTS, 1)
+        # the rest, given the moved frame
+        self.present = nn.Sequential(ExactConv2d(n + block, n, 3, padding=1), ExactResidual(n))
         self.encoder = nn.Sequential(
-            nn.Conv2d(2 * block + _DISPLACEMENTS + n, n, 3, padding=1),
+            nn.Conv2d(2 * block + n, n, 3, padding=1),
             nn.LeakyReLU(),
             ResidualUnit(n),
             nn.Conv2d(n, m, 3, padding=1),
         )
+        self.transform = nn.Conv2d(block, m, 1, bias=False)
         self.known = ExactConv2d(2 * m, n, 3, padding=1)
         self.entropy1 = ExactConv2d(n, n, 1)
         self.entropy2 = ExactConv2d(n, 2 * m, 1)
         self.decoder = nn.Sequential(
-            ExactConv2d(m + n + block, n, 3, padding=1), ExactResidual(n), ExactResidual(n)
+            ExactConv2d(m + n, n, 3, padding=1), ExactResidual(n), ExactResidual(n)
         )
-        self.motion = ExactConv2d(n, _DISPLACEMENTS, 1)
         self.inverse = ExactConv2d(m, block, 1)
         self.residual = ExactConv2d(n, block, 1)
         self.refine1 = ExactConv2d(8, 32, 3, padding=1)
@@ -155,17 +208,21 @@ class ConditionalAutoencoder(nn.Module):
         """A DCT of what displacement by the last motion leaves; what is learned starts at zero
         beside it (from noise, latents lost to their quantiser for hundreds of steps)."""
         encoded = self.encoder[-1]
-        for last in (encoded, self.past_motion, self.motion, self.residual, self.refine2):
+        for last in (encoded, self.past_motion, self.residual, self.refine2):
             assert isinstance(last, nn.Conv2d) and last.bias is not None
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-        basis = dct_basis(_LATENTS)[..., None, None]
+        basis = dct_basis(LATENTS)[..., None, None]
         self.transform.weight.copy_(basis)
         self.inverse.weight.copy_(basis.transpose(0, 1))
-        assert self.inverse.bias is not None and self.entropy2.bias is not None
+        assert self.inverse.bias is not None
         nn.init.zeros_(self.inverse.bias)
-        self.entropy2.weight.mul_(0.1)
-        nn.init.zeros_(self.entropy2.bias)
+        assert self.change.bias is not None
+        self.change.bias[_CHANGES // 2] += 2
+        for entropy in (self.entropy2, self.motion_entropy):
+            assert entropy.bias is not None
+            entropy.weight.mul_(0.1)
+            nn.init.zeros_(entropy.bias)
 
     def forward(self, clips: Tensor, quality: Tensor) -> CodedFrames:
         """Clips ``(B, T, 1, H, W)`` in 0–1, in evaluation float64, at qualities ``(B,)`` in 1–5,
@@ -175,18 +232,21 @@ class ConditionalAutoencoder(nn.Module):
         the distortion (Minnen and Singh 2020); in evaluation both are the coder's.
         """
         references: list[Tensor] = []
-        bits, frames = [], []
+        bits, frames, moved = [], [], []
         for x in clips.unbind(1):
-            prediction = self.predict(references, quality, like=x)
+            past = self.recall(references, quality, like=x)
+            motion, motion_bits = self._code_motion(x, past)
+            prediction = self.move(past, motion)
             gain = self.gain(quality, len(references))
-            y = self.analyse(x, references, prediction).to(gain) * gain
+            y = self.analyse(x, prediction).to(gain) * gain
             latent, cost = self._code(y, prediction.features)
-            frame = self.synthesise(latent / gain, references, prediction)
-            bits.append(cost)
+            frame = self.synthesise(latent / gain, prediction)
+            bits.append(cost + motion_bits)
             frames.append(frame)
+            moved.append(prediction.frame)
             reference = frame.clamp(0, 1) if self.training else exact_frame(frame)
             references = [reference, *references][:REFERENCES]
-        return CodedFrames(torch.stack(frames, 1), torch.stack(bits, 1))
+        return CodedFrames(torch.stack(frames, 1), torch.stack(moved, 1), torch.stack(bits, 1))
 
     def gain(self, quality: Tensor, references: int) -> Tensor:
         """``(B, M, 1, 1)`` for a frame with so many references."""
@@ -196,7 +256,7 @@ class ConditionalAutoencoder(nn.Module):
         rows = table[low] * (1 - weight) + table[low + 1] * weight
         return rows.exp()[..., None, None]
 
-    def predict(self, references: list[Tensor], quality: Tensor, *, like: Tensor) -> Prediction:
+    def recall(self, references: list[Tensor], quality: Tensor, *, like: Tensor) -> Past:
         """From decoded frames, the last one first; ``like`` gives size and type only."""
         blank = torch.zeros_like(like)
         last, before = (references + [blank] * REFERENCES)[:REFERENCES]
@@ -204,35 +264,54 @@ class ConditionalAutoencoder(nn.Module):
         flags = torch.zeros(len(like), REFERENCES + 1, height, width).to(like)
         flags[:, : len(references)] = 1
         flags[:, REFERENCES] = ((quality - 3) / 2).to(like)[:, None, None]
-        moved = displaced(last)
-        motion_before = closeness(last, displaced(before))
-        known = torch.cat([self.unshuffle(last), self.unshuffle(before), motion_before, flags], 1)
+        motion = closeness(last, displaced(before))
+        known = torch.cat([self.unshuffle(last), self.unshuffle(before), motion, flags], 1)
         features = exact_relu(self.past(known))
-        learned = self.past_motion(features)
-        motion = self.persistence.to(like) * motion_before + learned.to(like)
-        return Prediction(features, motion, compensate(motion, moved))
+        logits = _SHARPNESS * motion + self.past_motion(features).to(like)
+        return Past(features, logits, displaced(last), bool(references))
 
-    def analyse(self, x: Tensor, references: list[Tensor], prediction: Prediction) -> Tensor:
+    def analyse_motion(self, x: Tensor, past: Past) -> Tensor:
+        """The motion latents ``(B, 6, H/16, W/16)`` of a frame; only encoders run it."""
+        sharp = (_SHARPNESS * closeness(x, past.moved)).softmax(1) * _SPAN
+        known = torch.cat([sharp.to(past.features), past.features], 1)
+        latent: Tensor = self.motion_encoder(known if self.training else known.float())
+        return 2 * latent
+
+    def motion_gaussian(self, past: Past) -> tuple[Tensor, Tensor]:
+        """Scale index and mean of the motion latents, as ``gaussian`` gives them."""
+        index, mean = self.motion_entropy(F.avg_pool2d(past.features, STRIDE)).chunk(2, 1)
+        return index * 8 + 24, mean
+
+    def move(self, past: Past, motion: Tensor | None) -> Prediction:
+        """The frame that is predicted with decoded motion latents, None for a first frame."""
+        logits = past.motion
+        if motion is not None:
+            near = F.interpolate(motion.to(past.features), scale_factor=STRIDE, mode="nearest")
+            steered = exact_relu(self.motion_decoder(torch.cat([near, past.features], 1)))
+            changes = self.change(steered).to(logits).softmax(1)
+            logits = changed(logits, rounded_weights(changes)) + self.motion(steered).to(logits)
+        frame = compensate(logits, past.moved.to(logits))
+        seen = torch.cat([past.features, self.unshuffle(frame).to(past.features)], 1)
+        return Prediction(exact_relu(self.present(seen)), frame)
+
+    def analyse(self, x: Tensor, prediction: Prediction) -> Tensor:
         """The latent ``(B, M, h, w)`` of a frame, before its gain; only encoders run it."""
-        moved = displaced(references[0] if references else torch.zeros_like(x))
-        seen = [self.unshuffle(x), self.unshuffle(prediction.frame), closeness(x, moved)]
-        known = torch.cat([*seen, prediction.features], 1)
+        seen = [self.unshuffle(x), self.unshuffle(prediction.frame)]
+        known = torch.cat(
+            [*(each.to(prediction.features) for each in seen), prediction.features], 1
+        )
         latent: Tensor = self.encoder(known if self.training else known.float())
         left = self.unshuffle(x - prediction.frame)
         result: Tensor = latent + self.transform(left.to(latent))
         return result
 
-    def synthesise(
-        self, latent: Tensor, references: list[Tensor], prediction: Prediction
-    ) -> Tensor:
+    def synthesise(self, latent: Tensor, prediction: Prediction) -> Tensor:
         """The decoded frame ``(B, 1, H, W)``, not clipped."""
-        known = [latent, prediction.features, self.unshuffle(prediction.frame)]
-        x = exact_relu(self.decoder(torch.cat([each.to(latent) for each in known], 1)))
-        motion = prediction.motion + self.motion(x)
-        last = references[0] if references else torch.zeros_like(prediction.frame)
-        compensated = compensate(motion, displaced(last).to(motion))
-        frame = compensated + self.shuffle(self.residual(x) + self.inverse(latent))
-        both = F.pixel_unshuffle(torch.cat([frame, compensated], 1), 2)
+        known = torch.cat([latent, prediction.features.to(latent)], 1)
+        x = exact_relu(self.decoder(known))
+        residual = self.shuffle(self.residual(x) + self.inverse(latent))
+        frame = prediction.frame + residual.to(prediction.frame)
+        both = F.pixel_unshuffle(torch.cat([frame, prediction.frame], 1), 2)
         refined = self.refine2(exact_relu(self.refine1(both)))
         result: Tensor = frame + F.pixel_shuffle(refined, 2).to(frame)
         return result
@@ -257,19 +336,30 @@ class ConditionalAutoencoder(nn.Module):
         """Builds the coding tables, part of the weights then."""
         self.gaussian_conditional.update_scale_table(self.gaussian_conditional.scale_table)
 
+    def _code_motion(self, x: Tensor, past: Past) -> tuple[Tensor | None, Tensor]:
+        """The quantised motion latents of training and their bits ``(B,)``."""
+        if not past.exists:
+            return None, torch.zeros(len(x), device=x.device)
+        y = self.analyse_motion(x, past).float()
+        latent, likelihoods = self._quantise(y, *self.motion_gaussian(past))
+        return latent, -likelihoods.log2().sum((1, 2, 3))
+
     def _code(self, y: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """The quantised latent of training and its bits ``(B,)``."""
         latent = torch.zeros_like(y)
         bits = torch.zeros(len(y), device=y.device)
         for group in range(GROUPS):
             here = group_mask(*y.shape[-2:], only=group).to(y)
-            index, mean = self.gaussian(features, latent, group)
-            mean = mean.float()
-            likelihoods = self.gaussian_conditional(y, self.scales(index), mean)[1]
+            rounded, likelihoods = self._quantise(y, *self.gaussian(features, latent, group))
             bits = bits - (likelihoods.log2() * here).sum((1, 2, 3))
-            rounded = mean + (y - mean) + ((y - mean).round() - (y - mean)).detach()
             latent = latent + rounded * here
         return latent, bits
+
+    def _quantise(self, y: Tensor, index: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents rounded to whole steps from their means, straight-through, and likelihoods."""
+        mean = mean.to(y)
+        likelihoods: Tensor = self.gaussian_conditional(y, self.scales(index), mean)[1]
+        return y + ((y - mean).round() - (y - mean)).detach(), likelihoods
 
 
 def group_mask(

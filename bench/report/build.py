@@ -10,6 +10,7 @@ from bench.errors import StoreError, UsageError
 from bench.report.content import Content, collect
 from bench.report.extras import ExtraCurve
 from bench.report.html import write_page
+from bench.report.index_coding import write_index_coding
 from bench.report.plots import style as named_style
 from bench.report.plots import write_plots
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
@@ -52,7 +53,9 @@ def build(
         write_bd(content, target)
         write_markdown(content, target)
         write_latex(content, target)
-        comparison = write_comparison(content.results, target)
+        papers = [
+            write(content.results, target) for write in (write_comparison, write_index_coding)
+        ]
         plots = write_plots(content, target, style)
         page = write_page(content, target)
     except OSError as error:
@@ -61,5 +64,5 @@ def build(
             "free space or give --out"
         ) from error
     names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
-    tables = [target / name for name in names] + ([comparison] if comparison else [])
+    tables = [target / name for name in names] + [path for path in papers if path]
     return BuiltReport(target, (*tables, *plots, page), content)
