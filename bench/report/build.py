@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.errors import StoreError, UsageError
 from bench.report.content import Content, collect
+from bench.report.estimates import write_estimates
 from bench.report.extras import ExtraCurve
 from bench.report.html import write_page
 from bench.report.index_coding import write_index_coding
@@ -35,7 +36,8 @@ def build(
     extras: Sequence[ExtraCurve] = (),
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
-    report.html, and the page of a paper whose codecs were measured on its data set.
+    report.html, the page of a paper whose codecs were measured on its data set, and the estimated
+    rates of codecs that have several.
 
     One folder gets its report beside its records; several need ``out``. ``style`` is ``paper`` or
     ``ieee``; ``overlay`` is ``published`` or the path of a file of published curves. Raises
@@ -53,9 +55,11 @@ def build(
         write_bd(content, target)
         write_markdown(content, target)
         write_latex(content, target)
-        papers = [
-            write(content.results, target) for write in (write_comparison, write_index_coding)
-        ]
+        pages = (
+            write_comparison(content.results, target),
+            write_index_coding(content.results, target),
+            write_estimates(content, target),
+        )
         plots = write_plots(content, target, style)
         page = write_page(content, target)
     except OSError as error:
@@ -64,5 +68,5 @@ def build(
             "free space or give --out"
         ) from error
     names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
-    tables = [target / name for name in names] + [path for path in papers if path]
+    tables = [*(target / name for name in names), *filter(None, pages)]
     return BuiltReport(target, (*tables, *plots, page), content)
