@@ -74,5 +74,5 @@ def test_an_exhausted_stream_is_an_error(table: CellTable) -> None:
     encoder = CellEncoder(table)
     encoder.put(np.arange(3), np.zeros(3, np.int64), np.full(3, 3))
     zeros = np.zeros(300_000, np.int64)
-    with pytest.raises(BitstreamError):
+    with pytest.raises(BitstreamError, match="ends before all latents are read"):
         decode_with(encoder.finish(), lambda coder: CellDecoder(table, coder).get(zeros, zeros))
