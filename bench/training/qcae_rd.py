@@ -18,8 +18,9 @@ from bench.training.task import Losses, TaskBase, TrainingContext
 LOWEST_LAMBDA = 3e-5
 LAMBDA_RATIO = 2.5
 _HELD_OUT = 3
-_MOTION_SHARE = 0.1
-"""Weight of the distortion that motion alone leaves, so that motion is learned before the rest."""
+_MOTION_STEPS = 1000
+"""The distortion that motion alone leaves counts as much as the other one at first, half after so
+many steps and ever less: motion is learned before the rest."""
 _EASY_STEPS = 300
 """At first distortion counts more: with the final weights no bits at all would be a minimum."""
 
@@ -59,13 +60,13 @@ class ConditionalTask(TaskBase):
         share = torch.full((self.frames,), (FRAMES - 1) / (self.frames - 1), device=x.device)
         share[0] = 1
         # dividing by √λ lets every rate contribute gradients of the same order
-        cost = bpp + weight * (mse + _MOTION_SHARE * moved)
+        cost = bpp + weight * (mse + moved / (1 + step / _MOTION_STEPS))
         total = (cost / weight.sqrt() * share / FRAMES).sum(1).mean() / 20
         parts = {
             "bpp_first": bpp[:, 0].mean().detach(),
             "bpp": bpp[:, 1:].mean().detach(),
             "mse": mse.mean().detach(),
-            "mse_moved": moved[:, 1:].mean().detach(),
+            "mse_moved": moved[:, 2:].mean().detach(),
         }
         return Losses(total, parts)
 
