@@ -3,8 +3,8 @@
 The network is :mod:`bench.models.vqvae2`. What holds across machines: on one machine the same
 picture gives the same stream and decodes to the same pixels. A stream of another machine decodes to
 exactly its indices with fixed length, zlib and order 0. With a learned prior it does unless a logit
-of float64 lies within rounding errors (10⁻¹³) of a border between multiples of 2⁻⁸, about once in
-thousands of pictures; a checksum of the indices turns that into an error, never into a wrong
+of float64 lies within rounding errors (10⁻¹³) of a border between multiples of 2⁻⁸, about once in a
+thousand pictures; a checksum of the indices turns that into an error, never into a wrong
 picture. The pixels, from a float32 synthesis, may differ by one level between machines.
 """
 

@@ -280,9 +280,12 @@ def warnings_of(content: Content) -> list[str]:
             )
     for comparison in content.bd.comparisons:
         row = next(row for row in content.rows if row.codec == comparison.codec)
-        if not row.lossless:
+        if not row.lossless and row.points > 1:
             title = QUALITIES[comparison.metric].title
             found += [f"{comparison.codec}, {title}: {text}" for text in comparison.warnings]
+    single = [row.codec for row in content.rows if row.points == 1 and not row.lossless]
+    if single and content.bd.anchor is not None:
+        found.append(f"One operating point has no BD-rate: {'; '.join(single)}")
     return list(dict.fromkeys(found))
 
 

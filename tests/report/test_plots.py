@@ -7,7 +7,7 @@ from pathlib import Path
 from samples import curve_records, record, results_folder
 
 from bench.analysis.qualities import QUALITIES
-from bench.report.content import collect
+from bench.report.content import collect, warnings_of
 from bench.report.plots import STYLES, draw_curves
 
 
@@ -26,3 +26,11 @@ def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
     points = drawn["points (4 variations)"]
     assert [round(rate, 3) for rate in points.get_xdata()] == [0.5, 0.6, 0.7, 0.8]
     assert points.get_linestyle() == "None" and drawn["good"].get_linestyle() == "-"
+
+
+def test_codecs_with_one_point_are_named_once(tmp_path: Path) -> None:
+    records = curve_records("good", 1.0)
+    for name in ("one", "two"):
+        records += [record(name, "mode=only", f"item{i}", 0.5, 30.0) for i in range(6)]
+    found = warnings_of(collect(results_folder(tmp_path, records)))
+    assert found == ["One operating point has no BD-rate: one; two"]
