@@ -227,34 +227,64 @@ def _md(text: str) -> str:
 
 
 def write_latex(content: Content, folder: Path) -> None:
-    """table.tex: a booktabs table (``\\usepackage{booktabs}``) with its footnote."""
-    columns = summary_columns(content)
-    rows = [summary_cells(content, row) for row in content.rows]
-    body = [_tex_row(row) for row in rows]
+    """table.tex: a booktabs table (``\\usepackage{booktabs}``) with its footnote, as wide as a page
+    of two columns: rates and BD-rates, the interval on the first quality axis only."""
     run = content.results.run
     notes = footnote(content)
     if any(row.incomplete for row in content.rows):
         notes = [f"*: over fewer {content.item_word}, or with failures.", *notes]
+    head = _tex_head(content)
     lines = [
         "% \\usepackage{booktabs}",
-        "\\begin{table}",
-        "\\centering",
+        "\\begin{table*}",
+        "\\centering\\small\\setlength{\\tabcolsep}{3pt}",
         f"\\caption{{{latex(run.suite_title)}}}",
         f"\\label{{tab:{_label(run.suite)}}}",
-        "\\begin{tabular}{l" + "r" * (len(columns) - 1) + "}",
+        "\\begin{tabular}{l" + "r" * (len(_tex_axes(content)) + 1) + "}",
         "\\toprule",
-        _tex_row(columns),
+        *head,
         "\\midrule",
-        *body,
+        *(_tex_row(_tex_cells(content, row)) for row in content.rows),
         "\\bottomrule",
         "\\end{tabular}",
         "\\par\\medskip",
         "\\begin{minipage}{\\linewidth}\\footnotesize",
         *(latex(sentence) for sentence in notes),
         "\\end{minipage}",
-        "\\end{table}",
+        "\\end{table*}",
     ]
     (folder / "table.tex").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _tex_axes(content: Content) -> tuple[Quality, ...]:
+    return tuple(content.axes) if content.bd.anchor else ()
+
+
+def _tex_head(content: Content) -> list[str]:
+    """Heading of two rows: what the BD-rates are of stands below what they are."""
+    unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
+    axes = _tex_axes(content)
+    if not axes:
+        return [_tex_row(["Codec", f"Rate, {unit}"])]
+    span = f"\\multicolumn{{{len(axes)}}}{{c}}{{{latex('BD-rate, %')}}}"
+    return [
+        f"Codec & {latex(f'Rate, {unit}')} & {span} \\\\",
+        f"\\cmidrule{{3-{len(axes) + 2}}}",
+        _tex_row(["", "", *(axis.title for axis in axes)]),
+    ]
+
+
+def _tex_cells(content: Content, row: SummaryRow) -> list[str]:
+    codec = f"{row.codec}*" if row.incomplete else row.codec
+    cells = [codec, rate_range(row)]
+    for index, comparison in enumerate(row.comparisons[: len(_tex_axes(content))]):
+        if row.codec == content.bd.anchor or row.lossless:
+            cells.append("anchor" if row.codec == content.bd.anchor else "lossless")
+        elif index == 0 or comparison is None or not comparison.defined:
+            cells.append(delta(comparison))
+        else:
+            cells.append(signed(comparison.rate_percent))
+    return cells
 
 
 def _tex_row(cells: Sequence[str]) -> str:
