@@ -213,7 +213,7 @@ class Qcae(CodecBase):
     def values(self, codes: int) -> Tensor:
         """The codebook as the context model sees it: the same on every machine."""
         network, book = self.network(codes)
-        return torch.round(network.levels(book).cpu().double() / _LEVEL_UNIT) * _LEVEL_UNIT
+        return torch.round(network.levels(book).detach().cpu().double() / _LEVEL_UNIT) * _LEVEL_UNIT
 
     def _decode_indices(self, stream: bytes, shape: tuple[int, ...], codes: int) -> Tensor:
         count = int(np.prod(shape))

@@ -50,7 +50,7 @@ def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
 ) -> None:
     shared = _card(tmp_path, "qcae-any", ("clips = 150", "clips = 2"), ("batch = 2", "batch = 1"))
     assert "mse_128" in train(shared, _request(tmp_path, steps=2))
-    assert "share_2" in train(shared, _request(tmp_path, steps=1, part=CONTEXT))
+    assert "share_2" in train(shared, _request(tmp_path, steps=2, part=CONTEXT))
     signal = clip(drawn_digits.clips(np.random.default_rng(0), 1, 3)[0, 0].numpy())
     codec = Qcae(shared)
     payload = codec.encode(signal, Point("codes", 16)).payload
