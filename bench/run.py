@@ -26,6 +26,7 @@ from bench.errors import BenchError, UsageError
 from bench.gallery import Gallery
 from bench.measure import (
     Evidence,
+    Finding,
     Portion,
     WorkSpec,
     fresh_decode,
@@ -375,12 +376,14 @@ class _Runner:
     def _judge(self, future: Future[Any]) -> None:
         proofs = self.checking.pop(future)
         try:
-            faults: list[str | None] = future.result()
+            findings: list[Finding] = future.result()
         except (FutureTimeoutError, ProcessExpired) as error:
-            faults = [f"decoding in a fresh process failed: {error}"] * len(proofs)
+            findings = [Finding(False, f"decoding in a fresh process failed: {error}")] * len(
+                proofs
+            )
         verdicts = [
-            Verdict("fresh_decode", p.codec, p.point, p.item, fault is None, fault or "")
-            for p, fault in zip(proofs, faults, strict=True)
+            Verdict("fresh_decode", p.codec, p.point, p.item, found.passed, found.detail)
+            for p, found in zip(proofs, findings, strict=True)
         ]
         for verdict in verdicts:
             if not verdict.passed:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 BASELINES = ROOT / "results" / "baselines"
 LEARNED = "gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50"
 VAES = "cifar-vae,cifar-vae:loss=mse"
+CLIPS = "qcae:codes=2+8+32+128,qcae-rd:quality=1+2+3+4"
 
 
 def bench(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -49,6 +50,14 @@ def test_the_shipped_image_autoencoders_are_what_they_were(
         pytest.skip(f"needs CIFAR-10 in {bench_data}/cifar-10-batches-bin")
     out = measured(tmp_path / "out", "--suite", "cifar10", "--limit", 8, "--codecs", VAES)
     done = bench("check", out, "--against", BASELINES / "cifar10")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_shipped_video_codecs_are_what_they_were(bench_data: Path, tmp_path: Path) -> None:
+    if not (bench_data / "mnist").is_dir():
+        pytest.skip(f"needs MNIST in {bench_data}/mnist")
+    out = measured(tmp_path / "out", "--suite", "moving-mnist", "--limit", 2, "--codecs", CLIPS)
+    done = bench("check", out, "--against", BASELINES / "moving-mnist")
     assert done.returncode == 0, done.stdout
 
 

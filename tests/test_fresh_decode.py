@@ -1,7 +1,5 @@
 """Verdicts on decoding again: in a fresh process and with another number of threads."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
@@ -24,19 +22,21 @@ class _Learned:
 
 
 @pytest.mark.parametrize(
-    ("pixel", "elsewhere", "expected"),
+    ("pixel", "elsewhere", "passed", "says"),
     [
-        (7, 7, lambda fault: fault is None),
-        (7, 8, lambda fault: "number of threads" in fault),
-        (8, 8, lambda fault: "fresh process" in fault),
+        (7, 7, True, ""),
+        (7, 8, True, "rounds 4 of 4 samples the other way"),
+        (7, 9, False, "number of threads decodes other pixels"),
+        (8, 8, False, "fresh process"),
     ],
 )
 def test_verdicts(
-    monkeypatch: pytest.MonkeyPatch, pixel: int, elsewhere: int, expected: Callable[[str], bool]
+    monkeypatch: pytest.MonkeyPatch, pixel: int, elsewhere: int, passed: bool, says: str
 ) -> None:
     monkeypatch.setattr(measure, "build_codec", lambda *_, **__: _Learned(pixel, elsewhere))
     measured = image(np.full((2, 2), 7, np.uint8)).sha256()
     proof = measure.Evidence("x", "mode=only", "item", b"payload", measured)
     card: CodecCard = None  # type: ignore[assignment]
-    (fault,) = measure.fresh_decode(card, "cpu", [proof])
-    assert expected(fault)
+    (found,) = measure.fresh_decode(card, "cpu", [proof])
+    assert found.passed == passed
+    assert says in found.detail and bool(says) == bool(found.detail)

@@ -102,7 +102,7 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
         " evidence=frozenset(['noise0']))\n"
         "proof = Bench(spec).measure(Task(card.id, card.ladder[0], 'noise0', 'f')).evidence\n"
         "fakes.os.getpid = lambda: 4\n"
-        "print(fresh_decode(card, 'cpu', [proof]))\n"
+        "print([found.detail for found in fresh_decode(card, 'cpu', [proof])])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(cards)], capture_output=True, text=True, check=True
