@@ -33,6 +33,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 # Writes the numbers that `make test` guards. Say in the commit why they changed.
 LEARNED := gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50
 VAES := cifar-vae,cifar-vae:loss=mse
+CLIPS := qcae:codes=2+8+32+128,qcae-rd:quality=1+2+3+4
 baselines: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter --limit 2 --out build/guard/starter --fresh --no-report
 	$(BIN)/python -m bench check build/guard/starter --against results/baselines/starter --update
@@ -40,6 +41,8 @@ baselines: $(VENV)/ready
 	$(BIN)/python -m bench check build/guard/gaussian --against results/baselines/gaussian --update
 	$(BIN)/python -m bench run --suite cifar10 --limit 8 --codecs $(VAES) --out build/guard/cifar10 --fresh --no-report
 	$(BIN)/python -m bench check build/guard/cifar10 --against results/baselines/cifar10 --update
+	$(BIN)/python -m bench run --suite moving-mnist --limit 2 --codecs "$(CLIPS)" --out build/guard/moving-mnist --fresh --no-report
+	$(BIN)/python -m bench check build/guard/moving-mnist --against results/baselines/moving-mnist --update
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
