@@ -116,16 +116,21 @@ class Vae3dCodec(CodecBase):
         return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
+        header, latents = self.read_latents(payload)
+        frames = [frame for group in latents for frame in self._synthesise(group, header)]
+        return clip(np.stack(frames[: header.frames]))
+
+    def read_latents(self, payload: bytes) -> tuple[GroupHeader, Integers]:
+        """What a payload holds: its header and the latents ``(groups, M, h, w)``, the same on every
+        machine. Raises BitstreamError."""
         header, stream = self.header.unpack(payload)
-        geometry = header.geometry
-        height, width = geometry.padded(STRIDE)
+        height, width = header.geometry.padded(STRIDE)
         groups = -(-header.frames // FRAMES)
         latents = np.zeros(
             (groups, self.network.latents, height // STRIDE, width // STRIDE), np.int64
         )
         decode_with(stream, lambda coder: self._read(latents, header.point, coder))
-        frames = [frame for group in latents for frame in self._synthesise(group, header)]
-        return clip(np.stack(frames[: header.frames]))
+        return header, latents
 
     def _walk(self, place: int) -> PriorWalk:
         return PriorWalk(self.network.prior, self.network.inverse_gain, place)

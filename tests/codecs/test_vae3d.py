@@ -1,5 +1,7 @@
 """Codec ``vae3d`` with an untrained network, which is a transform codec from the start."""
 
+import csv
+import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import weights
-from bench.cards import CodecCard
+from bench.cards import CodecCard, load_registry
 from bench.codecs.group_header import GroupHeader, HeaderFormat
 from bench.codecs.tensors import Geometry
 from bench.codecs.vae3d import Vae3dCodec
@@ -19,6 +21,8 @@ from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.vae3d import LAMBDAS, Vae3d
 from bench.records import Point
 from bench.signals import Layout, Signal, clip
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -209,3 +213,33 @@ def test_a_header_of_a_huge_clip_is_refused_before_memory_is_asked_for() -> None
         form.unpack(form.pack(GroupHeader(0, Geometry(16000, 16000, gray=False), 7), b""))
     with pytest.raises(BitstreamError, match="header says 0 frames"):
         form.unpack(form.pack(GroupHeader(0, Geometry(16, 16, gray=False), 0), b""))
+
+
+GOLDEN = "1c30200007186b0bb8644932697ff3fd0b173c792d85284cc68f59a07f4409b88e4a5b73a38bd1fa2a2a"
+LATENTS = "4c373eb9c0b52abf1632438b5790ab34"
+
+
+def test_a_golden_payload_holds_the_same_latents_everywhere() -> None:
+    """Written with the shipped weights: a change is a breaking change, and another machine that
+    reads something else is a defect."""
+    codec = Vae3dCodec(load_registry().codec("vae3d"))
+    header, latents = codec.read_latents(bytes.fromhex(GOLDEN))
+    assert (header.geometry, header.frames) == (Geometry(48, 32, gray=False), 7)
+    assert hashlib.sha256(latents.astype("<i8").tobytes()).hexdigest()[:32] == LATENTS
+
+
+def test_the_measured_curve_keeps_the_promises() -> None:
+    """Of results/vimeo90k-96: a rate below the lowest of x264 and x265 at 21 dB or more, quality
+    rising with λ, streams within 3 % of the estimate of the quantised model."""
+    with (ROOT / "results" / "vimeo90k-96" / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    curve = [row for row in rows if row["codec"] == "vae3d"]
+    ladder = [f"lambda={point.value}" for point in load_registry().codec("vae3d").ladder]
+    assert [row["point"] for row in curve] == ladder and len(curve) >= 5
+    psnr = [float(row["psnr_rgb"]) for row in curve]
+    assert psnr == sorted(psnr)
+    lowest = min(float(row["bpp"]) for row in rows if row["codec"].startswith(("x264", "x265")))
+    assert float(curve[0]["bpp"]) < lowest and psnr[0] >= 21
+    for row in curve:
+        assert 1 < float(row["bpp"]) / float(row["bpp_likelihood"]) < 1.03
+        assert float(row["bpp_estimated"]) > 0

@@ -1,5 +1,6 @@
 """Integers under Gaussians from fixed tables."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -62,6 +63,14 @@ def test_what_is_put_comes_back_at_its_cost(table: CellTable) -> None:
         return np.empty(0, np.int64)
 
     decode_with(stream, read)
+
+
+def test_stream_hash() -> None:
+    """Golden bitstream: a change of the coded output is a breaking change."""
+    encoder = CellEncoder(CellTable(*cumulative_table(SCALES)))
+    places = np.arange(200)
+    encoder.put(places % 5 - 2, places % 23 - 11, places % 4)
+    assert hashlib.sha256(encoder.finish()).hexdigest()[:16] == "a563ecb74ee424bf"
 
 
 def test_values_out_of_reach_become_the_last_cell(table: CellTable) -> None:
