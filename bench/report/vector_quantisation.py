@@ -30,6 +30,8 @@ _PAPER = Path(__file__).parent / "published" / "vector_quantisation.csv"
 _TABLES = {"vimeo90k": "Table 2", "kodak": "Table 3"}
 _FAMILY = "vqvae2-"
 _HYPERPRIOR = "hyperprior"
+_DENSITY = 5 / 64
+"""Indices a pixel: a bottom map at 1/4 of the width and height and a top map at 1/8."""
 _LEARNED = ("pixelsnail", "transformer")
 
 
@@ -248,7 +250,7 @@ def answers(here: Evidence, paper: Sequence[Published]) -> list[str]:
     codebooks = sorted({variant.codes for variant in here.variants})
     lines = []
     for codes in codebooks:
-        lines += _order_of_coders(here, codes)
+        lines += _order_of_coders(here, codes, paper)
     lines += _pair(
         here, "Input of PixelSNAIL, 512 codes", 512, "pixelsnail, indices", "pixelsnail, vectors"
     )
@@ -267,11 +269,19 @@ def answers(here: Evidence, paper: Sequence[Published]) -> list[str]:
     return lines + _against_hyperprior(here)
 
 
-def _order_of_coders(here: Evidence, codes: int) -> list[str]:
+def _order_of_coders(here: Evidence, codes: int, paper: Sequence[Published]) -> list[str]:
     plain, fixed = here.find(codes, "zlib"), here.find(codes, "fixed")
     if plain is None or fixed is None:
         return []
-    lines = [f"zlib below fixed length, {codes} codes: {_below(plain, fixed)}."]
+    bits = (codes - 1).bit_length()
+    theirs = [f"{row.zlib:.2f}" for row in paper if row.codes == codes and row.zlib > 0]
+    said = f"; the paper's {' and '.join(theirs)} are also above {bits * _DENSITY:.3f}"
+    lines = [
+        f"zlib below the 16-bit indices that it is given, {codes} codes: "
+        f"{'yes' if plain.bpp < 16 * _DENSITY else 'no'}, {plain.bpp:.3f} against "
+        f"{16 * _DENSITY:.3f} bpp; below {bits} bits an index: {_below(plain, fixed)}"
+        f"{said if theirs and plain.bpp > fixed.bpp else ''}."
+    ]
     for variant, prior in here.variants.items():
         kind = variant.coder.partition(",")[0]
         if (variant.codes, variant.tiling) == (codes, "patches") and kind in _LEARNED:
