@@ -34,6 +34,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 LEARNED := gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50
 VAES := cifar-vae,cifar-vae:loss=mse
 CLIPS := qcae:codes=2+8+32+128,qcae-rd:quality=1+2+3+4
+IMAGES := hyperprior:quality=2+5,vqvae2-512,vqvae2-512:coder=pixelsnail,vqvae2-512:coder=transformer
 baselines: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter --limit 2 --out build/guard/starter --fresh --no-report
 	$(BIN)/python -m bench check build/guard/starter --against results/baselines/starter --update
@@ -43,6 +44,8 @@ baselines: $(VENV)/ready
 	$(BIN)/python -m bench check build/guard/cifar10 --against results/baselines/cifar10 --update
 	$(BIN)/python -m bench run --suite moving-mnist --limit 2 --codecs "$(CLIPS)" --out build/guard/moving-mnist --fresh --no-report
 	$(BIN)/python -m bench check build/guard/moving-mnist --against results/baselines/moving-mnist --update
+	$(BIN)/python -m bench run --suite starter --limit 1 --codecs $(IMAGES) --out build/guard/images --fresh --no-report
+	$(BIN)/python -m bench check build/guard/images --against results/baselines/images --update
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

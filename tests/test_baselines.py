@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 BASELINES = ROOT / "results" / "baselines"
 LEARNED = "gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50"
 VAES = "cifar-vae,cifar-vae:loss=mse"
+IMAGES = (
+    "hyperprior:quality=2+5,vqvae2-512,vqvae2-512:coder=pixelsnail,vqvae2-512:coder=transformer"
+)
 CLIPS = "qcae:codes=2+8+32+128,qcae-rd:quality=1+2+3+4"
 
 
@@ -50,6 +53,12 @@ def test_the_shipped_image_autoencoders_are_what_they_were(
         pytest.skip(f"needs CIFAR-10 in {bench_data}/cifar-10-batches-bin")
     out = measured(tmp_path / "out", "--suite", "cifar10", "--limit", 8, "--codecs", VAES)
     done = bench("check", out, "--against", BASELINES / "cifar10")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_shipped_image_codecs_are_what_they_were(tmp_path: Path) -> None:
+    out = measured(tmp_path / "out", "--suite", "starter", "--limit", 1, "--codecs", IMAGES)
+    done = bench("check", out, "--against", BASELINES / "images")
     assert done.returncode == 0, done.stdout
 
 

@@ -128,7 +128,7 @@ def markdown(results: Results, other: Results | None) -> str:
         "this project count every byte of a stream, which was decoded; Shannon is what the prior "
         "estimates for the same indices. The autoencoder is the same for all entropy coders of a "
         "codebook, so its PSNR is too; in the paper each modification has its own.", "",
-        *_table(_HEAD, [_row(row, here) for row in _with_transformer(paper)]),
+        *_table(_HEAD, [_row(row, here) for row in _with_transformer(paper, here)]),
         "", "All entropy coders, bits per pixel:", "",
         *_coders(here),
         "", "## The paper's questions", "",
@@ -182,13 +182,14 @@ def published(dataset: str) -> list[Published]:
         ]  # fmt: skip
 
 
-def _with_transformer(paper: Sequence[Published]) -> list[Published]:
-    """The paper names the transformer's modification, but gives no figures of it."""
+def _with_transformer(paper: Sequence[Published], here: Evidence) -> list[Published]:
+    """With the transformers that were measured: the paper gives no figures of its own."""
     nan = math.nan
     vq = [row for row in paper if row.codes]
     transformers = [
         Published("VQ-Transformer", codes, dim, "indices", nan, nan, nan)
         for codes, dim in dict.fromkeys((row.codes, row.dim) for row in vq)
+        if here.find(codes, "transformer")
     ]
     return [*vq, *transformers, *(row for row in paper if not row.codes)]
 
