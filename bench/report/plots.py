@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,13 +192,12 @@ def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Serie
     families: dict[str, list[str]] = {}
     for name in single:
         families.setdefault(name.partition(":")[0], []).append(name)
-    series, placed = [], set()
+    series = []
     for name in names:
         family = families.get(name.partition(":")[0], []) if name in single else []
         if len(family) < _FAMILY:
             series.append(Series(marked[name], (name,)))
-        elif name not in placed:
-            placed.update(family)
+        elif name == family[0]:
             star = " *" if any(marked[each] != each for each in family) else ""
             label = f"{name.partition(':')[0]} ({len(family)} variations){star}"
             series.append(Series(label, tuple(family)))
@@ -319,12 +318,27 @@ def ledger_shares(content: Content) -> list[tuple[str, str, float, float]]:
     return found
 
 
+def _heaviest(
+    ledger: Sequence[tuple[str, str, float, float]], single: Collection[str]
+) -> list[tuple[str, str, float, float]]:
+    """Of many variations of one card with a single point, the one whose overhead weighs most."""
+    cards: dict[str, list[tuple[str, str, float, float]]] = {}
+    for row in ledger:
+        if row[0] in single:
+            cards.setdefault(row[0].partition(":")[0], []).append(row)
+    families = [rows for rows in cards.values() if len(rows) >= _FAMILY]
+    shown = [max(rows, key=lambda row: row[2] + row[3]) for rows in families]
+    left_out = [row for rows in families for row in rows if row not in shown]
+    return [row for row in ledger if row not in left_out]
+
+
 def draw_ledger(
     content: Content, ledger: Sequence[tuple[str, str, float, float]], style: Style
 ) -> Figure:
     """Bars of header, picture and discarded bytes, in percent of what a decoder needs."""
     from matplotlib.figure import Figure
 
+    ledger = _heaviest(ledger, {row.codec for row in content.rows if row.points == 1})
     labels = [f"{codec} {point}" for codec, point, _, _ in ledger]
     inch = style.font_size / 72
     height = (len(labels) * 1.6 + 6.5) * inch

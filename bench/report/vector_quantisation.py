@@ -258,6 +258,7 @@ def answers(here: Evidence, paper: Sequence[Published]) -> list[str]:
     for codes in codebooks:
         prior = "pixelsnail, indices" if codes == 512 else "pixelsnail, vectors"
         lines += _pair(here, f"Prior, {codes} codes", codes, "transformer", prior)
+    lines += _beside_the_paper(here, paper)
     by_name = {row.model: row for row in paper}
     lines += _larger(here, by_name["VQ-PixelSNAIL-1"], by_name["VQ-PixelSNAIL-2"])
     hyperprior = by_name["Conv-HyperPrior"]
@@ -320,6 +321,18 @@ def _pair(here: Evidence, what: str, codes: int, one: str, other: str) -> list[s
         f"({second.bpp:.3f} and {first.bpp:.3f} bpp, 95 % interval over {len(shared)} images): "
         f"{verdict}."
     ]
+
+
+def _beside_the_paper(here: Evidence, paper: Sequence[Published]) -> list[str]:
+    lines = []
+    for row in paper:
+        mine = here.find(row.codes, f"pixelsnail, {row.entropy_input}") if row.codes else None
+        if mine is not None:
+            lines.append(
+                f"{row.model} beside the paper's: {mine.psnr - row.psnr:+.2f} dB at "
+                f"{100 * (mine.bpp / row.bpp - 1):+.0f} % rate."
+            )
+    return lines
 
 
 def _larger(here: Evidence, small: Published, large: Published) -> list[str]:

@@ -8,7 +8,7 @@ from samples import curve_records, record, results_folder
 
 from bench.analysis.qualities import QUALITIES
 from bench.report.content import collect, warnings_of
-from bench.report.plots import STYLES, draw_curves
+from bench.report.plots import STYLES, _heaviest, draw_curves
 
 
 def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
@@ -26,6 +26,12 @@ def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
     points = drawn["points (4 variations)"]
     assert [round(rate, 3) for rate in points.get_xdata()] == [0.5, 0.6, 0.7, 0.8]
     assert points.get_linestyle() == "None" and drawn["good"].get_linestyle() == "-"
+
+
+def test_the_ledger_shows_one_of_many_variations() -> None:
+    rows = [(f"card:x={i}", "mode=only", 0.01 * i, 0.0) for i in range(4)]
+    curves = [("a", "q=1", 0.1, 0.0), ("a:x=1", "q=1", 0.2, 0.0), ("a:x=2", "q=1", 0.2, 0.0)]
+    assert _heaviest([*curves, *rows], {row[0] for row in rows}) == [*curves, rows[3]]
 
 
 def test_codecs_with_one_point_are_named_once(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_the_table_and_the_answers_come_from_the_records(tmp_path: Path) -> None
     assert f"pixelsnail, vectors needs {100 * np.mean(change):+.2f} ± " in text
     assert "95 % interval over 4 images): undecided." in text
     assert "pixelsnail, indices is ahead" in text
+    assert "VQ-PixelSNAIL-1 beside the paper's: -2.99 dB at +10 % rate." in text
     assert "vimeo90k was not measured beside this folder" in text
     assert "vqvae2-512 weights: no model card of these weights" in text
 
