@@ -321,15 +321,19 @@ def ledger_shares(content: Content) -> list[tuple[str, str, float, float]]:
 def _heaviest(
     ledger: Sequence[tuple[str, str, float, float]], single: Collection[str]
 ) -> list[tuple[str, str, float, float]]:
-    """Of many variations of one card with a single point, the one whose overhead weighs most."""
+    """Of many variations of one card with a single point, the one whose overhead weighs most,
+    named as in the legend of the curves."""
     cards: dict[str, list[tuple[str, str, float, float]]] = {}
     for row in ledger:
         if row[0] in single:
             cards.setdefault(row[0].partition(":")[0], []).append(row)
-    families = [rows for rows in cards.values() if len(rows) >= _FAMILY]
-    shown = [max(rows, key=lambda row: row[2] + row[3]) for rows in families]
-    left_out = [row for rows in families for row in rows if row not in shown]
-    return [row for row in ledger if row not in left_out]
+    hidden, renamed = set(), {}
+    for card, rows in cards.items():
+        if len(rows) >= _FAMILY:
+            hidden.update(rows)
+            shown = max(rows, key=lambda row: row[2] + row[3])
+            renamed[shown] = (f"{card} ({len(rows)} variations)", "", *shown[2:])
+    return [renamed.get(row, row) for row in ledger if row in renamed or row not in hidden]
 
 
 def draw_ledger(
@@ -339,7 +343,7 @@ def draw_ledger(
     from matplotlib.figure import Figure
 
     ledger = _heaviest(ledger, {row.codec for row in content.rows if row.points == 1})
-    labels = [f"{codec} {point}" for codec, point, _, _ in ledger]
+    labels = [f"{codec} {point}".strip() for codec, point, _, _ in ledger]
     inch = style.font_size / 72
     height = (len(labels) * 1.6 + 6.5) * inch
     left = (0.55 * max(map(len, labels)) + 1.0) * inch

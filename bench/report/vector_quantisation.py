@@ -127,7 +127,8 @@ def markdown(results: Results, other: Results | None) -> str:
         f"Means over {here.items} {word}, coded in patches of 256×256 as in the paper. Rates of "
         "this project count every byte of a stream, which was decoded; Shannon is what the prior "
         "estimates for the same indices. The autoencoder is the same for all entropy coders of a "
-        "codebook, so its PSNR is too; in the paper each modification has its own.", "",
+        "codebook, so its PSNR is too; in the paper each modification has its own.",
+        *(f"{note[:1].upper()}{note[1:]}." for note in results.run.dataset_notes), "",
         *_table(_HEAD, [_row(row, here) for row in _with_transformer(paper, here)]),
         "", "All entropy coders, bits per pixel:", "",
         *_coders(here),

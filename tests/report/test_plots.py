@@ -31,7 +31,10 @@ def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
 def test_the_ledger_shows_one_of_many_variations() -> None:
     rows = [(f"card:x={i}", "mode=only", 0.01 * i, 0.0) for i in range(4)]
     curves = [("a", "q=1", 0.1, 0.0), ("a:x=1", "q=1", 0.2, 0.0), ("a:x=2", "q=1", 0.2, 0.0)]
-    assert _heaviest([*curves, *rows], {row[0] for row in rows}) == [*curves, rows[3]]
+    other = [(f"b:x={i}", "mode=only", 0.5, 0.0) for i in range(3)]
+    shown = _heaviest([*rows, *curves, *other], {row[0] for row in [*rows, *other]})
+    assert shown == [("card (4 variations)", "", 0.03, 0.0), *curves,
+                     ("b (3 variations)", "", 0.5, 0.0)]  # fmt: skip
 
 
 def test_codecs_with_one_point_are_named_once(tmp_path: Path) -> None:
