@@ -21,6 +21,8 @@ MODEL = "model"
 FORMAT = "bench-1"
 _HALF_RANGE = (2.0**-10, 65504.0)
 """Largest magnitudes of tensors that float16 holds well."""
+_SCALE = ".scale_of_rows"
+_LEAST_INTEGERS = 4096
 
 
 def weights_path(card: CodecCard, name: str = MODEL, *, codec: str | None = None) -> Path:
@@ -67,7 +69,6 @@ def load_weights(
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of any safetensors file, floating ones as float32; CardError if it is broken."""
-    import torch
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -78,10 +79,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path}: truncated or not a safetensors file ({error}); restore it, or train again "
             "with python -m bench train"
         ) from error
-    return {
-        key: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
-        for key, tensor in tensors.items()
-    }
+    return _restored(tensors)
 
 
 def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -99,15 +97,18 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> No
 def save_weights(
     folder: Path, codec: str, name: str, tensors: Mapping[str, Tensor], *, precision: str
 ) -> Path:
-    """Writes ``<name>.safetensors`` atomically, floating tensors in ``precision``
-    (``float16`` or ``float32``), and returns its path. Tensors outside the range of float16, such
-    as lower bounds of probabilities, stay float32."""
+    """Writes ``<name>.safetensors`` atomically and returns its path.
+
+    ``precision`` is of floating tensors: ``float32``, ``float16`` or ``int8``, in which large
+    matrices and kernels are integers with a float16 scale a row and the rest is float16. Tensors
+    outside the range of float16, such as lower bounds of probabilities, stay float32.
+    """
     from safetensors.torch import save
 
-    ready = {
-        key: _stored(tensor.detach().cpu(), half=precision == "float16").contiguous().clone()
-        for key, tensor in tensors.items()
-    }
+    ready = {}
+    for key, tensor in tensors.items():
+        for name_of_part, part in _stored(key, tensor.detach().cpu(), precision).items():
+            ready[name_of_part] = part.contiguous().clone()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
     temporary = path.with_suffix(".safetensors.new")
@@ -117,14 +118,38 @@ def save_weights(
     return path
 
 
-def _stored(tensor: Tensor, *, half: bool) -> Tensor:
+def _stored(key: str, tensor: Tensor, precision: str) -> dict[str, Tensor]:
+    """What the file holds for a tensor."""
     import torch
 
     if not tensor.is_floating_point():
-        return tensor
+        return {key: tensor}
     largest = float(tensor.abs().max()) if tensor.numel() else 0.0
     fits = largest == 0 or _HALF_RANGE[0] < largest < _HALF_RANGE[1]
-    return tensor.to(torch.float16 if half and fits else torch.float32)
+    if precision == "float32" or not fits:
+        return {key: tensor.to(torch.float32)}
+    if precision == "float16" or tensor.ndim < 2 or tensor.numel() < _LEAST_INTEGERS:
+        return {key: tensor.to(torch.float16)}
+    rows = tensor.float().flatten(1)
+    scale = (rows.abs().amax(1, keepdim=True) / 127).clamp_min(_HALF_RANGE[0] / 127).half()
+    integers = torch.round(rows / scale.float()).clamp(-127, 127).to(torch.int8)
+    return {key: integers.view_as(tensor), key + _SCALE: scale.flatten()}
+
+
+def _restored(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file with integers multiplied out; exact, so the same on every machine."""
+    import torch
+
+    out = {}
+    for key, tensor in tensors.items():
+        if key.endswith(_SCALE):
+            continue
+        scale = tensors.get(key + _SCALE)
+        if scale is not None:
+            rows = tensor.to(torch.float32).flatten(1) * scale.to(torch.float32)[:, None]
+            tensor = rows.view(tensor.shape)
+        out[key] = tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+    return out
 
 
 def _with_sorted_header(raw: bytes) -> bytes:

@@ -20,3 +20,19 @@ def test_what_float16_cannot_hold_stays_float32(tmp_path: Path) -> None:
     assert torch.equal(found["weight"], tensors["weight"].half().float())
     assert torch.equal(found["zero"], tensors["zero"])
     assert torch.equal(found["count"], tensors["count"])
+
+
+def test_integers_with_a_scale_a_row_come_back_within_half_a_step(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    rows = (
+        torch.randn(8, 16, 5, 7) * torch.tensor([0.01, 1, 30, 2, 1, 1, 1, 0])[:, None, None, None]
+    )
+    tensors = {"kernel": rows, "bias": torch.randn(8), "small": torch.randn(4, 4)}
+    path = save_weights(tmp_path, "codec", "model", tensors, precision="int8")
+    assert path.stat().st_size < 1.2 * rows.numel()
+    found = read_tensors(path)
+    assert set(found) == set(tensors)
+    step = rows.flatten(1).abs().amax(1) / 127
+    error = (found["kernel"] - rows).flatten(1).abs().amax(1)
+    assert (error <= 0.51 * step + 1e-9).all()
+    assert torch.equal(found["small"], tensors["small"].half().float())

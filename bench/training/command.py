@@ -165,7 +165,8 @@ def _write(
             "command": recipe.command,
             "data": list(settings.data),
             "data_sha256": data,
-            "settings": settings.comparable() | {"steps": settings.steps},
+            "settings": settings.comparable()
+            | {"steps": settings.steps, "weights": settings.weights},
             "steps": trained.steps,
             "seconds": round(trained.seconds, 1),
             "budget_minutes": request.minutes,

@@ -24,9 +24,9 @@ _CHOICES = {
     "optimiser": ("adam", "adamw"),
     "schedule": ("constant", "cosine", "step"),
     "precision": ("float32", "bfloat16"),
-    "weights": ("float16", "float32"),
+    "weights": ("float16", "float32", "int8"),
 }
-_FREE_TO_CHANGE = ("steps",)
+_FREE_TO_CHANGE = ("steps", "weights")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
