@@ -215,8 +215,11 @@ def test_a_header_of_a_huge_clip_is_refused_before_memory_is_asked_for() -> None
         form.unpack(form.pack(GroupHeader(0, Geometry(16, 16, gray=False), 0), b""))
 
 
-GOLDEN = "1c30200007186b0bb8644932697ff3fd0b173c792d85284cc68f59a07f4409b88e4a5b73a38bd1fa2a2a"
-LATENTS = "4c373eb9c0b52abf1632438b5790ab34"
+GOLDEN = (
+    "6d30200007b0a004600ca73e43a0ec037f0e156ec7372acdae92af280066"
+    "8fa1d8f0e0a6523dc4be14c5baa7cb1887f8063bce6a02"
+)
+LATENTS = "0ace00a283b9057cafedf6cead4e9a2b"
 
 
 def test_a_golden_payload_holds_the_same_latents_everywhere() -> None:
