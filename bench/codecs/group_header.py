@@ -2,7 +2,8 @@
 
 At low rates a clip is a hundred bytes, of which a checksum of four would be four percent. The byte
 holds the operating point, whether size and length are spelled out behind it, and four bits of a
-checksum over all that follows and the network; the entropy coder's final state sees most damage.
+checksum over all that follows and the network; the entropy coder's final state sees most damage. A
+size that is spelled out is followed by 16 more bits: no other state would see that it changed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _MAX_PIXELS = 1 << 23
 _MAX_FRAMES = 1 << 16
 _POINT_BITS = 3
 _SPELLED_OUT = 1 << _POINT_BITS
+_LONG_CHECK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class HeaderFormat:
         if (header.geometry, header.frames) != STANDARD:
             first |= _SPELLED_OUT
             size = b"".join(map(varint, (*header.geometry.numbers, header.frames)))
+            size += self._long_check(size + stream)
         return bytes([first | self._check(first, size + stream)]) + size + stream
 
     def unpack(self, payload: bytes) -> tuple[GroupHeader, bytes]:
@@ -72,13 +75,25 @@ class HeaderFormat:
         if not first & _SPELLED_OUT:
             return GroupHeader(point, *STANDARD), rest
         (*size, frames), offset = read_varints(self.name, rest, 0, 4)
+        stream = rest[offset + _LONG_CHECK :]
+        if rest[offset : offset + _LONG_CHECK] != self._long_check(rest[:offset] + stream):
+            raise BitstreamError(
+                f"{self.name}: checksum of a clip of {frames} frames of {size[0]}×{size[1]} does "
+                "not agree; the payload is damaged"
+            )
         geometry = Geometry.from_numbers(self.name, (size[0], size[1], size[2]))
         if geometry.width * geometry.height > _MAX_PIXELS or not 0 < frames <= _MAX_FRAMES:
             raise BitstreamError(
                 f"{self.name}: header says {frames} frames of {geometry.width}×{geometry.height}; "
                 "the payload is corrupt"
             )
-        return GroupHeader(point, geometry, frames), rest[offset:]
+        return GroupHeader(point, geometry, frames), stream
+
+    def _long_check(self, content: bytes) -> bytes:
+        """The 16 bits behind a size that is spelled out."""
+        return (zlib.crc32(content, zlib.crc32(self.fingerprint)) >> 16).to_bytes(
+            _LONG_CHECK, "big"
+        )
 
     def _check(self, first: int, rest: bytes) -> int:
         """The checksum in the upper four bits of the first byte."""
