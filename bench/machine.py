@@ -1,4 +1,4 @@
-"""Facts about this machine and its installed libraries for run.json. Measures nothing."""
+"""Facts about this machine, its libraries and how it took times, for run.json. Measures nothing."""
 
 from __future__ import annotations
 
@@ -41,3 +41,20 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def timing_protocol(processor: str, workers: int, *, repeats: int, cluster: bool) -> str:
+    """How times were taken, in a sentence that a paper can quote."""
+    if repeats:
+        return (
+            f"Times are medians of {repeats} calls after one that is not counted, one task "
+            f"at a time and one thread, pinned to one core of an otherwise idle {processor}; "
+            "entropy coding is included, file reading and metrics are not, the spread is the "
+            "interquartile range, and CPU seconds include child processes."
+        )
+    if workers == 1 and not cluster:
+        return "Wall time of one encode or decode call, one thread, one task at a time."
+    return (
+        f"Wall time of one encode or decode call, one thread, {workers} tasks in parallel"
+        f"{' on a cluster' if cluster else ''}: indicative, not ranked."
+    )

@@ -378,9 +378,8 @@ class _Runner:
         try:
             findings: list[Finding] = future.result()
         except (FutureTimeoutError, ProcessExpired) as error:
-            findings = [Finding(False, f"decoding in a fresh process failed: {error}")] * len(
-                proofs
-            )
+            failure = Finding(False, f"decoding in a fresh process failed: {error}")
+            findings = [failure] * len(proofs)
         verdicts = [
             Verdict("fresh_decode", p.codec, p.point, p.item, found.passed, found.detail)
             for p, found in zip(proofs, findings, strict=True)
@@ -456,10 +455,15 @@ def _write_results(
     started: datetime,
     workers: int,
 ) -> None:
-    from bench.machine import describe_machine, library_versions
+    from bench.machine import describe_machine, library_versions, timing_protocol
 
     machine = describe_machine()
-    timing = _timing_protocol(options, workers, machine["processor"])
+    timing = timing_protocol(
+        machine["processor"],
+        workers,
+        repeats=options.repeats,
+        cluster=options.cluster is not None,
+    )
     if continued := store.meta("continued"):
         timing = f"{timing} {continued}"
     store.export_csv(options.out / TABLE)
@@ -489,20 +493,3 @@ def _write_results(
         licence=campaign.licence,
         citation=campaign.citation,
     ).write(options.out)
-
-
-def _timing_protocol(options: RunOptions, workers: int, processor: str) -> str:
-    """How times were taken, in a sentence that a paper can quote."""
-    if options.repeats:
-        return (
-            f"Times are medians of {options.repeats} calls after one that is not counted, one task "
-            f"at a time and one thread, pinned to one core of an otherwise idle {processor}; "
-            "entropy coding is included, file reading and metrics are not, the spread is the "
-            "interquartile range, and CPU seconds include child processes."
-        )
-    if workers == 1 and options.cluster is None:
-        return "Wall time of one encode or decode call, one thread, one task at a time."
-    return (
-        f"Wall time of one encode or decode call, one thread, {workers} tasks in parallel"
-        f"{' on a cluster' if options.cluster else ''}: indicative, not ranked."
-    )

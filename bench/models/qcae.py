@@ -138,8 +138,7 @@ class QuantisedAutoencoder(nn.Module):
 
     def encode(self, x: Tensor, book: int) -> Tensor:
         """Indices ``(B, C, T, h, w)`` of clips; ``book`` is the place of K among ``codes``."""
-        codebook: Codebook = self.codebooks[book]  # type: ignore[assignment]
-        return codebook.nearest(self._analyse(x, torch.full((len(x),), book)))
+        return self._codebook(book).nearest(self._analyse(x, torch.full((len(x),), book)))
 
     def decode(self, indices: Tensor, book: int) -> Tensor:
         """Clips in 0–1 of indices."""
@@ -148,13 +147,17 @@ class QuantisedAutoencoder(nn.Module):
 
     def levels(self, book: int) -> Tensor:
         """The levels of a codebook ``(K,)``."""
-        codebook: Codebook = self.codebooks[book]  # type: ignore[assignment]
-        return codebook.levels
+        return self._codebook(book).levels
 
     def project(self) -> None:
         """Keeps all codebooks sorted, after an optimiser's step."""
-        for codebook in self.codebooks:
-            codebook.project()  # type: ignore[operator]
+        for book in range(len(self.codes)):
+            self._codebook(book).project()
+
+    def _codebook(self, book: int) -> Codebook:
+        codebook = self.codebooks[book]
+        assert isinstance(codebook, Codebook)
+        return codebook
 
     def _analyse(self, x: Tensor, which: Tensor) -> Tensor:
         features = self.encoder_condition(self.encoder(x), which)
