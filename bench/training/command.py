@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.cards import CodecCard, parse_value
 from bench.errors import CardError, Unavailable, UsageError
 from bench.records import Point
-from bench.training.settings import Recipe, read_recipe, recipe_names
+from bench.training.settings import PRECISIONS, Recipe, read_recipe, recipe_names
 
 if TYPE_CHECKING:
     from bench.training.loop import Trained
@@ -29,7 +29,11 @@ class TrainRequest:
     point: str | None = None
     part: str | None = None
     steps: int | None = None
+    budget: float | None = None
     minutes: float | None = None
+    precision: str | None = None
+    batch: int | None = None
+    crop: int | None = None
     device: str = "cpu"
     threads: int | None = None
     data: Path | None = None
@@ -47,7 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--point", help="key=value of the ladder, where each point has a network")
     parser.add_argument("--part", help="a separately trained part, such as a prior")
     parser.add_argument("--steps", type=int, help="instead of the card's")
-    parser.add_argument("--minutes", type=float, help="finish the schedule within this wall time")
+    parser.add_argument("--budget", type=float, help="minutes in which the schedule is finished")
+    parser.add_argument("--minutes", type=float, help="stop after this time, to be continued")
+    parser.add_argument("--precision", choices=PRECISIONS, help="instead of the card's")
+    parser.add_argument("--batch", type=int, help="items of a step, instead of the card's")
+    parser.add_argument("--crop", type=int, help="side of training crops, where the card has one")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="CPU threads")
     parser.add_argument("--data", type=Path, help="data folder, instead of $BENCH_DATA")
@@ -85,6 +93,7 @@ def train(card: CodecCard, request: TrainRequest) -> str:
     options = LoopOptions(
         work,
         device,
+        budget=request.budget,
         minutes=request.minutes,
         fresh=request.fresh,
         stop_after=request.stop_after,
@@ -121,7 +130,16 @@ def _recipe(card: CodecCard, request: TrainRequest) -> Recipe:
                 f"{', '.join(recipe_names(card))}"
             )
         point = Point(key, parse_value(word))
-    return read_recipe(card, point=point, part=request.part, steps=request.steps, seed=request.seed)
+    return read_recipe(
+        card,
+        point=point,
+        part=request.part,
+        steps=request.steps,
+        seed=request.seed,
+        precision=request.precision,
+        batch=request.batch,
+        crop=request.crop,
+    )
 
 
 def _device(name: str) -> Any:
@@ -166,10 +184,11 @@ def _write(
             "data": list(settings.data),
             "data_sha256": data,
             "settings": settings.comparable()
-            | {"steps": settings.steps, "weights": settings.weights},
+            | {key: getattr(settings, key) for key in ("steps", "weights", "batch")}
+            | {"options": dict(settings.options), "precision": trained.precision},
             "steps": trained.steps,
             "seconds": round(trained.seconds, 1),
-            "budget_minutes": request.minutes,
+            "budget_minutes": request.budget,
             "started_from": trained.start or None,
             "device": device,
             "threads": torch.get_num_threads(),

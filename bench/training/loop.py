@@ -21,6 +21,7 @@ import torch
 from bench.errors import UsageError
 from bench.training.average import WeightAverage
 from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bench.training.precision import AUTO, FULL, autocast, faster_precision
 from bench.training.progress import show_progress
 from bench.training.schedule import rate_factor
 from bench.training.settings import Recipe, TrainingSettings
@@ -34,13 +35,14 @@ _CURVE_ROWS = 400
 class LoopOptions:
     """How a training runs, as far as the card does not say.
 
-    ``minutes`` is a budget of wall time over all continuations: the schedule then follows the
-    clock and ends with it. ``stop_after`` ends this process early, at a checkpoint. ``start`` names
-    the weights that the task was given, for the record.
+    ``budget`` is the wall time in minutes of all continuations together: the schedule then follows
+    the clock and ends with it. ``minutes`` and ``stop_after``, a step, end this process early, at a
+    checkpoint. ``start`` names the weights that the task was given, for the record.
     """
 
     work: Path
     device: torch.device
+    budget: float | None = None
     minutes: float | None = None
     fresh: bool = False
     stop_after: int | None = None
@@ -58,6 +60,7 @@ class Trained:
     rows: tuple[Mapping[str, float], ...]
     finished: bool
     start: str = ""
+    precision: str = FULL
 
 
 class Trainer:
@@ -77,7 +80,7 @@ class Trainer:
         ema = self.settings.ema
         self.average = WeightAverage(self.model, ema) if ema is not None else None
         self.step, self.seconds = 0, 0.0
-        self.start = options.start
+        self.start, self.precision = options.start, self.settings.precision
         self.rows: list[dict[str, float]] = []
         self._window: dict[str, float] = {}
         self._window_steps = 0
@@ -88,12 +91,17 @@ class Trainer:
         path = self.options.work / CHECKPOINT
         if path.exists() and not self.options.fresh:
             self._restore(load_checkpoint(path, self.recipe))
+        title = f"{self.recipe.codec}/{self.recipe.name}"
+        if self.precision == AUTO:
+            self.precision = faster_precision(
+                self.model, self.options.device, self._gradients, title
+            )
         base, start = self.seconds, time.perf_counter()
         last_save = start
         stop = self.options.stop_after or self.settings.steps
-        title = f"{self.recipe.codec}/{self.recipe.name}"
+        until = start + 60 * (self.options.minutes or math.inf)
         with show_progress(title, self.fraction) as progress:
-            while self.step < stop and self.fraction < 1:
+            while self.step < stop and self.fraction < 1 and time.perf_counter() < until:
                 try:
                     self._train_step()
                 except KeyboardInterrupt:
@@ -110,14 +118,22 @@ class Trainer:
         save_checkpoint(path, self._checkpoint())
         finished = self.step >= self.settings.steps or self.fraction >= 1
         figures = self._validate() if finished else {}
-        return Trained(self.step, self.seconds, figures, tuple(self.rows), finished, self.start)
+        return Trained(
+            self.step,
+            self.seconds,
+            figures,
+            tuple(self.rows),
+            finished,
+            self.start,
+            self.precision,
+        )
 
     @property
     def fraction(self) -> float:
         """How much of the run is done, by steps or, with a budget of time, by the clock."""
         done = self.step / self.settings.steps
-        if self.options.minutes is not None:
-            done = max(done, self.seconds / (60 * self.options.minutes))
+        if self.options.budget is not None:
+            done = max(done, self.seconds / (60 * self.options.budget))
         return min(done, 1.0)
 
     def export(self) -> dict[str, torch.Tensor]:
@@ -126,20 +142,25 @@ class Trainer:
         with self._averaged():
             return {key: each.detach().clone() for key, each in self.task.export().items()}
 
-    def _train_step(self) -> None:
+    def _gradients(self, precision: str) -> Losses:
+        """The losses of the current step, their gradients in the parameters."""
         settings, device = self.settings, self.options.device
         seed = np.random.SeedSequence([settings.seed, self.step])
         torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1)))
         self.model.train()
         batch = _to_device(self.task.batch(self.step, np.random.default_rng(seed)), device)
-        factor = rate_factor(settings, self.fraction)
-        for group in self.optimiser.param_groups:
-            group["lr"] = settings.learning_rate * group["factor"] * factor
-        half = settings.precision == "bfloat16"
-        with torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
+        with autocast(precision, device):
             losses = self.task.loss(batch, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(losses.total)
+        return losses
+
+    def _train_step(self) -> None:
+        settings = self.settings
+        losses = self._gradients(self.precision)
+        factor = rate_factor(settings, self.fraction)
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate * group["factor"] * factor
         if settings.clip is not None:
             groups = self.optimiser.param_groups
             mine = [each for group in groups for each in group["params"]]

@@ -6,8 +6,6 @@ trained parts (``[training.parts.prior]``). Each has a name, which is the stem o
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -20,13 +18,16 @@ MODEL = "model"
 """Name of the network of a card that trains only one."""
 
 _STRUCTURE = ("per", "parts", "at")
+PRECISIONS = ("auto", "float32", "bfloat16")
 _CHOICES = {
     "optimiser": ("adam", "adamw"),
     "schedule": ("constant", "cosine", "step"),
-    "precision": ("float32", "bfloat16"),
+    "precision": PRECISIONS,
     "weights": ("float16", "float32", "int8"),
 }
-_FREE_TO_CHANGE = ("steps", "weights")
+_FREE_TO_CHANGE = ("steps", "weights", "precision", "batch")
+"""What a continued training need not share with its checkpoint; so is the option ``crop``."""
+_FREE_OPTIONS = ("crop",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,9 @@ class TrainingSettings:
 
     ``schedule``: cosine falls to ``final · learning_rate``; step multiplies by ``decay_factor``
     after every ``decay_every``. ``ema`` is the decay of averaged weights, which are then what is
-    validated and exported. ``weights`` is the precision of the exported file. ``options`` belong
-    to the task.
+    validated and exported. ``precision`` is that of the forward pass: auto is the faster on this
+    machine, measured when the training starts. ``weights`` is the precision of the exported file.
+    ``options`` belong to the task.
     """
 
     task: str
@@ -61,13 +63,10 @@ class TrainingSettings:
     weights: str = "float32"
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def digest(self) -> str:
-        """Hash of all that decides the trained weights, but for the number of steps."""
-        return hashlib.sha256(json.dumps(self.comparable(), sort_keys=True).encode()).hexdigest()
-
     def comparable(self) -> dict[str, Any]:
         """The settings that a continued training must share with its checkpoint."""
-        table = {**asdict(self), "options": dict(self.options), "data": list(self.data)}
+        options = {key: self.options[key] for key in self.options if key not in _FREE_OPTIONS}
+        table = {**asdict(self), "options": options, "data": list(self.data)}
         return {key: table[key] for key in table if key not in _FREE_TO_CHANGE}
 
 
@@ -125,6 +124,14 @@ def read_recipe(
     elif point is not None:
         raise UsageError(f"codec {card.id} is one network for all points; leave --point out")
     changes = {key: value for key, value in changes.items() if value is not None}
+    options = dict(table.get("options", {}))
+    for key in _FREE_OPTIONS:
+        if key in changes:
+            if key not in options:
+                raise UsageError(f"{where}: {name} has no option {key} to change")
+            options[key] = changes.pop(key)
+    if options:
+        table["options"] = options
     return Recipe(card, name, _settings(where, table | changes), point, part)
 
 

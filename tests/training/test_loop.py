@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch import nn
 from bench.cards import CodecCard, read_codec
 from bench.errors import CardError, Unavailable, UsageError
 from bench.training.command import TrainRequest, train
+from bench.training.precision import faster_precision
 from bench.training.task import Losses, TaskBase
 from bench.weights import load_into, load_weights, weights_path
 
@@ -168,7 +170,7 @@ def test_a_continued_training_remembers_what_it_started_from(tmp_path, card):
 
 
 def test_a_time_budget_ends_the_schedule(tmp_path, card):
-    said = train(card, request(tmp_path, minutes=1e-9))
+    said = train(card, request(tmp_path, budget=1e-9))
     assert ": 1 steps" in said
 
 
@@ -216,3 +218,47 @@ def test_unknown_keys_and_devices_are_usage_errors(tmp_path, card):
         train(read_codec(path), request(tmp_path))
     with pytest.raises(UsageError, match="--device"):
         train(card, request(tmp_path, device="tpux"))
+
+
+def test_auto_precision_is_measured_and_said_and_leaves_no_trace(tmp_path, card, capsys):
+    path = card.path.with_name("auto.toml")
+    path.write_text(CARD.replace("[training.at", 'precision = "auto"\n[training.at'))
+    auto = read_codec(path)
+    train(auto, request(tmp_path))
+    assert "training in float32" in capsys.readouterr().err or _precision(auto) == "bfloat16"
+    plain = load_weights(auto, "K=2")["layer.weight"]
+    train(auto, request(tmp_path, precision=_precision(auto), work=tmp_path / "other"))
+    assert torch.equal(load_weights(auto, "K=2")["layer.weight"], plain)
+
+
+def test_the_faster_precision_is_chosen_by_a_clear_margin():
+    slept: list[str] = []
+
+    def step(precision: str) -> None:
+        slept.append(precision)
+        time.sleep(0.2 if precision == slow else 0.01)
+
+    for slow, chosen in (("bfloat16", "float32"), ("float32", "bfloat16")):
+        found = faster_precision(nn.Linear(1, 1), torch.device("cpu"), step, "tiny")
+        assert found == chosen
+    assert slept == ["float32", "float32", "bfloat16", "bfloat16"] * 2
+
+
+def test_minutes_end_a_command_that_the_next_one_continues(tmp_path, card):
+    assert "stopped at step" in train(card, request(tmp_path, minutes=1e-9))
+    assert ": 40 steps" in train(card, request(tmp_path))
+
+
+def test_batch_and_precision_may_change_between_continuations(tmp_path, card):
+    train(card, request(tmp_path, stop_after=5))
+    said = train(card, request(tmp_path, batch=3, precision="bfloat16"))
+    assert ": 40 steps" in said
+    facts = json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
+    assert (facts["settings"]["batch"], facts["settings"]["precision"]) == (3, "bfloat16")
+    with pytest.raises(UsageError, match="no option crop"):
+        train(card, request(tmp_path, crop=64))
+
+
+def _precision(card) -> str:
+    facts = json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
+    return facts["settings"]["precision"]
