@@ -29,7 +29,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 def faster_precision(
-    model: nn.Module, device: torch.device, step: Callable[[str], None], title: str
+    model: nn.Module, device: torch.device, step: Callable[[str], object], title: str
 ) -> str:
     """``float32`` or ``bfloat16``, after two calls of ``step`` in each: one warms, one is timed.
 
@@ -46,7 +46,7 @@ def faster_precision(
     return chosen
 
 
-def _seconds(device: torch.device, step: Callable[[str], None], precision: str) -> float:
+def _seconds(device: torch.device, step: Callable[[str], object], precision: str) -> float:
     step(precision)
     _synchronise(device)
     start = time.perf_counter()

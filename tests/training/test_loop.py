@@ -232,16 +232,16 @@ def test_auto_precision_is_measured_and_said_and_leaves_no_trace(tmp_path, card,
 
 
 def test_the_faster_precision_is_chosen_by_a_clear_margin():
-    slept: list[str] = []
-
-    def step(precision: str) -> None:
-        slept.append(precision)
-        time.sleep(0.2 if precision == slow else 0.01)
-
     for slow, chosen in (("bfloat16", "float32"), ("float32", "bfloat16")):
+        slept: list[str] = []
+
+        def step(precision: str, slow: str = slow, slept: list[str] = slept) -> None:
+            slept.append(precision)
+            time.sleep(0.2 if precision == slow else 0.01)
+
         found = faster_precision(nn.Linear(1, 1), torch.device("cpu"), step, "tiny")
         assert found == chosen
-    assert slept == ["float32", "float32", "bfloat16", "bfloat16"] * 2
+        assert slept == ["float32", "float32", "bfloat16", "bfloat16"]
 
 
 def test_minutes_end_a_command_that_the_next_one_continues(tmp_path, card):
