@@ -14,7 +14,7 @@ from bench import __version__
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
-    from bench.campaign import Campaign
+    from bench.engine.campaign import Campaign
 
 FAILED, BAD_USAGE = 1, 2
 
@@ -226,9 +226,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _campaign(options: argparse.Namespace) -> Campaign:
-    from bench.campaign import at_target_rates, input_campaign, suite_campaign
     from bench.cards import load_registry, split_codecs
     from bench.datasets.base import DataOptions
+    from bench.engine.campaign import at_target_rates, input_campaign, suite_campaign
 
     registry = load_registry(options.cards)
     codecs = split_codecs(options.codecs) if options.codecs else []
@@ -249,14 +249,14 @@ def _campaign(options: argparse.Namespace) -> Campaign:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bench.workers import available_cores, prestart
+    from bench.engine.workers import available_cores, prestart
 
     prestart()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems stop jobs so
     from rich.console import Console
 
     from bench.console import make_progress, print_outcome
-    from bench.run import RunOptions, run
+    from bench.engine.run import RunOptions, run
 
     if options.cluster and options.timing:
         raise UsageError("--timing needs this machine to itself; leave out --cluster")

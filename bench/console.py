@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from bench.engine.run import Outcome
 from bench.records import Record
-from bench.run import Outcome
 
 _LINE_SECONDS = 15.0
 _REASONS_SHOWN = 8

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from bench.cards import load_registry, read_dataset
-from bench.codecs.zoo_weights import read_checkpoint
+from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import CardError, DataError
-from bench.gallery import Gallery, Keepsake
+from bench.results.gallery import Gallery, Keepsake
 from bench.weights import load_weights, read_tensors
 
 CARD = (

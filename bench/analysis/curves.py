@@ -17,7 +17,7 @@ from bench.analysis.qualities import PSNR_CAP_DB, QUALITIES, Floats
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.results import Results
+    from bench.results.reader import Results
 
 Mask = NDArray[np.bool_]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from bench.analysis.bd import Comparison, Matrix, compare, compare_all
 from bench.analysis.curves import Grid, grids
 from bench.analysis.qualities import Quality, quality, reported
-from bench.analysis.results import Results, read_results
 from bench.errors import UsageError, near_matches
+from bench.results.reader import Results, read_results
 
 
 @dataclass(frozen=True, slots=True)

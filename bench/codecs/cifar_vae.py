@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
-from bench.codecs.framing import read_varint, write_varint
 from bench.codecs.scalar import decode_indices, encode_indices, library_versions
+from bench.codecs.support.framing import read_varint, write_varint
 from bench.entropy.quantise import Quantiser, lloyd_max_normal, uniform_interval
 from bench.errors import BitstreamError, Unsupported
 from bench.records import Point

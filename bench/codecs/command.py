@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.bitstreams import Stripped, annexb, obu, stills
-from bench.codecs import exchange
 from bench.codecs.base import Allowed, Choice, Encoded, Range
-from bench.codecs.framing import SideInfo, read_side_info
-from bench.codecs.planes import Chroma, PlaneFormat, through_planes
-from bench.codecs.still import StillCodec
-from bench.codecs.template import (
+from bench.codecs.support import exchange
+from bench.codecs.support.framing import SideInfo, read_side_info
+from bench.codecs.support.planes import Chroma, PlaneFormat, through_planes
+from bench.codecs.support.still import StillCodec
+from bench.codecs.support.template import (
     CommandLine,
     Template,
     first_line,

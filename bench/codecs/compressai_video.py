@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.codecs import zoo_weights
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
-from bench.codecs.complexity import Complexity, measure_complexity
 from bench.codecs.compressai_zoo import Networks, likelihood_bits, point_quality
-from bench.codecs.tensors import (
+from bench.codecs.support import zoo_weights
+from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.tensors import (
     Geometry,
     check_device,
     decode_with_other_threads,

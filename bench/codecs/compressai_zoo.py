@@ -15,11 +15,11 @@ import compressai
 import torch
 from torch import Tensor, nn
 
-from bench.codecs import zoo_weights
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
-from bench.codecs.complexity import Complexity, measure_complexity
-from bench.codecs.container import Container
-from bench.codecs.tensors import (
+from bench.codecs.support import zoo_weights
+from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.container import Container
+from bench.codecs.support.tensors import (
     Geometry,
     check_device,
     decode_with_other_threads,
@@ -29,7 +29,7 @@ from bench.codecs.tensors import (
     to_frame,
     to_tensor,
 )
-from bench.codecs.zoo_weights import ZooModel
+from bench.codecs.support.zoo_weights import ZooModel
 from bench.errors import BitstreamError, Unavailable
 from bench.signals import image
 

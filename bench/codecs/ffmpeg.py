@@ -13,13 +13,19 @@ import ffmpeg
 
 from bench.bitstreams import Stripped, annexb, obu
 from bench.bitstreams.containers import read_ivf, write_ivf
-from bench.codecs import ffmpeg_binary
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
-from bench.codecs.framing import SideInfo, join_frames, read_side_info, split_frames
-from bench.codecs.planes import Chroma, PlaneFormat, read_planes, through_planes, write_planes
-from bench.codecs.process import read_all, run_piped
-from bench.codecs.spool import FrameSpool
-from bench.codecs.y4m import Y4MHeader, read_frames, read_header
+from bench.codecs.support import ffmpeg_binary
+from bench.codecs.support.frame_buffer import FrameBuffer
+from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
+from bench.codecs.support.planes import (
+    Chroma,
+    PlaneFormat,
+    read_planes,
+    through_planes,
+    write_planes,
+)
+from bench.codecs.support.process import read_all, run_piped
+from bench.codecs.support.y4m import Y4MHeader, read_frames, read_header
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
 from bench.signals import Layout, Samples, Signal
@@ -169,7 +175,7 @@ class FfmpegCodec(CodecBase):
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
 
-        def collect(pipe: IO[bytes]) -> FrameSpool:
+        def collect(pipe: IO[bytes]) -> FrameBuffer:
             header = read_header(pipe)
             coded = header.format
             samples = info.samples if info else self.stream_samples(stream, header)
@@ -179,15 +185,15 @@ class FfmpegCodec(CodecBase):
                 raise BitstreamError(
                     f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
                 )
-            spool = FrameSpool(Layout("image" if count == 1 else "video", samples, width, height))
+            buffer = FrameBuffer(Layout("image" if count == 1 else "video", samples, width, height))
             for data in read_frames(pipe, coded):
-                spool.append(read_planes(data, coded, samples, width, height))
-            return spool
+                buffer.append(read_planes(data, coded, samples, width, height))
+            return buffer
 
-        spool = run_piped(self.decode_command(), [self.to_demuxer(stream)], collect)
-        if spool.count != count:
-            raise BitstreamError(f"{self.card.id}: decoded {spool.count} frames of {count}")
-        return spool.signal()
+        buffer = run_piped(self.decode_command(), [self.to_demuxer(stream)], collect)
+        if buffer.count != count:
+            raise BitstreamError(f"{self.card.id}: decoded {buffer.count} frames of {count}")
+        return buffer.signal()
 
 
 class _X26x(FfmpegCodec):

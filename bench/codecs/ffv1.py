@@ -9,12 +9,12 @@ import ffmpeg
 import numpy as np
 
 from bench.bitstreams.containers import read_avi, write_ivf
-from bench.codecs import ffmpeg_binary
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, refuse_large
 from bench.codecs.ffmpeg import ffmpeg_command
-from bench.codecs.framing import SideInfo, join_frames, read_side_info, split_frames
-from bench.codecs.process import read_all, read_exactly, run_piped
-from bench.codecs.spool import FrameSpool
+from bench.codecs.support import ffmpeg_binary
+from bench.codecs.support.frame_buffer import FrameBuffer
+from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
+from bench.codecs.support.process import read_all, read_exactly, run_piped
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
 from bench.signals import Frame, Layout, Samples, Signal
@@ -92,16 +92,16 @@ class Ffv1(CodecBase):
             source, "pipe:1", format="rawvideo", pix_fmt=pix_fmt, fps_mode="passthrough"
         )
 
-        def collect(pipe: IO[bytes]) -> FrameSpool:
-            spool = FrameSpool(layout)
-            spool.extend(_read(pipe, layout))
-            return spool
+        def collect(pipe: IO[bytes]) -> FrameBuffer:
+            buffer = FrameBuffer(layout)
+            buffer.extend(_read(pipe, layout))
+            return buffer
 
         file = write_ivf(frames, b"FFV1", info.width, info.height)
-        spool = run_piped(ffmpeg_command(output.global_args("-xerror")), [file], collect)
-        if spool.count != len(frames):
-            raise BitstreamError(f"{self.card.id}: decoded {spool.count} frames of {len(frames)}")
-        return spool.signal()
+        buffer = run_piped(ffmpeg_command(output.global_args("-xerror")), [file], collect)
+        if buffer.count != len(frames):
+            raise BitstreamError(f"{self.card.id}: decoded {buffer.count} frames of {len(frames)}")
+        return buffer.signal()
 
 
 def _pack(frame: Frame, samples: Samples) -> bytes:

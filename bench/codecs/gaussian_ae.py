@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench.codecs.base import Allowed, Choice, Encoded
 from bench.codecs.scalar import decode_indices, encode_indices, library_versions
-from bench.codecs.vector import VectorCodec, VectorHeader, header_of, unpack_header
+from bench.codecs.support.vector import VectorCodec, VectorHeader, header_of, unpack_header
 from bench.entropy.quantise import lloyd_max_normal
 from bench.errors import BitstreamError
 from bench.records import Point

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from bench import weights
 from bench.codecs.base import Allowed, CodecBase, Encoded, Range
-from bench.codecs.complexity import Complexity, measure_complexity
-from bench.codecs.container import Container
-from bench.codecs.tensors import (
+from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.container import Container
+from bench.codecs.support.tensors import (
     Geometry,
     check_device,
     decode_with_other_threads,

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.cards import build_codec, read_codec
 from bench.codecs.base import Allowed, Choice, Codec, CodecBase, Encoded, Range
-from bench.codecs.framing import read_varint, write_varint
+from bench.codecs.support.framing import read_varint, write_varint
 from bench.errors import BitstreamError, CardError
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, clip, image

@@ -24,7 +24,7 @@ from bench.bitstreams.stills import (
     strip_webp,
 )
 from bench.codecs.base import Allowed, Choice, Flag, Range, refuse_large
-from bench.codecs.still import StillCodec
+from bench.codecs.support.still import StillCodec
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Frame, Layout

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bench import weights
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
-from bench.codecs.clips import (
+from bench.codecs.support.coded_clip import (
     STANDARD,
     ClipGeometry,
     pack_clip,
@@ -28,9 +28,9 @@ from bench.codecs.clips import (
     to_planes,
     unpack_clip,
 )
-from bench.codecs.complexity import Complexity, measure_complexity
-from bench.codecs.container import Container
-from bench.codecs.tensors import (
+from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.container import Container
+from bench.codecs.support.tensors import (
     check_device,
     decode_with_other_threads,
     fingerprint,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench import weights
 from bench.codecs.base import Allowed, CodecBase, Encoded, Range
-from bench.codecs.clips import (
+from bench.codecs.support.coded_clip import (
     STANDARD,
     ClipGeometry,
     pack_clip,
@@ -24,9 +24,9 @@ from bench.codecs.clips import (
     to_planes,
     unpack_clip,
 )
-from bench.codecs.complexity import Complexity, measure_complexity
-from bench.codecs.container import Container
-from bench.codecs.tensors import decode_with_other_threads, fingerprint, inference
+from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.container import Container
+from bench.codecs.support.tensors import decode_with_other_threads, fingerprint, inference
 from bench.errors import BitstreamError
 from bench.models.qcae_rd import (
     GROUPS,

@@ -15,8 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from bench.codecs.base import Allowed, CodecBase, Encoded, Range, refuse_large
-from bench.codecs.framing import read_varint, write_varint
-from bench.codecs.spool import FrameSpool
+from bench.codecs.support.frame_buffer import FrameBuffer
+from bench.codecs.support.framing import read_varint, write_varint
 from bench.errors import BitstreamError
 from bench.records import Point
 from bench.signals import Frame, Layout, Media, Samples, Signal
@@ -114,7 +114,7 @@ class Zlib(CodecBase):
 
     def decode(self, payload: bytes) -> Signal:
         layout, start = read_layout(payload)
-        spool = FrameSpool(layout)
+        buffer = FrameBuffer(layout)
         expander = zlib.decompressobj()
         rest = payload[start:]
         for index in range(layout.frames):
@@ -129,9 +129,9 @@ class Zlib(CodecBase):
                     raise BitstreamError(f"zlib data end in frame {index} of {layout.frames}")
                 samples += piece
             flat = np.frombuffer(bytes(samples), layout.frame_dtype)
-            spool.append(flat.reshape(layout.frame_shape))
+            buffer.append(flat.reshape(layout.frame_shape))
         self._check_end(expander, rest)
-        return spool.signal()
+        return buffer.signal()
 
     def _check_end(self, expander: zlib._Decompress, rest: bytes) -> None:
         """The checksum at the end of the stream is read only now."""

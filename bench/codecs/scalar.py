@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.codecs.base import Allowed, Choice, Encoded, Range
-from bench.codecs.vector import VectorCodec, VectorHeader, header_of, unpack_header
+from bench.codecs.support.vector import VectorCodec, VectorHeader, header_of, unpack_header
 from bench.entropy import coding
 from bench.entropy.quantise import DENSITIES, Quantiser, lloyd_max_for, uniform_lattice
 from bench.errors import BitstreamError, CardError

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from bench import weights
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
-from bench.codecs.complexity import Complexity, measure_complexity
-from bench.codecs.group_header import GroupHeader, HeaderFormat
-from bench.codecs.tensors import (
+from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
+from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.tensors import (
     Geometry,
     check_device,
     decode_with_other_threads,
@@ -70,7 +70,7 @@ class Vae3dCodec(CodecBase):
         return HeaderFormat(self.card.id, fingerprint(self.network), len(LAMBDAS))
 
     def refusal(self, layout: Layout) -> str | None:
-        return refuse_samples(layout, self.card.id) or GroupHeader.refusal(layout, self.card.id)
+        return refuse_samples(layout, self.card.id) or ClipHeader.refusal(layout, self.card.id)
 
     def check_available(self) -> None:
         check_device(self.card.id, self.device)
@@ -102,7 +102,7 @@ class Vae3dCodec(CodecBase):
             for step in self._walk(place).steps(part):
                 part[step.place] = encoder.put(part[step.place], step.means, step.levels)
         stream = encoder.finish()
-        header = GroupHeader(place, Geometry.of(signal.layout), signal.layout.frames)
+        header = ClipHeader(place, Geometry.of(signal.layout), signal.layout.frames)
         payload = self.header.pack(header, stream)
         return Encoded(
             payload,
@@ -120,7 +120,7 @@ class Vae3dCodec(CodecBase):
         frames = [frame for group in latents for frame in self._synthesise(group, header)]
         return clip(np.stack(frames[: header.frames]))
 
-    def read_latents(self, payload: bytes) -> tuple[GroupHeader, Integers]:
+    def read_latents(self, payload: bytes) -> tuple[ClipHeader, Integers]:
         """What a payload holds: its header and the latents ``(groups, M, h, w)``, the same on every
         machine. Raises BitstreamError."""
         header, stream = self.header.unpack(payload)
@@ -166,7 +166,7 @@ class Vae3dCodec(CodecBase):
             padded = [*frames, *[frames[-1]] * (FRAMES - len(frames))]
             yield torch.stack([to_tensor(frame, STRIDE, self.device) for frame in padded], 2)
 
-    def _synthesise(self, latent: Integers, header: GroupHeader) -> Sequence[Frame]:
+    def _synthesise(self, latent: Integers, header: ClipHeader) -> Sequence[Frame]:
         with inference(self.device):
             z = torch.from_numpy(latent)[None].float().to(self.device)
             clips = self.network.generate(z, torch.tensor([header.point], device=self.device))

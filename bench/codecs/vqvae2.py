@@ -23,9 +23,9 @@ from torch import Tensor
 
 from bench import weights
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
-from bench.codecs.complexity import Complexity, measure_complexity
-from bench.codecs.container import Container
-from bench.codecs.tensors import (
+from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.container import Container
+from bench.codecs.support.tensors import (
     Geometry,
     check_device,
     decode_with_other_threads,
@@ -35,7 +35,7 @@ from bench.codecs.tensors import (
     to_frame,
     to_tensor,
 )
-from bench.codecs.vqvae2_priors import LEARNED, LEVELS, PriorPair, build_prior, prior_name
+from bench.codecs.support.vqvae2_priors import LEARNED, LEVELS, PriorPair, build_prior, prior_name
 from bench.entropy.indices import Adaptive, Deflate, FixedLength, IndexCoder
 from bench.errors import BitstreamError
 from bench.models.blocktransformer import BlockTransformer

@@ -129,7 +129,7 @@ class OnePicture:
 def measured_rate(signal: Signal) -> tuple[int, float]:
     """Bytes and bits per pixel of a signal as the engine records them, with the `none` codec."""
     from bench.cards import load_registry
-    from bench.measure import Bench, WorkSpec
+    from bench.engine.measure import Bench, WorkSpec
     from bench.records import Task
 
     card = load_registry().codec("none")

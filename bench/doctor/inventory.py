@@ -69,7 +69,7 @@ def _libraries() -> Iterator[Entry]:
 
 
 def _ffmpeg() -> Iterator[Entry]:
-    from bench.codecs.ffmpeg_binary import find_ffmpeg
+    from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 
     try:
         binary = find_ffmpeg()

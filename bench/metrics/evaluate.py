@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.codecs.ffmpeg_binary import find_ffmpeg
+from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError
 from bench.metrics import error, ssim
 from bench.metrics.vmaf import fits_vmaf, vmaf

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from bench.errors import StoreError, UsageError
 from bench.report.content import Content, collect
-from bench.report.estimates import write_estimates
 from bench.report.extras import ExtraCurve
 from bench.report.html import write_page
-from bench.report.index_coding import write_index_coding
+from bench.report.papers.estimates import write_estimates
+from bench.report.papers.index_coding import write_index_coding
+from bench.report.papers.vector_quantisation import write_comparison
 from bench.report.plots import style as named_style
 from bench.report.plots import write_plots
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
-from bench.report.vector_quantisation import write_comparison
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,11 +16,11 @@ from bench.analysis.bootstrap import RESAMPLES
 from bench.analysis.bounds import Bound, Measured, dataset_bound, violations
 from bench.analysis.curves import Grid, grids, mean_curves
 from bench.analysis.qualities import QUALITIES, Quality, reported
-from bench.analysis.results import Results, read_results
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
 from bench.provenance import RunInfo, Verdict
 from bench.report.extras import ExtraCurve, load_overlay
+from bench.results.reader import Results, read_results
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench import weights
-from bench.codecs.vqvae2_priors import LEARNED, LEVELS, PIXELSNAIL, build_prior
+from bench.codecs.support.vqvae2_priors import LEARNED, LEVELS, PIXELSNAIL, build_prior
 from bench.errors import UsageError
 from bench.models.blocktransformer import BlockTransformer
 from bench.models.pixelsnail import PixelSnail

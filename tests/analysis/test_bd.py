@@ -16,9 +16,9 @@ from bench.analysis.bd import Curve, bd_quality, bd_rate, compare, compare_all, 
 from bench.analysis.curves import Grid, grids
 from bench.analysis.interpolation import METHODS, average_differences
 from bench.analysis.qualities import QUALITIES
-from bench.analysis.results import read_results
 from bench.records import Record
 from bench.report.extras import PUBLISHED
+from bench.results.reader import read_results
 from tests.report import samples
 
 PSNR = QUALITIES["psnr_rgb"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.curves import CURVE_COLUMNS, mean_curves
-from bench.analysis.results import read_results
+from bench.results.reader import read_results
 from tests.report import samples
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from compressai.models.video import ScaleSpaceFlow
-from tiny_zoo import picture
 
 from bench.cards import CodecCard, load_registry
 from bench.codecs.compressai_video import ZooVideo
-from bench.codecs.tensors import to_tensor
+from bench.codecs.support.tensors import to_tensor
 from bench.errors import BitstreamError, Unavailable
 from bench.records import Point
 from bench.signals import clip
+from tests.codecs.tiny_zoo import picture
 
 POINT = Point("quality", 1)
 

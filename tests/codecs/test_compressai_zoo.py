@@ -11,15 +11,15 @@ import torch
 from compressai.utils.eval_model import __main__ as eval_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_zoo import ARGUMENTS, picture, tiny_model
 
 from bench.cards import CodecCard, load_registry
 from bench.codecs.compressai_zoo import ZooImage
-from bench.codecs.tensors import to_tensor
-from bench.codecs.zoo_weights import AUTOREGRESSIVE, IMAGE_ARCHITECTURES, ZooModel
+from bench.codecs.support.tensors import to_tensor
+from bench.codecs.support.zoo_weights import AUTOREGRESSIVE, IMAGE_ARCHITECTURES, ZooModel
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.records import Point
 from bench.signals import image
+from tests.codecs.tiny_zoo import ARGUMENTS, picture, tiny_model
 
 POINT = Point("quality", 1)
 # CompressAI's results/image/8bit-decoded/kodak: quality, bpp of the strings, PSNR of 8-bit RGB

@@ -10,11 +10,11 @@ import pytest
 from bench import colour
 from bench.bitstreams import annexb
 from bench.cards import build_codec, load_registry
-from bench.codecs import ffmpeg_binary, spool
 from bench.codecs.base import Codec, Encoded
 from bench.codecs.ffmpeg import FfmpegCodec
-from bench.codecs.framing import read_side_info, split_frames
-from bench.codecs.planes import PlaneFormat, read_planes
+from bench.codecs.support import ffmpeg_binary, frame_buffer
+from bench.codecs.support.framing import read_side_info, split_frames
+from bench.codecs.support.planes import PlaneFormat, read_planes
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, clip, image
@@ -242,7 +242,7 @@ def test_a_stream_of_another_standard_is_refused() -> None:
 
 
 def test_large_clips_are_decoded_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "MEMORY_BYTES", 10_000)
+    monkeypatch.setattr(frame_buffer, "MEMORY_BYTES", 10_000)
     codec = build("x264")
     payload = codec.encode(clip(moving(5, 64, 64, 1)), Point("crf", 30)).payload
     spooled = codec.decode(payload).array()

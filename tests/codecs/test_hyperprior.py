@@ -10,16 +10,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_zoo import picture
 
 from bench import weights
 from bench.cards import CodecCard
 from bench.codecs.hyperprior import Hyperprior
-from bench.codecs.tensors import to_tensor
+from bench.codecs.support.tensors import to_tensor
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.hyperprior import GainedHyperprior
 from bench.records import Point
 from bench.signals import image
+from tests.codecs.tiny_zoo import picture
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,9 @@ from bench import weights
 from bench.cards import CodecCard
 from bench.codecs.compressai_zoo import ZooImage
 from bench.codecs.hyperprior import Hyperprior
+from bench.codecs.support.vqvae2_priors import LEVELS, build_prior, prior_name
+from bench.codecs.support.zoo_weights import architecture_class
 from bench.codecs.vqvae2 import VqVae2Codec
-from bench.codecs.vqvae2_priors import LEVELS, build_prior, prior_name
-from bench.codecs.zoo_weights import architecture_class
 from bench.models.hyperprior import GainedHyperprior
 from bench.models.vqvae2 import VqVae2
 from bench.records import Point

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bench import weights
 from bench.cards import CodecCard, load_registry
-from bench.codecs.group_header import GroupHeader, HeaderFormat
-from bench.codecs.tensors import Geometry
+from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
+from bench.codecs.support.tensors import Geometry
 from bench.codecs.vae3d import Vae3dCodec
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.vae3d import LAMBDAS, Vae3d
@@ -199,10 +199,10 @@ def test_complexity(codec: Vae3dCodec) -> None:
 
 def test_the_header_is_one_byte_for_the_clips_it_is_made_for() -> None:
     form = HeaderFormat("vae3d", b"abcd", 8)
-    standard = GroupHeader(5, Geometry(96, 96, gray=False), 7)
+    standard = ClipHeader(5, Geometry(96, 96, gray=False), 7)
     assert form.pack(standard, b"xyz") == bytes.fromhex("e5") + b"xyz"
     assert form.unpack(form.pack(standard, b"xyz")) == (standard, b"xyz")
-    other = GroupHeader(2, Geometry(300, 17, gray=True), 1)
+    other = ClipHeader(2, Geometry(300, 17, gray=True), 1)
     assert len(form.pack(other, b"")) == 8
     assert form.unpack(form.pack(other, b"xyz")) == (other, b"xyz")
 
@@ -210,9 +210,9 @@ def test_the_header_is_one_byte_for_the_clips_it_is_made_for() -> None:
 def test_a_header_of_a_huge_clip_is_refused_before_memory_is_asked_for() -> None:
     form = HeaderFormat("vae3d", b"abcd", 8)
     with pytest.raises(BitstreamError, match="header says 7 frames of 16000×16000"):
-        form.unpack(form.pack(GroupHeader(0, Geometry(16000, 16000, gray=False), 7), b""))
+        form.unpack(form.pack(ClipHeader(0, Geometry(16000, 16000, gray=False), 7), b""))
     with pytest.raises(BitstreamError, match="header says 0 frames"):
-        form.unpack(form.pack(GroupHeader(0, Geometry(16, 16, gray=False), 0), b""))
+        form.unpack(form.pack(ClipHeader(0, Geometry(16, 16, gray=False), 0), b""))
 
 
 GOLDEN = (

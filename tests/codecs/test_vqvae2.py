@@ -9,17 +9,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_zoo import picture
 
 from bench import weights
 from bench.cards import CodecCard
-from bench.codecs.tensors import to_tensor
+from bench.codecs.support.tensors import to_tensor
+from bench.codecs.support.vqvae2_priors import LEVELS, build_prior, prior_name
 from bench.codecs.vqvae2 import VqVae2Codec
-from bench.codecs.vqvae2_priors import LEVELS, build_prior, prior_name
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.vqvae2 import Codebook, VqVae2
 from bench.records import Point
 from bench.signals import image
+from tests.codecs.tiny_zoo import picture
 
 ONLY = Point("mode", "only")
 CODERS = ("fixed", "zlib", "adaptive", "pixelsnail", "transformer")

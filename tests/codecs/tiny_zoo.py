@@ -5,7 +5,7 @@ import torch
 from compressai.models.base import get_scale_table
 from torch import Tensor, nn
 
-from bench.codecs.zoo_weights import IMAGE_ARCHITECTURES, architecture_class
+from bench.codecs.support.zoo_weights import IMAGE_ARCHITECTURES, architecture_class
 
 ARGUMENTS = {name: (24,) if "cheng" in name else (8, 32) for name in IMAGE_ARCHITECTURES}
 

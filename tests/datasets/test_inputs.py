@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.codecs.ffmpeg_binary import find_ffmpeg
+from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.datasets.base import DataOptions
 from bench.datasets.inputs import input_loader
 from bench.errors import DataError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bench.metrics.evaluate as evaluate
-from bench.codecs.ffmpeg_binary import find_ffmpeg
+from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError
 from bench.metrics.evaluate import Evaluator, Scores
 from bench.metrics.registry import MEASURED, METRICS, check_metrics

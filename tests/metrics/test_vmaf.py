@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.codecs.ffmpeg_binary import find_ffmpeg
+from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError, Unavailable
 from bench.metrics.vmaf import fits_vmaf, vmaf
 from bench.signals import Layout, Signal

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 import bench.report
-from bench.analysis.results import read_results
 from bench.errors import StoreError
 from bench.report.html.page import script_json
 from bench.report.html.pictures import Shot, choose_shots, read_shots
+from bench.results.reader import read_results
 from tests.report import samples
 
 if TYPE_CHECKING:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samples import curve_records, record, results_folder
-
 from bench.analysis.qualities import QUALITIES
 from bench.report.content import collect, warnings_of
 from bench.report.plots import STYLES, _heaviest, draw_curves
+from tests.report.samples import curve_records, record, results_folder
 
 
 def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:

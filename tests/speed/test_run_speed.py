@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.codecs.ffmpeg_binary import find_ffmpeg
+from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from tests.fakes import write_cards
 
 ROOT = Path(__file__).resolve().parents[2]

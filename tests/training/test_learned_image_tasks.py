@@ -13,8 +13,8 @@ from PIL import Image
 from bench import weights
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.hyperprior import Hyperprior
+from bench.codecs.support.vqvae2_priors import prior_name
 from bench.codecs.vqvae2 import VqVae2Codec
-from bench.codecs.vqvae2_priors import prior_name
 from bench.errors import Unavailable, UsageError
 from bench.models.hyperprior import GainedHyperprior
 from bench.models.vqvae2 import VqVae2

@@ -1,0 +1,100 @@
+"""Signals as the files that external programs read and write: PNG, PPM, Y4M and headerless YUV.
+
+Only the harness's side of an exchange in a temporary folder; never a user's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from bench.codecs.support.frame_buffer import FrameBuffer
+from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
+from bench.codecs.support.process import read_exactly
+from bench.codecs.support.y4m import read_frames, read_header
+from bench.errors import CodecError
+from bench.signals import Frame, Layout, Signal
+
+PICTURES = ("png", "ppm")
+VIDEOS = ("y4m", "yuv")
+_Y4M_CHROMA = {"400": "mono", "420": "420jpeg", "444": "444"}
+
+
+def write_picture(path: Path, pixels: Frame) -> None:
+    """One frame as PNG or PPM (PGM for gray), by the suffix of ``path``."""
+    kind = "PNG" if path.suffix == ".png" else "PPM"
+    options = {"compress_level": 1} if kind == "PNG" else {}
+    Image.fromarray(pixels).save(path, format=kind, **options)
+
+
+def read_picture(path: Path) -> Frame:
+    """The picture a program wrote: 8 bits, gray or RGB, opaque. Raises CodecError otherwise."""
+    try:
+        with Image.open(path, formats=["PNG", "PPM"]) as picture:
+            if picture.mode in ("RGBA", "LA") and picture.getextrema()[-1] == (255, 255):
+                return np.asarray(picture.convert(picture.mode[:-1]))
+            if picture.mode not in ("L", "RGB"):
+                raise CodecError(f"the decoder wrote a {picture.mode} picture; write 8-bit RGB")
+            return np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CodecError(f"the decoder's picture cannot be read: {error}") from error
+
+
+def write_video(path: Path, signal: Signal, coded: PlaneFormat) -> None:
+    """All frames as Y4M or headerless YUV, by the suffix of ``path``, in the planes of
+    ``coded``."""
+    layout = signal.layout
+    is_y4m = path.suffix == ".y4m"
+    with path.open("wb") as file:
+        if is_y4m:
+            file.write(_y4m_header(layout, coded))
+        for frame in signal.frames():
+            if is_y4m:
+                file.write(b"FRAME\n")
+            file.write(write_planes(frame, layout, coded))
+
+
+def _y4m_header(layout: Layout, coded: PlaneFormat) -> bytes:
+    chroma = _Y4M_CHROMA[coded.chroma]
+    if coded.depth > 8:
+        chroma = f"{chroma.removesuffix('jpeg')}p{coded.depth}"
+    size = f"W{coded.width} H{coded.height} F{layout.fps.numerator}:{layout.fps.denominator}"
+    # gray and RGB are full range; of 4:2:0 sources the range is not known
+    full = "" if layout.samples == "yuv420" else " XCOLORRANGE=FULL"
+    return f"YUV4MPEG2 {size} Ip A1:1 C{chroma}{full}\n".encode()
+
+
+def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
+    """The frames a program wrote, cropped to ``layout`` and in its samples; ``coded`` is the
+    format of headerless YUV. Raises CodecError if size or length do not fit."""
+    buffer = FrameBuffer(layout)
+    with path.open("rb") as file:
+        if path.suffix == ".y4m":
+            coded = read_header(file).format
+            frames = read_frames(file, coded)
+        else:
+            frames = _read_yuv(file, coded)
+        if coded.width < layout.width or coded.height < layout.height:
+            raise CodecError(
+                f"the decoder wrote {coded.width}x{coded.height} frames, "
+                f"not {layout.width}x{layout.height}"
+            )
+        for data in frames:
+            buffer.append(read_planes(data, coded, layout.samples, layout.width, layout.height))
+    if not buffer.count:
+        raise CodecError("the decoder wrote a file without frames")
+    return buffer.signal()
+
+
+def _read_yuv(file: IO[bytes], coded: PlaneFormat) -> Iterator[bytes]:
+    while data := read_exactly(file, coded.frame_bytes):
+        if len(data) != coded.frame_bytes:
+            raise CodecError(
+                f"the decoder's file is no whole number of {coded.width}x{coded.height} frames: "
+                f"{len(data)} bytes are left over"
+            )
+        yield data

@@ -1,0 +1,97 @@
+"""Still-image codecs as codecs of signals: a picture is one file, a clip is a list of files.
+
+A subclass codes one picture; this module frames clips and counts the framing. It never opens
+files on disk.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from bench.bitstreams import Stripped
+from bench.codecs.base import CodecBase, Encoded
+from bench.codecs.support.frame_buffer import FrameBuffer
+from bench.codecs.support.framing import (
+    SideInfo,
+    is_clip,
+    join_frames,
+    read_side_info,
+    split_frames,
+)
+from bench.colour import round_to_uint8
+from bench.errors import BitstreamError
+from bench.records import Point
+from bench.signals import Frame, Layout, Signal, image
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""BT.601, the luma of JFIF and WebP: what a gray picture in a colour format was coded as."""
+
+
+class StillCodec(CodecBase):
+    """Frames coded one by one, without prediction between them.
+
+    An image's payload is exactly the file, so that published sizes are comparable; gray in a
+    format that knows only colour is preceded by one counted byte that says so.
+    """
+
+    max_side: ClassVar[int] = 65535
+    codes_gray: ClassVar[bool] = True
+
+    def encode_picture(self, pixels: Frame, point: Point) -> Stripped:
+        """One picture, ``(H, W)`` or ``(H, W, 3)`` uint8, as a file with its ledger."""
+        raise NotImplementedError
+
+    def decode_picture(self, file: bytes) -> Frame:
+        """The picture of one file, uint8 ``(H, W)`` or ``(H, W, 3)``. Raises BitstreamError."""
+        raise NotImplementedError
+
+    def refusal(self, layout: Layout) -> str | None:
+        if layout.samples not in ("gray", "rgb"):
+            return f"{self.card.id} codes gray or RGB pictures, not {layout.samples} samples"
+        if max(layout.width, layout.height) > self.max_side:
+            return (
+                f"{self.card.id} codes at most {self.max_side} pixels a side, "
+                f"not {layout.width}x{layout.height}"
+            )
+        return None
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        side = b""
+        if signal.layout.samples == "gray" and not self.codes_gray:
+            side = SideInfo("gray").write()
+        pictures = [self.encode_picture(frame, point) for frame in signal.frames()]
+        if signal.layout.media == "image":
+            payload, framing = pictures[0].payload, 0
+        else:
+            payload, framing = join_frames(picture.payload for picture in pictures)
+        return Encoded(
+            side + payload,
+            header_bytes=len(side) + framing + sum(picture.header_bytes for picture in pictures),
+            discarded_bytes=sum(picture.discarded_bytes for picture in pictures),
+        )
+
+    def decode(self, payload: bytes) -> Signal:
+        side, stream = read_side_info(payload)
+        gray = side is not None and side.samples == "gray"
+        if not is_clip(stream):
+            return image(self._decode_frame(stream, gray))
+        files = split_frames(stream)
+        first = self._decode_frame(files[0], gray)
+        height, width = first.shape[:2]
+        layout = Layout("video", "gray" if first.ndim == 2 else "rgb", width, height, len(files))
+        buffer = FrameBuffer(layout)
+        buffer.append(first)
+        for index, file in enumerate(files[1:], start=1):
+            frame = self._decode_frame(file, gray)
+            if frame.shape != first.shape:
+                raise BitstreamError(f"frame {index} is {frame.shape}, not {first.shape}")
+            buffer.append(frame)
+        return buffer.signal()
+
+    def _decode_frame(self, file: bytes, gray: bool) -> Frame:
+        pixels = self.decode_picture(file)
+        if gray and pixels.ndim == 3:
+            return round_to_uint8(pixels @ _LUMA)
+        return pixels

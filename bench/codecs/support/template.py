@@ -1,0 +1,134 @@
+"""Command templates of cards: checked once, filled per task, run without a shell.
+
+Owns placeholders, program look-up, exit states and versions; knows no file format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from bench.codecs.support import ffmpeg_binary
+from bench.codecs.support.process import describe_failure, summarize
+from bench.errors import CardError, CodecError, Unavailable, near_matches
+from bench.records import Value
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_FFMPEG = "{ffmpeg}"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """What a command setting may be: words, or one line split as a shell would, without a
+    shell's other powers."""
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, list):
+            return bool(value) and all(isinstance(word, str) for word in value)
+        return isinstance(value, str) and bool(value.strip())
+
+    def __str__(self) -> str:
+        return 'a command such as ["prog", "-q", "{qp}", "{input}", "{bitstream}"]'
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One command of a card. ``codec`` is for messages; ``{ffmpeg}`` is the harness's binary."""
+
+    codec: str
+    words: tuple[str, ...]
+
+    def check_placeholders(self, key: str, known: Iterable[str]) -> None:
+        """Raises CardError for a placeholder that is not among ``known``."""
+        known = {"ffmpeg", *known}
+        for name in _PLACEHOLDER.findall(" ".join(self.words)):
+            if name not in known:
+                raise CardError(
+                    f"codec {self.codec}: settings.{key} has the unknown placeholder "
+                    f"{{{name}}}; {near_matches(name, known)}"
+                )
+
+    def program(self) -> str:
+        """Path of the program. Raises Unavailable with the cure if it is not installed."""
+        name = self.words[0]
+        if name == _FFMPEG:
+            return ffmpeg_binary.find_ffmpeg()
+        found = shutil.which(name)
+        if found is None:
+            raise Unavailable(
+                f"{self.codec}: program {name!r} is not on PATH; install it, or give its full "
+                "path in the card"
+            )
+        return found
+
+    def fill(self, facts: Mapping[str, Value]) -> list[str]:
+        """The arguments: placeholders replaced inside each word, so that a value with spaces or
+        shell characters stays one argument."""
+        program = self.program()
+        facts = {**facts, "ffmpeg": program}
+        return [
+            program,
+            *(_PLACEHOLDER.sub(lambda m: str(facts[m[1]]), word) for word in self.words[1:]),
+        ]
+
+    def run(self, facts: Mapping[str, Value], folder: Path) -> str:
+        """Runs the command in ``folder`` and returns the end of what it said. Raises CodecError
+        if its exit status is not zero."""
+        arguments = self.fill(facts)
+        with tempfile.TemporaryFile() as log:
+            try:
+                status = subprocess.run(
+                    arguments,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                ).returncode
+            except OSError as error:
+                raise CodecError(f"{self.codec}: {arguments[0]} does not start: {error}") from error
+            log.seek(max(0, log.seek(0, 2) - 4000))
+            said = summarize(log.read().decode(errors="replace"))
+        if status:
+            raise CodecError(f"{self.codec}: {describe_failure(arguments[0], status, said)}")
+        return said
+
+
+def parse_template(codec: str, key: str, value: object) -> Template:
+    """The template of a card's setting. Raises CardError if it is no command."""
+    if value not in CommandLine():
+        raise CardError(f"codec {codec}: settings.{key} is {value!r}; give {CommandLine()}")
+    assert isinstance(value, str | list)
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise CardError(f"codec {codec}: settings.{key}: {error}: {value!r}") from error
+    return Template(codec, tuple(words))
+
+
+@cache
+def first_line(arguments: tuple[str, ...]) -> str:
+    """The first line that a version command prints, on either stream."""
+    try:
+        done = subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{arguments[0]} does not tell its version: {error}") from error
+    lines = (done.stdout + b"\n" + done.stderr).decode(errors="replace").split("\n")
+    return next((line.strip() for line in lines if line.strip()), "unknown")
+
+
+@cache
+def program_hash(path: str) -> str:
+    """The beginning of a program's sha256: names a build that tells no version."""
+    with Path(path).open("rb") as file:
+        return f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"

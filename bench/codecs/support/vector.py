@@ -1,0 +1,94 @@
+"""What all codecs of real vectors share: the header of their streams and the checks of samples.
+
+Owns no quantiser and no entropy coder.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.codecs.base import CodecBase, Encoded
+from bench.codecs.support.framing import read_varint, write_varint
+from bench.errors import BitstreamError, CodecError
+from bench.signals import vectors
+
+if TYPE_CHECKING:
+    from bench.records import Point
+    from bench.signals import Layout, Signal
+
+Floats = NDArray[np.float64]
+_MOST = 2**24
+"""Samples in one stream, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHeader:
+    """Shape of the block of vectors and the operating point as a float32."""
+
+    rows: int
+    length: int
+    point: float
+
+    @property
+    def count(self) -> int:
+        return self.rows * self.length
+
+    def pack(self) -> bytes:
+        return write_varint(self.rows) + write_varint(self.length) + struct.pack("<f", self.point)
+
+
+def header_of(block: Floats, point: Point) -> VectorHeader:
+    """The header of a block ``(n, length)``, its point rounded as the stream will hold it."""
+    return VectorHeader(block.shape[0], block.shape[1], float(np.float32(point.value)))
+
+
+def unpack_header(payload: bytes) -> tuple[VectorHeader, bytes]:
+    """The header and the body after it. Raises BitstreamError for what no encoder writes."""
+    rows, position = read_varint(payload, 0)
+    length, position = read_varint(payload, position)
+    if len(payload) < position + 4:
+        raise BitstreamError("header: cut off; the stream is truncated")
+    (point,) = struct.unpack_from("<f", payload, position)
+    if not rows or not length or rows * length > _MOST or not np.isfinite(point):
+        raise BitstreamError(f"header: {rows} vectors of {length} at {point}; damaged")
+    return VectorHeader(rows, length, float(point)), payload[position + 4 :]
+
+
+class VectorCodec(CodecBase):
+    """Base of the codecs of real vectors."""
+
+    def refusal(self, layout: Layout) -> str | None:
+        if layout.samples != "real":
+            return f"{self.card.id} codes real vectors, not {layout.samples} samples"
+        if layout.frames != 1 or layout.pixels > _MOST:
+            return f"{self.card.id} codes one block of at most {_MOST} samples in a stream"
+        return None
+
+    def warm_up(self, signal: Signal, point: Point) -> None:
+        """Loads weights and compiles what is compiled, on the first vectors."""
+        few = vectors(self.rows(signal)[:2])
+        self.decode(self.encode(few, point).payload)
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        raise NotImplementedError
+
+    def decode(self, payload: bytes) -> Signal:
+        raise NotImplementedError
+
+    def rows(self, signal: Signal) -> Floats:
+        """The block ``(n, length)``. Raises CodecError naming the first sample that is not
+        finite."""
+        block: Floats = np.asarray(signal.array()[0], np.float64)
+        bad = np.argwhere(~np.isfinite(block))
+        if len(bad):
+            row, column = bad[0]
+            raise CodecError(
+                f"{self.card.id}: sample {column} of vector {row} is {block[row, column]}; only "
+                "finite samples can be coded"
+            )
+        return block

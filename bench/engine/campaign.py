@@ -1,0 +1,106 @@
+"""Turns what the user asked for (a suite or their own files, and codecs) into a campaign.
+
+Resolves names and checks values; measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.cards import (
+    CodecCard,
+    Registry,
+    Suite,
+    adapter_class,
+    check_values,
+)
+from bench.datasets.base import DataOptions, Loader, build_loader
+from bench.engine.target import KEY as TARGET
+from bench.errors import UsageError
+from bench.metrics.registry import check_metrics
+from bench.records import Point
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A suite on its data, ready to be measured."""
+
+    suite: Suite
+    codecs: tuple[CodecCard, ...]
+    loader: Loader
+    media: str
+    dataset_title: str
+    licence: str = ""
+    citation: str = ""
+    extends: bool = False
+    """The user named the codecs: their points join those that the folder holds already."""
+
+
+def suite_campaign(
+    registry: Registry, name: str, codecs: Sequence[str], options: DataOptions
+) -> Campaign:
+    """The campaign of a named suite; ``codecs`` replace the suite's own list if there are any.
+
+    Raises UsageError for unknown names, CardError for values out of range, DataError where the
+    data are missing.
+    """
+    suite = registry.suite(name)
+    card = registry.dataset(suite.dataset)
+    chosen = select_codecs(registry, codecs or suite.codecs)
+    check_metrics(suite.metrics, f"datasets/{suite.dataset}.toml [suites.{name}]")
+    limit = options.limit if options.limit is not None else suite.items
+    loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
+    return Campaign(
+        suite=suite,
+        codecs=chosen,
+        loader=loader,
+        media=card.media,
+        dataset_title=card.title,
+        licence=card.licence,
+        citation=card.citation,
+        extends=bool(codecs),
+    )
+
+
+def input_campaign(
+    registry: Registry, path: Path, codecs: Sequence[str], media: str, loader: Loader
+) -> Campaign:
+    """The campaign of the user's own pictures or clips, which ``loader`` reads from ``path``."""
+    if not codecs:
+        raise UsageError("--input needs --codecs, such as --codecs jpeg,webp,x265")
+    chosen = select_codecs(registry, codecs)
+    metrics = ["psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim"]
+    if media == "video":
+        metrics.append("vmaf")
+    suite = Suite(
+        id="input",
+        dataset=path.resolve().name,
+        title=path.resolve().name,
+        codecs=tuple(card.id for card in chosen),
+        metrics=tuple(metrics),
+        anchor="x265",
+    )
+    title = f"{path.resolve().name} (your files)"
+    return Campaign(suite, chosen, loader, media, title, extends=True)
+
+
+def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, ...]:
+    """The cards of codec words, values checked against what their adapters accept."""
+    chosen: dict[str, CodecCard] = {}
+    for spec in specs:
+        card = registry.select(spec)
+        check_values(card, adapter_class(card).parameters)
+        if card.id in chosen:
+            ladder = dict.fromkeys((*chosen[card.id].ladder, *card.ladder))
+            card = replace(card, ladder=tuple(ladder))
+        chosen[card.id] = card
+    return tuple(chosen.values())
+
+
+def at_target_rates(campaign: Campaign, targets: Sequence[float]) -> Campaign:
+    """The campaign with every codec's ladder replaced by target rates in bits per pixel."""
+    ladder = tuple(Point(TARGET, target) for target in targets)
+    codecs = [replace(card, ladder=ladder, searched=card.ladder[0].key) for card in campaign.codecs]
+    return replace(campaign, codecs=tuple(codecs))

@@ -1,0 +1,319 @@
+"""Workers on other machines: a Dask cluster with the interface of `bench.engine.workers.LocalPool`.
+
+A Dask worker hands each task to a local pool of its own, so that time limits and crashes are the
+same as in a local run. Results come back to the coordinator, which alone writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from multiprocessing import current_process
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from pebble import ProcessExpired
+
+from bench.cards import CodecCard, builtin_folder
+from bench.datasets.base import Item, Loader
+from bench.engine.measure import WorkSpec, measure_tasks, start_worker
+from bench.engine.workers import LocalPool
+from bench.errors import BenchError, StoreError, UsageError
+from bench.signals import Layout, Signal
+
+try:
+    from distributed import Client, KilledWorker, WorkerPlugin, get_worker
+except ImportError as error:
+    raise UsageError("--cluster needs dask.distributed: pip install 'bench-rd[cluster]'") from error
+
+_CONNECT_SECONDS = 10
+_PLUGIN = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shipped:
+    """An item's samples on their way from the coordinator to a worker."""
+
+    item: Item
+    layout: Layout
+    samples: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of a call on a worker: its value, or why there is none."""
+
+    value: Any = None
+    timeout: bool = False
+    died: tuple[str, int | None] | None = None
+    lacking: tuple[str, ...] = ()
+    """Items whose data the worker does not have."""
+
+
+class ShippedLoader:
+    """A loader that takes what the coordinator sent from a folder, all else from its own files."""
+
+    def __init__(self, loader: Loader, folder: Path) -> None:
+        self._loader, self._folder = loader, folder
+
+    def items(self) -> Sequence[Item]:
+        return self._loader.items()
+
+    def notes(self) -> tuple[str, ...]:
+        return self._loader.notes()
+
+    def has(self, item: Item) -> bool:
+        """Whether the item can be loaded here. Files are opened to see."""
+        try:
+            for _ in self.load(item).frames():
+                break
+        except (BenchError, OSError):
+            return False
+        return True
+
+    def load(self, item: Item) -> Signal:
+        path = self._path(item)
+        if not path.is_file():
+            return self._loader.load(item)
+        samples = np.load(path, mmap_mode="r", allow_pickle=False)
+        facts = json.loads(path.with_suffix(".json").read_text())
+        layout = Layout(**{**facts, "fps": Fraction(facts["fps"])})
+        return Signal(layout, lambda: iter(samples))
+
+    def keep(self, shipped: _Shipped) -> None:
+        """Writes an item's layout, then its samples, whose file says that both are there."""
+        path = self._path(shipped.item)
+        facts = asdict(shipped.layout) | {"fps": str(shipped.layout.fps)}
+        path.with_suffix(".json").write_text(json.dumps(facts))
+        temporary = path.with_suffix(".new.npy")
+        np.save(temporary, shipped.samples, allow_pickle=False)
+        temporary.replace(path)
+
+    def _path(self, item: Item) -> Path:
+        mark = hashlib.sha256(f"{item.name} {item.digest}".encode()).hexdigest()[:32]
+        return self._folder / f"{mark}.npy"
+
+
+class ClusterPool:
+    """The workers of a Dask cluster. ``workers`` is how many tasks run at the same time."""
+
+    def __init__(self, address: str) -> None:
+        """Raises UsageError if no scheduler answers or no worker has joined it."""
+        connect: Any = Client
+        try:
+            self._client = connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise UsageError(
+                f"--cluster {address}: no scheduler with a worker answers ({error}); start "
+                "`dask scheduler` and `dask worker ADDRESS` and give the address it prints"
+            ) from error
+        self.workers = sum(self._client.nthreads().values())
+        self._spec: WorkSpec | None = None
+        self._waiting: set[Any] = set()
+
+    def start(self, spec: WorkSpec) -> None:
+        """Prepares the workers of now and later for a run. Raises UsageError where a worker has
+        other library versions, or where no worker offers what a codec needs."""
+        self._spec = spec
+        self._check_versions()
+        self._check_resources(spec)
+        self._client.register_plugin(_WorkerSide(spec), name=_PLUGIN)
+
+    def _check_versions(self) -> None:
+        ours = describe_versions()
+        for worker, theirs in self._client.run(describe_versions).items():
+            for name in sorted({*ours, *theirs}):
+                if ours.get(name) != theirs.get(name):
+                    raise UsageError(
+                        f"--cluster: worker {worker} has {name} {theirs.get(name)}, this machine "
+                        f"{ours.get(name)}; install the same versions everywhere"
+                    )
+
+    def _check_resources(self, spec: WorkSpec) -> None:
+        offers = [
+            info.get("resources", {})
+            for info in self._client.scheduler_info(n_workers=-1)["workers"].values()
+        ]
+        for card in spec.codecs.values():
+            for name, amount in needs(card, spec.device).items():
+                if not any(offer.get(name, 0) >= amount for offer in offers):
+                    raise UsageError(
+                        f"--cluster: no worker offers {name}={amount:g} for codec {card.id}; start "
+                        f"one with `dask worker ADDRESS --resources {name}={amount:g}`"
+                    )
+
+    def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
+        """As `LocalPool.submit`, on any worker that offers what the codec needs."""
+        return self._submit(call, arguments, timeout, fresh=False)
+
+    def submit_fresh(
+        self, call: Callable[..., Any], *arguments: Any, timeout: float
+    ) -> Future[Any]:
+        """As `LocalPool.submit_fresh`, on any worker."""
+        return self._submit(call, arguments, timeout, fresh=True)
+
+    def _submit(
+        self, call: Callable[..., Any], arguments: tuple[Any, ...], timeout: float, *, fresh: bool
+    ) -> Future[Any]:
+        outer: Future[Any] = Future()
+        outer.set_running_or_notify_cancel()
+        self._send(outer, (call, arguments, timeout, fresh), ())
+        return outer
+
+    def _send(self, outer: Future[Any], job: tuple[Any, ...], shipped: tuple[Any, ...]) -> None:
+        assert self._spec is not None
+        card = self._card(*job[:2])
+        resources = dict(needs(card, self._spec.device)) if card is not None else None
+        inner = self._client.submit(_execute, *job, shipped, pure=False, resources=resources)
+        self._waiting.add(inner)
+        inner.add_done_callback(lambda done: self._answer(outer, job, done))
+
+    def _card(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> CodecCard | None:
+        assert self._spec is not None
+        if call is measure_tasks:
+            return self._spec.codecs[arguments[0][0].codec]
+        return next((one for one in arguments if isinstance(one, CodecCard)), None)
+
+    def _answer(self, outer: Future[Any], job: tuple[Any, ...], inner: Any) -> None:
+        """Called in a thread of the client when a call is over."""
+        self._waiting.discard(inner)
+        try:
+            answer: _Answer = inner.result(timeout=_CONNECT_SECONDS)
+            if answer.lacking:
+                self._send(outer, job, self._load(answer.lacking))
+            elif answer.timeout:
+                outer.set_exception(FutureTimeoutError())
+            elif answer.died is not None:
+                outer.set_exception(_expired(*answer.died))
+            else:
+                outer.set_result(answer.value)
+        except KilledWorker as error:
+            outer.set_exception(_expired(f"the machines of this task died: {error}", None))
+        except BenchError as error:
+            outer.set_exception(error)
+        except Exception as error:  # whatever a worker raises, or the loss of the scheduler
+            outer.set_exception(
+                error
+                if inner.status == "error"
+                else StoreError(
+                    f"--cluster: lost the scheduler ({type(error).__name__}); what was finished is "
+                    "kept, the same command continues"
+                )
+            )
+
+    def _load(self, names: tuple[str, ...]) -> tuple[_Shipped, ...]:
+        assert self._spec is not None
+        items = [self._spec.items[name] for name in names]
+        signals = [self._spec.loader.load(item) for item in items]
+        return tuple(
+            _Shipped(item, signal.layout, signal.array())
+            for item, signal in zip(items, signals, strict=True)
+        )
+
+    def close(self) -> None:
+        """Ends this run on the workers, which stay; nothing of it is left there."""
+        if self._spec is not None and self._client.status == "running":
+            self._client.unregister_worker_plugin(_PLUGIN)
+        self._client.close()
+
+    def kill(self) -> None:
+        """As ``close``, with tasks still running."""
+        self._client.cancel(list(self._waiting), force=True)
+        self.close()
+
+
+def needs(card: CodecCard, device: str) -> Mapping[str, float]:
+    """The worker resources of a codec's tasks; its GPU only where the run asks for one."""
+    return {
+        name: amount for name, amount in card.resources.items() if name != "gpu" or device == "cuda"
+    }
+
+
+def _expired(message: str, exit_status: int | None) -> ProcessExpired:
+    make: Any = ProcessExpired
+    return cast(ProcessExpired, make(message, exit_status))
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions that must agree between the coordinator and its workers."""
+    import bench
+    from bench.machine import library_versions
+
+    return {"bench": bench.__version__, **library_versions()}
+
+
+class _WorkerSide(WorkerPlugin):
+    """What a Dask worker keeps of a run: a local pool with as many processes as it has threads."""
+
+    name = _PLUGIN
+
+    def __init__(self, spec: WorkSpec) -> None:
+        self.spec = spec
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask on every worker, also on those that join later."""
+        self.folder = Path(worker.local_directory) / "bench"
+        self.folder.mkdir(exist_ok=True)
+        self.loader = ShippedLoader(self.spec.loader, self.folder)
+        self.loadable: set[str] = set()
+        spec = replace(
+            self.spec,
+            loader=self.loader,
+            codecs={name: _local_card(card) for name, card in self.spec.codecs.items()},
+        )
+        # `dask worker` runs as a daemon of its nanny, and daemons may not start processes; this
+        # one ends its own in teardown, and they end with it where it is killed
+        current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+        self.pool = LocalPool(worker.state.nthreads, start_worker, (spec,), scratch=self.folder)
+
+    def teardown(self, worker: Any) -> None:
+        """Called by Dask when the run or the worker ends."""
+        import shutil
+
+        self.pool.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def lacking(self, items: Sequence[str]) -> tuple[str, ...]:
+        """Those of the items that this worker cannot load by itself."""
+        for name in items:
+            if name not in self.loadable and self.loader.has(self.spec.items[name]):
+                self.loadable.add(name)
+        return tuple(name for name in items if name not in self.loadable)
+
+
+def _local_card(card: CodecCard) -> CodecCard:
+    """The card as this machine has it, where the project lies in another folder here."""
+    ours = builtin_folder("codecs") / card.path.name
+    return replace(card, path=ours) if not card.path.exists() and ours.exists() else card
+
+
+def _execute(
+    call: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    timeout: float,
+    fresh: bool,
+    shipped: tuple[_Shipped, ...],
+) -> _Answer:
+    """Runs on a Dask worker: hands a call to the worker's pool and waits for it."""
+    side = cast(_WorkerSide, get_worker().plugins[_PLUGIN])
+    for one in shipped:
+        side.loader.keep(one)
+    if call is measure_tasks:
+        names = list(dict.fromkeys(task.item for task in arguments[0]))
+        if not shipped and (lacking := side.lacking(names)):
+            return _Answer(lacking=lacking)
+    arguments = tuple(_local_card(one) if isinstance(one, CodecCard) else one for one in arguments)
+    submit = side.pool.submit_fresh if fresh else side.pool.submit
+    try:
+        return _Answer(submit(call, *arguments, timeout=timeout).result())
+    except FutureTimeoutError:
+        return _Answer(timeout=True)
+    except ProcessExpired as error:
+        return _Answer(died=(str(error), error.exitcode))

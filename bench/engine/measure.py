@@ -1,0 +1,376 @@
+"""One task: encode, decode, compare. The only place that times anything.
+
+Runs inside a worker that keeps codecs and reference signals between tasks. Never writes results
+and never decides what to measure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from bench.cards import CodecCard, build_codec
+from bench.codecs.base import Codec, Encoded
+from bench.datasets.base import Item, Loader
+from bench.engine.plan import Probe
+from bench.engine.target import find_rate
+from bench.errors import BenchError, CodecError, Unavailable, Unsupported
+from bench.records import Point, Record, Status, Task, Value
+from bench.results.gallery import Keepsake, make_keepsake
+from bench.signals import Layout, Signal
+
+_REFERENCES_KEPT = 2
+T = TypeVar("T")
+if TYPE_CHECKING:
+    from bench.metrics.evaluate import Evaluator, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSpec:
+    """Everything that a worker must know of a run."""
+
+    suite: str
+    dataset: str
+    loader: Loader
+    items: Mapping[str, Item]
+    codecs: Mapping[str, CodecCard]
+    metrics: tuple[str, ...]
+    device: str = "cpu"
+    parallel: int = 1
+    evidence: frozenset[str] = frozenset()
+    """Items whose payload comes back with the record, to be decoded again in a fresh process."""
+    keep: frozenset[str] = frozenset()
+    """Items whose payload and reconstruction come back, to be kept beside the results."""
+    repeats: int = 0
+    """How often each call is timed, on one pinned core and after one that is not; 0: once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A payload and the hash of what it decoded to."""
+
+    codec: str
+    point: str
+    item: str
+    payload: bytes
+    decoded_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A record and, for the items that the run asked it of, its evidence."""
+
+    record: Record
+    evidence: Evidence | None = None
+    keepsake: Keepsake | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What a worker sends back: the tasks it measured and the seconds it took for all of them."""
+
+    measured: tuple[Measured, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    wall_seconds: float
+    cpu_seconds: float
+    spread_seconds: float | None = None
+
+
+def _timed(call: Callable[[], T]) -> tuple[T, _Timed]:
+    """The call's result with its wall time and the CPU time of this process and its children."""
+    cpu = _cpu_seconds()
+    start = time.perf_counter()
+    result = call()
+    wall = time.perf_counter() - start
+    return result, _Timed(wall, _cpu_seconds() - cpu)
+
+
+def _repeated(call: Callable[[], T], repeats: int) -> tuple[T, _Timed]:
+    """The result of a first call that is not timed, then the medians of ``repeats`` calls and
+    the interquartile range of their wall times."""
+    result = call()
+    runs = [_timed(call)[1] for _ in range(repeats)]
+    walls = [run.wall_seconds for run in runs]
+    low, middle, high = quantiles(walls, n=4, method="inclusive")
+    return result, _Timed(middle, median(run.cpu_seconds for run in runs), high - low)
+
+
+def _cpu_seconds() -> float:
+    import resource
+
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+class Bench:
+    """A worker's codecs and reference signals, built on first use."""
+
+    def __init__(self, spec: WorkSpec) -> None:
+        self.spec = spec
+        self._codecs: dict[str, Codec] = {}
+        self._warm: set[str] = set()
+        self._references: OrderedDict[str, tuple[Signal, Evaluator]] = OrderedDict()
+        self._ceilings: dict[str, tuple[str, float | None]] = {}
+        self._reached: dict[tuple[str, Point], Value] = {}
+
+    def codec(self, name: str) -> Codec:
+        """The adapter of a codec of this run. Raises Unavailable where it cannot run here."""
+        if name not in self._codecs:
+            codec: Codec = build_codec(self.spec.codecs[name], device=self.spec.device)
+            codec.check_available()
+            self._codecs[name] = codec
+        return self._codecs[name]
+
+    def reference(self, name: str) -> tuple[Signal, Evaluator]:
+        """An item's signal and the prepared reference side of its metrics."""
+        from bench.metrics.evaluate import Evaluator
+
+        if name in self._references:
+            self._references.move_to_end(name)
+        else:
+            signal = self.spec.loader.load(self.spec.items[name])
+            self._references[name] = (signal, Evaluator(signal, self.spec.metrics))
+            if len(self._references) > _REFERENCES_KEPT:
+                self._references.popitem(last=False)
+        return self._references[name]
+
+    def measure(self, task: Task) -> Measured:
+        """Measures one task; whatever goes wrong in a codec becomes a record with its reason."""
+        blank = Record(
+            suite=self.spec.suite,
+            dataset=self.spec.dataset,
+            item=task.item,
+            codec=task.codec,
+            point=str(task.point),
+            status="failed",
+            parallel=self.spec.parallel,
+            fingerprint=task.fingerprint,
+        )
+        try:
+            return self._measure(task, blank)
+        except (Unavailable, Unsupported) as error:
+            return Measured(failure(blank, "skipped", error))
+        except BenchError as error:
+            return Measured(failure(blank, "failed", error))
+        except Exception as error:  # a third party's codec may raise anything: it is a result
+            return Measured(failure(blank, "failed", error))
+
+    def _measure(self, task: Task, blank: Record) -> Measured:
+        codec = self.codec(task.codec)
+        signal, evaluator = self.reference(task.item)
+        layout = signal.layout
+        record = with_layout(blank, layout)
+        if layout.media not in self.spec.codecs[task.codec].media:
+            raise Unsupported(f"{task.codec} does not code {layout.media}s")
+        if reason := codec.refusal(layout):
+            raise Unsupported(reason)
+        point = self._point(task, codec, signal)
+        if task.codec not in self._warm:
+            codec.warm_up(signal, point)
+            self._warm.add(task.codec)
+        encoded, encoding = self._time(lambda: codec.encode(signal, point))
+        decoded, decoding = self._time(lambda: codec.decode(encoded.payload))
+        scores = evaluator.score(decoded)
+        record = replace(
+            _with_scores(record, scores, encoded),
+            encode_seconds=encoding.wall_seconds,
+            decode_seconds=decoding.wall_seconds,
+            encode_cpu_seconds=encoding.cpu_seconds,
+            decode_cpu_seconds=decoding.cpu_seconds,
+            encode_spread_seconds=encoding.spread_seconds,
+            decode_spread_seconds=decoding.spread_seconds,
+            repeats=self.spec.repeats or None,
+            psnr_rgb_ceiling=self._ceiling(task, codec, signal),
+            lossless=_check_lossless(codec, scores),
+            reached=None if point is task.point else str(point),
+        )
+        evidence = None
+        if task.item in self.spec.evidence:
+            evidence = Evidence(
+                task.codec, str(task.point), task.item, encoded.payload, decoded.sha256()
+            )
+        keepsake = None
+        if task.item in self.spec.keep:
+            keepsake = make_keepsake(record, encoded.payload, signal, decoded)
+        return Measured(record, evidence, keepsake)
+
+    def _time(self, call: Callable[[], T]) -> tuple[T, _Timed]:
+        return _repeated(call, self.spec.repeats) if self.spec.repeats else _timed(call)
+
+    def _point(self, task: Task, codec: Codec, signal: Signal) -> Point:
+        """The task's operating point, searched for where it asks for a rate."""
+        key = self.spec.codecs[task.codec].searched
+        if key is None:
+            return task.point
+
+        def rate(value: Value) -> float:
+            payload = codec.encode(signal, Point(key, value)).payload
+            return 8 * len(payload) / signal.layout.pixels
+
+        place = (task.codec, task.point)
+        found = find_rate(
+            float(task.point.value), codec.parameters.get(key), rate, self._reached.get(place)
+        )
+        self._reached[place] = found.value
+        return Point(key, found.value)
+
+    def _ceiling(self, task: Task, codec: Codec, signal: Signal) -> float | None:
+        """PSNR of the codec's colour conversion alone, computed once per codec and item."""
+        from bench.metrics.evaluate import Evaluator
+
+        item, value = self._ceilings.get(task.codec, ("", None))
+        if item != task.item:
+            converted = codec.colour_path(signal)
+            value = None
+            if converted is not None:
+                value = Evaluator(signal, ("psnr_rgb",)).score(converted).psnr_rgb
+            self._ceilings[task.codec] = (task.item, value)
+        return value
+
+
+def with_layout(record: Record, layout: Layout) -> Record:
+    """The record with the size of its item."""
+    return replace(
+        record,
+        width=layout.width,
+        height=layout.height,
+        frames=layout.frames,
+        channels=layout.channels,
+    )
+
+
+def failure(record: Record, status: Status, error: BaseException) -> Record:
+    """The record of a task that has no numbers, with a one-line reason."""
+    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+    reason = " ".join(f"{kind}{error}".split())
+    return replace(record, status=status, reason=reason[:500])
+
+
+def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
+    assert record.width and record.height and record.frames
+    pixels = record.width * record.height * record.frames
+    size = len(encoded.payload)
+    return replace(
+        record,
+        status="done",
+        bytes=size,
+        header_bytes=encoded.header_bytes,
+        discarded_bytes=encoded.discarded_bytes,
+        bpp=8 * size / pixels,
+        bpp_estimated=_per_pixel(encoded.bits_estimated, pixels),
+        bpp_likelihood=_per_pixel(encoded.bits_likelihood, pixels),
+        mse=scores.mse,
+        psnr_rgb=scores.psnr_rgb,
+        psnr_y=scores.psnr_y,
+        psnr_yuv=scores.psnr_yuv,
+        ssim=scores.ssim,
+        ms_ssim=scores.ms_ssim,
+        vmaf=scores.vmaf,
+        bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest(),
+    )
+
+
+def _per_pixel(bits: float | None, pixels: int) -> float | None:
+    return None if bits is None else float(bits) / pixels
+
+
+def _check_lossless(codec: Codec, scores: Scores) -> bool | None:
+    if not codec.lossless:
+        return None
+    if scores.mse != 0:
+        raise CodecError(f"claims to be lossless, but the decoded pixels differ (mse {scores.mse})")
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a fresh process found of a payload; ``detail`` says what is wrong or worth knowing."""
+
+    passed: bool
+    detail: str = ""
+
+
+def fresh_decode(card: CodecCard, device: str, proofs: Sequence[Evidence]) -> list[Finding]:
+    """Decodes payloads in this process, which never saw them encoded: the pixels must be those that
+    were measured."""
+    codec: Codec = build_codec(card, device=device)
+    return [_decode_again(codec, proof) for proof in proofs]
+
+
+def _decode_again(codec: Codec, proof: Evidence) -> Finding:
+    try:
+        found = codec.decode(proof.payload)
+        if found.sha256() != proof.decoded_sha256:
+            return Finding(False, "a fresh process decodes it to other pixels")
+        # learned codecs offer this: entropy decoding must not depend on how sums are split
+        elsewhere = getattr(codec, "decode_elsewhere", None)
+        return Finding(True) if elsewhere is None else _agree(found, elsewhere(proof.payload))
+    except Exception as error:  # whatever a decoder raises is the verdict
+        return Finding(False, " ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _agree(found: Signal, elsewhere: Signal) -> Finding:
+    """Decoded with another number of threads. A float synthesis may round a sample the other way;
+    an entropy decoder that lost its way makes another picture."""
+    changed = samples = largest = 0
+    for one, two in zip(found.frames(), elsewhere.frames(), strict=True):
+        difference = np.abs(one.astype(np.int64) - two.astype(np.int64))
+        changed += int(np.count_nonzero(difference))
+        largest = max(largest, int(difference.max(initial=0)))
+        samples += difference.size
+    if largest > 1:
+        return Finding(False, "another number of threads decodes other pixels")
+    if not changed:
+        return Finding(True)
+    return Finding(
+        True, f"another number of threads rounds {changed} of {samples} samples the other way"
+    )
+
+
+def probe(card: CodecCard, device: str) -> Probe:
+    """Builds a codec to learn its versions and complexity and whether it can run here."""
+    try:
+        codec = build_codec(card, device=device)
+        codec.check_available()
+    except Unavailable as error:
+        return Probe(card.id, {}, {}, str(error))
+    complexity = getattr(codec, "complexity", None)
+    return Probe(card.id, codec.versions(), complexity() if complexity is not None else {})
+
+
+_bench: Bench | None = None
+
+
+def start_worker(spec: WorkSpec) -> None:
+    """Called once in each worker process before its first task."""
+    global _bench
+    if spec.repeats and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {timing_core()})
+    _bench = Bench(spec)
+
+
+def timing_core() -> int:
+    """The core that timed tasks are pinned to: the last one that this process may use, which the
+    system's own work prefers least."""
+    return max(os.sched_getaffinity(0))
+
+
+def measure_tasks(tasks: Sequence[Task]) -> Portion:
+    """Measures tasks one after the other in a worker that ``start_worker`` made ready."""
+    assert _bench is not None, "start_worker was not called"
+    start = time.perf_counter()
+    measured = tuple(_bench.measure(task) for task in tasks)
+    return Portion(measured, time.perf_counter() - start)

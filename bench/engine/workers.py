@@ -1,0 +1,148 @@
+"""Local worker processes: a pool that survives codecs that hang, crash or are killed.
+
+Each worker is one process held to one thread. Knows nothing of records or plans.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+_PRELOAD = ("bench.engine.measure", "bench.metrics.evaluate", "bench.codecs.pillow")
+_PR_SET_PDEATHSIG = 1
+
+
+def available_cores() -> int:
+    """The cores that this process may use, which in a container or batch job may be few."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def prestart() -> None:
+    """Starts the clean process that workers are forked from, with what every worker imports.
+
+    Returns at once; called first in a run, so that those imports overlap with the run's own.
+    """
+    from multiprocessing import forkserver
+
+    for name in _THREAD_VARIABLES:
+        os.environ[name] = "1"
+    forkserver.set_forkserver_preload(list(_PRELOAD))
+    forkserver.ensure_running()
+
+
+class LocalPool:
+    """Worker processes that run functions under a time limit.
+
+    Workers are forked from the process of ``prestart``, so that replacing one that was killed is
+    cheap.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        initializer: Callable[..., None],
+        arguments: tuple[Any, ...],
+        *,
+        scratch: Path,
+    ) -> None:
+        from pebble import ProcessPool
+
+        prestart()
+        context = multiprocessing.get_context("forkserver")
+        self.workers = workers
+        self._pool = ProcessPool(
+            max_workers=workers,
+            initializer=_start,
+            initargs=(str(scratch), initializer, arguments),
+            context=context,
+        )
+        self._fresh = ProcessPool(
+            max_workers=1,
+            max_tasks=1,
+            initializer=_start,
+            initargs=(str(scratch), _nothing, ()),
+            context=context,
+        )
+        self._pools: tuple[Any, ...] = (self._pool, self._fresh)
+
+    def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
+        """Runs ``call`` in a worker; the future raises TimeoutError past ``timeout`` seconds and
+        pebble.ProcessExpired if the worker died."""
+        future: Future[Any] = self._pool.schedule(call, args=arguments, timeout=timeout)
+        return future
+
+    def submit_fresh(
+        self, call: Callable[..., Any], *arguments: Any, timeout: float
+    ) -> Future[Any]:
+        """Runs ``call`` in a new process that has run nothing else and never saw a worker."""
+        future: Future[Any] = self._fresh.schedule(call, args=arguments, timeout=timeout)
+        return future
+
+    def close(self) -> None:
+        """Ends the workers after their last task."""
+        for pool in self._pools:
+            pool.close()
+            pool.join()
+
+    def kill(self) -> None:
+        """Ends the workers and what they started, now."""
+        for pool in self._pools:
+            pool.stop()
+            pool.join()
+
+
+@contextlib.contextmanager
+def scratch_folder(out: Path) -> Iterator[Path]:
+    """The folder of temporary files of a run into ``out``.
+
+    Its name depends on ``out`` alone, so that what a killed run left is removed by the next.
+    """
+    import hashlib
+
+    mark = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"bench-{os.getuid()}-{mark}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _start(scratch: str, initializer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Makes this process the leader of a group that dies as one when it is told to stop or when
+    the run that started it dies."""
+    os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _kill_group)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    tempfile.tempdir = scratch
+    initializer(*arguments)
+
+
+def _kill_group(number: int, frame: object) -> None:
+    os.killpg(os.getpgrp(), signal.SIGKILL)

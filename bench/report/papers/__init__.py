@@ -1,0 +1,1 @@
+"""Pages that set a paper's tables beside ours, named by the cards of suites."""

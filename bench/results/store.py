@@ -1,0 +1,371 @@
+"""The results store of one run folder: one SQLite file, written as each task finishes.
+
+Every record is there once, under (codec, point, item); a kill at any moment loses nothing that
+was finished. One process at a time may hold a folder. Never decides what is to be measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+from bench.provenance import CodecInfo, Verdict, read_run
+from bench.records import COLUMNS, Record
+from bench.results.salvage import checksum, damaged, salvage
+
+FILE = "records.sqlite"
+TABLE = "records.csv"
+# 1: first version; 2: a checksum beside every record; 3: bpp_likelihood
+FORMAT = 3
+
+_KEYS = ("codec", "point", "item")
+_row = attrgetter(*COLUMNS)
+_STORED = (*COLUMNS, "checksum")
+_NAMES, _MARKS = ", ".join(_STORED), ", ".join("?" * len(_STORED))
+_INSERT = f"INSERT OR REPLACE INTO records ({_NAMES}) VALUES ({_MARKS})"
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, checksum,
+    PRIMARY KEY ({", ".join(_KEYS)})) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS codecs (id TEXT PRIMARY KEY, place INTEGER, info TEXT);
+CREATE TABLE IF NOT EXISTS points (codec TEXT, point TEXT, place INTEGER,
+    PRIMARY KEY (codec, point));
+CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, place INTEGER, digest TEXT);
+CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEXT,
+    passed INTEGER, detail TEXT, PRIMARY KEY (name, codec, point));
+"""
+
+
+class Store:
+    """An open results folder; a context manager that holds the folder's lock."""
+
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        self.folder = folder
+        self._lock = _lock_folder(folder)
+        self.repaired: int | None = None
+        """How many records were saved when this folder's store was found damaged; None if whole."""
+        self.restored: int | None = None
+        """How many records came from records.csv for want of a store; None if there was one."""
+        try:
+            if fresh:
+                self._discard()
+            with _explained(folder):
+                self._open()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._db.close()
+        os.close(self._lock)
+
+    def _open(self) -> None:
+        """Opens the store; a damaged one is replaced by what can be read of it, a missing one by
+        the folder's tables, so that results kept under version control are continued."""
+        if not (self.folder / FILE).exists() and (self.folder / TABLE).is_file():
+            self.restored = self._lay_anew()
+            self._connect()
+            self._restore_run()
+            return
+        try:
+            self._connect()
+            sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            sound = False
+        if sound:
+            return
+        self._db.close()
+        self.repaired = self._lay_anew()
+        self._connect()
+
+    def _lay_anew(self) -> int:
+        """Puts a store with all that can be read in the place of a damaged or missing one, at once;
+        returns how many records that is."""
+        rows = salvage(self.folder / FILE, self.folder / TABLE)
+        new = self.folder / f"{FILE}.new"
+        new.unlink(missing_ok=True)
+        db = sqlite3.connect(new)
+        db.executescript(_SCHEMA)
+        db.executemany(_INSERT, ((*row, checksum(row)) for row in rows))
+        db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+        db.commit()
+        db.close()
+        for suffix in ("-wal", "-shm"):
+            (self.folder / f"{FILE}{suffix}").unlink(missing_ok=True)
+        new.replace(self.folder / FILE)
+        return len(rows)
+
+    def _restore_run(self) -> None:
+        """Codecs and verdicts of the folder's run.json; without one only records are continued."""
+        try:
+            run = read_run(self.folder)
+        except StoreError:
+            return
+        self.claim(suite=run.suite, dataset=run.dataset)
+        self.set_codecs(run.codecs, add_points=True)
+        self.add((), run.verdicts)
+        processor = run.machine.get("processor", "an unknown processor")
+        self.set_meta(
+            "continued",
+            f"{self.restored} records were continued from an earlier {TABLE}, measured on "
+            f"{processor} until {run.finished}.",
+        )
+
+    def _discard(self) -> None:
+        for name in (FILE, f"{FILE}-wal", f"{FILE}-shm", TABLE):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _connect(self) -> None:
+        self._db = sqlite3.connect(self.folder / FILE, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._check_format()
+
+    def _check_format(self) -> None:
+        found = self.meta("format")
+        if found is not None and int(found) > FORMAT:
+            raise StoreError(
+                f"{self.folder}: results format {found} is newer than this bench writes ({FORMAT});"
+                " upgrade bench or use --fresh"
+            )
+        if found != str(FORMAT):
+            self._add_columns()
+            self.set_meta("format", str(FORMAT))
+
+    def _add_columns(self) -> None:
+        """Adds the columns that a store of an earlier format lacks, empty; a record that was whole
+        gets the checksum of its new row."""
+        held = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
+        known = [name for name in COLUMNS if name in held]
+        with self._transaction() as db:
+            for name in _STORED:
+                if name not in held:
+                    db.execute(f"ALTER TABLE records ADD COLUMN {name}")
+            if "checksum" not in held:
+                return
+            key = " AND ".join(f"{name} = ?" for name in _KEYS)
+            for row in db.execute(f"SELECT {', '.join(known)}, checksum FROM records").fetchall():
+                if row[-1] == checksum(row[:-1]):
+                    value = dict(zip(known, row[:-1], strict=True))
+                    new = checksum([value.get(name) for name in COLUMNS])
+                    keys = [value[name] for name in _KEYS]
+                    db.execute(f"UPDATE records SET checksum = ? WHERE {key}", (new, *keys))
+
+    def meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        with _explained(self.folder):
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def claim(self, **identity: str) -> None:
+        """Binds the folder to a suite and data set; refuses a folder bound to another."""
+        for key, value in identity.items():
+            found = self.meta(key)
+            if found is None:
+                self.set_meta(key, value)
+            elif found != value:
+                raise StoreError(
+                    f"{self.folder} holds results of another run ({key} {found}, now {value}); "
+                    "use another --out, or --fresh to discard them"
+                )
+
+    def set_items(self, items: Sequence[tuple[str, str]]) -> int:
+        """Registers items as (name, digest) in order; drops what was measured on other content.
+
+        Returns how many records were dropped.
+        """
+        with self._transaction() as db:
+            known = dict(db.execute("SELECT item, digest FROM items"))
+            changed = [name for name, digest in items if known.get(name, digest) != digest]
+            dropped = 0
+            for name in changed:
+                dropped += db.execute("DELETE FROM records WHERE item = ?", (name,)).rowcount
+                db.execute("DELETE FROM verdicts WHERE item = ?", (name,))
+            rows = [(name, place, digest) for place, (name, digest) in enumerate(items)]
+            db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", rows)
+        return dropped
+
+    def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
+        """Registers the codecs of this run beside earlier ones, and their ladders.
+
+        With ``add_points`` the points and codecs of earlier runs stay; else these are all, and
+        records of others rest in the store unseen until a run names them.
+        """
+        with self._transaction() as db:
+            places = dict(db.execute("SELECT id, place FROM codecs"))
+            if not add_points:
+                db.execute("DELETE FROM points")
+            for info in codecs:
+                place = places.setdefault(info.id, len(places))
+                text = json.dumps(asdict(info), ensure_ascii=False)
+                db.execute("INSERT OR REPLACE INTO codecs VALUES (?, ?, ?)", (info.id, place, text))
+                points = list(info.ladder)
+                if add_points:
+                    points += [point for point in self._points(info.id) if point not in points]
+                db.execute("DELETE FROM points WHERE codec = ?", (info.id,))
+                rows = [(info.id, point, place) for place, point in enumerate(points)]
+                db.executemany("INSERT INTO points VALUES (?, ?, ?)", rows)
+
+    def _points(self, codec: str) -> tuple[str, ...]:
+        rows = self._db.execute("SELECT point FROM points WHERE codec = ? ORDER BY place", (codec,))
+        return tuple(point for (point,) in rows)
+
+    def codecs(self) -> list[CodecInfo]:
+        """Every codec that is seen here, in the order of the first run that named it."""
+        found = []
+        for name, text in self._db.execute("SELECT id, info FROM codecs ORDER BY place"):
+            if ladder := self._points(name):
+                found.append(CodecInfo(**{**json.loads(text), "ladder": ladder}))
+        return found
+
+    def done(self, *, repeats: int = 0) -> dict[tuple[str, str, str], str]:
+        """Fingerprint of every finished measurement by (codec, point, item), of those timed at
+        least ``repeats`` times if it is given."""
+        query = "SELECT codec, point, item, fingerprint FROM records WHERE status = 'done'"
+        if repeats:
+            query += f" AND repeats >= {int(repeats)}"
+        with _explained(self.folder):
+            rows = self._db.execute(query)
+            return {(codec, point, item): mark for codec, point, item, mark in rows}
+
+    def add(self, records: Iterable[Record], verdicts: Iterable[Verdict] = ()) -> None:
+        """Writes records in one transaction; one of the same key is replaced."""
+        rows = map(_row, records)
+        with self._transaction() as db:
+            db.executemany(_INSERT, ((*row, checksum(row)) for row in rows))
+            db.executemany(
+                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+                map(astuple, verdicts),
+            )
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        rows = self._db.execute("SELECT * FROM verdicts ORDER BY codec, point, name")
+        return tuple(
+            Verdict(check, codec, point, item, bool(passed), detail)
+            for check, codec, point, item, passed, detail in rows
+        )
+
+    def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
+        """Removes records that no longer belong (another codec version, card or weights)."""
+        with self._transaction() as db:
+            for codec, point, item in keys:
+                db.execute(
+                    "DELETE FROM records WHERE codec = ? AND point = ? AND item = ?",
+                    (codec, point, item),
+                )
+                db.execute("DELETE FROM verdicts WHERE codec = ? AND point = ?", (codec, point))
+
+    def drop_damaged(self) -> int:
+        """Removes records that are no longer what was written; returns how many there were."""
+        codec, point, item = map(COLUMNS.index, _KEYS)
+        with _explained(self.folder):
+            keys = [
+                (row[codec], row[point], row[item])
+                for row in self._db.execute(f"SELECT {_NAMES} FROM records")
+                if row[-1] is not None and row[-1] != checksum(row[:-1])
+            ]
+        self.drop(keys)
+        return len(keys)
+
+    def counts(self) -> dict[str, int]:
+        """Number of records of each status."""
+        rows = self._db.execute("SELECT status, COUNT(*) FROM records GROUP BY status")
+        return dict(rows.fetchall())
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """The records of the codecs' ladders as rows of COLUMNS, by codec, point and item in the
+        order of the run."""
+        columns = ", ".join(f"r.{name}" for name in COLUMNS)
+        yield from self._db.execute(
+            f"SELECT {columns} FROM records r LEFT JOIN codecs c ON c.id = r.codec "
+            "LEFT JOIN points p ON p.codec = r.codec AND p.point = r.point "
+            "LEFT JOIN items i ON i.item = r.item "
+            "WHERE c.id IS NULL OR p.point IS NOT NULL ORDER BY c.place, p.place, i.place, r.item"
+        )
+
+    def records(self) -> Iterator[Record]:
+        """All records, in the order of ``rows``."""
+        return (Record(**dict(zip(COLUMNS, row, strict=True))) for row in self.rows())
+
+    def export_csv(self, path: Path) -> None:
+        """Writes records.csv: empty where nothing applies, ``inf`` for infinite."""
+        temporary = path.with_name(path.name + ".new")
+        boolean = COLUMNS.index("lossless")
+        try:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(COLUMNS)
+                for row in self.rows():
+                    if row[boolean] is not None:
+                        word = "true" if row[boolean] else "false"
+                        row = (*row[:boolean], word, *row[boolean + 1 :])
+                    writer.writerow(row)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.folder):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def _lock_folder(folder: Path) -> int:
+    """Makes the folder and locks it for this process; the lock dies with the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        if not os.access(folder, os.W_OK):
+            os.close(handle)
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be written: {error.strerror}; choose another --out"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StoreError(
+            f"{folder}: another run is writing here; wait for it or use another --out"
+        ) from error
+    return handle
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"{folder}: the results store cannot be written ({error}); "
+            "free space or choose another --out, then run again to continue"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise damaged(folder / FILE, error) from error

@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.codecs.support import framing
+from bench.errors import BitstreamError
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    # LEB128 by hand; 300 = 0b10_0101100
+    [(0, b"\x00"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02")],
+)
+def test_varint_bytes(value: int, written: bytes) -> None:
+    assert framing.write_varint(value) == written
+
+
+@given(st.integers(0, 2**64 - 1), st.binary(max_size=3))
+def test_varint_round_trip(value: int, following: bytes) -> None:
+    written = framing.write_varint(value)
+    if value < 2**63:
+        assert framing.read_varint(written + following, 0) == (value, len(written))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80", b"\xff" * 11])
+def test_varint_refuses_cut_and_endless_numbers(data: bytes) -> None:
+    with pytest.raises(BitstreamError):
+        framing.read_varint(data, 0)
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
+def test_frames_round_trip_and_framing_is_counted(frames: list[bytes]) -> None:
+    payload, overhead = framing.join_frames(frames)
+    assert framing.split_frames(payload) == frames
+    assert len(payload) == overhead + sum(map(len, frames))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=4), st.data())
+def test_any_truncation_of_a_clip_is_refused(frames: list[bytes], data: st.DataObject) -> None:
+    payload, _ = framing.join_frames(frames)
+    cut = data.draw(st.integers(0, len(payload) - 1))
+    with pytest.raises(BitstreamError):
+        framing.split_frames(payload[:cut])
+
+
+def test_left_over_bytes_are_refused() -> None:
+    payload, _ = framing.join_frames([b"abc"])
+    with pytest.raises(BitstreamError, match="follow the last"):
+        framing.split_frames(payload + b"x")
+
+
+@pytest.mark.parametrize(
+    ("side", "written"),
+    [
+        (framing.SideInfo("gray"), b"\xe0"),
+        (framing.SideInfo("yuv420"), b"\xe2"),
+        (framing.SideInfo("rgb", 7, 300), b"\xe5\x07\xac\x02"),
+    ],
+)
+def test_side_info_bytes(side: framing.SideInfo, written: bytes) -> None:
+    assert side.write() == written
+    assert framing.read_side_info(written + b"rest") == (side, b"rest")
+
+
+@pytest.mark.parametrize("stream", [b"\x00\x00\x01\x67", b"\x0a\x0b", b"\xff\xd8", b"RIFF"])
+def test_streams_without_side_info_are_left_alone(stream: bytes) -> None:
+    assert framing.read_side_info(stream) == (None, stream)
+
+
+def test_side_info_of_size_zero_is_refused() -> None:
+    with pytest.raises(BitstreamError, match="0x4"):
+        framing.read_side_info(b"\xe4\x00\x04")

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
+from bench.signals import Layout
+
+SIZES = st.integers(1, 9)
+
+
+@given(SIZES, SIZES, st.integers(0, 5), st.sampled_from([("400", 8), ("420", 8), ("420", 10)]))
+def test_gray_comes_back_exactly_without_its_padding(
+    height: int, width: int, pad: int, kind: tuple[str, int]
+) -> None:
+    frame = np.random.default_rng(height).integers(0, 256, (height, width), dtype=np.uint8)
+    coded = PlaneFormat(kind[0], kind[1], width + pad, height + pad)  # type: ignore[arg-type]
+    data = write_planes(frame, Layout("image", "gray", width, height), coded)
+    assert len(data) == coded.frame_bytes
+    assert (read_planes(data, coded, "gray", width, height) == frame).all()
+
+
+@given(SIZES, SIZES, st.integers(0, 2), st.sampled_from([8, 10]))
+def test_420_planes_come_back_exactly(height: int, width: int, pad: int, depth: int) -> None:
+    layout = Layout("video", "yuv420", width, height)
+    frame = np.random.default_rng(width).integers(0, 256, layout.frame_shape, dtype=np.uint8)
+    coded = PlaneFormat("420", depth, width + width % 2 + 2 * pad, height + height % 2)
+    data = write_planes(frame, layout, coded)
+    assert (read_planes(data, coded, "yuv420", width, height) == frame).all()
+
+
+@pytest.mark.parametrize(("chroma", "depth"), [("444", 8), ("420", 8), ("420", 10)])
+def test_colours_survive(chroma: str, depth: int) -> None:
+    """Flat colours lose nothing to subsampling: what is left is the rounding of BT.709."""
+    layout = Layout("image", "rgb", 5, 3)
+    coded = PlaneFormat(chroma, depth, 6, 4)  # type: ignore[arg-type]
+    for colour in [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (12, 200, 99)]:
+        frame = np.full((3, 5, 3), colour, np.uint8)
+        back = read_planes(write_planes(frame, layout, coded), coded, "rgb", 5, 3)
+        assert back.shape == frame.shape
+        assert np.abs(back.astype(int) - frame).max() <= 2
+
+
+def test_ten_bits_keep_black_and_white_at_the_ends_of_full_range() -> None:
+    # ITU-T H.273: full range of 10 bits is 0 to 1023; a shift would leave white at 1020
+    frame = np.array([[0, 255]], np.uint8)
+    coded = PlaneFormat("420", 10, 2, 2)
+    data = write_planes(frame, Layout("image", "gray", 2, 1), coded)
+    assert np.frombuffer(data, "<u2").tolist() == [0, 1023, 0, 1023, 512, 512]
+
+
+def test_ten_bits_of_limited_range_are_shifted() -> None:
+    layout = Layout("video", "yuv420", 2, 2)
+    frame = np.array([16, 235, 16, 235, 128, 240], np.uint8)
+    data = write_planes(frame, layout, PlaneFormat("420", 10, 2, 2))
+    assert np.frombuffer(data, "<u2").tolist() == [64, 940, 64, 940, 512, 960]

@@ -1,0 +1,177 @@
+"""A Dask cluster on loopback: same results as a local run, also when a worker is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.engine.test_faults import command, mark, numbers, stored, undisturbed
+from tests.fakes import write_cards
+
+pytest.importorskip("distributed")
+__all__ = ["mark"]
+
+
+@dataclass
+class Cluster:
+    """A scheduler and worker processes, started as Dask's documentation says."""
+
+    folder: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self) -> str:
+        file = self.folder / "scheduler.json"
+        self._dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        deadline = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        import json
+
+        self.address = str(json.loads(file.read_text())["address"])
+        return self.address
+
+    def add_worker(self, *words: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+        local = self.folder / f"worker{len(self.processes)}"
+        return self._dask(
+            "worker", self.address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1",
+            "--local-directory", str(local), *words, cwd=cwd,
+        )  # fmt: skip
+
+    def _dask(self, *words: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+        log = (self.folder / f"log{len(self.processes)}").open("wb")
+        root = str(Path(__file__).parents[2])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *words], stdout=log, stderr=log, cwd=cwd,
+            env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, mark: str) -> Iterator[Cluster]:
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    cluster = Cluster(folder)
+    cluster.start()
+    yield cluster
+    for process in cluster.processes:
+        process.terminate()
+    for process in cluster.processes:
+        process.wait(60)
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=300)
+
+
+def test_two_workers_one_killed_give_the_results_of_a_local_run(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    cards, out = write_cards(tmp_path / "cards", count=1000), tmp_path / "out"
+    first = cluster.add_worker("--no-nanny")
+    cluster.add_worker()
+    process = subprocess.Popen(
+        command(cards, out, "--cluster", cluster.address), stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while stored(out) < 200 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    first.send_signal(signal.SIGKILL)
+    assert process.poll() is None, "the run ended before its worker was killed"
+    assert process.wait(180) == 0
+    found = numbers(out)
+    parallel = {row.pop("parallel") for row in found}
+    local = undisturbed(cards, tmp_path / "local")
+    assert {row.pop("parallel") for row in local} == {"2"} and parallel == {"2"}
+    assert found == local
+    assert len(found) == 4000
+
+
+def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
+    cluster.add_worker()
+    done = run(
+        *command(cards, out, "--cluster", cluster.address, "--timeout", "2", "--codecs",
+                 "coarse:bits=4,fault=crash,on=2,coarse:bits=4,fault=hang,on=1")
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    status = {(row["codec"], row["item"]): (row["status"], row["reason"]) for row in numbers(out)}
+    assert "killed by SIGSEGV" in status["coarse:fault=crash,on=2", "noise2"][1]
+    assert status["coarse:fault=hang,on=1", "noise1"][0] == "timeout"
+    assert sum(found[0] == "done" for found in status.values()) == 6
+
+
+def test_a_worker_without_the_data_gets_them_from_the_coordinator(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """The path of the input is relative: the worker, in another folder, does not find it."""
+    data = tmp_path / "here" / "pictures"
+    data.mkdir(parents=True)
+    for n in range(3):
+        pixels = np.random.default_rng(n).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(data / f"p{n}.png")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    cluster.add_worker(cwd=elsewhere)
+    tables = []
+    for words in ((), ("--cluster", cluster.address)):
+        out = tmp_path / f"out{len(words)}"
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", "run", "--input", "pictures", "--codecs", "jpeg,png",
+             "--jobs", "2", "--out", str(out), *words],
+            cwd=data.parent, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        tables.append(numbers(out))
+    assert tables[0] == tables[1]
+    assert {row["status"] for row in tables[1]} == {"done"}
+    assert not list(cluster.folder.rglob("*.npy"))
+
+
+def test_a_cluster_that_does_not_answer_or_cannot_is_named(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
+    card = cards / "codecs" / "coarse.toml"
+    card.write_text(card.read_text() + "[resources]\nfpga = 1\n")
+    done = run(*command(cards, out, "--cluster", "tcp://127.0.0.1:9"))
+    assert done.returncode == 2
+    assert "no scheduler with a worker answers" in done.stderr and done.stderr.count("\n") == 1
+    cluster.add_worker()
+    done = run(*command(cards, out, "--cluster", cluster.address))
+    assert done.returncode == 2 and "no worker offers fpga=1 for codec coarse" in done.stderr
+    cluster.add_worker("--resources", "fpga=1")
+    deadline = time.monotonic() + 60
+    while done.returncode == 2 and time.monotonic() < deadline:
+        done = run(*command(cards, out, "--cluster", cluster.address))
+    assert done.returncode == 0, done.stderr
+
+
+def test_learned_codecs_ask_for_a_gpu_where_the_run_is_on_one() -> None:
+    from bench.cards import load_registry
+    from bench.engine.cluster import needs
+
+    registry = load_registry()
+    learned = [registry.codec(name) for name in ("hyperprior", "mbt2018", "gaussian-ae")]
+    assert [needs(card, "cuda") for card in learned] == [{"gpu": 1}] * 3
+    assert [needs(card, "cpu") for card in learned] == [{}] * 3
+    assert needs(registry.codec("jpeg"), "cuda") == {}
+
+
+def test_timing_on_a_cluster_is_refused(tmp_path: Path) -> None:
+    cards = write_cards(tmp_path / "cards")
+    done = run(*command(cards, tmp_path / "out", "--cluster", "tcp://127.0.0.1:9", "--timing"))
+    assert done.returncode == 2
+    assert "--timing needs this machine to itself" in done.stderr

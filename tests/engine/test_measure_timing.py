@@ -1,0 +1,44 @@
+"""Medians, spreads and the pinned core of timed tasks."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.engine import measure
+
+
+def test_median_and_interquartile_range_of_known_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of 1, 2, 3, 4 and 10 s: median 3, quartiles 2 and 4; the first call is not counted."""
+    walls = iter([1.0, 2.0, 3.0, 4.0, 10.0])
+    now = [0.0]
+    calls = []
+
+    def call() -> str:
+        calls.append(1)
+        if len(calls) > 1:
+            now[0] += next(walls)
+        else:
+            now[0] += 1000
+        return "result"
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(measure, "_cpu_seconds", lambda: now[0] / 2)
+    result, timed = measure._repeated(call, 5)
+    assert (result, len(calls)) == ("result", 6)
+    assert (timed.wall_seconds, timed.spread_seconds, timed.cpu_seconds) == (3.0, 2.0, 1.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pins cores on Linux only")
+def test_a_timing_worker_is_held_to_one_core() -> None:
+    script = (
+        "import os; from dataclasses import replace; from bench.engine.measure import *\n"
+        "spec = WorkSpec('s', 'd', None, {}, {}, ('mse',))\n"
+        "before = os.sched_getaffinity(0)\n"
+        "start_worker(spec); assert os.sched_getaffinity(0) == before\n"
+        "start_worker(replace(spec, repeats=3))\n"
+        "print(os.sched_getaffinity(0) == {max(before)})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr

@@ -1,0 +1,260 @@
+"""The engine on fake codecs that crash, hang, lie or are not there."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.cards import load_registry, split_codecs
+from bench.datasets.base import DataOptions
+from bench.engine.campaign import suite_campaign
+from bench.engine.run import Outcome, RunOptions, run
+from bench.errors import StoreError
+from bench.results.store import Store
+from tests.fakes import write_cards
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def begin(self, total: int, finished: int) -> None:
+        pass
+
+    def advance(self, records: object, seconds_left: float | None) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def measure(
+    cards: Path, out: Path, codecs: str = "coarse", *, limit: int | None = None, **options: object
+) -> tuple[Outcome, list[str]]:
+    campaign = suite_campaign(
+        load_registry([cards]), "noise", split_codecs(codecs), DataOptions(limit=limit)
+    )
+    progress = Silent()
+    settings = {"jobs": 2, **options}
+    outcome = run(campaign, RunOptions(out, **settings), progress)  # type: ignore[arg-type]
+    return outcome, progress.lines
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "records.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    return write_cards(tmp_path / "cards")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_a_run_measures_everything_once_and_the_second_nothing(cards: Path, out: Path) -> None:
+    outcome, _ = measure(cards, out)
+    assert (outcome.done, outcome.exit_status) == (16, 0)
+    first = (out / "records.csv").read_bytes()
+    again, _ = measure(cards, out)
+    assert (again.done, again.finished_before) == (0, 16)
+    assert (out / "records.csv").read_bytes() == first
+
+
+def test_bits_and_distortion_are_counted_right(cards: Path, out: Path) -> None:
+    measure(cards, out, "coarse:bits=8")
+    (row, *_) = rows(out)
+    assert float(row["bpp"]) == 8 * (5 + 16 * 16) / (16 * 16)
+    assert (row["bytes"], row["header_bytes"], row["psnr_rgb"]) == ("261", "5", "inf")
+
+
+def test_every_point_of_the_first_item_is_decoded_by_a_fresh_process(
+    cards: Path, out: Path
+) -> None:
+    measure(cards, out)
+    verdicts = json.loads((out / "run.json").read_text())["verdicts"]
+    assert [(v["point"], v["item"], v["passed"]) for v in verdicts] == [
+        (f"bits={bits}", "noise0", True) for bits in (1, 2, 4, 6)
+    ]
+
+
+def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tests import fakes\n"
+        "fakes.os.getpid = lambda: 1\n"
+        "from bench.engine.measure import Bench, WorkSpec, fresh_decode\n"
+        "from bench.cards import load_registry\n"
+        "from bench.records import Task\n"
+        "from bench.datasets.base import DataOptions\n"
+        "card = load_registry([Path(sys.argv[1])]).select('coarse:bits=4,fault=stateful')\n"
+        "loader = fakes.Noise(None, {}, DataOptions())\n"
+        "items = {item.name: item for item in loader.items()}\n"
+        "spec = WorkSpec('s', 'd', loader, items, {card.id: card}, ('mse',),"
+        " evidence=frozenset(['noise0']))\n"
+        "proof = Bench(spec).measure(Task(card.id, card.ladder[0], 'noise0', 'f')).evidence\n"
+        "fakes.os.getpid = lambda: 4\n"
+        "print([found.detail for found in fresh_decode(card, 'cpu', [proof])])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(cards)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['a fresh process decodes it to other pixels']"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "says"),
+    [
+        ("raise", "failed", "ValueError: fake trouble"),
+        ("crash", "failed", "the worker process died (killed by SIGSEGV"),
+        ("hang", "timeout", "no result within 1.5 s; raise --timeout"),
+    ],
+)
+def test_trouble_with_one_item_hurts_only_its_tasks(
+    cards: Path, out: Path, fault: str, status: str, says: str
+) -> None:
+    outcome, _ = measure(cards, out, f"coarse:bits=4,fault={fault},on=2", timeout=1.5)
+    found = {row["item"]: (row["status"], row["reason"]) for row in rows(out)}
+    assert found["noise2"][0] == status
+    assert says in found["noise2"][1]
+    assert [found[f"noise{n}"][0] for n in (0, 1, 3)] == ["done"] * 3
+    assert outcome.exit_status == 1
+
+
+def test_a_picture_of_another_size_is_a_failure_not_a_number(cards: Path, out: Path) -> None:
+    outcome, _ = measure(cards, out, "coarse:bits=4,fault=shrink")
+    assert {row["status"] for row in rows(out)} == {"failed"}
+    assert {row["psnr_rgb"] for row in rows(out)} == {""}
+    assert "16×15" in rows(out)[0]["reason"] or "16x15" in rows(out)[0]["reason"]
+    assert outcome.exit_status == 1
+
+
+def test_what_is_missing_is_skipped_with_its_cure(cards: Path, out: Path) -> None:
+    outcome, lines = measure(cards, out, "coarse,coarse:fault=absent")
+    skipped = [row for row in rows(out) if row["status"] == "skipped"]
+    assert len(skipped) == 16
+    assert skipped[0]["reason"] == "the fake binary is missing; install fake-tools"
+    assert any("install fake-tools" in line for line in lines)
+    assert (outcome.done, outcome.exit_status) == (16, 0)
+
+
+def test_a_failure_is_tried_again_by_the_next_run(cards: Path, out: Path) -> None:
+    measure(cards, out, "coarse:bits=4,fault=raise,on=2")
+    outcome, _ = measure(cards, out, "coarse:bits=4,fault=raise,on=2")
+    assert (outcome.finished_before, outcome.failed) == (3, 1)
+
+
+def test_more_items_and_more_codecs_continue_a_run(cards: Path, out: Path) -> None:
+    measure(cards, out, limit=2)
+    outcome, _ = measure(cards, out, "coarse,coarse:flag=set")
+    assert (outcome.finished_before, outcome.done) == (8, 24)
+
+
+def test_records_of_another_codec_version_are_measured_again(
+    cards: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(cards, out)
+    script = (
+        "import sys; from pathlib import Path; from tests.engine.test_run import measure\n"
+        "outcome, lines = measure(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "print(outcome.done, lines[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(cards), str(out)],
+        env={**os.environ, "FAKE_VERSION": "2"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("16 16 stored records come from another version")
+
+
+def test_data_that_changed_are_measured_again(tmp_path: Path, out: Path) -> None:
+    measure(write_cards(tmp_path / "one"), out)
+    outcome, lines = measure(write_cards(tmp_path / "two", salt="new"), out)
+    assert outcome.done == 16
+    assert lines == ["16 records of items whose content changed are measured again"]
+
+
+def test_a_folder_in_use_is_refused_at_once(cards: Path, out: Path) -> None:
+    with Store(out), pytest.raises(StoreError, match="another run is writing here"):
+        measure(cards, out)
+
+
+def test_a_killed_run_is_continued_to_the_same_tables(tmp_path: Path, out: Path) -> None:
+    cards = write_cards(tmp_path / "cards", count=400)
+    command = [
+        sys.executable, "-m", "bench", "run", "--suite", "noise", "--cards", str(cards),
+        "--out", str(out), "--jobs", "2",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline and not _stored(out):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = _stored(out)
+    assert before > 0
+    outcome, _ = measure(cards, out)
+    assert outcome.finished_before + outcome.done == 1600
+    assert outcome.finished_before >= before
+    assert len({(r["codec"], r["point"], r["item"]) for r in rows(out)}) == len(rows(out)) == 1600
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_keeps_what_is_finished_and_says_so(
+    tmp_path: Path, out: Path, number: signal.Signals
+) -> None:
+    cards = write_cards(tmp_path / "cards", count=2000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "--suite", "noise", "--cards", str(cards),
+         "--out", str(out), "--jobs", "2"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline and not _stored(out):
+        time.sleep(0.02)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "stopped; what was finished is kept, the same command continues" in said
+    assert 0 < len(rows(out)) < 8000
+
+
+def _stored(out: Path) -> int:
+    import sqlite3
+
+    try:
+        with sqlite3.connect(f"file:{out}/records.sqlite?mode=ro", uri=True) as db:
+            return int(db.execute("SELECT COUNT(*) FROM records").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def test_timing_repeats_each_call_alone_and_says_how(cards: Path, out: Path) -> None:
+    outcome, _ = measure(cards, out, "coarse", jobs=1, repeats=4)
+    assert outcome.exit_status == 0
+    for row in rows(out):
+        assert (row["repeats"], row["parallel"]) == ("4", "1")
+        assert float(row["encode_spread_seconds"]) >= 0
+        assert float(row["encode_seconds"]) > 0
+        assert float(row["decode_cpu_seconds"]) >= 0
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["timing"].startswith("Times are medians of 4 calls after one that is not counted")
+    assert len(facts["verdicts"]) == 4
+
+
+def test_times_without_enough_repeats_are_taken_again_and_others_kept(
+    cards: Path, out: Path
+) -> None:
+    measure(cards, out, "coarse:bits=4")
+    outcome, _ = measure(cards, out, "coarse:bits=4", jobs=1, repeats=3)
+    assert (outcome.done, outcome.finished_before) == (4, 0)
+    outcome, _ = measure(cards, out, "coarse:bits=4")
+    assert (outcome.done, outcome.finished_before) == (0, 4)
+    assert {row["repeats"] for row in rows(out)} == {"3"}

@@ -1,0 +1,22 @@
+"""The scaling report: its arithmetic on made-up costs, and a small run of all of it."""
+
+from bench.engine.scaling import Cost, Resume, describe, measure_cost, measure_resume
+
+
+def test_efficiency_and_prediction_follow_from_the_costs() -> None:
+    """10 s on one worker and 6.25 s on two is 80 %; 2 ms of coordinator a task keep 100 workers
+    busy from 200 ms a task on."""
+    costs = [Cost(1000, 1, 10.0, 2.0), Cost(1000, 2, 6.25, 2.0)]
+    text = describe(costs, Resume(10, 1.0, 2.0, 2.5, 0, 100.0))
+    assert "- 1,000 tasks: 2 workers at 80 % efficiency" in text
+    assert (
+        "2.000 ms of CPU a task. It keeps 100 workers busy as long as a task takes 200 ms" in text
+    )
+    assert "planned in 2.0 s more (0 tasks left): 2.5 s of CPU in all" in text
+    assert "at 1 s a task it is 20.0 % occupied" in text
+    assert "| 1,000 | 2 | 6.25 | 6.250 | 160 | 2.000 |" in text
+
+
+def test_every_task_is_measured_and_every_record_found_again() -> None:
+    assert measure_cost(50, 1).tasks == 50
+    assert measure_resume(200, codecs=2, points=10).left == 0

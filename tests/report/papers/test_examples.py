@@ -1,0 +1,97 @@
+"""The sheet of example frames."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench.errors import StoreError, UsageError
+from bench.provenance import RunInfo
+from bench.report.html.pictures import read_shots
+from bench.report.papers.examples import Row, choose_rows, main, write_examples
+from tests.report import samples
+
+COLOURS = {"good": (200, 0, 0), "cheap": (0, 200, 0), "net": (0, 0, 200)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three codecs, of which ``net`` is a network, at three rates on two kept items."""
+    records = [
+        samples.record(codec, f"q={q}", item, rate * q, 25.0 + q)
+        for codec, rate in (("good", 0.2), ("cheap", 0.1), ("net", 0.05))
+        for q in (1, 2, 3)
+        for item in ("one", "two")
+    ]
+
+    def only_one_network(run: RunInfo) -> RunInfo:
+        codecs = (i if i.id == "net" else replace(i, complexity={}) for i in run.codecs)
+        return replace(run, codecs=tuple(codecs))
+
+    samples.results_folder(tmp_path, records, change=only_one_network)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    entries = []
+    for row in records:
+        original, name = f"{row.item}.png", f"{row.item}-{row.codec}-{row.point}.png"
+        Image.new("RGB", (64, 32), (120, 120, 120)).save(kept / original)
+        Image.new("RGB", (64, 32), COLOURS[row.codec]).save(kept / name)
+        entries.append({
+            "item": row.item, "codec": row.codec, "point": row.point, "bpp": row.bpp,
+            "psnr_rgb": row.psnr_rgb, "original": original, "reconstruction": name,
+        })  # fmt: skip
+    (kept / "index.json").write_text(json.dumps(entries))
+    return tmp_path
+
+
+def _cells(path: Path) -> list[list[tuple[int, ...]]]:
+    """Colours of the middles of all cells, left to right, top to bottom."""
+    with Image.open(path) as sheet:
+        width, height, columns = *sheet.size, (sheet.width - 150) // 200
+        # frames of 64×32 are shown at three times their size
+        rows = (height - 8) // (96 + 28)
+        middles = [
+            [sheet.getpixel((150 + 200 * c + 96, 8 + 124 * r + 48)) for c in range(columns)]
+            for r in range(rows)
+        ]
+    assert (width, height) == (150 + 200 * columns, 8 + 124 * rows)
+    return middles
+
+
+def test_rows_are_points_and_columns_items(folder: Path) -> None:
+    gray, red, blue = (120, 120, 120), COLOURS["good"], COLOURS["net"]
+    path = main([str(folder), "good@q=2", "net@q=1"])
+    assert path == folder / "examples.png"
+    assert _cells(path) == [[gray, gray], [red, red], [blue, blue]]
+    write_examples(folder, [Row("net", "q=3")], items=1)
+    assert _cells(path) == [[gray], [blue]]
+
+
+def test_rows_are_chosen_by_rate_where_none_is_named(folder: Path) -> None:
+    run = json.loads((folder / "run.json").read_text())
+    assert run["anchor"] == "good"
+    shots = read_shots(folder)
+    from bench.provenance import read_run
+
+    rows = [str(row) for row in choose_rows(shots, read_run(folder))]
+    assert rows == ["good@q=1", "cheap@q=1", "net@q=1", "net@q=2", "net@q=3"]
+    assert len(_cells(write_examples(folder))) == 6
+
+
+def test_settings_of_a_codec_are_part_of_its_name() -> None:
+    assert Row.parse("qcae:coder=zlib@codes=8") == Row("qcae:coder=zlib", "codes=8")
+    for word in ("x264", "x264@", "@crf=3:4"):
+        with pytest.raises(UsageError, match="is not codec@key=value"):
+            Row.parse(word)
+
+
+def test_what_is_not_kept_is_an_error(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="row good@q=9 is not kept"):
+        write_examples(folder, [Row("good", "q=9")])
+    (folder / "kept" / "one-net-q=1.png").unlink()
+    with pytest.raises(StoreError, match="keep the items again"):
+        write_examples(folder, [Row("net", "q=1")])
+    with pytest.raises(StoreError, match="run the suite with --keep"):
+        write_examples(tmp_path / "empty")

@@ -1,0 +1,133 @@
+"""Reading and merging results folders: what is refused, and that the message names it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.errors import StoreError, UsageError
+from bench.provenance import RunInfo
+from bench.results.reader import read_results
+from tests.report import samples
+
+
+def _edit(folder: Path, **values: object) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_folder_of_a_newer_format_is_refused_in_one_line(tmp_path: Path) -> None:
+    folder = samples.plain_folder(tmp_path)
+    _edit(folder, format=99)
+    with pytest.raises(StoreError, match="format 99 is newer") as caught:
+        read_results(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no run\.json"):
+        read_results(tmp_path)
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    folder = samples.plain_folder(tmp_path)
+    path = folder / "records.csv"
+    path.write_text(path.read_text().replace("discarded_bytes", "dropped", 1))
+    with pytest.raises(StoreError, match="'discarded_bytes' is missing"):
+        read_results(folder)
+
+
+def test_empty_records_are_refused(tmp_path: Path) -> None:
+    folder = samples.plain_folder(tmp_path)
+    samples.write_records(folder, [])
+    with pytest.raises(StoreError, match="holds no record"):
+        read_results(folder)
+
+
+def test_words_in_a_number_column_are_refused(tmp_path: Path) -> None:
+    folder = samples.plain_folder(tmp_path)
+    path = folder / "records.csv"
+    path.write_text(path.read_text().replace(",28.0,", ",much,", 1))
+    with pytest.raises(StoreError, match=r"records\.csv: cannot be read"):
+        read_results(folder)
+
+
+def test_a_row_there_twice_is_refused(tmp_path: Path) -> None:
+    rows = samples.curve_records("good", 1.0)
+    with pytest.raises(StoreError, match="good q=1 on item0 is there twice"):
+        read_results(samples.results_folder(tmp_path, [*rows, rows[0]]))
+
+
+def test_codecs_named_like_missing_values_survive(tmp_path: Path) -> None:
+    rows = [samples.record(name, "q=1", "NA", 1.0, 30.0) for name in ("nan", "NULL")]
+    results = read_results(samples.results_folder(tmp_path, rows))
+    assert results.codecs == ("nan", "NULL")
+
+
+def _pair(tmp_path: Path, change: object = None) -> list[Path]:
+    one = samples.results_folder(tmp_path / "one", samples.curve_records("good", 1.0))
+    keep = change if callable(change) else lambda run: run
+    two = samples.results_folder(tmp_path / "two", samples.curve_records("dear", 1.5), change=keep)
+    return [one, two]
+
+
+def test_runs_made_alike_become_one(tmp_path: Path) -> None:
+    results = read_results(_pair(tmp_path))
+    assert results.codecs == ("good", "dear")
+    assert len(results.records) == 60
+    assert results.run.anchor == "good"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"bench": "9.9"}, "bench disagrees: '0.0' and '9.9'"),
+        ({"dataset_digest": "e" * 64}, "dataset_digest disagrees"),
+        ({"libraries": {"numpy": "2.0"}}, r"libraries\.numpy disagrees: '1.26.4' and '2.0'"),
+    ],
+)
+def test_runs_that_disagree_are_refused_naming_the_field(
+    tmp_path: Path, change: dict[str, object], field: str
+) -> None:
+    def other(run: RunInfo) -> RunInfo:
+        return replace(run, **change)  # type: ignore[arg-type]
+
+    with pytest.raises(UsageError, match=field):
+        read_results(_pair(tmp_path, other))
+
+
+def test_weights_of_one_codec_must_agree(tmp_path: Path) -> None:
+    def weights(value: str) -> object:
+        def change(run: RunInfo) -> RunInfo:
+            info = replace(run.codecs[0], versions={"weights": value})
+            return replace(run, codecs=(info,))
+
+        return change
+
+    rows = samples.curve_records("good", 1.0)
+    one = samples.results_folder(tmp_path / "one", rows, change=weights("aa"))  # type: ignore[arg-type]
+    two = samples.results_folder(tmp_path / "two", rows, change=weights("bb"))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"codec good: versions\.weights disagrees: 'aa' and 'bb'"):
+        read_results([one, two])
+
+
+def test_a_task_measured_twice_differently_is_refused(tmp_path: Path) -> None:
+    rows = samples.curve_records("good", 1.0)
+    one = samples.results_folder(tmp_path / "one", rows)
+    changed = [replace(row, fingerprint="other") for row in rows]
+    two = samples.results_folder(tmp_path / "two", changed)
+    with pytest.raises(UsageError, match="fingerprint of good q=1 on item0 disagrees"):
+        read_results([one, two])
+
+
+def test_a_finished_record_replaces_a_failed_one(tmp_path: Path) -> None:
+    rows = samples.curve_records("good", 1.0)
+    failed = [replace(row, status="failed", reason="killed") for row in rows[:3]]
+    one = samples.results_folder(tmp_path / "one", [*failed, *rows[3:]])
+    two = samples.results_folder(tmp_path / "two", rows)
+    records = read_results([one, two]).records
+    assert len(records) == 30
+    assert set(records["status"].astype(str)) == {"done"}
