@@ -1,4 +1,4 @@
-"""Convolutional VAE for 32×32 pictures with a 512-dimensional latent, and its training.
+"""Convolutional VAE for 32×32 pictures with a 512-dimensional latent.
 
 After Gashgash & Kim, "Data Compression using Autoencoders and an Optimal Scalar Quantizer": the
 encoder gives mean and variance of a Gaussian posterior, the prior is N(0, 1), and the latent is
@@ -7,19 +7,12 @@ quantised by the codec, never here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.training.data import data_root, to_unit
-from bench.training.task import Losses, TaskBase, TrainingContext
-
 LATENT = (8, 8, 8)
 """Channels, height and width of the latent: 512 numbers."""
-_VALIDATION_IMAGES = 1000
 
 
 class Residual(nn.Module):
@@ -81,122 +74,3 @@ class CifarVae(nn.Module):
 
     def synthesise(self, normalised: Tensor) -> Tensor:
         return self.reconstruct(normalised * self.scale + self.shift).clamp(0, 1)
-
-
-def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, 1)) in nats, mean over the latents (Kingma & Welling,
-    appendix B)."""
-    return 0.5 * torch.mean(mean**2 + log_variance.exp() - log_variance - 1)
-
-
-def marginal_mismatch(mean: Tensor) -> Tensor:
-    """Squared 2-Wasserstein distance of the means of a batch from N(0, 1), mean over channels."""
-    values, _ = mean.transpose(0, 1).flatten(1).sort(dim=1)
-    count = values.shape[1]
-    levels = (torch.arange(count, device=mean.device) + 0.5) / count
-    return torch.mean((values - torch.special.ndtri(levels)) ** 2)
-
-
-class CifarVaeTask(TaskBase):
-    """Minimises ``weight · distortion + beta · KL + match · mismatch``, both per latent; distortion
-    by ``loss``: ``ssim`` (1 − SSIM) or ``mse``. The KL term alone leaves heavy-tailed means, for
-    which a Lloyd–Max quantiser of N(0, 1) is not optimal; the mismatch term shapes them.
-    The last 1,000 training images are held out for validation."""
-
-    model: CifarVae
-
-    def __init__(self, context: TrainingContext) -> None:
-        from bench.datasets.cifar import read_cifar
-
-        super().__init__(context)
-        images = read_cifar([data_root(context.data)], "train")
-        pixels = torch.from_numpy(images.pixels).permute(0, 3, 1, 2)
-        self.pixels = pixels[:-_VALIDATION_IMAGES]
-        self.held_out = pixels[-_VALIDATION_IMAGES:]
-        self._digest = images.digest
-        self.model = CifarVae(int(context.options.get("width", 48)))
-        self.model.to(memory_format=torch.channels_last)
-        self.beta = float(context.options["beta"])
-        self.weight = float(context.options.get("weight", 1.0))
-        self.match = float(context.options.get("match", 0.0))
-
-    def batch(self, step: int, rng: np.random.Generator) -> Tensor:
-        chosen = self.pixels[torch.from_numpy(rng.integers(len(self.pixels), size=self._size))]
-        mirrored = torch.from_numpy(rng.random(len(chosen)) < 0.5)
-        chosen = torch.where(mirrored[:, None, None, None], chosen.flip(3), chosen)
-        return chosen.contiguous(memory_format=torch.channels_last)
-
-    @property
-    def _size(self) -> int:
-        return self.settings.batch
-
-    def loss(self, batch: Tensor, step: int) -> Losses:
-        x = to_unit(batch)
-        mean, log_variance = self.model.posterior(x)
-        z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        decoded = self.model.reconstruct(z)
-        kl = kl_to_standard_normal(mean, log_variance)
-        distortion = self._distortion(decoded, x)
-        mismatch = marginal_mismatch(mean)
-        total = self.weight * distortion + self.beta * kl + self.match * mismatch
-        parts = {
-            self.settings.loss: distortion.detach(),
-            "kl": kl.detach(),
-            "variance": log_variance.detach().exp().mean(),
-            "mismatch": mismatch.detach(),
-        }
-        return Losses(total, parts)
-
-    def _distortion(self, decoded: Tensor, x: Tensor) -> Tensor:
-        if self.settings.loss == "ssim":
-            return 1 - mean_ssim(decoded, x)
-        return functional.mse_loss(decoded, x)
-
-    def validate(self) -> Mapping[str, float]:
-        """SSIM and MSE on [0, 1] of the held-out images, not quantised and at 3 bits."""
-        from bench.entropy.quantise import lloyd_max_normal, uniform_interval
-
-        x = to_unit(self.held_out).to(self.context.device)
-        self.normalise()
-        latent = self.model.analyse(x)
-        figures = {}
-        samples = latent.cpu().double().numpy()
-        variants = {"": latent}
-        quantisers = {"lloyd": lloyd_max_normal(3), "uniform": uniform_interval(3, -3, 3)}
-        for name, quantiser in quantisers.items():
-            coarse = quantiser.levels[quantiser.indices(samples)]
-            variants[f"_{name}_3bit"] = torch.from_numpy(coarse).to(latent)
-        for name, each in variants.items():
-            decoded = self.model.synthesise(each)
-            figures[f"ssim{name}"] = float(mean_ssim(decoded, x))
-            figures[f"mse{name}"] = float(functional.mse_loss(decoded, x))
-        return figures
-
-    @torch.no_grad()
-    def normalise(self) -> None:
-        """Sets ``shift`` and ``scale`` from 8,000 training images, one pair per channel: the
-        convolution makes all positions of a channel alike."""
-        parts = torch.split(self.pixels[:8000], 500)
-        means = torch.cat(
-            [self.model.posterior(to_unit(p).to(self.context.device))[0] for p in parts]
-        )
-        shift = means.mean(dim=(0, 2, 3)).view(-1, 1, 1)
-        scale = means.std(dim=(0, 2, 3)).view(-1, 1, 1).clamp_min(1e-3)
-        self.model.shift.copy_(shift.expand(LATENT))
-        self.model.scale.copy_(scale.expand(LATENT))
-
-    def export(self) -> Mapping[str, Tensor]:
-        self.normalise()
-        return self.model.state_dict()
-
-    def data_digest(self) -> str:
-        return self._digest
-
-
-def mean_ssim(decoded: Tensor, reference: Tensor) -> Tensor:
-    """SSIM of Wang et al. on [0, 1], mean over batch and channels, in float32."""
-    from pytorch_msssim import ssim
-
-    with torch.autocast(reference.device.type, enabled=False):
-        out: Tensor = ssim(decoded.float(), reference.float(), data_range=1.0)
-    return out

@@ -16,9 +16,10 @@ from bench.cards import CodecCard, build_codec, load_registry, read_codec, vary
 from bench.codecs.cifar_vae import CifarVaeCodec
 from bench.entropy.quantise import lloyd_max_normal, uniform_interval
 from bench.errors import BitstreamError, CardError, Unavailable, Unsupported
-from bench.models.cifar_vae import CifarVae, kl_to_standard_normal, marginal_mismatch
+from bench.models.cifar_vae import CifarVae
 from bench.records import Point
 from bench.signals import Signal, clip, image
+from bench.training.cifar_vae import kl_to_standard_normal, marginal_mismatch
 from bench.weights import save_weights
 
 
