@@ -30,7 +30,9 @@ _CODEC_KEYS = frozenset(
 _DATASET_KEYS = frozenset(
     "title loader media items licence citation folders settings files suites".split()
 )
-_SUITE_KEYS = frozenset("title codecs metrics anchor items settings tolerances".split())
+_SUITE_KEYS = frozenset(
+    "title codecs metrics anchor items settings tolerances keep papers examples".split()
+)
 _FILE_KEYS = frozenset("name url sha256 md5".split())
 
 
@@ -82,6 +84,8 @@ class Suite:
     """A named measurement: a data set, the codecs on it, the metrics and the BD anchor.
 
     ``settings`` override those of the data set's loader; ``tolerances`` are those of ``check``.
+    ``papers`` are the writers of further pages, ``package.module:function``; ``keep`` is the number
+    of items whose reconstructions stay, ``examples`` the rows of their sheet, ``codec@key=value``.
     """
 
     id: str
@@ -93,6 +97,9 @@ class Suite:
     items: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
+    keep: int = 0
+    papers: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +356,11 @@ def _suite(where: str, dataset: str, name: str, table: Mapping[str, Any]) -> Sui
         items=_typed(where, table, "items", int, None),
         settings=_typed(where, table, "settings", dict, {}),
         tolerances=_typed(where, table, "tolerances", dict, {}),
+        keep=_typed(where, table, "keep", int, 0),
+        papers=tuple(
+            _attribute_path(where, "papers", word) for word in _strings(where, table, "papers")
+        ),
+        examples=_strings(where, table, "examples"),
     )
 
 
@@ -458,6 +470,11 @@ def check_values(card: CodecCard, parameters: Mapping[str, Any]) -> None:
             raise CardError(
                 f"{where}: unknown ladder key {point.key!r}; {near_matches(point.key, parameters)}"
             )
+
+
+def paper_writers(suite: Suite) -> list[Any]:
+    """The functions that ``papers`` of a suite name. Raises CardError if one does not exist."""
+    return [_attribute(f"suite {suite.id}", path) for path in suite.papers]
 
 
 def loader_class(card: DatasetCard) -> Any:

@@ -101,9 +101,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         type=_positive,
-        default=0,
         metavar="N",
-        help="keep streams and reconstructions of the first N items for the report's comparison",
+        help="keep streams and reconstructions of the first N items for the report's comparison "
+        "(default: as many as the suite says)",
     )
     parser.add_argument(
         "--target-bpp",
@@ -183,6 +183,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to; needed for several")
     parser.add_argument("--overlay", metavar="WHAT", help="`published`, or a CSV or JSON of curves")
     parser.add_argument("--style", default="paper", help="plot style: paper or ieee")
+    _add_cards(parser)
     parser.set_defaults(call=_report)
 
 
@@ -212,6 +213,10 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
         help="examine this codec, such as one of your --cards (repeatable), instead of ours",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--scaling", action="store_true",
+        help="print instead, as Markdown, what a task costs besides its codec (minutes)",
+    )  # fmt: skip
     _add_data(parser)
     _add_cards(parser)
     parser.set_defaults(call=_doctor)
@@ -255,7 +260,8 @@ def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems stop jobs so
     from rich.console import Console
 
-    from bench.console import make_progress, print_outcome
+    from bench.cards import load_registry
+    from bench.console import make_progress, print_missing, print_outcome
     from bench.engine.run import RunOptions, run
 
     if options.cluster and options.timing:
@@ -274,7 +280,7 @@ def _run(options: argparse.Namespace) -> int:
                 timeout=options.timeout,
                 device=options.device,
                 fresh=options.fresh,
-                keep=options.keep,
+                keep=options.keep or campaign.suite.keep,
                 repeats=options.timing,
                 cluster=options.cluster,
                 command=("python", "-m", "bench", *sys.argv[1:]),
@@ -288,9 +294,10 @@ def _run(options: argparse.Namespace) -> int:
         from bench.report import build
         from bench.report.console import print_summary
 
-        built = build(out)
+        built = build(out, registry=load_registry(options.cards))
         files = built.files
         print_summary(out, content=built.content, console=console)
+        print_missing(console, built.missing)
     print_outcome(console, out, outcome, files)
     return outcome.exit_status
 
@@ -313,13 +320,22 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.cards import load_registry
+    from bench.console import print_missing
     from bench.report import build
     from bench.report.console import print_summary
 
     if len(options.folders) > 1 and options.out is None:
         raise UsageError("several folders: say with --out where their report goes")
-    built = build(options.folders, style=options.style, overlay=options.overlay, out=options.out)
-    print_summary(built.folder, content=built.content)
+    built = build(
+        options.folders, style=options.style, overlay=options.overlay, out=options.out,
+        registry=load_registry(options.cards),
+    )  # fmt: skip
+    console = Console()
+    print_summary(built.folder, content=built.content, console=console)
+    print_missing(console, built.missing)
     return 0
 
 
@@ -343,6 +359,11 @@ def _check(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from bench.doctor.command import doctor
 
+    if options.scaling:
+        from bench.engine.scaling import scaling_report
+
+        print(scaling_report(), end="")
+        return 0
     return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 

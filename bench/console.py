@@ -124,5 +124,11 @@ def print_outcome(
         _say(console, f"see {', '.join(path.name for path in shown)}")
 
 
+def print_missing(console: Console, lines: Sequence[str]) -> None:
+    """What pages of the suite could not be written for, a line each."""
+    for line in lines:
+        _say(console, f"! {line}")
+
+
 def _say(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _LIBRARIES = (
     "numpy", "pillow", "pillow-jxl-plugin", "opencv-python-headless", "imageio-ffmpeg", "torch",
-    "compressai", "constriction", "bjontegaard", "scikit-image", "pytorch-msssim",
+    "compressai", "constriction", "scikit-image",
 )  # fmt: skip
 
 

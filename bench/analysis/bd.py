@@ -1,12 +1,11 @@
 """Bjøntegaard deltas between curves, under every averaging convention, with what to distrust.
 
-Single curves go through the ``bjontegaard`` package; never extrapolates and never reads files.
+Never extrapolates and never reads files.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -118,18 +117,15 @@ def bd_quality(anchor: Curve, test: Curve, method: Method = "pchip") -> float:
 
 
 def _delta(anchor: Curve, test: Curve, method: Method, kind: Literal["rate", "quality"]) -> float:
-    if min(len(anchor.rate), len(test.rate)) < (MIN_POINTS if method == "cubic" else 2):
+    if min(len(anchor.rate), len(test.rate)) < 2:
         return math.nan
-    axes = [c.quality if kind == "rate" else c.rate for c in (anchor, test)]
-    if min(axis.max() for axis in axes) <= max(axis.min() for axis in axes):
-        return math.nan
-    with warnings.catch_warnings():
-        # importing bjontegaard loads pyplot, whose backend warnings are not ours
-        warnings.simplefilter("ignore")
-        import bjontegaard
-    function = bjontegaard.bd_rate if kind == "rate" else bjontegaard.bd_psnr
-    arguments = (anchor.rate, anchor.quality, test.rate, test.quality)
-    return float(function(*arguments, method, require_matching_points=False, min_overlap=0))
+    (one_rate, one), (other_rate, other) = (
+        (np.log10(curve.rate)[None], curve.quality[None]) for curve in (anchor, test)
+    )
+    if kind == "quality":
+        return float(average_differences((one_rate, one), (other_rate, other), method)[0])
+    logarithm = average_differences((one, one_rate), (other, other_rate), method)[0]
+    return float(100 * (10**logarithm - 1))
 
 
 def overlap_percent(anchor: Curve, test: Curve) -> float:

@@ -1,9 +1,8 @@
 """What a task costs besides its codec, from a hundred to a hundred thousand of them, and what a
-store of a million records costs to resume; `python -m bench.engine.scaling` prints Markdown."""
+store of a million records costs to resume: what `bench doctor --scaling` prints as Markdown."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import tempfile
@@ -26,6 +25,9 @@ from bench.signals import Layout, Signal, image
 
 _SIDE = 16
 _PREDICTED_WORKERS = 100
+TASKS = (100, 1_000, 10_000, 100_000)
+WORKERS = (1, 2)
+RECORDS = 1_000_000
 
 
 class Tiny:
@@ -133,14 +135,14 @@ def _record(codec: str, point: str, item: str, fingerprint: str) -> Record:
     )  # fmt: skip
 
 
-def describe(costs: Sequence[Cost], resume: Resume | None) -> str:
+def describe(costs: Sequence[Cost], resume: Resume) -> str:
     """The tables and the prediction as Markdown."""
     machine = describe_machine()
     load = os.getloadavg()[0]
     lines = [
         "# What the harness costs",
         "",
-        "Made by `python -m bench.engine.scaling`: the `none` codec on gray pictures of 16×16,",
+        "Made by `python -m bench doctor --scaling`: the `none` codec on gray pictures of 16×16,",
         "from the start of a run to its records.csv, so that nearly all time is the harness's own.",
         f"{machine['processor']}, {machine['cores']} cores, load average {load:.1f} at the end.",
         "",
@@ -153,14 +155,13 @@ def describe(costs: Sequence[Cost], resume: Resume | None) -> str:
         for c in costs
     ]
     lines += ["", *_efficiency(costs), *_prediction(costs)]
-    if resume is not None:
-        lines += [
-            "",
-            f"A store of {resume.records:,} records is opened and checked in "
-            f"{resume.open_seconds:.1f} s and a resume planned in {resume.plan_seconds:.1f} s more "
-            f"({resume.left} tasks left): {resume.cpu_seconds:.1f} s of CPU in all, "
-            f"with a peak of {resume.peak_mebibytes:.0f} MiB.",
-        ]
+    lines += [
+        "",
+        f"A store of {resume.records:,} records is opened and checked in "
+        f"{resume.open_seconds:.1f} s and a resume planned in {resume.plan_seconds:.1f} s more "
+        f"({resume.left} tasks left): {resume.cpu_seconds:.1f} s of CPU in all, "
+        f"with a peak of {resume.peak_mebibytes:.0f} MiB.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -187,20 +188,9 @@ def _prediction(costs: Sequence[Cost]) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Parses the sizes, measures, prints."""
-    parser = argparse.ArgumentParser(prog="python -m bench.engine.scaling", description=__doc__)
-    parser.add_argument("--tasks", default="100,1000,10000,100000", help="numbers of tasks")
-    parser.add_argument("--workers", default="1,2", help="numbers of local workers, 1 among them")
-    parser.add_argument("--store", type=int, default=1_000_000, help="records; 0: leave it out")
-    options = parser.parse_args()
-    costs = [
-        measure_cost(int(tasks), int(workers))
-        for tasks in options.tasks.split(",")
-        for workers in options.workers.split(",")
-    ]
-    print(describe(costs, measure_resume(options.store) if options.store else None), end="")
-
-
-if __name__ == "__main__":
-    main()
+def scaling_report(
+    tasks: Sequence[int] = TASKS, workers: Sequence[int] = WORKERS, records: int = RECORDS
+) -> str:
+    """Measures all sizes, which takes minutes on an idle machine; Markdown."""
+    costs = [measure_cost(count, each) for count in tasks for each in workers]
+    return describe(costs, measure_resume(records))

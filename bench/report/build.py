@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cards import Registry, load_registry
 from bench.errors import StoreError, UsageError
 from bench.report.content import Content, collect
 from bench.report.extras import ExtraCurve
 from bench.report.html import write_page
-from bench.report.papers.estimates import write_estimates
-from bench.report.papers.index_coding import write_index_coding
-from bench.report.papers.vector_quantisation import write_comparison
+from bench.report.papers import write_papers
 from bench.report.plots import style as named_style
 from bench.report.plots import write_plots
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
@@ -20,11 +19,13 @@ from bench.report.tables import write_bd, write_curves, write_latex, write_markd
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuiltReport:
-    """What was written where; ``content`` can be printed without reading the folder again."""
+    """What was written where; ``content`` can be printed without reading the folder again.
+    ``missing`` says in a line each what pages of the suite could not be written for."""
 
     folder: Path
     files: tuple[Path, ...]
     content: Content
+    missing: tuple[str, ...] = ()
 
 
 def build(
@@ -34,10 +35,10 @@ def build(
     overlay: str | None = None,
     out: Path | None = None,
     extras: Sequence[ExtraCurve] = (),
+    registry: Registry | None = None,
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
-    report.html, the page of a paper whose codecs were measured on its data set, and the estimated
-    rates of codecs that have several.
+    report.html, and the pages that the suite's card names, from ``registry`` or the project's own.
 
     One folder gets its report beside its records; several need ``out``. ``style`` is ``paper`` or
     ``ieee``; ``overlay`` is ``published`` or the path of a file of published curves. Raises
@@ -55,18 +56,15 @@ def build(
         write_bd(content, target)
         write_markdown(content, target)
         write_latex(content, target)
-        pages = (
-            write_comparison(content.results, target),
-            write_index_coding(content.results, target),
-            write_estimates(content, target),
-        )
+        pages = write_papers(content, target, registry or load_registry())
         plots = write_plots(content, target, style)
-        page = write_page(content, target)
+        html = write_page(content, target)
     except OSError as error:
         raise StoreError(
             f"{target}: the report cannot be written: {error.strerror or error}; "
             "free space or give --out"
         ) from error
     names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
-    tables = [*(target / name for name in names), *filter(None, pages)]
-    return BuiltReport(target, (*tables, *plots, page), content)
+    tables = [target / name for name in names] + [p.path for p in pages if p.path is not None]
+    missing = tuple(page.missing for page in pages if page.missing)
+    return BuiltReport(target, (*tables, *plots, html), content, missing)

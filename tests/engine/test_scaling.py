@@ -1,6 +1,6 @@
 """The scaling report: its arithmetic on made-up costs, and a small run of all of it."""
 
-from bench.engine.scaling import Cost, Resume, describe, measure_cost, measure_resume
+from bench.engine.scaling import Cost, Resume, describe, scaling_report
 
 
 def test_efficiency_and_prediction_follow_from_the_costs() -> None:
@@ -18,5 +18,6 @@ def test_efficiency_and_prediction_follow_from_the_costs() -> None:
 
 
 def test_every_task_is_measured_and_every_record_found_again() -> None:
-    assert measure_cost(50, 1).tasks == 50
-    assert measure_resume(200, codecs=2, points=10).left == 0
+    text = scaling_report(tasks=(50,), workers=(1,), records=200)
+    assert "| 50 | 1 |" in text
+    assert "A store of 200 records is opened" in text and "(0 tasks left)" in text

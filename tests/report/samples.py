@@ -6,9 +6,11 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bench.cards import Suite
 from bench.provenance import CodecInfo, RunInfo, Verdict
 from bench.records import COLUMNS, Record
 
@@ -52,6 +54,11 @@ def run_info(codecs: Sequence[CodecInfo], *, items: int, anchor: str | None) -> 
         finished="2024-01-01T00:01:00Z",
         verdicts=(Verdict("fresh_decode", codecs[0].id, codecs[0].ladder[0], "item0", True),),
     )
+
+
+def suite(**fields: Any) -> Suite:
+    """The suite of these folders, with what a page needs of its card."""
+    return Suite("made", "made", "Made-up suite", (), ("psnr_rgb",), **fields)
 
 
 def record(codec: str, point: str, item: str, bpp: float, psnr: float, **other: object) -> Record:

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.content import Content
+from bench.report.papers import Page
 from bench.report.tables import signed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bench.cards import Suite
 
 FILE = "estimated_rates.md"
 _COLUMNS = (
@@ -23,15 +26,15 @@ _COLUMNS = (
 )
 
 
-def write_estimates(content: Content, folder: Path) -> Path | None:
-    """Writes estimated_rates.md if a codec's records hold both estimates; its path, else None."""
+def write(content: Content, folder: Path, suite: Suite) -> Page:
+    """Writes estimated_rates.md if a codec's records hold both estimates."""
     curves = content.curves
     both = curves[curves["bpp_likelihood"].notna() & curves["bpp_estimated"].notna()]
     if both.empty:
-        return None
+        return Page()
     path = folder / FILE
     path.write_text(_markdown(content, both), encoding="utf-8")
-    return path
+    return Page(path)
 
 
 def _markdown(content: Content, points: pd.DataFrame) -> str:

@@ -1,14 +1,11 @@
 """A sheet of example frames: originals above what codecs made of them, from kept reconstructions.
 
-``python -m bench.report.papers.examples results/vimeo90k-96 x264@crf=51 vae3d@lambda=64`` reads
-``kept/`` (of ``bench run --keep N``) and writes examples.png: a column for each kept item, a
-row for each operating point; without rows it chooses them. Decodes nothing.
+Reads ``kept/`` and writes a column for each item and a row for each operating point that the
+suite's card names; chooses the points where it names none. Decodes nothing.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.errors import BenchError, StoreError, UsageError, near_matches
-from bench.provenance import RunInfo, read_run
+from bench.errors import StoreError, UsageError
+from bench.provenance import RunInfo
 from bench.report.html.pictures import Shot, read_shots
+from bench.report.papers import Page
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from bench.cards import Suite
+    from bench.report.content import Content
 
 FILE = "examples.png"
 _CELL = 192
@@ -29,6 +30,7 @@ _CELL = 192
 _GAP, _CAPTION, _MARGIN = 8, 20, 150
 _FONT_SIZE = 14
 _LEARNED_POINTS = 4
+_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,26 @@ class Row:
         return f"{self.codec}@{self.point}"
 
 
-def write_examples(folder: Path, rows: Sequence[Row] = (), *, items: int = 4) -> Path:
-    """Writes examples.png of the first ``items`` kept items into a results folder.
+def write(content: Content, folder: Path, suite: Suite) -> Page:
+    """Writes examples.png of the kept items, as many as the suite keeps; says what was not kept.
 
-    Raises StoreError where nothing is kept, UsageError for a row that is not.
+    Raises UsageError for a row of the card that is no operating point.
     """
-    shots = read_shots(folder)
-    if not shots:
-        raise StoreError(f"{folder}: nothing is kept; run the suite with --keep {items}")
+    wanted = [Row.parse(word) for word in suite.examples]
+    shots = [shot for source in content.results.folders for shot in read_shots(source)]
     found = {(Row(shot.codec, shot.point), shot.item): shot for shot in shots}
-    known = {str(row): row for row, _ in found}
-    for row in rows:
-        if str(row) not in known:
-            raise UsageError(f"{folder}: row {row} is not kept; {near_matches(str(row), known)}")
-    rows = rows or choose_rows(shots, read_run(folder))
-    names = list(dict.fromkeys(shot.item for shot in shots))[:items]
+    kept = {row for row, _ in found}
+    columns = suite.keep or _COLUMNS
+    rows = [row for row in wanted if row in kept] or choose_rows(shots, content.results.run)
+    if not rows:
+        return Page(missing=f"{FILE}: nothing is kept; run the suite with --keep {columns}")
+    names = list(dict.fromkeys(shot.item for shot in shots))[:columns]
     path = folder / FILE
     _draw([[found.get((row, name)) for name in names] for row in rows], rows).save(
         path, optimize=True
     )
-    return path
+    absent = ", ".join(str(row) for row in wanted if row not in kept)
+    return Page(path, f"{FILE}: not kept and left out: {absent}" if absent else "")
 
 
 def choose_rows(shots: Sequence[Shot], run: RunInfo) -> tuple[Row, ...]:
@@ -139,21 +141,3 @@ def _frame(path: Path) -> Image.Image:
     return picture.resize(
         (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
     )
-
-
-def main(words: Sequence[str] | None = None) -> Path:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m bench.report.papers.examples")
-    parser.add_argument("folder", type=Path, help="a results folder with kept/")
-    parser.add_argument("rows", nargs="*", type=Row.parse, help="such as x264@crf=51")
-    parser.add_argument("--items", type=int, default=4, help="columns, at most (default 4)")
-    options = parser.parse_args(words)
-    return write_examples(options.folder, options.rows, items=options.items)
-
-
-if __name__ == "__main__":
-    try:
-        print(main())
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)

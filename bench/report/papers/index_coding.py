@@ -16,9 +16,12 @@ from bench.analysis.bd import compare
 from bench.analysis.curves import grids
 from bench.analysis.qualities import quality
 from bench.report.budgets import training_budgets
+from bench.report.papers import Page
 
 if TYPE_CHECKING:
+    from bench.cards import Suite
     from bench.provenance import CodecInfo
+    from bench.report.content import Content
     from bench.results.reader import Results
 
 FILE = "index_coding.md"
@@ -43,15 +46,16 @@ class Point:
 Points = Mapping[int, Point]
 
 
-def write_index_coding(results: Results, folder: Path) -> Path | None:
-    """Writes index_coding.md where the results hold codec ``qcae`` with all its entropy coders;
-    returns its path, else None."""
+def write(content: Content, folder: Path, suite: Suite) -> Page:
+    """Writes index_coding.md where the results hold codec ``qcae`` with all its entropy coders."""
+    results = content.results
     family = coders(results, _FAMILIES[0])
     if set(family) != set(_CODERS):
-        return None
+        absent = ", ".join(coder for coder in _CODERS if coder not in family)
+        return Page(missing=f"{FILE}: qcae was not measured with coder {absent}" if family else "")
     path = folder / FILE
     path.write_text(markdown(results), encoding="utf-8")
-    return path
+    return Page(path)
 
 
 def coders(results: Results, family: str) -> dict[str, Points]:

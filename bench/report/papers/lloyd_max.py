@@ -1,19 +1,26 @@
 """The quantiser table of the CIFAR-10 autoencoder paper beside what was measured here.
 
-``python -m bench.report.papers.lloyd_max results/cifar10`` reads curves.csv and writes
-quantisers.md; nothing is measured.
+Reads the mean curves of a report; nothing is measured.
 """
 
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.errors import StoreError
-from bench.provenance import read_run
+from bench.report.papers import Page
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.cards import Suite
+    from bench.report.content import Content
+
+FILE = "quantisers.md"
+_FAMILY = "cifar-vae"
 
 # Gashgash & Kim, table 1; MSE on [0, 1]
 _PAPER = Path(__file__).parent / "cifar10_lloyd_max.csv"
@@ -31,21 +38,26 @@ class Row:
     mse_trained: tuple[float, float] | None
 
 
-def read_rows(folder: Path) -> list[Row]:
-    """The rows of the table; a network that was not measured is None. Raises StoreError where
-    the folder has no curves.csv."""
-    path = folder / "curves.csv"
-    if not path.is_file():
-        raise StoreError(f"{folder}: no curves.csv; run `python -m bench report {folder}` first")
-    with path.open(encoding="utf-8", newline="") as file:
-        curves = {(row["codec"], row["point"]): row for row in csv.DictReader(file)}
+def write(content: Content, folder: Path, suite: Suite) -> Page:
+    """Writes quantisers.md where the autoencoder was measured."""
+    if not any(codec.startswith(_FAMILY) for codec in content.results.codecs):
+        return Page()
+    path = folder / FILE
+    notes = content.results.run.dataset_notes
+    path.write_text(markdown(read_rows(content.curves), notes), encoding="utf-8")
+    return Page(path)
+
+
+def read_rows(table: pd.DataFrame) -> list[Row]:
+    """The rows of the table from mean curves; a network that was not measured is None."""
+    curves = {(str(row["codec"]), str(row["point"])): row for row in table.to_dict("records")}
 
     def figures(loss: str, quantiser: str, levels: str) -> tuple[float, float] | None:
         bits = (int(levels) - 1).bit_length() if levels else 32
         for codec, point in curves:
             words = codec.partition(":")[2].split(",")
             settings = dict(word.split("=") for word in words if word)
-            if not codec.startswith("cifar-vae") or point != f"bits={bits}":
+            if not codec.startswith(_FAMILY) or point != f"bits={bits}":
                 continue
             found = (settings.get("loss", "ssim"), settings.get("quantiser", "lloyd-max"))
             if found == (loss, quantiser):
@@ -104,15 +116,3 @@ def _lead(rows: Sequence[Row]) -> list[str]:
                 f"({100 * (one[0] / other[0] - 1):+.0f} %)"
             )
     return lines
-
-
-def main(folder: Path) -> Path:
-    """Writes quantisers.md into a results folder and returns its path."""
-    path = folder / "quantisers.md"
-    notes = read_run(folder).dataset_notes
-    path.write_text(markdown(read_rows(folder), notes), encoding="utf-8")
-    return path
-
-
-if __name__ == "__main__":
-    print(main(Path(sys.argv[1] if len(sys.argv) > 1 else "results/cifar10")))

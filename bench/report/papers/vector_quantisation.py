@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 from bench.report.budgets import training_budgets
+from bench.report.papers import Page
 from bench.results.reader import Results, read_results
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.cards import Suite
     from bench.provenance import CodecInfo
+    from bench.report.content import Content
 
 FILE = "vector_quantisation.md"
 # Akhtyamov: Vector quantized variational image compression, tables 2 and 3
@@ -94,17 +97,21 @@ class Evidence:
         return None
 
 
-def write_comparison(results: Results, folder: Path) -> Path | None:
-    """Writes vector_quantisation.md where the results are of one of the paper's data sets and hold
-    its codecs; returns its path, else None."""
-    if results.run.dataset not in _TABLES or not any(
-        codec.startswith(_FAMILY) for codec in results.codecs
-    ):
-        return None
+def write(content: Content, folder: Path, suite: Suite) -> Page:
+    """Writes vector_quantisation.md where the results hold the paper's codecs. Raises UsageError
+    for a suite on a data set of which the paper has no table."""
+    results = content.results
+    if results.run.dataset not in _TABLES:
+        raise UsageError(
+            f"suite {suite.id}: the paper has no table for data set {results.run.dataset!r}, only "
+            f"for {', '.join(_TABLES)}; take {__name__} off its papers"
+        )
+    if not any(codec.startswith(_FAMILY) for codec in results.codecs):
+        return Page()
     (other,) = set(_TABLES) - {results.run.dataset}
     path = folder / FILE
     path.write_text(markdown(results, _beside(folder.parent / other)), encoding="utf-8")
-    return path
+    return Page(path)
 
 
 def _beside(folder: Path) -> Results | None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from bench.report.content import collect
-from bench.report.papers.estimates import write_estimates
+from bench.report.papers import Page
+from bench.report.papers.estimates import write
 from tests.report import samples
 
 
@@ -18,7 +19,7 @@ def _folder(folder: Path, likelihood: float | None) -> Path:
 
 
 def test_both_estimates_stand_beside_the_bytes(tmp_path: Path) -> None:
-    path = write_estimates(collect(_folder(tmp_path, 0.24)), tmp_path)
+    path = write(collect(_folder(tmp_path, 0.24)), tmp_path, samples.suite()).path
     assert path is not None
     text = path.read_text()
     # 0.25 bpp of 96×64 pixels are 192 bytes; 0.25 / 0.2 and 0.25 / 0.24
@@ -29,5 +30,5 @@ def test_both_estimates_stand_beside_the_bytes(tmp_path: Path) -> None:
 
 
 def test_no_page_where_no_codec_has_both(tmp_path: Path) -> None:
-    assert write_estimates(collect(_folder(tmp_path, None)), tmp_path) is None
+    assert write(collect(_folder(tmp_path, None)), tmp_path, samples.suite()) == Page()
     assert not list(tmp_path.glob("*.md"))

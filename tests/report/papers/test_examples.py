@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from bench.errors import StoreError, UsageError
-from bench.provenance import RunInfo
+from bench.provenance import RunInfo, read_run
+from bench.report.content import collect
 from bench.report.html.pictures import read_shots
-from bench.report.papers.examples import Row, choose_rows, main, write_examples
+from bench.report.papers import Page
+from bench.report.papers.examples import Row, choose_rows, write
 from tests.report import samples
 
 COLOURS = {"good": (200, 0, 0), "cheap": (0, 200, 0), "net": (0, 0, 200)}
@@ -60,24 +62,25 @@ def _cells(path: Path) -> list[list[tuple[int, ...]]]:
     return middles
 
 
+def _write(folder: Path, *rows: str, keep: int = 0) -> Page:
+    return write(collect(folder), folder, samples.suite(examples=rows, keep=keep))
+
+
 def test_rows_are_points_and_columns_items(folder: Path) -> None:
     gray, red, blue = (120, 120, 120), COLOURS["good"], COLOURS["net"]
-    path = main([str(folder), "good@q=2", "net@q=1"])
-    assert path == folder / "examples.png"
-    assert _cells(path) == [[gray, gray], [red, red], [blue, blue]]
-    write_examples(folder, [Row("net", "q=3")], items=1)
-    assert _cells(path) == [[gray], [blue]]
+    assert _write(folder, "good@q=2", "net@q=1") == Page(folder / "examples.png")
+    assert _cells(folder / "examples.png") == [[gray, gray], [red, red], [blue, blue]]
+    _write(folder, "net@q=3", keep=1)
+    assert _cells(folder / "examples.png") == [[gray], [blue]]
 
 
 def test_rows_are_chosen_by_rate_where_none_is_named(folder: Path) -> None:
-    run = json.loads((folder / "run.json").read_text())
-    assert run["anchor"] == "good"
-    shots = read_shots(folder)
-    from bench.provenance import read_run
-
-    rows = [str(row) for row in choose_rows(shots, read_run(folder))]
+    run = read_run(folder)
+    assert run.anchor == "good"
+    rows = [str(row) for row in choose_rows(read_shots(folder), run)]
     assert rows == ["good@q=1", "cheap@q=1", "net@q=1", "net@q=2", "net@q=3"]
-    assert len(_cells(write_examples(folder))) == 6
+    page = _write(folder)
+    assert page.path is not None and len(_cells(page.path)) == 6
 
 
 def test_settings_of_a_codec_are_part_of_its_name() -> None:
@@ -87,11 +90,13 @@ def test_settings_of_a_codec_are_part_of_its_name() -> None:
             Row.parse(word)
 
 
-def test_what_is_not_kept_is_an_error(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="row good@q=9 is not kept"):
-        write_examples(folder, [Row("good", "q=9")])
+def test_what_is_not_kept_is_said(folder: Path) -> None:
+    page = _write(folder, "good@q=9", "net@q=1")
+    assert page.missing == "examples.png: not kept and left out: good@q=9"
+    assert page.path is not None and len(_cells(page.path)) == 2
     (folder / "kept" / "one-net-q=1.png").unlink()
     with pytest.raises(StoreError, match="keep the items again"):
-        write_examples(folder, [Row("net", "q=1")])
-    with pytest.raises(StoreError, match="run the suite with --keep"):
-        write_examples(tmp_path / "empty")
+        _write(folder, "net@q=1")
+    (folder / "kept" / "index.json").unlink()
+    nothing = "examples.png: nothing is kept; run the suite with --keep 3"
+    assert _write(folder, "net@q=1", keep=3) == Page(None, nothing)

@@ -5,9 +5,9 @@ import pytest
 
 from bench.provenance import RunInfo
 from bench.records import Record
-from bench.report.papers.index_coding import write_index_coding
-from bench.results.reader import read_results
-from tests.report.samples import record, results_folder
+from bench.report.content import collect
+from bench.report.papers.index_coding import write
+from tests.report.samples import record, results_folder, suite
 
 LADDER = ("codes=2", "codes=4", "codes=8", "codes=16")
 
@@ -43,7 +43,7 @@ def test_the_page_has_each_coder_and_the_share_of_the_context_model(tmp_path: Pa
         *_records("qcae:coder=fixed", 1.0),
     ]
     folder = _folder(tmp_path, records, coders)
-    path = write_index_coding(read_results(folder), folder)
+    path = write(collect(folder), folder, suite()).path
     assert path is not None
     page = path.read_text()
     assert "| 2 | " in page and "| 0.1250 | 0.1000 | 0.0375 | 0.0372 | 30.0 % |" in page
@@ -55,7 +55,9 @@ def test_the_page_has_each_coder_and_the_share_of_the_context_model(tmp_path: Pa
 
 def test_a_page_is_only_written_where_all_coders_were_measured(tmp_path: Path) -> None:
     folder = _folder(tmp_path, _records("qcae", 0.3), {"qcae": "context"})
-    assert write_index_coding(read_results(folder), folder) is None
+    page = write(collect(folder), folder, suite())
+    assert page.path is None
+    assert page.missing == "index_coding.md: qcae was not measured with coder fixed, zlib"
 
 
 @pytest.mark.parametrize("worse", ["codes=4"])
@@ -67,5 +69,5 @@ def test_an_error_that_does_not_fall_is_said(tmp_path: Path, worse: str) -> None
         for each in _records(name, 0.5)
     ]
     folder = _folder(tmp_path, records, coders)
-    path = write_index_coding(read_results(folder), folder)
+    path = write(collect(folder), folder, suite()).path
     assert path is not None and "codebooks: no." in path.read_text()

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.errors import UsageError
 from bench.provenance import RunInfo
-from bench.report.papers.vector_quantisation import published, rate_at, write_comparison
-from bench.results.reader import read_results
-from tests.report.samples import record, results_folder
+from bench.report.content import collect
+from bench.report.papers import Page
+from bench.report.papers.vector_quantisation import published, rate_at, write
+from tests.report.samples import record, results_folder, suite
 
 RATES = {
     "coder=fixed": 0.70,
@@ -53,8 +55,8 @@ def _folder(folder: Path, dataset: str, psnr: float = 27.0, factor: float = 1.0)
 
 
 def test_the_table_and_the_answers_come_from_the_records(tmp_path: Path) -> None:
-    results = read_results(_folder(tmp_path / "kodak", "kodak"))
-    path = write_comparison(results, tmp_path / "kodak")
+    results = collect(_folder(tmp_path / "kodak", "kodak"))
+    path = write(results, tmp_path / "kodak", suite()).path
     assert path is not None
     text = path.read_text(encoding="utf-8")
     assert (
@@ -85,8 +87,8 @@ def test_the_table_and_the_answers_come_from_the_records(tmp_path: Path) -> None
 
 def test_the_other_data_set_beside_gives_the_generalisation(tmp_path: Path) -> None:
     _folder(tmp_path / "vimeo90k", "vimeo90k", psnr=30.0, factor=0.8)
-    results = read_results(_folder(tmp_path / "kodak", "kodak"))
-    path = write_comparison(results, tmp_path / "kodak")
+    results = collect(_folder(tmp_path / "kodak", "kodak"))
+    path = write(results, tmp_path / "kodak", suite()).path
     assert path is not None
     assert (
         "From Vimeo-90k to Kodak, VQ-PixelSNAIL-1: -3.00 dB and +25 % rate here; "
@@ -94,12 +96,12 @@ def test_the_other_data_set_beside_gives_the_generalisation(tmp_path: Path) -> N
     )
 
 
-def test_other_results_get_no_comparison(tmp_path: Path) -> None:
-    other = read_results(_folder(tmp_path / "a", "starter"))
-    assert write_comparison(other, tmp_path) is None
+def test_other_codecs_get_no_comparison_and_other_data_sets_are_refused(tmp_path: Path) -> None:
     plain = [record("jpeg", "quality=5", "i", 1.0, 30.0)]
     folder = results_folder(tmp_path / "b", plain, anchor=None, change=_run("kodak"))
-    assert write_comparison(read_results(folder), tmp_path) is None
+    assert write(collect(folder), tmp_path, suite()) == Page()
+    with pytest.raises(UsageError, match=r"suite made: the paper has no table for .*'starter'"):
+        write(collect(_folder(tmp_path / "a", "starter")), tmp_path, suite())
 
 
 def test_a_rate_is_never_extrapolated() -> None:
