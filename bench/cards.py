@@ -14,10 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point, Value
+
+if TYPE_CHECKING:
+    from bench.codecs.base import Allowed, Codec
+    from bench.datasets.base import Loader
 
 ENTRY_POINTS = "bench.codecs"
 Kind = Literal["codecs", "datasets"]
@@ -437,19 +441,20 @@ def _attribute(where: str, path: str) -> Any:
         raise CardError(f"{where}: {path!r} cannot be imported: {error}") from error
 
 
-def adapter_class(card: CodecCard) -> Any:
+def adapter_class(card: CodecCard) -> type[Codec]:
     """The adapter class, imported now. Raises CardError if the card's adapter does not exist."""
-    return _attribute(_label(card.path), card.adapter)
+    adapter: type[Codec] = _attribute(_label(card.path), card.adapter)
+    return adapter
 
 
-def build_codec(card: CodecCard, *, device: str = "cpu") -> Any:
+def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
     """The adapter instance of a card, after its settings and ladder were checked for range."""
     adapter = adapter_class(card)
     check_values(card, adapter.parameters)
     return adapter(card, device=device)
 
 
-def check_values(card: CodecCard, parameters: Mapping[str, Any]) -> None:
+def check_values(card: CodecCard, parameters: Mapping[str, Allowed]) -> None:
     """Raises CardError for a setting that the adapter does not know or a value out of range."""
     where = _label(card.path)
     for key, value in card.settings.items():
@@ -477,6 +482,7 @@ def paper_writers(suite: Suite) -> list[Any]:
     return [_attribute(f"suite {suite.id}", path) for path in suite.papers]
 
 
-def loader_class(card: DatasetCard) -> Any:
+def loader_class(card: DatasetCard) -> type[Loader]:
     """The loader class of a data set card, imported now."""
-    return cast(Any, _attribute(_label(card.path), card.loader))
+    loader: type[Loader] = _attribute(_label(card.path), card.loader)
+    return loader

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,12 +25,36 @@ def describe_machine() -> dict[str, str]:
 
 
 def _processor() -> str:
+    return _processor_facts().get("model name") or platform.processor() or platform.machine()
+
+
+def _processor_facts() -> dict[str, str]:
+    """What Linux says of the first processor; empty elsewhere."""
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    if not info.is_file():
+        return {}
+    first = info.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+@cache
+def device_kind(device: str) -> str:
+    """What decides how floating-point sums round on ``cpu`` or ``cuda``: the GPU's name, or the
+    processor's model with the vector instructions that torch uses on it."""
+    import torch
+
+    if device.startswith("cuda"):
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    return f"cpu {torch.backends.cpu.get_cpu_capability()} {_processor_model()}"
+
+
+def _processor_model() -> str:
+    """Vendor, family and model number: libraries choose their kernels by these, and unlike the
+    name they are the same whatever a cloud calls the machine."""
+    facts = _processor_facts()
+    words = [facts.get(key, "") for key in ("vendor_id", "cpu family", "model")]
+    return "-".join(words) if all(words) else _processor()
 
 
 def library_versions() -> dict[str, str]:

@@ -33,6 +33,9 @@ class CodecInfo:
     complexity: Mapping[str, float] = field(default_factory=dict)
     """Of learned codecs: ``parameters``, ``encoder_kmac_per_pixel``, ``decoder_kmac_per_pixel``,
     ``peak_bytes``."""
+    device: str = ""
+    """The kind of device that its bits or pixels depend on, such as ``cuda NVIDIA H100``; empty
+    where they depend on none, and in runs of versions that did not say."""
 
 
 @dataclass(frozen=True, slots=True)

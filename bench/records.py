@@ -26,14 +26,16 @@ class Task:
 
     ``codec`` is the id as the user wrote it, settings included (``x265:preset=medium``).
     ``fingerprint`` is the hash of everything that the result depends on: card, settings, codec
-    and library versions, weights, item content, measurement rules. A stored record of another
-    fingerprint does not answer this task.
+    and library versions, weights, device, item content, measurement rules. A stored record of
+    another fingerprint does not answer this task.
     """
 
     codec: str
     point: Point
     item: str
     fingerprint: str
+    device: str = ""
+    """The kind of device that the fingerprint was made for; empty where results depend on none."""
 
     @property
     def key(self) -> tuple[str, str, str]:

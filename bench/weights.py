@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.cards import CodecCard
 from bench.errors import CardError, Unavailable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MODEL = "model"
+"""Name of the network of a card that trains only one."""
 FORMAT = "bench-1"
 _HALF_RANGE = (2.0**-10, 65504.0)
 """Largest magnitudes of tensors that float16 holds well."""
@@ -25,27 +26,32 @@ _SCALE = ".scale_of_rows"
 _LEAST_INTEGERS = 4096
 
 
-def weights_path(card: CodecCard, name: str = MODEL, *, codec: str | None = None) -> Path:
-    """The file of a card's network: ``weights/<codec>/<name>.safetensors`` beside the card.
-
-    ``codec`` is given where several cards share the weights of one.
-    """
-    return card.folder / "weights" / (codec or card.path.stem) / f"{name}.safetensors"
+def weights_path(card: CodecCard, name: str = MODEL) -> Path:
+    """The file of a card's network: ``weights/<card>/<name>.safetensors`` beside the card."""
+    return card.folder / "weights" / card.path.stem / f"{name}.safetensors"
 
 
-def check_weights(
-    card: CodecCard, name: str = MODEL, *, codec: str | None = None, cure: str | None = None
-) -> Path:
-    """The path of a weight file that is there. Raises Unavailable with the cure if it is not."""
-    path = weights_path(card, name, codec=codec)
+def train_command(codec: str, name: str = MODEL) -> str:
+    """The command line that trains a network, by the name of its weight file: that of a point of
+    the ladder is ``key=value``, any other is a part's."""
+    words = ["python -m bench train", codec]
+    if name != MODEL:
+        words.append(f"--point {name}" if "=" in name else f"--part {name}")
+    return " ".join(words)
+
+
+def check_weights(card: CodecCard, name: str = MODEL, *, cure: str | None = None) -> Path:
+    """The path of a weight file that is there. Raises Unavailable if it is not, with the cure:
+    ``bench train``, unless it is another command."""
+    path = weights_path(card, name)
     if not path.is_file():
-        cure = cure or f"python -m bench train {codec or card.path.stem}"
+        cure = cure or train_command(card.path.stem, name)
         raise Unavailable(f"codec {card.id}: no weights at {path}; train them: {cure}")
     return path
 
 
 def load_weights(
-    card: CodecCard, name: str = MODEL, *, codec: str | None = None, cure: str | None = None
+    card: CodecCard, name: str = MODEL, *, cure: str | None = None
 ) -> dict[str, Tensor]:
     """The tensors of a network on the CPU, floating ones as float32.
 
@@ -54,11 +60,11 @@ def load_weights(
     """
     from safetensors import safe_open
 
-    path = check_weights(card, name, codec=codec, cure=cure)
+    path = check_weights(card, name, cure=cure)
     tensors = read_tensors(path)
     with safe_open(path, framework="pt", device="cpu") as file:
         metadata = file.metadata() or {}
-    owner = codec or card.path.stem
+    owner = card.path.stem
     if metadata.get("codec") != owner or metadata.get("name") != name:
         raise CardError(
             f"{path}: holds weights of {metadata.get('codec', 'an unknown codec')}/"
@@ -161,13 +167,13 @@ def _with_sorted_header(raw: bytes) -> bytes:
     return len(padded).to_bytes(8, "little") + padded + raw[8 + length :]
 
 
-def save_model_card(path: Path, facts: Mapping[str, Any]) -> None:
+def save_model_card(path: Path, facts: Mapping[str, object]) -> None:
     """Writes the model card of a weight file: ``<name>.json`` beside it, with the file's hash."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     text = json.dumps({"file": path.name, "sha256": digest, **facts}, indent=1, ensure_ascii=False)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
-def weights_digest(card: CodecCard, name: str = MODEL, *, codec: str | None = None) -> str:
+def weights_digest(card: CodecCard, name: str = MODEL) -> str:
     """sha256 of a weight file, for ``Codec.versions``; raises Unavailable if it is missing."""
-    return hashlib.sha256(check_weights(card, name, codec=codec).read_bytes()).hexdigest()
+    return hashlib.sha256(check_weights(card, name).read_bytes()).hexdigest()

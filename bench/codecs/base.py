@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ class Encoded:
     discarded_bytes: int = 0
     bits_estimated: float | None = None
     bits_likelihood: float | None = None
+
+
+class Allowed(Protocol):
+    """The values that a setting or operating point may take; its text is shown in messages."""
+
+    def __contains__(self, value: object) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +94,30 @@ class Flag:
         return "true | false"
 
 
-Allowed = Range | Choice | Text | Flag
+@dataclass(frozen=True, slots=True)
+class Complexity:
+    """What a learned codec's networks cost: multiply-accumulates in thousands a pixel, and the most
+    bytes that the tensors of a pass hold at one time."""
+
+    parameters: float
+    encoder_kmac_per_pixel: float
+    decoder_kmac_per_pixel: float
+    peak_bytes: float
 
 
 class Codec(Protocol):
     """One codec with its settings, built once per process and used for many tasks.
 
     ``decode`` must rebuild the signal from the payload alone: no state may pass from ``encode``.
+    ``parameters`` names every setting and ladder key that the codec takes. What has a default in
+    CodecBase need not be written.
     """
 
     parameters: ClassVar[Mapping[str, Allowed]]
     lossless: bool
+
+    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        """Of a card whose settings and ladder are within ``parameters``; cheap, loads nothing."""
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         """Code all frames of ``signal`` at ``point``. Raises Unsupported or CodecError."""
@@ -120,6 +141,17 @@ class Codec(Protocol):
     def warm_up(self, signal: Signal, point: Point) -> None:
         """Whatever makes the first call slower than the next, done before timing."""
 
+    def device_kind(self) -> str:
+        """The kind of device whose arithmetic the bits or pixels depend on, such as ``cuda NVIDIA
+        H100``: results of two kinds are never pooled. Empty where all machines agree."""
+
+    def decode_elsewhere(self, payload: bytes) -> Signal | None:
+        """``decode`` as another machine might compute it, where that can be tried here; a picture
+        may then round differently, but not be another one. None where nothing can differ."""
+
+    def complexity(self) -> Complexity | None:
+        """Of the networks of a learned codec; None for all others."""
+
 
 LOSSLESS_BYTES = 512 << 20
 """Largest signal that lossless codecs take: a payload of that order is in memory, more than once
@@ -137,11 +169,11 @@ def refuse_large(codec: str, layout: Layout) -> str | None:
     )
 
 
-class CodecBase:
+class CodecBase(ABC):
     """Defaults of the protocol; an adapter adds ``encode`` and ``decode``.
 
     ``settings`` are the card's, with the command line's variations; names and values were checked
-    against ``parameters`` before. Every setting and ladder key an adapter takes is in it.
+    against ``parameters`` before.
     """
 
     parameters: ClassVar[Mapping[str, Allowed]] = {}
@@ -151,6 +183,12 @@ class CodecBase:
         self.card = card
         self.settings = card.settings
         self.device = device
+
+    @abstractmethod
+    def encode(self, signal: Signal, point: Point) -> Encoded: ...
+
+    @abstractmethod
+    def decode(self, payload: bytes) -> Signal: ...
 
     def refusal(self, layout: Layout) -> str | None:
         return None
@@ -166,3 +204,17 @@ class CodecBase:
 
     def warm_up(self, signal: Signal, point: Point) -> None:
         return None
+
+    def device_kind(self) -> str:
+        return ""
+
+    def decode_elsewhere(self, payload: bytes) -> Signal | None:
+        return None
+
+    def complexity(self) -> Complexity | None:
+        return None
+
+
+def library_versions(*names: str) -> dict[str, str]:
+    """Installed versions of the libraries whose change may change the bits."""
+    return {name: version(name) for name in names}

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
-from bench.codecs.scalar import decode_indices, encode_indices, library_versions
+from bench.codecs.base import Allowed, Choice, Encoded
+from bench.codecs.learned import LearnedCodec
+from bench.codecs.scalar import decode_indices, encode_indices
 from bench.codecs.support.framing import read_varint, write_varint
 from bench.entropy.quantise import Quantiser, lloyd_max_normal, uniform_interval
 from bench.errors import BitstreamError, Unsupported
@@ -39,7 +40,7 @@ _BITS = (3, 4, 5, 6, 32)
 Floats = NDArray[np.float64]
 
 
-class CifarVaeCodec(CodecBase):
+class CifarVaeCodec(LearnedCodec):
     """Latents quantised at the point's bits each: by Lloyd–Max for N(0, 1) or by uniform rounding;
     with quantiser ``none`` they are float32 and the point is ``bits=32``.
 
@@ -52,6 +53,7 @@ class CifarVaeCodec(CodecBase):
         "quantiser": Choice(_QUANTISERS),
         "coder": Choice(_CODERS),
     }
+    libraries = ("torch", "constriction", "numpy", "scipy")
 
     def refusal(self, layout: Layout) -> str | None:
         if (layout.samples, layout.width, layout.height) != ("rgb", SIDE, SIDE):
@@ -63,10 +65,8 @@ class CifarVaeCodec(CodecBase):
             return f"{self.card.id} codes at most {_MOST_PICTURES} pictures in a stream"
         return None
 
-    def check_available(self) -> None:
-        from bench.weights import check_weights
-
-        check_weights(self.card, self._name, cure=self._cure)
+    def weight_names(self) -> tuple[str, ...]:
+        return (str(self.settings["loss"]),)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         bits = int(point.value)
@@ -103,9 +103,6 @@ class CifarVaeCodec(CodecBase):
             latents = np.asarray(quantiser.levels[indices], np.float64)
         pictures = self._synthesise(latents)
         return image(pictures[0]) if count is None else clip(pictures)
-
-    def warm_up(self, signal: Signal, point: Point) -> None:
-        self.decode(self.encode(signal, point).payload)
 
     def _quantiser(self, bits: int) -> Quantiser:
         if self.settings["quantiser"] == "uniform":
@@ -167,32 +164,11 @@ class CifarVaeCodec(CodecBase):
                 out.append(torch.round(255 * pixels).to("cpu", torch.uint8))
         return _channels_last(torch.cat(out))
 
-    @property
-    def _name(self) -> str:
-        return str(self.settings["loss"])
-
-    @property
-    def _cure(self) -> str:
-        return f"python -m bench train cifar-vae --part {self._name}"
-
     @cached_property
     def _model(self) -> CifarVae:
-        import torch
-
         from bench.models.cifar_vae import CifarVae
-        from bench.weights import load_into, load_weights, weights_path
 
-        torch.set_num_threads(1)
-        model = CifarVae()
-        tensors = load_weights(self.card, self._name, cure=self._cure)
-        load_into(model, tensors, weights_path(self.card, self._name))
-        return model.eval().to(self.device)
-
-    def versions(self) -> Mapping[str, str]:
-        from bench.weights import weights_digest
-
-        digest = weights_digest(self.card, self._name)[:16]
-        return {**library_versions("constriction", "numpy", "scipy", "torch"), "weights": digest}
+        return self.load(CifarVae(), *self.weight_names())
 
 
 def _channels_last(pixels: torch.Tensor) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.bitstreams import Stripped, annexb, obu, stills
 from bench.codecs.base import Allowed, Choice, Encoded, Range
@@ -61,13 +61,13 @@ class _AnyValue:
         return "any number or word"
 
 
-class _OpenParameters(Mapping[str, Any]):
+class _OpenParameters(Mapping[str, Allowed]):
     """The settings that the adapter reads, and any other: those fill placeholders."""
 
-    def __init__(self, known: Mapping[str, Any]) -> None:
+    def __init__(self, known: Mapping[str, Allowed]) -> None:
         self._known = known
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> Allowed:
         return self._known.get(key, _AnyValue())
 
     def __contains__(self, key: object) -> bool:

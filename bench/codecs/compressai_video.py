@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
+from bench.codecs.base import Allowed, Choice, Complexity, Encoded, Range, Text
 from bench.codecs.compressai_zoo import Networks, likelihood_bits, point_quality
+from bench.codecs.learned import LearnedCodec
 from bench.codecs.support import zoo_weights
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.tensors import (
     Geometry,
     check_device,
-    decode_with_other_threads,
     inference,
     refuse_samples,
     to_frame,
@@ -43,7 +43,7 @@ _ENCODERS = ("img_encoder", "motion_encoder", "res_encoder")
 _HYPERPRIORS = ("img_hyperprior", "motion_hyperprior", "res_hyperprior")
 
 
-class ZooVideo(CodecBase):
+class ZooVideo(LearnedCodec):
     """``ssf2020`` at its nine qualities, or a user's checkpoint of it (``weights``)."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
@@ -88,10 +88,6 @@ class ZooVideo(CodecBase):
         payload = container.pack(numbers, strings)
         header = len(payload) - sum(map(len, strings))
         return Encoded(payload, header_bytes=header, bits_estimated=bits)
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        """``decode`` with other threads: a verdict of the engine."""
-        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         network, container = self.networks(self.networks.quality_of(payload))

@@ -11,18 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import compressai
 import torch
 from torch import Tensor, nn
 
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
+from bench.codecs.base import (
+    Allowed,
+    Choice,
+    Complexity,
+    Encoded,
+    Range,
+    Text,
+    library_versions,
+)
+from bench.codecs.learned import LearnedCodec
 from bench.codecs.support import zoo_weights
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
 from bench.codecs.support.tensors import (
     Geometry,
     check_device,
-    decode_with_other_threads,
     fingerprint,
     inference,
     refuse_samples,
@@ -104,7 +111,7 @@ class Networks:
 
     def versions(self) -> Mapping[str, str]:
         """Library versions and the file of each point that is there."""
-        found = {"torch": torch.__version__, "compressai": compressai.__version__}
+        found = library_versions("torch", "compressai")
         for point in self._card.ladder:
             try:
                 path = self.model(point_quality(point)).find()
@@ -115,7 +122,7 @@ class Networks:
         return found
 
 
-class ZooImage(CodecBase):
+class ZooImage(LearnedCodec):
     """All image architectures of ``compressai.zoo`` at all their qualities.
 
     Settings: ``architecture``, ``metric`` and, for local files or a user's own checkpoint,
@@ -165,10 +172,6 @@ class ZooImage(CodecBase):
         payload = container.pack([quality, *geometry.numbers], strings)
         header = len(payload) - sum(map(len, strings))
         return Encoded(payload, header_bytes=header, bits_estimated=bits)
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        """``decode`` with other threads: a verdict of the engine."""
-        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         network, container = self.networks(self.networks.quality_of(payload))

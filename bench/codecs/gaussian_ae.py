@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.codecs.base import Allowed, Choice, Encoded
-from bench.codecs.scalar import decode_indices, encode_indices, library_versions
+from bench.codecs.base import Allowed, Choice, Encoded, library_versions
+from bench.codecs.learned import LearnedCodec
+from bench.codecs.scalar import decode_indices, encode_indices
 from bench.codecs.support.vector import VectorCodec, VectorHeader, header_of, unpack_header
 from bench.entropy.quantise import lloyd_max_normal
 from bench.errors import BitstreamError
@@ -28,6 +29,7 @@ Floats = NDArray[np.float64]
 _LENGTH = 100
 _FLOATS = {32: "<f4", 16: "<f2"}
 _BITS = Choice((1, 2, 3, 4, 5, 6, 16, 32))
+_LIBRARIES = ("constriction", "numpy", "scipy")
 
 
 def encode_latents(latents: Floats, bits: int, coder: str) -> bytes:
@@ -54,9 +56,8 @@ def decode_latents(body: bytes, bits: int, coder: str, count: int) -> Floats:
     return quantiser.levels[decode_indices(coder, body, quantiser.probabilities, count)]
 
 
-class NaiveCopyCodec(VectorCodec):
-    """Sends the first d samples of each vector and decodes the rest as 0: MSE 1 − d/100 for a
-    source of variance 1."""
+class _LatentCodec(VectorCodec):
+    """d latents of each vector; a subclass says what a latent is."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "bits": _BITS,
@@ -98,6 +99,19 @@ class NaiveCopyCodec(VectorCodec):
             )
 
     def _analyse(self, block: Floats) -> Floats:
+        """Latents ``(n, d)`` of vectors ``(n, 100)``."""
+        raise NotImplementedError
+
+    def _synthesise(self, latents: Floats) -> Floats:
+        """Vectors ``(n, 100)`` of latents ``(n, d)``."""
+        raise NotImplementedError
+
+
+class NaiveCopyCodec(_LatentCodec):
+    """Sends the first d samples of each vector and decodes the rest as 0: MSE 1 − d/100 for a
+    source of variance 1."""
+
+    def _analyse(self, block: Floats) -> Floats:
         return block[:, : self._latents]
 
     def _synthesise(self, latents: Floats) -> Floats:
@@ -105,37 +119,22 @@ class NaiveCopyCodec(VectorCodec):
         return np.concatenate([latents, rest], axis=1)
 
     def versions(self) -> Mapping[str, str]:
-        return library_versions("constriction", "numpy", "scipy")
+        return library_versions(*_LIBRARIES)
 
 
-class GaussianAutoencoderCodec(NaiveCopyCodec):
+class GaussianAutoencoderCodec(_LatentCodec, LearnedCodec):
     """The autoencoder with d latents."""
 
-    def check_available(self) -> None:
-        from bench.weights import check_weights
+    libraries = ("torch", *_LIBRARIES)
 
-        check_weights(self.card, self._name, cure=self._cure)
-
-    @property
-    def _name(self) -> str:
-        return f"d{self._latents}"
-
-    @property
-    def _cure(self) -> str:
-        return f"python -m bench train gaussian-ae --part {self._name}"
+    def weight_names(self) -> tuple[str, ...]:
+        return (f"d{self._latents}",)
 
     @cached_property
     def _model(self) -> GaussianAutoencoder:
-        import torch
-
         from bench.models.gaussian_ae import GaussianAutoencoder
-        from bench.weights import load_into, load_weights, weights_path
 
-        torch.set_num_threads(1)
-        model = GaussianAutoencoder(self._latents)
-        tensors = load_weights(self.card, self._name, cure=self._cure)
-        load_into(model, tensors, weights_path(self.card, self._name))
-        return model.eval().to(self.device)
+        return self.load(GaussianAutoencoder(self._latents), *self.weight_names())
 
     def _analyse(self, block: Floats) -> Floats:
         import torch
@@ -150,9 +149,3 @@ class GaussianAutoencoderCodec(NaiveCopyCodec):
         with torch.no_grad():
             z = torch.from_numpy(latents).to(self.device, torch.float32)
             return np.asarray(self._model.synthesise(z).cpu().numpy(), np.float64)
-
-    def versions(self) -> Mapping[str, str]:
-        from bench.weights import weights_digest
-
-        digest = weights_digest(self.card, self._name)[:16]
-        return {**library_versions("constriction", "numpy", "scipy", "torch"), "weights": digest}

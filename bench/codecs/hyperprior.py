@@ -15,20 +15,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from bench import weights
-from bench.codecs.base import Allowed, CodecBase, Encoded, Range
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.base import Allowed, Complexity, Encoded, Range
+from bench.codecs.learned import LearnedCodec
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
-from bench.codecs.support.tensors import (
-    Geometry,
-    check_device,
-    decode_with_other_threads,
-    fingerprint,
-    inference,
-    refuse_samples,
-    to_frame,
-    to_tensor,
-)
+from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to_frame, to_tensor
 from bench.errors import BitstreamError
 from bench.models.hyperprior import QUALITIES, STRIDE, GainedHyperprior
 from bench.signals import image
@@ -41,40 +32,23 @@ _QUALITY_STEPS = 32
 """Qualities are coded in steps of 1/32."""
 
 
-class Hyperprior(CodecBase):
+class Hyperprior(LearnedCodec):
     """The adapter; ``quality`` is a real value from 1 (lowest rate) to 8."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(1, QUALITIES, integer=False)}
+    libraries = ("torch", "compressai")
 
     @cached_property
     def network(self) -> GainedHyperprior:
         """The network with the card's weights, ready to code."""
-        tensors = weights.load_weights(self.card)
-        return self.prepare(tensors)
-
-    def prepare(self, tensors: Mapping[str, Tensor]) -> GainedHyperprior:
-        """A network of these weights on the adapter's device; CardError if they do not fit."""
-        model = GainedHyperprior()
-        weights.load_into(model, tensors, weights.weights_path(self.card))
-        model.eval().to(self.device)
-        return model
+        return self.load(GainedHyperprior())
 
     @cached_property
     def container(self) -> Container:
-        return Container(self.card.id, 0xA7, fingerprint(self.network))
+        return self.container_of(0xA7, self.network)
 
     def refusal(self, layout: Layout) -> str | None:
         return refuse_samples(layout, self.card.id)
-
-    def check_available(self) -> None:
-        check_device(self.card.id, self.device)
-        weights.check_weights(self.card)
-
-    def versions(self) -> Mapping[str, str]:
-        return {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
-
-    def warm_up(self, signal: Signal, point: Point) -> None:
-        self.decode(self.encode(signal, point).payload)
 
     def complexity(self) -> Complexity:
         """On 256×256 pixels."""
@@ -102,10 +76,6 @@ class Hyperprior(CodecBase):
         payload = self.container.pack([steps, *geometry.numbers], [z_string, y_string])
         header = len(payload) - len(z_string) - len(y_string)
         return Encoded(payload, header_bytes=header, bits_estimated=bits)
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        """``decode`` with other threads: a verdict of the engine."""
-        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         contents = self.container.unpack(payload, numbers=4, sections=2)

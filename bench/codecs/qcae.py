@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from bench import weights
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
+from bench.codecs.base import Allowed, Choice, Complexity, Encoded
+from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.coded_clip import (
     STANDARD,
     ClipGeometry,
@@ -28,20 +28,15 @@ from bench.codecs.support.coded_clip import (
     to_planes,
     unpack_clip,
 )
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
-from bench.codecs.support.tensors import (
-    check_device,
-    decode_with_other_threads,
-    fingerprint,
-    inference,
-)
+from bench.codecs.support.tensors import inference
 from bench.entropy.coding import deflate, inflate, pack_fixed, unpack_fixed
 from bench.entropy.context import StepDecoder, encode_steps, probabilities, shannon_bits
 from bench.errors import BitstreamError
 from bench.models.latent_context import PAST, LatentContext, group_of, past_frames
 from bench.models.qcae import LADDER, LATENTS, STRIDE, QuantisedAutoencoder
-from bench.training.settings import train_command
+from bench.weights import MODEL
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -56,7 +51,7 @@ _LEVEL_UNIT = 2.0**-8
 Indices = NDArray[np.int64]
 
 
-class Qcae(CodecBase):
+class Qcae(LearnedCodec):
     """``coder`` is the entropy coder of the indices; ``networks`` says whether every codebook size
     has weights of its own (``one-each``, as in the paper) or all share one network (``shared``)."""
 
@@ -65,6 +60,7 @@ class Qcae(CodecBase):
         "coder": Choice(("fixed", "zlib", CONTEXT)),
         "networks": Choice(("one-each", "shared")),
     }
+    libraries = ("torch", "constriction")
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
         super().__init__(card, device=device)
@@ -75,56 +71,33 @@ class Qcae(CodecBase):
         return str(self.settings["coder"])
 
     def _weights_name(self, codes: int) -> str:
-        return weights.MODEL if self.settings["networks"] == "shared" else f"codes={codes}"
+        return MODEL if self.settings["networks"] == "shared" else f"codes={codes}"
+
+    def weight_names(self) -> tuple[str, ...]:
+        sizes = sorted({int(point.value) for point in self.card.ladder})
+        names = dict.fromkeys(map(self._weights_name, sizes))
+        return (*names, CONTEXT) if self._coder == CONTEXT else tuple(names)
 
     def network(self, codes: int) -> tuple[QuantisedAutoencoder, int]:
         """The autoencoder of a codebook size and the codebook's place in it."""
         name = self._weights_name(codes)
         if name not in self._networks:
-            model = QuantisedAutoencoder(LADDER if name == weights.MODEL else (codes,))
-            tensors = weights.load_weights(self.card, name, cure=self._cure(codes))
-            weights.load_into(model, tensors, weights.weights_path(self.card, name))
-            model.to(memory_format=torch.channels_last_3d)
-            self._networks[name] = model.eval().to(self.device)
+            model = self.load(QuantisedAutoencoder(LADDER if name == MODEL else (codes,)), name)
+            self._networks[name] = model.to(memory_format=torch.channels_last_3d)
         model = self._networks[name]
         return model, model.codes.index(codes)
 
     @cached_property
     def _context(self) -> LatentContext:
-        model = LatentContext(LADDER, LATENTS)
-        cure = train_command(self.card.path.stem, part=CONTEXT)
-        tensors = weights.load_weights(self.card, CONTEXT, cure=cure)
-        weights.load_into(model, tensors, weights.weights_path(self.card, CONTEXT))
-        return model.eval()
-
-    def _cure(self, codes: int) -> str:
-        if self.settings["networks"] == "shared":
-            return train_command(self.card.path.stem)
-        return f"{train_command(self.card.path.stem)} --point codes={codes}"
+        return self.load(LatentContext(LADDER, LATENTS), CONTEXT, device="cpu")
 
     def _container(self, codes: int) -> Container:
-        mark = fingerprint(self.network(codes)[0])
-        if self._coder == CONTEXT:
-            mark += fingerprint(self._context)
-        return Container(self.card.id, _KINDS[self._coder], mark)
+        networks: list[nn.Module] = [self.network(codes)[0]]
+        networks += [self._context] if self._coder == CONTEXT else []
+        return self.container_of(_KINDS[self._coder], *networks)
 
     def refusal(self, layout: Layout) -> str | None:
         return refuse_clip(layout, self.card.id)
-
-    def check_available(self) -> None:
-        check_device(self.card.id, self.device)
-        for codes in sorted({int(point.value) for point in self.card.ladder}):
-            name = self._weights_name(codes)
-            weights.check_weights(self.card, name, cure=self._cure(codes))
-        if self._coder == CONTEXT:
-            cure = train_command(self.card.path.stem, part=CONTEXT)
-            weights.check_weights(self.card, CONTEXT, cure=cure)
-
-    def versions(self) -> Mapping[str, str]:
-        names = sorted({self._weights_name(int(point.value)) for point in self.card.ladder})
-        names += [CONTEXT] if self._coder == CONTEXT else []
-        digests = {f"weights {name}": weights.weights_digest(self.card, name) for name in names}
-        return {"torch": torch.__version__, **digests}
 
     def complexity(self) -> Complexity:
         """Of the autoencoder, on 64×64×20."""
@@ -139,9 +112,6 @@ class Qcae(CodecBase):
             decoder_only=("from_latent", "decoder"),
         )
 
-    def warm_up(self, signal: Signal, point: Point) -> None:
-        self.decode(self.encode(signal, point).payload)
-
     def encode(self, signal: Signal, point: Point) -> Encoded:
         codes = int(point.value)
         network, book = self.network(codes)
@@ -155,10 +125,6 @@ class Qcae(CodecBase):
         place = LADDER.index(codes)
         payload, header = pack_clip(self._container(codes), place, geometry, stream)
         return Encoded(payload, header_bytes=header, bits_estimated=bits)
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        """``decode`` with other threads: a verdict of the engine."""
-        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         place = peek_number(self.card.id, payload)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from bench import weights
-from bench.codecs.base import Allowed, CodecBase, Encoded, Range
+from bench.codecs.base import Allowed, Complexity, Encoded, Range
+from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.coded_clip import (
     STANDARD,
     ClipGeometry,
@@ -24,9 +24,9 @@ from bench.codecs.support.coded_clip import (
     to_planes,
     unpack_clip,
 )
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
-from bench.codecs.support.tensors import decode_with_other_threads, fingerprint, inference
+from bench.codecs.support.tensors import inference
 from bench.errors import BitstreamError
 from bench.models.qcae_rd import (
     GROUPS,
@@ -40,9 +40,9 @@ from bench.models.qcae_rd import (
     group_mask,
     table_rows,
 )
-from bench.training.settings import train_command
 
 if TYPE_CHECKING:
+    from bench.cards import CodecCard
     from bench.records import Point
     from bench.signals import Layout, Signal
 
@@ -51,31 +51,28 @@ _QUALITY_STEPS = 8
 """Qualities are coded in steps of 1/8: the interpolation between gains is then exact."""
 
 
-class QcaeRd(CodecBase):
-    """``quality`` is a real value from 1 (lowest rate) to 5. The decoder runs on the CPU."""
+class QcaeRd(LearnedCodec):
+    """``quality`` is a real value from 1 (lowest rate) to 5. Runs on the CPU, whatever device the
+    run asks for: exact sums of float64 are no work for a GPU."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(1, QUALITIES, integer=False)}
+    libraries = ("torch", "compressai")
+
+    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        super().__init__(card)
 
     @cached_property
     def _network(self) -> ConditionalAutoencoder:
-        model = ConditionalAutoencoder()
-        tensors = weights.load_weights(self.card, cure=train_command(self.card.path.stem))
-        model.finalise()  # gives the tables their sizes; the weights hold their values
-        weights.load_into(model, tensors, weights.weights_path(self.card))
-        return model.eval()
+        network = ConditionalAutoencoder()
+        network.finalise()  # gives the tables their sizes; the weights hold their values
+        return self.load(network)
 
     @cached_property
     def _container(self) -> Container:
-        return Container(self.card.id, 0xB3, fingerprint(self._network))
+        return self.container_of(0xB3, self._network)
 
     def refusal(self, layout: Layout) -> str | None:
         return refuse_clip(layout, self.card.id)
-
-    def check_available(self) -> None:
-        weights.check_weights(self.card, cure=train_command(self.card.path.stem))
-
-    def versions(self) -> Mapping[str, str]:
-        return {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
 
     def complexity(self) -> Complexity:
         """Of a frame with both references, 64×64."""
@@ -90,9 +87,6 @@ class QcaeRd(CodecBase):
             ignored=(),
         )
 
-    def warm_up(self, signal: Signal, point: Point) -> None:
-        self.decode(self.encode(signal, point).payload)
-
     def encode(self, signal: Signal, point: Point) -> Encoded:
         steps = round((float(point.value) - 1) * _QUALITY_STEPS)
         writer = _Writer(self._network.gaussian_conditional)
@@ -102,10 +96,6 @@ class QcaeRd(CodecBase):
         geometry = ClipGeometry.of(signal.layout)
         payload, header = pack_clip(self._container, steps, geometry, writer.finish())
         return Encoded(payload, header_bytes=header, bits_estimated=writer.bits)
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        """``decode`` with other threads: a verdict of the engine."""
-        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         steps, geometry, stream = unpack_clip(self._container, payload)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.codecs.base import Allowed, Choice, Encoded, Range
+from bench.codecs.base import Allowed, Choice, Encoded, Range, library_versions
 from bench.codecs.support.vector import VectorCodec, VectorHeader, header_of, unpack_header
 from bench.entropy import coding
 from bench.entropy.quantise import DENSITIES, Quantiser, lloyd_max_for, uniform_lattice
@@ -209,10 +209,3 @@ def decode_trellis(code: TrellisCode, body: bytes, count: int) -> NDArray[np.int
         return out
 
     return coding.decode_with(body, decode)
-
-
-def library_versions(*names: str) -> dict[str, str]:
-    """Installed versions of the libraries whose change may change the bits."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in names}

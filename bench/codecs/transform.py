@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from bench.codecs.base import Allowed, Encoded, Range
-from bench.codecs.scalar import library_versions
+from bench.codecs.base import Allowed, Encoded, Range, library_versions
 from bench.codecs.support.vector import VectorCodec, header_of, unpack_header
 from bench.entropy.coding import close_coder, decode_with, open_coder
 from bench.entropy.quantise import NORMAL

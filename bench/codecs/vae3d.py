@@ -16,14 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import weights
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded
+from bench.codecs.base import Allowed, Choice, Complexity, Encoded
+from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.tensors import (
     Geometry,
-    check_device,
-    decode_with_other_threads,
     fingerprint,
     inference,
     refuse_samples,
@@ -44,7 +42,7 @@ _BATCH_POSITIONS = 1 << 15
 """Positions of the latent that are held in memory at once."""
 
 
-class Vae3dCodec(CodecBase):
+class Vae3dCodec(LearnedCodec):
     """The adapter; ``lambda`` is λ = 1/β of the loss, in 10⁻⁶ bits per pixel and squared level.
 
     A clip is coded in groups of seven frames, the last one padded by replication. The estimated
@@ -52,14 +50,12 @@ class Vae3dCodec(CodecBase):
     """
 
     parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS)}
+    libraries = ("torch", "constriction")
 
     @cached_property
     def network(self) -> Vae3d:
         """The network with the card's weights, ready to code."""
-        model = Vae3d()
-        tensors = weights.load_weights(self.card)
-        weights.load_into(model, tensors, weights.weights_path(self.card))
-        return model.eval().to(self.device)
+        return self.load(Vae3d())
 
     @cached_property
     def cells(self) -> CellTable:
@@ -71,16 +67,6 @@ class Vae3dCodec(CodecBase):
 
     def refusal(self, layout: Layout) -> str | None:
         return refuse_samples(layout, self.card.id) or ClipHeader.refusal(layout, self.card.id)
-
-    def check_available(self) -> None:
-        check_device(self.card.id, self.device)
-        weights.check_weights(self.card)
-
-    def versions(self) -> Mapping[str, str]:
-        return {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
-
-    def warm_up(self, signal: Signal, point: Point) -> None:
-        self.decode(self.encode(signal, point).payload)
 
     def complexity(self) -> Complexity:
         """On a group of 96×96 pixels."""
@@ -110,10 +96,6 @@ class Vae3dCodec(CodecBase):
             bits_estimated=divergence,
             bits_likelihood=encoder.bits,
         )
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        """``decode`` with other threads: a verdict of the engine."""
-        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         header, latents = self.read_latents(payload)

@@ -21,14 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench import weights
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.base import Allowed, Choice, Complexity, Encoded, Range
+from bench.codecs.learned import LearnedCodec
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
 from bench.codecs.support.tensors import (
     Geometry,
-    check_device,
-    decode_with_other_threads,
     fingerprint,
     inference,
     refuse_samples,
@@ -42,9 +40,9 @@ from bench.models.blocktransformer import BlockTransformer
 from bench.models.pixelsnail import PixelSnail
 from bench.models.vqvae2 import BOTTOM_STRIDE, TOP_STRIDE, VqVae2
 from bench.signals import image
+from bench.weights import MODEL
 
 if TYPE_CHECKING:
-    from bench.cards import CodecCard
     from bench.records import Point
     from bench.signals import Layout, Signal
 
@@ -57,10 +55,6 @@ _CODERS: Mapping[str, type[FixedLength] | type[Deflate] | type[Adaptive]] = {
 Indices = NDArray[np.int64]
 
 
-def _cure(card: CodecCard, name: str) -> str:
-    return f"python -m bench train {card.path.stem} --part {name}"
-
-
 def _checksum(*maps: Indices) -> int:
     """16 bits over the indices: what a checksum of the stream cannot see is a decoder that
     computes other probabilities."""
@@ -69,10 +63,15 @@ def _checksum(*maps: Indices) -> int:
 
 def _added(one: Complexity, other: Complexity) -> Complexity:
     """Of both networks; they run one after the other, so the memory is the first's."""
-    return {key: one[key] + (0 if key == "peak_bytes" else other[key]) for key in one}
+    return Complexity(
+        one.parameters + other.parameters,
+        one.encoder_kmac_per_pixel + other.encoder_kmac_per_pixel,
+        one.decoder_kmac_per_pixel + other.decoder_kmac_per_pixel,
+        one.peak_bytes,
+    )
 
 
-class VqVae2Codec(CodecBase):
+class VqVae2Codec(LearnedCodec):
     """``coder`` is the entropy coder of both levels. ``tiling``: ``whole`` codes the picture at
     once, ``patches`` in independent pieces of 256×256, as the rebuilt report does. ``input`` is
     what the PixelSNAIL priors see; the transformer sees indices."""
@@ -84,23 +83,21 @@ class VqVae2Codec(CodecBase):
         "input": Choice(("indices", "vectors")),
         "tiling": Choice(("whole", "patches")),
     }
+    libraries = ("torch", "constriction")
 
     @cached_property
     def network(self) -> VqVae2:
         """The network with the card's weights, in evaluation mode."""
-        tensors = weights.load_weights(self.card)
-        model = VqVae2(int(self.settings["codes"]), int(self.settings["dim"]))
-        weights.load_into(model, tensors, weights.weights_path(self.card))
-        return model.eval().to(self.device)
+        return self.load(VqVae2(int(self.settings["codes"]), int(self.settings["dim"])))
 
     @cached_property
     def container(self) -> Container:
         """Its fingerprint is of all networks and of the settings: other streams are foreign."""
         tiling = self.settings.get("tiling", "whole")
-        parts = [f"{self._coder_name} {self._input} {tiling}".encode(), fingerprint(self.network)]
-        if self._prior_names():
-            parts += [fingerprint(prior) for prior in self._prior_models]
-        return Container(self.card.id, 0xA8, hashlib.sha256(b"".join(parts)).digest()[:4])
+        priors = self._prior_models if self._prior_names() else []
+        mark = f"{self._coder_name} {self._input} {tiling}".encode()
+        mark += fingerprint(self.network, *priors)
+        return Container(self.card.id, 0xA8, hashlib.sha256(mark).digest()[:4])
 
     @cached_property
     def coder(self) -> IndexCoder:
@@ -118,12 +115,9 @@ class VqVae2Codec(CodecBase):
         return [self._prior(level) for level in LEVELS]
 
     def _prior(self, level: str) -> PixelSnail | BlockTransformer:
+        prior = build_prior(self.settings, self._coder_name, self._input, level)
         name = prior_name(self._coder_name, self._input, level)
-        path = weights.weights_path(self.card, name)
-        tensors = weights.load_weights(self.card, name, cure=_cure(self.card, name))
-        model = build_prior(self.settings, self._coder_name, self._input, level)
-        weights.load_into(model, tensors, path)
-        return model.eval()
+        return self.load(prior, name, device="cpu")
 
     @property
     def _coder_name(self) -> str:
@@ -136,22 +130,13 @@ class VqVae2Codec(CodecBase):
     def refusal(self, layout: Layout) -> str | None:
         return refuse_samples(layout, self.card.id)
 
-    def check_available(self) -> None:
-        check_device(self.card.id, self.device)
-        weights.check_weights(self.card)
-        for name in self._prior_names():
-            weights.check_weights(self.card, name, cure=_cure(self.card, name))
+    def weight_names(self) -> tuple[str, ...]:
+        return (MODEL, *self._prior_names())
 
     def _prior_names(self) -> list[str]:
         if self._coder_name not in LEARNED:
             return []
         return [prior_name(self._coder_name, self._input, level) for level in LEVELS]
-
-    def versions(self) -> Mapping[str, str]:
-        found = {"torch": torch.__version__, "weights": weights.weights_digest(self.card)}
-        for name in self._prior_names():
-            found[f"weights {name}"] = weights.weights_digest(self.card, name)
-        return found
 
     def complexity(self) -> Complexity:
         """On 256×256 pixels, the search of the codebooks and learned priors included; each prior
@@ -208,10 +193,6 @@ class VqVae2Codec(CodecBase):
         coded = [self.coder.encode(level.ravel()) for level in (top, bottom)]
         bits = [estimate for _, estimate in coded if estimate is not None]
         return [stream for stream, _ in coded], sum(bits) if bits else None
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        """``decode`` with other threads: a verdict of the engine."""
-        return decode_with_other_threads(self.decode, payload)
 
     def decode(self, payload: bytes) -> Signal:
         learned = bool(self._prior_names())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard
@@ -43,10 +43,13 @@ class DataOptions:
 class Loader(Protocol):
     """One data set, found and ready. Picklable, so that workers open files by themselves.
 
-    The constructor is ``Loader(card, settings, options)`` with the card's settings already
-    overridden by the suite's; it raises DataError, with the folder and command that cure it, when
-    the data are missing.
+    The constructor gets the card's settings already overridden by the suite's; it raises DataError,
+    with the folder and command that cure it, when the data are missing.
     """
+
+    def __init__(
+        self, card: DatasetCard, settings: Mapping[str, Any], options: DataOptions
+    ) -> None: ...
 
     def items(self) -> Sequence[Item]:
         """All items in a fixed order, ``limit`` applied."""
@@ -58,9 +61,8 @@ class Loader(Protocol):
         """What a reader of the results must know: generated or official, how many of how many."""
 
 
-def build_loader(card: DatasetCard, settings: dict[str, object], options: DataOptions) -> Loader:
+def build_loader(card: DatasetCard, settings: Mapping[str, Any], options: DataOptions) -> Loader:
     """The loader of a card. Raises DataError where its data are missing."""
     from bench.cards import loader_class
 
-    loader: Loader = loader_class(card)(card, settings, options)
-    return loader
+    return loader_class(card)(card, settings, options)

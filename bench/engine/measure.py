@@ -129,7 +129,7 @@ class Bench:
     def codec(self, name: str) -> Codec:
         """The adapter of a codec of this run. Raises Unavailable where it cannot run here."""
         if name not in self._codecs:
-            codec: Codec = build_codec(self.spec.codecs[name], device=self.spec.device)
+            codec = build_codec(self.spec.codecs[name], device=self.spec.device)
             codec.check_available()
             self._codecs[name] = codec
         return self._codecs[name]
@@ -170,6 +170,11 @@ class Bench:
 
     def _measure(self, task: Task, blank: Record) -> Measured:
         codec = self.codec(task.codec)
+        if codec.device_kind() != task.device:
+            raise Unavailable(
+                f"this worker computes on {codec.device_kind()}, the run was planned for "
+                f"{task.device}; use workers of one kind"
+            )
         signal, evaluator = self.reference(task.item)
         layout = signal.layout
         record = with_layout(blank, layout)
@@ -306,7 +311,7 @@ class Finding:
 def fresh_decode(card: CodecCard, device: str, proofs: Sequence[Evidence]) -> list[Finding]:
     """Decodes payloads in this process, which never saw them encoded: the pixels must be those that
     were measured."""
-    codec: Codec = build_codec(card, device=device)
+    codec = build_codec(card, device=device)
     return [_decode_again(codec, proof) for proof in proofs]
 
 
@@ -315,9 +320,8 @@ def _decode_again(codec: Codec, proof: Evidence) -> Finding:
         found = codec.decode(proof.payload)
         if found.sha256() != proof.decoded_sha256:
             return Finding(False, "a fresh process decodes it to other pixels")
-        # learned codecs offer this: entropy decoding must not depend on how sums are split
-        elsewhere = getattr(codec, "decode_elsewhere", None)
-        return Finding(True) if elsewhere is None else _agree(found, elsewhere(proof.payload))
+        elsewhere = codec.decode_elsewhere(proof.payload)
+        return Finding(True) if elsewhere is None else _agree(found, elsewhere)
     except Exception as error:  # whatever a decoder raises is the verdict
         return Finding(False, " ".join(f"{type(error).__name__}: {error}".split()))
 
@@ -341,14 +345,13 @@ def _agree(found: Signal, elsewhere: Signal) -> Finding:
 
 
 def probe(card: CodecCard, device: str) -> Probe:
-    """Builds a codec to learn its versions and complexity and whether it can run here."""
+    """Builds a codec to learn what its numbers depend on and whether it can run here."""
     try:
         codec = build_codec(card, device=device)
         codec.check_available()
     except Unavailable as error:
-        return Probe(card.id, {}, {}, str(error))
-    complexity = getattr(codec, "complexity", None)
-    return Probe(card.id, codec.versions(), complexity() if complexity is not None else {})
+        return Probe(card.id, {}, unavailable=str(error))
+    return Probe(card.id, codec.versions(), codec.device_kind(), codec.complexity())
 
 
 _bench: Bench | None = None

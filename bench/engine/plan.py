@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.cards import CodecCard
+from bench.codecs.base import Complexity
 from bench.datasets.base import Item
 from bench.records import Task
 
@@ -21,7 +22,9 @@ class Probe:
 
     codec: str
     versions: Mapping[str, str]
-    complexity: Mapping[str, float]
+    device: str = ""
+    """The kind of device that its bits or pixels depend on; empty where they depend on none."""
+    complexity: Complexity | None = None
     unavailable: str | None = None
     """Why the codec cannot run here, with the cure; None if it can."""
 
@@ -32,14 +35,15 @@ class Plan:
 
     tasks: tuple[Task, ...]
     stale: tuple[tuple[str, str, str], ...]
-    """Keys of stored records that other versions, cards, weights or data gave."""
+    """Keys of stored records that other versions, cards, weights, devices or data gave."""
     finished: int
     """Tasks of this run that are stored already."""
 
 
 def codec_fingerprint(card: CodecCard, probe: Probe, metrics: Sequence[str]) -> str:
     """Hash of what all records of a codec depend on."""
-    facts = (RULES, card.digest, sorted(probe.versions.items()), sorted(metrics))
+    facts = [RULES, card.digest, sorted(probe.versions.items()), sorted(metrics)]
+    facts += [probe.device] if probe.device else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -75,5 +79,5 @@ def make_plan(
                     continue
                 if found is not None:
                     stale.append(key)
-                tasks.append(Task(card.id, point, item.name, fingerprint))
+                tasks.append(Task(card.id, point, item.name, fingerprint, probe.device))
     return Plan(tuple(tasks), tuple(stale), finished)

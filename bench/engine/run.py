@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -261,8 +261,8 @@ class _Runner:
         if plan.stale:
             self.store.drop(plan.stale)
             self.progress.say(
-                f"{len(plan.stale)} stored records come from another version, card, weights or "
-                "metric set; they are measured again"
+                f"{len(plan.stale)} stored records come from another version, card, weights, "
+                "device or metric set; they are measured again"
             )
         self.outcome.finished_before = plan.finished
         self.outcome.total = sum(len(card.ladder) for card in self.campaign.codecs) * len(
@@ -421,7 +421,8 @@ def _probe_result(card: CodecCard, future: Future[Any]) -> Probe:
         reason = f"its process died while starting ({_cause(error)})"
     except Exception as error:  # a third party's codec may raise anything
         reason = f"cannot start: {type(error).__name__}: {error}"
-    return Probe(card.id, {}, {}, f"{reason}; try python -m bench doctor --codec {card.id}")
+    reason = f"{reason}; try python -m bench doctor --codec {card.id}"
+    return Probe(card.id, {}, unavailable=reason)
 
 
 def _cause(error: ProcessExpired) -> str:
@@ -443,7 +444,8 @@ def _codec_info(card: CodecCard, found: Probe) -> CodecInfo:
         lossless=card.lossless,
         versions=dict(found.versions),
         source=dict(card.source),
-        complexity=dict(found.complexity),
+        complexity={} if found.complexity is None else asdict(found.complexity),
+        device=found.device,
     )
 
 

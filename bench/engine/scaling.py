@@ -104,7 +104,7 @@ def measure_resume(records: int, codecs: int = 10, points: int = 10) -> Resume:
     registry = load_registry()
     base = registry.select("jpeg:quality=" + "+".join(str(5 + 5 * n) for n in range(points)))
     names = [f"{base.id}:{n}" for n in range(codecs)]
-    cards = [(replace(base, id=name), Probe(name, {"jpeg": "1"}, {})) for name in names]
+    cards = [(replace(base, id=name), Probe(name, {"jpeg": "1"})) for name in names]
     items = Tiny(records // (codecs * points)).items()
     with tempfile.TemporaryDirectory() as folder:
         with Store(Path(folder)) as store:

@@ -13,9 +13,7 @@ from typing import Any
 from bench.cards import CodecCard
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point
-
-MODEL = "model"
-"""Name of the network of a card that trains only one."""
+from bench.weights import MODEL, train_command
 
 _STRUCTURE = ("per", "parts", "at")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -88,15 +86,7 @@ class Recipe:
     @property
     def command(self) -> str:
         """The command line that trains this network."""
-        return train_command(self.codec, self.point, self.part)
-
-
-def train_command(codec: str, point: Point | None = None, part: str | None = None) -> str:
-    """The command line that trains a network, as error messages show it."""
-    words = ["python -m bench train", codec]
-    words += [f"--point {point}"] if point else []
-    words += [f"--part {part}"] if part else []
-    return " ".join(words)
+        return train_command(self.codec, self.name)
 
 
 def read_recipe(

@@ -109,5 +109,5 @@ def test_missing_weights_name_the_command(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_complexity_counts_both_sides(codec: ZooVideo) -> None:
     found = codec.complexity()
     # the encoder also decodes, to predict from what the decoder will have
-    assert found["encoder_kmac_per_pixel"] > found["decoder_kmac_per_pixel"] > 20
-    assert found["parameters"] == sum(each.numel() for each in _network().parameters())
+    assert found.encoder_kmac_per_pixel > found.decoder_kmac_per_pixel > 20
+    assert found.parameters == sum(each.numel() for each in _network().parameters())

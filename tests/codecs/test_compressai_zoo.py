@@ -254,10 +254,10 @@ def test_complexity_of_a_network_that_can_be_counted_by_hand(tmp_path: Path) -> 
     found = _codec("bmshj2018-factorized-relu", tmp_path).complexity()
     # 5×5 convolutions of stride 2, 3→8→8→8→32, at 1/4, 1/16, 1/64 and 1/256 of the pixels
     macs = 25 * (3 * 8 / 4 + 8 * 8 / 16 + 8 * 8 / 64 + 8 * 32 / 256)
-    assert found["encoder_kmac_per_pixel"] == pytest.approx(macs / 1000)
+    assert found.encoder_kmac_per_pixel == pytest.approx(macs / 1000)
     # a transposed convolution does the same work seen from its smaller side
-    assert found["decoder_kmac_per_pixel"] == pytest.approx(macs / 1000)
-    assert found["peak_bytes"] > 256 * 256 * 3 * 4
+    assert found.decoder_kmac_per_pixel == pytest.approx(macs / 1000)
+    assert found.peak_bytes > 256 * 256 * 3 * 4
 
 
 @pytest.mark.parametrize("architecture", PUBLISHED)

@@ -172,10 +172,10 @@ def test_missing_and_foreign_weights(tmp_path: Path) -> None:
 
 def test_complexity(codec: Hyperprior) -> None:
     found = codec.complexity()
-    assert found["parameters"] == sum(each.numel() for each in _network().parameters())
+    assert found.parameters == sum(each.numel() for each in _network().parameters())
     # 1 second per Kodak picture on two cores allows some hundred kMAC per pixel
-    assert 5 < found["encoder_kmac_per_pixel"] < 50
-    assert 5 < found["decoder_kmac_per_pixel"] < 50
+    assert 5 < found.encoder_kmac_per_pixel < 50
+    assert 5 < found.decoder_kmac_per_pixel < 50
 
 
 def test_stream_hash_of_a_fixed_network(codec: Hyperprior) -> None:

@@ -191,10 +191,10 @@ def test_missing_and_foreign_weights(tmp_path: Path) -> None:
 
 def test_complexity(codec: Vae3dCodec) -> None:
     found = codec.complexity()
-    assert found["parameters"] == sum(each.numel() for each in _network().parameters())
+    assert found.parameters == sum(each.numel() for each in _network().parameters())
     # a second on one core for a clip of 64,512 pixels allows a hundred kMAC per pixel
-    assert 1 < found["encoder_kmac_per_pixel"] < 50
-    assert 1 < found["decoder_kmac_per_pixel"] < 50
+    assert 1 < found.encoder_kmac_per_pixel < 50
+    assert 1 < found.decoder_kmac_per_pixel < 50
 
 
 def test_the_header_is_one_byte_for_the_clips_it_is_made_for() -> None:

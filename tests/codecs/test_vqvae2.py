@@ -219,12 +219,13 @@ def test_gradients_pass_straight_through() -> None:
 
 def test_complexity(folder: Path) -> None:
     plain = VqVae2Codec(_card(folder)).complexity()
-    assert plain["encoder_kmac_per_pixel"] > plain["decoder_kmac_per_pixel"] > 5
+    assert plain.encoder_kmac_per_pixel > plain.decoder_kmac_per_pixel > 5
     codec = VqVae2Codec(_card(folder, coder="transformer"))
     found = codec.complexity()
     parameters = sum(each.numel() for prior in codec._prior_models for each in prior.parameters())
-    assert found["parameters"] == plain["parameters"] + parameters
-    more = {key: found[key] - plain[key] for key in found}
-    assert more["encoder_kmac_per_pixel"] == pytest.approx(more["decoder_kmac_per_pixel"])
+    assert found.parameters == plain.parameters + parameters
+    more = found.decoder_kmac_per_pixel - plain.decoder_kmac_per_pixel
+    encoder = found.encoder_kmac_per_pixel - plain.encoder_kmac_per_pixel
+    assert encoder == pytest.approx(more)
     # a head of 64 × 32 at every index of both levels, (64² + 32²) / 256² of the pixels, and more
-    assert more["decoder_kmac_per_pixel"] > 64 * 32 * (64**2 + 32**2) / 256**2 / 1000
+    assert more > 64 * 32 * (64**2 + 32**2) / 256**2 / 1000

@@ -9,7 +9,7 @@ from bench.datasets.base import Item
 from bench.engine.plan import Probe, make_plan
 from bench.records import Point
 
-PROBE = Probe("a", {"lib": "1"}, {})
+PROBE = Probe("a", {"lib": "1"})
 ITEMS = [Item("x", "dx", None), Item("y", "dy", None)]
 
 
@@ -43,7 +43,7 @@ def test_planned_less_stored_is_what_is_left(stored: set[int]) -> None:
 def test_a_record_of_another_version_card_data_or_metric_set_is_stale() -> None:
     done = answers(make_plan([(card(), PROBE)], ITEMS, ["mse"], {}))
     changed = [
-        make_plan([(card(), Probe("a", {"lib": "2"}, {}))], ITEMS, ["mse"], done),
+        make_plan([(card(), Probe("a", {"lib": "2"}))], ITEMS, ["mse"], done),
         make_plan([(card(preset="slow"), PROBE)], ITEMS, ["mse"], done),
         make_plan([(card(), PROBE)], [Item("x", "new", None), ITEMS[1]], ["mse"], done),
         make_plan([(card(), PROBE)], ITEMS, ["mse", "ssim"], done),

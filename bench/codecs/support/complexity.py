@@ -15,13 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-Complexity = dict[str, float]
-"""``parameters``, ``encoder_kmac_per_pixel``, ``decoder_kmac_per_pixel``, ``peak_bytes``."""
+from bench.codecs.base import Complexity
 
 
 def measure_complexity(
     network: nn.Module,
-    forward: Callable[[], Any],
+    forward: Callable[[], object],
     pixels: int,
     *,
     encoder_only: Sequence[str],
@@ -49,12 +48,12 @@ def measure_complexity(
         return sum(macs.get(f"{type(network).__name__}.{name}", 0) for name in names)
 
     total = macs["Global"] - share(ignored)
-    return {
-        "parameters": float(sum(each.numel() for each in network.parameters())),
-        "encoder_kmac_per_pixel": (total - share(decoder_only)) / pixels / 1000,
-        "decoder_kmac_per_pixel": (total - share(encoder_only)) / pixels / 1000,
-        "peak_bytes": float(memory.peak),
-    }
+    return Complexity(
+        parameters=float(sum(each.numel() for each in network.parameters())),
+        encoder_kmac_per_pixel=(total - share(decoder_only)) / pixels / 1000,
+        decoder_kmac_per_pixel=(total - share(encoder_only)) / pixels / 1000,
+        peak_bytes=float(memory.peak),
+    )
 
 
 class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]

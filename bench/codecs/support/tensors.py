@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.errors import BitstreamError, Unavailable
-from bench.signals import Frame, Layout, Signal
+from bench.signals import Frame, Layout
 
 MAX_PIXELS = 1 << 28
 """Decoders refuse headers that claim a larger picture, before any memory is asked for."""
@@ -75,13 +75,16 @@ def to_frame(picture: Tensor, geometry: Geometry) -> Frame:
     return np.ascontiguousarray(pixels[..., 0] if geometry.gray else pixels)
 
 
-def fingerprint(model: nn.Module) -> bytes:
-    """Four bytes that stand for all weights and tables of a network."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-    return digest.digest()[:4]
+def fingerprint(*networks: nn.Module) -> bytes:
+    """Bytes that stand for all weights and tables of networks, four for each."""
+    marks = []
+    for network in networks:
+        digest = hashlib.sha256()
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+        marks.append(digest.digest()[:4])
+    return b"".join(marks)
 
 
 @contextmanager
@@ -97,17 +100,6 @@ def inference(device: str) -> Iterator[None]:
                 torch.cuda.synchronize()
     finally:
         cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
-
-
-def decode_with_other_threads(decode: Callable[[bytes], Signal], payload: bytes) -> Signal:
-    """``decode`` with another number of threads than now: the probabilities that an entropy
-    decoder reads come from a network and must not depend on how its sums are split."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2 if before == 1 else 1)
-    try:
-        return decode(payload)
-    finally:
-        torch.set_num_threads(before)
 
 
 def check_device(name: str, device: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.codecs.base import CodecBase, Encoded
+from bench.codecs.base import CodecBase
 from bench.codecs.support.framing import read_varint, write_varint
 from bench.errors import BitstreamError, CodecError
 from bench.signals import vectors
@@ -73,12 +73,6 @@ class VectorCodec(CodecBase):
         """Loads weights and compiles what is compiled, on the first vectors."""
         few = vectors(self.rows(signal)[:2])
         self.decode(self.encode(few, point).payload)
-
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        raise NotImplementedError
-
-    def decode(self, payload: bytes) -> Signal:
-        raise NotImplementedError
 
     def rows(self, signal: Signal) -> Floats:
         """The block ``(n, length)``. Raises CodecError naming the first sample that is not
