@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point, Value
+from bench.toml import Table, label, read_table
 
 if TYPE_CHECKING:
     from bench.codecs.base import Allowed, Codec
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "bench.codecs"
 Kind = Literal["codecs", "datasets"]
+Settings = Mapping[str, Any]
+"""A card's own table: what its values are, the adapter, loader or task that reads them says."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _MEDIA = ("image", "video", "vector")
@@ -51,10 +53,10 @@ class CodecCard:
     media: tuple[str, ...]
     deterministic: bool = True
     lossless: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     ladder: tuple[Point, ...] = ()
-    source: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
+    source: Settings = field(default_factory=dict)
+    training: Settings = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
     searched: str | None = None
     """With a ladder of target rates: the parameter that is searched to reach them."""
@@ -99,7 +101,7 @@ class Suite:
     metrics: tuple[str, ...]
     anchor: str | None = None
     items: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
     keep: int = 0
     papers: tuple[str, ...] = ()
@@ -122,7 +124,7 @@ class DatasetCard:
     citation: str = ""
     items: int | None = None
     folders: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     files: tuple[DataFile, ...] = ()
     suites: Mapping[str, Suite] = field(default_factory=dict)
 
@@ -226,76 +228,31 @@ def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
     return found
 
 
-def _label(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
-
-
-def _read(path: Path, allowed: frozenset[str], required: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CardError(f"{_label(path)}: cannot be read as TOML: {error}") from error
-    _refuse_unknown(_label(path), table, allowed)
-    for key in required:
-        if key not in table:
-            raise CardError(f"{_label(path)}: {key} is missing; add it")
-    return table
-
-
-def _refuse_unknown(where: str, table: Mapping[str, Any], allowed: Iterable[str]) -> None:
-    known = set(allowed)
-    for key in table:
-        if key not in known:
-            raise CardError(f"{where}: unknown key {key!r}; {near_matches(key, known)}")
-
-
-def _typed(where: str, table: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
-    value = table.get(key, default)
-    if value is not None and not isinstance(value, kind):
-        raise CardError(f"{where}: {key} is {value!r}; give a {kind.__name__}")
-    return value
-
-
-def _strings(where: str, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = _typed(where, table, key, list, [])
-    if not all(isinstance(word, str) for word in value):
-        raise CardError(f"{where}: {key} is {value!r}; give a list of words")
-    return tuple(value)
-
-
 @cache
 def read_codec(path: Path) -> CodecCard:
     """Reads and validates one codec card; raises CardError naming file, key and value."""
-    where = _label(path)
-    table = _read(path, _CODEC_KEYS, ("title", "adapter", "media"))
-    media = _strings(where, table, "media")
+    table = read_table(path, _CODEC_KEYS, ("title", "adapter", "media"))
+    media = table.words("media")
     for word in media:
         if word not in _MEDIA:
-            raise CardError(f"{where}: media {word!r} is not one of {', '.join(_MEDIA)}")
-    settings = _typed(where, table, "settings", dict, {})
+            raise CardError(f"{table.where}: media {word!r} is not one of {', '.join(_MEDIA)}")
     return CodecCard(
         id=path.stem,
         path=path,
-        title=_typed(where, table, "title", str, None),
-        adapter=_attribute_path(where, "adapter", table["adapter"]),
+        title=table.get("title", str, ""),
+        adapter=table.attribute_path("adapter"),
         media=media,
-        deterministic=_typed(where, table, "deterministic", bool, True),
-        lossless=_typed(where, table, "lossless", bool, False),
-        settings=settings,
-        ladder=_ladder(where, _typed(where, table, "ladder", dict, {})),
-        source=_typed(where, table, "source", dict, {}),
-        training=_typed(where, table, "training", dict, {}),
-        resources=_typed(where, table, "resources", dict, {}),
+        deterministic=table.get("deterministic", bool, True),
+        lossless=table.get("lossless", bool, False),
+        settings=table.get("settings", dict, {}),
+        ladder=_ladder(table.where, table.get("ladder", dict, {})),
+        source=table.get("source", dict, {}),
+        training=table.get("training", dict, {}),
+        resources=table.get("resources", dict, {}),
     )
 
 
-def _attribute_path(where: str, key: str, value: object) -> str:
-    if not isinstance(value, str) or value.count(":") != 1 or not all(value.split(":")):
-        raise CardError(f'{where}: {key} is {value!r}; write "package.module:Class"')
-    return value
-
-
-def _ladder(where: str, table: Mapping[str, Any]) -> tuple[Point, ...]:
+def _ladder(where: str, table: Mapping[str, object]) -> tuple[Point, ...]:
     if not table:
         return (Point("mode", "only"),)
     if len(table) != 1:
@@ -311,60 +268,58 @@ def _ladder(where: str, table: Mapping[str, Any]) -> tuple[Point, ...]:
 @cache
 def read_dataset(path: Path) -> DatasetCard:
     """Reads and validates one data set card with its suites."""
-    where = _label(path)
-    table = _read(path, _DATASET_KEYS, ("title", "loader", "media"))
-    if table["media"] not in _MEDIA:
-        raise CardError(f"{where}: media {table['media']!r} is not one of {', '.join(_MEDIA)}")
+    table = read_table(path, _DATASET_KEYS, ("title", "loader", "media"))
+    where, media = table.where, table.get("media", str, "")
+    if media not in _MEDIA:
+        raise CardError(f"{where}: media {media!r} is not one of {', '.join(_MEDIA)}")
     suites = {
-        name: _suite(f"{where} [suites.{name}]", path.stem, name, suite)
-        for name, suite in _typed(where, table, "suites", dict, {}).items()
+        name: _suite(Table(f"{where} [suites.{name}]", suite), path.stem, name)
+        for name, suite in table.get("suites", dict, {}).items()
     }
     files = tuple(
-        _data_file(f"{where} [[files]] {index}", entry)
-        for index, entry in enumerate(_typed(where, table, "files", list, []))
+        _data_file(Table(f"{where} [[files]] {index}", entry))
+        for index, entry in enumerate(table.get("files", list, []))
     )
     return DatasetCard(
         id=path.stem,
         path=path,
-        title=_typed(where, table, "title", str, None),
-        loader=_attribute_path(where, "loader", table["loader"]),
-        media=table["media"],
-        licence=_typed(where, table, "licence", str, ""),
-        citation=_typed(where, table, "citation", str, ""),
-        items=_typed(where, table, "items", int, None),
-        folders=_strings(where, table, "folders") or (path.stem,),
-        settings=_typed(where, table, "settings", dict, {}),
+        title=table.get("title", str, ""),
+        loader=table.attribute_path("loader"),
+        media=media,
+        licence=table.get("licence", str, ""),
+        citation=table.get("citation", str, ""),
+        items=table.get("items", int, None),
+        folders=table.words("folders") or (path.stem,),
+        settings=table.get("settings", dict, {}),
         files=files,
         suites=suites,
     )
 
 
-def _data_file(where: str, entry: Mapping[str, Any]) -> DataFile:
-    _refuse_unknown(where, entry, _FILE_KEYS)
-    name = entry.get("name")
-    if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise CardError(f"{where}: name {name!r} must be a path inside the data folder")
-    return DataFile(name, entry.get("url"), entry.get("sha256"), entry.get("md5"))
+def _data_file(table: Table) -> DataFile:
+    table.refuse_unknown(_FILE_KEYS)
+    name = table.get("name", str, "")
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise CardError(f"{table.where}: name {name!r} must be a path inside the data folder")
+    url, sha256, md5 = (table.get(key, str, None) for key in ("url", "sha256", "md5"))
+    return DataFile(name, url, sha256, md5)
 
 
-def _suite(where: str, dataset: str, name: str, table: Mapping[str, Any]) -> Suite:
-    _refuse_unknown(where, table, _SUITE_KEYS)
-    codecs = _strings(where, table, "codecs")
+def _suite(table: Table, dataset: str, name: str) -> Suite:
+    table.refuse_unknown(_SUITE_KEYS)
     return Suite(
         id=name,
         dataset=dataset,
-        title=_typed(where, table, "title", str, name),
-        codecs=codecs,
-        metrics=_strings(where, table, "metrics"),
-        anchor=_typed(where, table, "anchor", str, None),
-        items=_typed(where, table, "items", int, None),
-        settings=_typed(where, table, "settings", dict, {}),
-        tolerances=_typed(where, table, "tolerances", dict, {}),
-        keep=_typed(where, table, "keep", int, 0),
-        papers=tuple(
-            _attribute_path(where, "papers", word) for word in _strings(where, table, "papers")
-        ),
-        examples=_strings(where, table, "examples"),
+        title=table.get("title", str, name),
+        codecs=table.words("codecs"),
+        metrics=table.words("metrics"),
+        anchor=table.get("anchor", str, None),
+        items=table.get("items", int, None),
+        settings=table.get("settings", dict, {}),
+        tolerances=table.get("tolerances", dict, {}),
+        keep=table.get("keep", int, 0),
+        papers=table.attribute_paths("papers"),
+        examples=table.words("examples"),
     )
 
 
@@ -443,7 +398,7 @@ def _attribute(where: str, path: str) -> Any:
 
 def adapter_class(card: CodecCard) -> type[Codec]:
     """The adapter class, imported now. Raises CardError if the card's adapter does not exist."""
-    adapter: type[Codec] = _attribute(_label(card.path), card.adapter)
+    adapter: type[Codec] = _attribute(label(card.path), card.adapter)
     return adapter
 
 
@@ -456,7 +411,7 @@ def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
 
 def check_values(card: CodecCard, parameters: Mapping[str, Allowed]) -> None:
     """Raises CardError for a setting that the adapter does not know or a value out of range."""
-    where = _label(card.path)
+    where = label(card.path)
     for key, value in card.settings.items():
         if key not in parameters:
             raise CardError(f"{where}: unknown setting {key!r}; {near_matches(key, parameters)}")
@@ -484,5 +439,5 @@ def paper_writers(suite: Suite) -> list[Any]:
 
 def loader_class(card: DatasetCard) -> type[Loader]:
     """The loader class of a data set card, imported now."""
-    loader: type[Loader] = _attribute(_label(card.path), card.loader)
+    loader: type[Loader] = _attribute(label(card.path), card.loader)
     return loader

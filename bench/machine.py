@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -68,8 +69,16 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def timing_protocol(processor: str, workers: int, *, repeats: int, cluster: bool) -> str:
-    """How times were taken, in a sentence that a paper can quote."""
+def timing_protocol(
+    processor: str, workers: int, *, devices: Sequence[str] = (), repeats: int, cluster: bool
+) -> str:
+    """How times were taken, in words that a paper can quote; ``devices`` are those on which
+    networks ran."""
+    sentence = _timing_sentence(processor, workers, repeats=repeats, cluster=cluster)
+    return f"{sentence} Networks ran on {' and '.join(devices)}." if devices else sentence
+
+
+def _timing_sentence(processor: str, workers: int, *, repeats: int, cluster: bool) -> str:
     if repeats:
         return (
             f"Times are medians of {repeats} calls after one that is not counted, one task "

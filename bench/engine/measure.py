@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from bench.cards import CodecCard, build_codec
 from bench.codecs.base import Codec, Encoded
 from bench.datasets.base import Item, Loader
 from bench.engine.plan import Probe
+from bench.engine.proofs import Evidence
 from bench.engine.target import find_rate
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.records import Point, Record, Status, Task, Value
@@ -51,17 +50,6 @@ class WorkSpec:
     """Items whose payload and reconstruction come back, to be kept beside the results."""
     repeats: int = 0
     """How often each call is timed, on one pinned core and after one that is not; 0: once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A payload and the hash of what it decoded to."""
-
-    codec: str
-    point: str
-    item: str
-    payload: bytes
-    decoded_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,50 +286,6 @@ def _check_lossless(codec: Codec, scores: Scores) -> bool | None:
     if scores.mse != 0:
         raise CodecError(f"claims to be lossless, but the decoded pixels differ (mse {scores.mse})")
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a fresh process found of a payload; ``detail`` says what is wrong or worth knowing."""
-
-    passed: bool
-    detail: str = ""
-
-
-def fresh_decode(card: CodecCard, device: str, proofs: Sequence[Evidence]) -> list[Finding]:
-    """Decodes payloads in this process, which never saw them encoded: the pixels must be those that
-    were measured."""
-    codec = build_codec(card, device=device)
-    return [_decode_again(codec, proof) for proof in proofs]
-
-
-def _decode_again(codec: Codec, proof: Evidence) -> Finding:
-    try:
-        found = codec.decode(proof.payload)
-        if found.sha256() != proof.decoded_sha256:
-            return Finding(False, "a fresh process decodes it to other pixels")
-        elsewhere = codec.decode_elsewhere(proof.payload)
-        return Finding(True) if elsewhere is None else _agree(found, elsewhere)
-    except Exception as error:  # whatever a decoder raises is the verdict
-        return Finding(False, " ".join(f"{type(error).__name__}: {error}".split()))
-
-
-def _agree(found: Signal, elsewhere: Signal) -> Finding:
-    """Decoded with another number of threads. A float synthesis may round a sample the other way;
-    an entropy decoder that lost its way makes another picture."""
-    changed = samples = largest = 0
-    for one, two in zip(found.frames(), elsewhere.frames(), strict=True):
-        difference = np.abs(one.astype(np.int64) - two.astype(np.int64))
-        changed += int(np.count_nonzero(difference))
-        largest = max(largest, int(difference.max(initial=0)))
-        samples += difference.size
-    if largest > 1:
-        return Finding(False, "another number of threads decodes other pixels")
-    if not changed:
-        return Finding(True)
-    return Finding(
-        True, f"another number of threads rounds {changed} of {samples} samples the other way"
-    )
 
 
 def probe(card: CodecCard, device: str) -> Probe:

@@ -5,39 +5,35 @@ Decides the order and the limits; what a task is lies in measure.py, where resul
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from pebble import ProcessExpired
 
-import bench
 from bench.cards import CodecCard
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
+from bench.engine.describe import describe_codec, describe_run
 from bench.engine.measure import (
-    Evidence,
-    Finding,
     Portion,
     WorkSpec,
-    fresh_decode,
     measure_tasks,
     probe,
     start_worker,
     with_layout,
 )
 from bench.engine.plan import Plan, Probe, make_plan
+from bench.engine.proofs import Evidence, Finding, Proofs
 from bench.engine.schedule import Schedule
-from bench.engine.workers import LocalPool, scratch_folder
+from bench.engine.workers import LocalPool, Pool, scratch_folder
 from bench.errors import BenchError, UsageError
-from bench.provenance import CodecInfo, RunInfo, Verdict
 from bench.records import Record, Status, Task
 from bench.results.gallery import Gallery
 from bench.results.store import TABLE, Store
@@ -61,20 +57,6 @@ class RunOptions:
     cluster: str | None = None
     """Address of a Dask scheduler whose workers are used instead of this machine's."""
     command: tuple[str, ...] = ()
-
-
-class Pool(Protocol):
-    """Where tasks run: processes of this machine or a cluster's."""
-
-    def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]: ...
-
-    def submit_fresh(
-        self, call: Callable[..., Any], *arguments: Any, timeout: float
-    ) -> Future[Any]: ...
-
-    def close(self) -> None: ...
-
-    def kill(self) -> None: ...
 
 
 class Progress(Protocol):
@@ -139,7 +121,18 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
             progress.say(f"{damaged} stored records were damaged; they are measured again")
             again = _measure_all(campaign, options, items, store, progress)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
-        _write_results(campaign, options, items, store, started, outcome.workers)
+        store.export_csv(options.out / TABLE)
+        Gallery(options.out).write_index(store.records())
+        describe_run(
+            campaign,
+            items,
+            store,
+            options.command or tuple(sys.argv),
+            started,
+            workers=outcome.workers,
+            repeats=options.repeats,
+            cluster=options.cluster is not None,
+        ).write(options.out)
     return outcome
 
 
@@ -202,13 +195,11 @@ class _Runner:
             cluster.start(self.spec)
         self.gallery = Gallery(options.out)
         self.schedule = Schedule((), self.workers)
-        self.running: dict[Future[Any], tuple[Task, ...]] = {}
-        self.checking: dict[Future[Any], list[Evidence]] = {}
-        self.evidence: dict[str, list[Evidence]] = {}
-        self.awaited: dict[str, int] = {}
+        self.running: dict[Future[Portion], tuple[Task, ...]] = {}
+        self.proofs = Proofs(self.pool, self.cards, options.device, options.timeout)
 
     def close(self) -> None:
-        if self.running or self.checking:
+        if self.running or self.proofs.running:
             self.pool.kill()
         else:
             self.pool.close()
@@ -226,7 +217,7 @@ class _Runner:
     def _register(self, pairs: Sequence[tuple[CodecCard, Probe]]) -> None:
         """Tells the store whose results the folder shows from now on."""
         known = {info.id: info for info in self.store.codecs()}
-        infos = [_codec_info(card, found) for card, found in pairs]
+        infos = [describe_codec(card, found) for card, found in pairs]
         for index, (info, (_, found)) in enumerate(zip(infos, pairs, strict=True)):
             if found.unavailable is not None and info.id in known:
                 # what was measured while it was available keeps the versions of then
@@ -305,17 +296,15 @@ class _Runner:
         self._keep([self._blank(t, "failed", problems[t.item]) for t in plan.tasks
                     if t.item in problems])  # fmt: skip
         tasks = [task for task in plan.tasks if task.item not in problems]
-        for task in tasks:
-            if task.item in self.spec.evidence:
-                self.awaited[task.codec] = self.awaited.get(task.codec, 0) + 1
+        self.proofs.expect(task for task in tasks if task.item in self.spec.evidence)
         self.schedule = Schedule(tasks, self.workers)
-        while self._feed() or self.running or self.checking:
-            ready, _ = wait([*self.running, *self.checking], return_when=FIRST_COMPLETED)
-            for future in ready:
-                if future in self.running:
-                    self._collect(future)
-                else:
-                    self._judge(future)
+        while self._feed() or self.running or self.proofs.running:
+            everything: list[Future[Any]] = [*self.running, *self.proofs.running]
+            wait(everything, return_when=FIRST_COMPLETED)
+            for portion in [future for future in self.running if future.done()]:
+                self._collect(portion)
+            for check in [future for future in self.proofs.running if future.done()]:
+                self._judge(check)
 
     def _feed(self) -> bool:
         """Hands portions to the workers so that each has one running and one waiting."""
@@ -327,10 +316,10 @@ class _Runner:
             self.running[future] = portion
         return bool(self.running)
 
-    def _collect(self, future: Future[Any]) -> None:
+    def _collect(self, future: Future[Portion]) -> None:
         portion = self.running.pop(future)
         try:
-            result: Portion = future.result()
+            result = future.result()
         except FutureTimeoutError:
             limit = f"no result within {self.options.timeout:g} s; raise --timeout"
             self._blame(portion, "timeout", limit)
@@ -343,8 +332,8 @@ class _Runner:
             if entry.keepsake is not None:
                 self.gallery.add(entry.keepsake)
         self._keep([entry.record for entry in result.measured])
-        proofs = [entry.evidence for entry in result.measured if entry.evidence is not None]
-        self._await_evidence(portion, proofs)
+        evidence = [entry.evidence for entry in result.measured if entry.evidence is not None]
+        self._prove(portion, evidence)
 
     def _blame(self, portion: tuple[Task, ...], status: Status, reason: str) -> None:
         """One task alone gets the blame; of several, each is tried alone."""
@@ -352,38 +341,16 @@ class _Runner:
             self.schedule.retry_alone(portion)
             return
         self._keep([self._blank(portion[0], status, reason)])
-        self._await_evidence(portion, [])
+        self._prove(portion, [])
 
-    def _await_evidence(self, portion: tuple[Task, ...], proofs: list[Evidence]) -> None:
-        """Once all points of a codec are in, their payloads go to a fresh process together."""
-        name = portion[0].codec
-        self.evidence.setdefault(name, []).extend(proofs)
-        if name in self.awaited:
-            self.awaited[name] -= sum(task.item in self.spec.evidence for task in portion)
-        if self.options.repeats and (len(self.schedule) or self.running):
-            return  # nothing else runs while tasks are timed
-        for ready in [name for name, proofs in self.evidence.items() if proofs]:
-            if self.awaited[ready] == 0:
-                self._check(ready, self.evidence.pop(ready))
+    def _prove(self, portion: tuple[Task, ...], evidence: Sequence[Evidence]) -> None:
+        self.proofs.arrived([t for t in portion if t.item in self.spec.evidence], evidence)
+        timed = self.options.repeats > 0
+        if not (timed and (len(self.schedule) or self.running)):  # timed tasks have nobody beside
+            self.proofs.start()
 
-    def _check(self, name: str, proofs: list[Evidence]) -> None:
-        limit = self.options.timeout * len(proofs)
-        future = self.pool.submit_fresh(
-            fresh_decode, self.cards[name], self.options.device, proofs, timeout=limit
-        )
-        self.checking[future] = proofs
-
-    def _judge(self, future: Future[Any]) -> None:
-        proofs = self.checking.pop(future)
-        try:
-            findings: list[Finding] = future.result()
-        except (FutureTimeoutError, ProcessExpired) as error:
-            failure = Finding(False, f"decoding in a fresh process failed: {error}")
-            findings = [failure] * len(proofs)
-        verdicts = [
-            Verdict("fresh_decode", p.codec, p.point, p.item, found.passed, found.detail)
-            for p, found in zip(proofs, findings, strict=True)
-        ]
+    def _judge(self, future: Future[list[Finding]]) -> None:
+        verdicts = self.proofs.judge(future)
         for verdict in verdicts:
             if not verdict.passed:
                 self.outcome.refuted += 1
@@ -405,14 +372,13 @@ class _Runner:
         self.progress.advance(records, self.schedule.seconds_left())
 
 
-def _probe_result(card: CodecCard, future: Future[Any]) -> Probe:
+def _probe_result(card: CodecCard, future: Future[Probe]) -> Probe:
     """What a codec said of itself, or why it could not; one broken codec does not stop the others.
 
     A wrong card or value is the user's to correct and is raised.
     """
     try:
-        found: Probe = future.result()
-        return found
+        return future.result()
     except BenchError:
         raise
     except FutureTimeoutError:
@@ -432,66 +398,3 @@ def _cause(error: ProcessExpired) -> str:
     if isinstance(code, int) and code < 0:
         return f"killed by {signal.Signals(-code).name}; out of memory?"
     return f"exit status {code}"
-
-
-def _codec_info(card: CodecCard, found: Probe) -> CodecInfo:
-    return CodecInfo(
-        id=card.id,
-        title=card.title,
-        settings=dict(card.settings),
-        ladder=tuple(str(point) for point in card.ladder),
-        deterministic=card.deterministic,
-        lossless=card.lossless,
-        versions=dict(found.versions),
-        source=dict(card.source),
-        complexity={} if found.complexity is None else asdict(found.complexity),
-        device=found.device,
-    )
-
-
-def _write_results(
-    campaign: Campaign,
-    options: RunOptions,
-    items: Sequence[Item],
-    store: Store,
-    started: datetime,
-    workers: int,
-) -> None:
-    from bench.machine import describe_machine, library_versions, timing_protocol
-
-    machine = describe_machine()
-    timing = timing_protocol(
-        machine["processor"],
-        workers,
-        repeats=options.repeats,
-        cluster=options.cluster is not None,
-    )
-    if continued := store.meta("continued"):
-        timing = f"{timing} {continued}"
-    store.export_csv(options.out / TABLE)
-    Gallery(options.out).write_index(store.records())
-    digest = hashlib.sha256("\n".join(item.digest for item in items).encode()).hexdigest()
-    RunInfo(
-        bench=bench.__version__,
-        suite=campaign.suite.id,
-        suite_title=campaign.suite.title,
-        dataset=campaign.suite.dataset,
-        dataset_title=campaign.dataset_title,
-        media=campaign.media,
-        dataset_notes=campaign.loader.notes(),
-        dataset_digest=digest,
-        items=len(items),
-        metrics=campaign.suite.metrics,
-        anchor=campaign.suite.anchor,
-        codecs=tuple(store.codecs()),
-        command=options.command or tuple(sys.argv),
-        machine=machine,
-        libraries=library_versions(),
-        jobs=workers,
-        timing=timing,
-        started=started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        verdicts=store.verdicts(),
-        licence=campaign.licence,
-        citation=campaign.citation,
-    ).write(options.out)

@@ -15,7 +15,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -47,6 +49,23 @@ def prestart() -> None:
     forkserver.ensure_running()
 
 
+class Pool(Protocol):
+    """Where tasks run: processes of this machine or a cluster's."""
+
+    def submit(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
+        """Runs ``call`` in a worker; the future raises TimeoutError past ``timeout`` seconds and
+        pebble.ProcessExpired if the worker died."""
+
+    def submit_fresh(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
+        """Runs ``call`` in a new process that has run nothing else and never saw a worker."""
+
+    def close(self) -> None:
+        """Ends the workers after their last task."""
+
+    def kill(self) -> None:
+        """Ends the workers and what they started, now."""
+
+
 class LocalPool:
     """Worker processes that run functions under a time limit.
 
@@ -58,7 +77,7 @@ class LocalPool:
         self,
         workers: int,
         initializer: Callable[..., None],
-        arguments: tuple[Any, ...],
+        arguments: tuple[object, ...],
         *,
         scratch: Path,
     ) -> None:
@@ -82,27 +101,20 @@ class LocalPool:
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
 
-    def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
-        """Runs ``call`` in a worker; the future raises TimeoutError past ``timeout`` seconds and
-        pebble.ProcessExpired if the worker died."""
-        future: Future[Any] = self._pool.schedule(call, args=arguments, timeout=timeout)
+    def submit(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
+        future: Future[T] = self._pool.schedule(call, args=arguments, timeout=timeout)
         return future
 
-    def submit_fresh(
-        self, call: Callable[..., Any], *arguments: Any, timeout: float
-    ) -> Future[Any]:
-        """Runs ``call`` in a new process that has run nothing else and never saw a worker."""
-        future: Future[Any] = self._fresh.schedule(call, args=arguments, timeout=timeout)
+    def submit_fresh(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
+        future: Future[T] = self._fresh.schedule(call, args=arguments, timeout=timeout)
         return future
 
     def close(self) -> None:
-        """Ends the workers after their last task."""
         for pool in self._pools:
             pool.close()
             pool.join()
 
     def kill(self) -> None:
-        """Ends the workers and what they started, now."""
         for pool in self._pools:
             pool.stop()
             pool.join()
@@ -130,7 +142,7 @@ def _nothing() -> None:
     pass
 
 
-def _start(scratch: str, initializer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _start(scratch: str, initializer: Callable[..., None], arguments: tuple[object, ...]) -> None:
     """Makes this process the leader of a group that dies as one when it is told to stop or when
     the run that started it dies."""
     os.setpgrp()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.cards import CodecCard
-from bench.engine import measure
+from bench.engine import proofs
 from bench.signals import Signal, image
 
 
@@ -33,10 +33,10 @@ class _Learned:
 def test_verdicts(
     monkeypatch: pytest.MonkeyPatch, pixel: int, elsewhere: int, passed: bool, says: str
 ) -> None:
-    monkeypatch.setattr(measure, "build_codec", lambda *_, **__: _Learned(pixel, elsewhere))
+    monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: _Learned(pixel, elsewhere))
     measured = image(np.full((2, 2), 7, np.uint8)).sha256()
-    proof = measure.Evidence("x", "mode=only", "item", b"payload", measured)
+    proof = proofs.Evidence("x", "mode=only", "item", b"payload", measured)
     card: CodecCard = None  # type: ignore[assignment]
-    (found,) = measure.fresh_decode(card, "cpu", [proof])
+    (found,) = proofs.fresh_decode(card, "cpu", [proof])
     assert found.passed == passed
     assert says in found.detail and bool(says) == bool(found.detail)

@@ -91,7 +91,8 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
     script = (
         "import sys; from pathlib import Path; from tests import fakes\n"
         "fakes.os.getpid = lambda: 1\n"
-        "from bench.engine.measure import Bench, WorkSpec, fresh_decode\n"
+        "from bench.engine.measure import Bench, WorkSpec\n"
+        "from bench.engine.proofs import fresh_decode\n"
         "from bench.cards import load_registry\n"
         "from bench.records import Task\n"
         "from bench.datasets.base import DataOptions\n"
