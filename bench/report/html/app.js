@@ -12,8 +12,20 @@ const PALETTE = {
   light: ["#0072B2", "#D55E00", "#009E73", "#B5578C", "#2F8FC4", "#B87A00", "#7A5195", "#6B6B6B"],
   dark: ["#5AB4F0", "#FF8A4C", "#3FD0A4", "#E59AC5", "#9AD4F7", "#F2BE4A", "#C39BE0", "#B0B0B0"],
 };
-const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x",
-  "triangle-left", "triangle-right", "pentagon", "hexagon", "star"];
+const SYMBOLS = [
+  "circle",
+  "square",
+  "triangle-up",
+  "diamond",
+  "triangle-down",
+  "cross",
+  "x",
+  "triangle-left",
+  "triangle-right",
+  "pentagon",
+  "hexagon",
+  "star",
+];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 
 const byId = (id) => document.getElementById(id);
@@ -93,7 +105,11 @@ function chartLayout(extra) {
     font: { color: cssColour("--ink"), size: narrow ? 11 : 13, family: "system-ui, sans-serif" },
     margin: { l: narrow ? 45 : 60, r: 15, t: 15, b: 50 },
     hoverlabel: { align: "left" },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: cssColour("--faint"), activecolor: cssColour("--accent") },
+    modebar: {
+      bgcolor: "rgba(0,0,0,0)",
+      color: cssColour("--faint"),
+      activecolor: cssColour("--accent"),
+    },
     showlegend: false,
     ...extra.layout,
     xaxis: { ...axis, ...extra.xaxis },
@@ -106,29 +122,46 @@ function logTicks(low, high) {
   const steps = window.innerWidth < 640 || high / low > 40 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
   const values = [];
   for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.log10(high) + 1; power += 1) {
-    for (const step of high / low > 2000 ? [1] : steps) values.push(Number((step * 10 ** power).toPrecision(3)));
+    for (const step of high / low > 2000 ? [1] : steps)
+      values.push(Number((step * 10 ** power).toPrecision(3)));
   }
-  return { tickmode: "array", tickvals: values, ticktext: values.map((value) => value.toLocaleString("en", { maximumFractionDigits: 6, useGrouping: false })) };
+  return {
+    tickmode: "array",
+    tickvals: values,
+    ticktext: values.map((value) =>
+      value.toLocaleString("en", { maximumFractionDigits: 6, useGrouping: false }),
+    ),
+  };
 }
 
 function draw(id, traces, layout, { tools = false } = {}) {
-  const options = { responsive: true, displaylogo: false, scrollZoom: false, displayModeBar: tools && "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const options = {
+    responsive: true,
+    displaylogo: false,
+    scrollZoom: false,
+    displayModeBar: tools && "hover",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  };
   return Plotly.react(byId(id), traces, layout, options);
 }
 
 // Sections draw when they come near the window, and again whenever codecs, metric or scheme change.
 function section(id, redraw) {
   let seen = false;
-  const observer = new IntersectionObserver((entries) => {
-    if (!seen && entries.some((entry) => entry.isIntersecting)) {
-      seen = true;
-      observer.disconnect();
-      redraw();
-    }
-  }, { rootMargin: "300px" });
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!seen && entries.some((entry) => entry.isIntersecting)) {
+        seen = true;
+        observer.disconnect();
+        redraw();
+      }
+    },
+    { rootMargin: "300px" },
+  );
   observer.observe(byId(id));
-  report.redraws.push(() => { if (seen) redraw(); });
+  report.redraws.push(() => {
+    if (seen) redraw();
+  });
 }
 
 function redrawAll() {

@@ -6,13 +6,24 @@ function setUpCharts() {
     if (present) section(id, redraw);
     else byId(id).hidden = true;
   };
-  hideOrDraw("matrix", data.matrices.some((m) => m.codecs.length > 1), drawMatrix);
-  hideOrDraw("spread", data.comparisons.some((c) => c.item_rates.length > 1), drawSpread);
+  hideOrDraw(
+    "matrix",
+    data.matrices.some((m) => m.codecs.length > 1),
+    drawMatrix,
+  );
+  hideOrDraw(
+    "spread",
+    data.comparisons.some((c) => c.item_rates.length > 1),
+    drawSpread,
+  );
   hideOrDraw("ledger", ledgerCodecs().length > 0, drawLedger);
   byId("ledger-point").addEventListener("change", drawLedger);
   const costs = presentCosts();
   hideOrDraw("cost", costs.length > 0 && data.comparisons.length > 0, drawCost);
-  fillSelect("cost-axis", costs.map((cost) => [cost.id, cost.title]));
+  fillSelect(
+    "cost-axis",
+    costs.map((cost) => [cost.id, cost.title]),
+  );
   byId("cost-axis").addEventListener("change", drawCost);
 }
 
@@ -23,88 +34,171 @@ function resize(id, rows) {
 function drawMatrix() {
   const matrix = report.data.matrices.find((m) => m.metric === report.metric);
   if (!matrix) return;
-  const shown = matrix.codecs.map((id, index) => index).filter((i) => !report.hidden.has(matrix.codecs[i]));
+  const shown = matrix.codecs
+    .map((id, index) => index)
+    .filter((i) => !report.hidden.has(matrix.codecs[i]));
   const names = shown.map((i) => matrix.codecs[i]);
   const cells = shown.map((i) => shown.map((j) => matrix.rates[i][j]));
-  const size = Math.max(10, ...cells.flat().filter((v) => v !== null).map(Math.abs));
+  const size = Math.max(
+    10,
+    ...cells
+      .flat()
+      .filter((v) => v !== null)
+      .map(Math.abs),
+  );
   const limit = Math.min(size, 60);
   resize("matrix-chart", names.length);
   const labels = names.map(plotText);
-  draw("matrix-chart", [{
-    type: "heatmap", x: labels, y: labels, z: cells, zmin: -limit, zmax: limit, xgap: 2, ygap: 2,
-    colorscale: isDark()
-      ? [[0, "#2b83c6"], [0.5, "#22272e"], [1, "#c8553d"]]
-      : [[0, "#4393c3"], [0.5, "#f7f7f7"], [1, "#d6604d"]],
-    showscale: false, hoverongaps: false,
-    text: shown.map((i) => shown.map((j) => (i === j ? "" : signed(matrix.rates[i][j])))),
-    texttemplate: "%{text}",
-    customdata: shown.map((i) => shown.map((j) => matrix.overlaps[i][j])),
-    hovertemplate: "%{y} against %{x}<br>BD-rate %{text} %<br>overlap %{customdata:.0f} %<extra></extra>",
-  }], chartLayout({
-    xaxis: { side: "top", tickangle: names.length > 5 || window.innerWidth < 640 ? -40 : 0, showgrid: false, type: "category" },
-    yaxis: { autorange: "reversed", showgrid: false, type: "category" },
-    layout: { margin: { l: 60, r: 15, t: 40, b: 15 } },
-  }));
+  draw(
+    "matrix-chart",
+    [
+      {
+        type: "heatmap",
+        x: labels,
+        y: labels,
+        z: cells,
+        zmin: -limit,
+        zmax: limit,
+        xgap: 2,
+        ygap: 2,
+        colorscale: isDark()
+          ? [
+              [0, "#2b83c6"],
+              [0.5, "#22272e"],
+              [1, "#c8553d"],
+            ]
+          : [
+              [0, "#4393c3"],
+              [0.5, "#f7f7f7"],
+              [1, "#d6604d"],
+            ],
+        showscale: false,
+        hoverongaps: false,
+        text: shown.map((i) => shown.map((j) => (i === j ? "" : signed(matrix.rates[i][j])))),
+        texttemplate: "%{text}",
+        customdata: shown.map((i) => shown.map((j) => matrix.overlaps[i][j])),
+        hovertemplate:
+          "%{y} against %{x}<br>BD-rate %{text} %<br>overlap %{customdata:.0f} %<extra></extra>",
+      },
+    ],
+    chartLayout({
+      xaxis: {
+        side: "top",
+        tickangle: names.length > 5 || window.innerWidth < 640 ? -40 : 0,
+        showgrid: false,
+        type: "category",
+      },
+      yaxis: { autorange: "reversed", showgrid: false, type: "category" },
+      layout: { margin: { l: 60, r: 15, t: 40, b: 15 } },
+    }),
+  );
 }
 
 function drawSpread() {
-  const shown = shownCodecs().map((codec) => comparisonOf(codec.id)).filter((c) => c && c.rate !== null);
+  const shown = shownCodecs()
+    .map((codec) => comparisonOf(codec.id))
+    .filter((c) => c && c.rate !== null);
   resize("spread-chart", shown.length);
   const boxes = shown.map((c) => {
     const rates = c.item_rates.filter(([, rate]) => rate !== null);
     return {
-      type: "box", orientation: "h", name: plotText(c.codec), y: rates.map(() => plotText(c.codec)),
-      x: rates.map(([, rate]) => rate), text: rates.map(([item]) => plotText(item)),
-      boxpoints: "all", jitter: 0.5, pointpos: 0, marker: { size: 4, color: colourOf(c.codec), opacity: 0.6 },
-      line: { color: colourOf(c.codec), width: 1.5 }, fillcolor: "rgba(0,0,0,0)",
+      type: "box",
+      orientation: "h",
+      name: plotText(c.codec),
+      y: rates.map(() => plotText(c.codec)),
+      x: rates.map(([, rate]) => rate),
+      text: rates.map(([item]) => plotText(item)),
+      boxpoints: "all",
+      jitter: 0.5,
+      pointpos: 0,
+      marker: { size: 4, color: colourOf(c.codec), opacity: 0.6 },
+      line: { color: colourOf(c.codec), width: 1.5 },
+      fillcolor: "rgba(0,0,0,0)",
       hovertemplate: "%{text}: %{x:.1f} %<extra></extra>",
     };
   });
   const heads = {
-    type: "scatter", mode: "markers", y: shown.map((c) => plotText(c.codec)), x: shown.map((c) => c.rate),
+    type: "scatter",
+    mode: "markers",
+    y: shown.map((c) => plotText(c.codec)),
+    x: shown.map((c) => c.rate),
     marker: { symbol: "diamond", size: 11, color: cssColour("--ink") },
-    error_x: { type: "data", symmetric: false, color: cssColour("--ink"), thickness: 2,
+    error_x: {
+      type: "data",
+      symmetric: false,
+      color: cssColour("--ink"),
+      thickness: 2,
       array: shown.map((c) => (c.high === null ? 0 : c.high - c.rate)),
-      arrayminus: shown.map((c) => (c.low === null ? 0 : c.rate - c.low)) },
-    text: shown.map((c) => `${signed(c.rate)} % [${signed(c.low)}, ${signed(c.high)}]${c.significant === false ? " n.s." : ""}`),
+      arrayminus: shown.map((c) => (c.low === null ? 0 : c.rate - c.low)),
+    },
+    text: shown.map(rateText),
     hovertemplate: "%{y}: %{text}<extra></extra>",
   };
-  draw("spread-chart", [...boxes, heads], chartLayout({
-    xaxis: { title: { text: "BD-rate, %" }, zeroline: true, zerolinewidth: 2 },
-    yaxis: { autorange: "reversed", type: "category" },
-  }));
+  draw(
+    "spread-chart",
+    [...boxes, heads],
+    chartLayout({
+      xaxis: { title: { text: "BD-rate, %" }, zeroline: true, zerolinewidth: 2 },
+      yaxis: { autorange: "reversed", type: "category" },
+    }),
+  );
+}
+
+function rateText(comparison) {
+  const { rate, low, high, significant } = comparison;
+  const doubt = significant === false ? " n.s." : "";
+  return `${signed(rate)} % [${signed(low)}, ${signed(high)}]${doubt}`;
 }
 
 function ledgerCodecs() {
-  return report.data.codecs.filter((codec) => codec.points.some(
-    (p) => p.bytes > 0 && (p.header_bytes !== null || p.discarded_bytes > 0)));
+  return report.data.codecs.filter((codec) =>
+    codec.points.some((p) => p.bytes > 0 && (p.header_bytes !== null || p.discarded_bytes > 0)),
+  );
 }
 
 function drawLedger() {
   const position = { low: 0, middle: 0.5, high: 1 }[byId("ledger-point").value];
-  const rows = ledgerCodecs().filter((codec) => !report.hidden.has(codec.id)).map((codec) => {
-    const points = codec.points.filter((p) => p.bytes > 0);
-    const point = points[Math.round(position * (points.length - 1))];
-    return { label: `${codec.id} ${point.point}`, point };
-  });
+  const rows = ledgerCodecs()
+    .filter((codec) => !report.hidden.has(codec.id))
+    .map((codec) => {
+      const points = codec.points.filter((p) => p.bytes > 0);
+      const point = points[Math.round(position * (points.length - 1))];
+      return { label: `${codec.id} ${point.point}`, point };
+    });
   resize("ledger-chart", rows.length);
   const bar = (name, bytes, colour, pattern) => ({
-    type: "bar", orientation: "h", name, y: rows.map((row) => plotText(row.label)),
+    type: "bar",
+    orientation: "h",
+    name,
+    y: rows.map((row) => plotText(row.label)),
     x: rows.map((row) => (100 * bytes(row.point)) / row.point.bytes),
     marker: { color: colour, pattern: { shape: pattern, fgcolor: cssColour("--faint") } },
     customdata: rows.map((row) => bytes(row.point)),
     hovertemplate: `${name}: %{x:.1f} %, %{customdata:.1f} bytes on average<extra></extra>`,
   });
-  draw("ledger-chart", [
-    bar("headers and side information", (p) => p.header_bytes || 0, cssColour("--ink"), ""),
-    bar("picture", (p) => p.bytes - (p.header_bytes || 0), isDark() ? "#3f7fb0" : "#9ecae1", ""),
-    bar("discarded before counting", (p) => p.discarded_bytes || 0, "rgba(128,128,128,0.15)", "/"),
-  ], chartLayout({
-    xaxis: { title: { text: "Bytes, % of what a decoder needs" } },
-    yaxis: { autorange: "reversed", type: "category" },
-    layout: { barmode: "stack", showlegend: true, legend: { orientation: "h", traceorder: "normal", y: 1.02, yanchor: "bottom", x: 0 },
-      margin: { l: 60, r: 15, t: 40, b: 50 } },
-  }));
+  draw(
+    "ledger-chart",
+    [
+      bar("headers and side information", (p) => p.header_bytes || 0, cssColour("--ink"), ""),
+      bar("picture", (p) => p.bytes - (p.header_bytes || 0), isDark() ? "#3f7fb0" : "#9ecae1", ""),
+      bar(
+        "discarded before counting",
+        (p) => p.discarded_bytes || 0,
+        "rgba(128,128,128,0.15)",
+        "/",
+      ),
+    ],
+    chartLayout({
+      xaxis: { title: { text: "Bytes, % of what a decoder needs" } },
+      yaxis: { autorange: "reversed", type: "category" },
+      layout: {
+        barmode: "stack",
+        showlegend: true,
+        legend: { orientation: "h", traceorder: "normal", y: 1.02, yanchor: "bottom", x: 0 },
+        margin: { l: 60, r: 15, t: 40, b: 50 },
+      },
+    }),
+  );
 }
 
 const COSTS = [
@@ -131,22 +225,41 @@ function drawCost() {
   const timed = !cost.learned && report.data.parallel;
   byId("cost-note").hidden = !timed;
   byId("cost-note").textContent = `Not a ranking: ${report.data.timing}`;
-  const shown = shownCodecs().map((codec) => {
-    const comparison = comparisonOf(codec.id);
-    const rate = codec.id === report.data.anchor ? 0 : comparison ? comparison.rate : null;
-    return { codec, rate, cost: costOf(codec, cost) };
-  }).filter((row) => row.rate !== null && row.cost > 0);
-  draw("cost-chart", [{
-    type: "scatter", mode: "markers+text", x: shown.map((row) => row.cost), y: shown.map((row) => row.rate),
-    text: shown.map((row) => plotText(row.codec.id)), textposition: "top center", cliponaxis: false,
-    marker: { size: 11, color: shown.map((row) => colourOf(row.codec.id)),
-      symbol: shown.map((row) => markerOf(row.codec.id).symbol + (timed ? "-open" : "")) },
-    hovertemplate: "%{text}<br>%{x:.4g}<br>BD-rate %{y:.1f} %<extra></extra>",
-  }], chartLayout({
-    xaxis: { title: { text: cost.title + (timed ? " (measured in parallel)" : "") }, type: "log",
-      ...logAxis(shown.map((row) => row.cost)) },
-    yaxis: { title: { text: "BD-rate, %" } },
-  }));
+  const shown = shownCodecs()
+    .map((codec) => {
+      const comparison = comparisonOf(codec.id);
+      const rate = codec.id === report.data.anchor ? 0 : comparison ? comparison.rate : null;
+      return { codec, rate, cost: costOf(codec, cost) };
+    })
+    .filter((row) => row.rate !== null && row.cost > 0);
+  draw(
+    "cost-chart",
+    [
+      {
+        type: "scatter",
+        mode: "markers+text",
+        x: shown.map((row) => row.cost),
+        y: shown.map((row) => row.rate),
+        text: shown.map((row) => plotText(row.codec.id)),
+        textposition: "top center",
+        cliponaxis: false,
+        marker: {
+          size: 11,
+          color: shown.map((row) => colourOf(row.codec.id)),
+          symbol: shown.map((row) => markerOf(row.codec.id).symbol + (timed ? "-open" : "")),
+        },
+        hovertemplate: "%{text}<br>%{x:.4g}<br>BD-rate %{y:.1f} %<extra></extra>",
+      },
+    ],
+    chartLayout({
+      xaxis: {
+        title: { text: cost.title + (timed ? " (measured in parallel)" : "") },
+        type: "log",
+        ...logAxis(shown.map((row) => row.cost)),
+      },
+      yaxis: { title: { text: "BD-rate, %" } },
+    }),
+  );
 }
 
 // Room at both ends for labels that are centred on the outermost markers.
@@ -155,5 +268,8 @@ function logAxis(values) {
   const logs = values.map(Math.log10);
   const [low, high] = [Math.min(...logs), Math.max(...logs)];
   const margin = Math.max(0.25, 0.12 * (high - low));
-  return { range: [low - margin, high + margin], ...logTicks(10 ** (low - margin), 10 ** (high + margin)) };
+  return {
+    range: [low - margin, high + margin],
+    ...logTicks(10 ** (low - margin), 10 ** (high + margin)),
+  };
 }

@@ -1,260 +1,377 @@
 "use strict";
 // Original and reconstructions side by side: slider, flicker, difference map, zoom to the pixel.
 const ORIGINAL = "original";
-const comparison = { items: [], images: new Map(), pixels: new Map(), maps: new Map(),
-  zoom: "fit", centre: [0.5, 0.5], flickered: false, left: null, right: null, drawn: 0 };
+const ZOOMS = ["fit", 1, 2, 4, 8, 16, 32];
+const FLICKER_MILLISECONDS = 600;
 
-function setUpCompare() {
-  const shown = report.data.pictures;
-  if (!shown.length) {
-    byId("compare").hidden = true;
-    return;
+// The part of the picture in sight: scale in canvas pixels per picture pixel, and its offset.
+class View {
+  constructor(canvas, picture, zoom, centre) {
+    this.width = picture.naturalWidth;
+    this.height = picture.naturalHeight;
+    const ratio = Math.max(1, Math.round(window.devicePixelRatio || 1));
+    const fit = Math.min(canvas.width / this.width, canvas.height / this.height);
+    this.scale = zoom === "fit" ? fit : zoom * ratio;
+    this.x = this.offset(centre[0], this.width, canvas.width);
+    this.y = this.offset(centre[1], this.height, canvas.height);
   }
-  fillSelect("compare-item", shown.map((item, index) => [index, item]));
-  if (shown.length < report.data.pictures_kept) {
-    byId("compare-note").textContent = `${shown.length} of ${report.data.pictures_kept} kept items are in this file, the others lie in the folder kept.`;
+
+  offset(centre, size, room) {
+    const half = room / this.scale / 2;
+    const whole = size * this.scale <= room;
+    const middle = whole ? size / 2 : Math.min(Math.max(centre * size, half), size - half);
+    return room / 2 - middle * this.scale;
   }
-  byId("compare-item").addEventListener("change", chooseItem);
-  byId("compare-left").addEventListener("change", () => { chooseRates(); chooseShots(); });
-  byId("compare-right").addEventListener("change", chooseShots);
-  byId("compare-rate").addEventListener("change", chooseShots);
-  byId("compare-mode").addEventListener("change", paintComparison);
-  byId("compare-gain").addEventListener("change", () => { comparison.maps.clear(); paintComparison(); });
-  byId("compare-split").addEventListener("input", paintComparison);
-  document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => {
-    comparison.zoom = button.dataset.zoom === "fit" ? "fit" : Number(button.dataset.zoom);
-    paintComparison();
-  }));
-  setUpPointer(byId("compare-view"));
-  window.addEventListener("resize", paintComparison);
-  window.setInterval(() => {
-    if (byId("compare-mode").value !== "flicker") return;
-    comparison.flickered = !comparison.flickered;
-    paintComparison();
-  }, 600);
-  section("compare", loadPictures);
+
+  // Where a place of the canvas lies in the picture, in its pixels.
+  pixel([x, y]) {
+    return [(x - this.x) / this.scale, (y - this.y) / this.scale];
+  }
 }
 
-// The pictures stand behind the scripts in the file: the page works before they are read.
-function loadPictures() {
-  if (document.readyState === "loading") {
-    document.addEventListener("DOMContentLoaded", loadPictures, { once: true });
-    return;
+// Decoded pictures of one item, their pixels and their difference maps, by address.
+class PictureCache {
+  constructor() {
+    this.clear();
   }
-  if (!comparison.items.length) {
-    comparison.items = JSON.parse(byId("pictures").textContent);
-    byId("pictures").remove();
+
+  clear() {
+    this.images = new Map();
+    this.pixels = new Map();
+    this.maps = new Map();
   }
-  chooseItem();
+
+  async load(source) {
+    if (this.images.has(source)) return;
+    const image = new Image();
+    image.src = source;
+    await image.decode();
+    this.images.set(source, image);
+  }
+
+  pixelsOf(source) {
+    if (!this.pixels.has(source)) {
+      const image = this.images.get(source);
+      const canvas = newCanvas(image.naturalWidth, image.naturalHeight);
+      const context = canvas.getContext("2d", { willReadFrequently: true });
+      context.drawImage(image, 0, 0);
+      this.pixels.set(source, context.getImageData(0, 0, canvas.width, canvas.height));
+    }
+    return this.pixels.get(source);
+  }
+
+  // |reconstruction − original| · gain, black where they agree.
+  difference(source, reference, gain) {
+    if (!this.maps.has(source)) {
+      const original = this.pixelsOf(reference);
+      const other = this.pixelsOf(source);
+      const map = new ImageData(original.width, original.height);
+      for (let i = 0; i < map.data.length; i += 1) {
+        map.data[i] = i % 4 === 3 ? 255 : gain * Math.abs(original.data[i] - other.data[i]);
+      }
+      const canvas = newCanvas(map.width, map.height);
+      canvas.getContext("2d").putImageData(map, 0, 0);
+      this.maps.set(source, canvas);
+    }
+    return this.maps.get(source);
+  }
 }
 
-function currentItem() {
-  return comparison.items[Number(byId("compare-item").value)];
-}
-
-function chooseItem() {
-  const codecs = [...new Set(currentItem().shots.map((shot) => shot.codec))];
-  const names = [[ORIGINAL, ORIGINAL], ...codecs.map((codec) => [codec, codec])];
-  const kept = ["compare-left", "compare-right"].map((id) => byId(id).value);
-  fillSelect("compare-left", names).value = codecs.includes(kept[0]) ? kept[0] : codecs[0];
-  fillSelect("compare-right", names).value = codecs.includes(kept[1]) ? kept[1] : codecs[1] || ORIGINAL;
-  comparison.images.clear();
-  comparison.pixels.clear();
-  comparison.maps.clear();
-  comparison.centre = [0.5, 0.5];
-  chooseRates();
-  chooseShots();
-}
-
-// The rates on offer are those of the left codec; the right one follows with its nearest.
-function chooseRates() {
-  const left = byId("compare-left").value;
-  const right = byId("compare-right").value;
-  const codec = left === ORIGINAL ? right : left;
-  const shots = currentItem().shots.filter((shot) => shot.codec === codec);
-  const wanted = Number(byId("compare-rate").value) || (shots.length ? shots[0].bpp : 0);
-  const select = fillSelect("compare-rate", shots.map((shot) => [shot.bpp, `${shot.bpp.toFixed(3)} bpp`]));
-  const near = nearest(shots, wanted);
-  if (near) select.value = near.bpp;
+function newCanvas(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  return canvas;
 }
 
 function nearest(shots, bpp) {
   const distance = (shot) => Math.abs(Math.log(shot.bpp / bpp));
-  return shots.reduce((best, shot) => (!best || distance(shot) < distance(best) ? shot : best), null);
+  const closer = (best, shot) => (!best || distance(shot) < distance(best) ? shot : best);
+  return shots.reduce(closer, null);
 }
 
-async function chooseShots() {
-  const item = currentItem();
-  const bpp = Number(byId("compare-rate").value);
-  const pick = (codec) => (codec === ORIGINAL
-    ? { codec: ORIGINAL, source: item.original }
-    : nearest(item.shots.filter((shot) => shot.codec === codec), bpp));
-  comparison.left = pick(byId("compare-left").value);
-  comparison.right = pick(byId("compare-right").value);
-  caption("compare-left-caption", comparison.left, null);
-  caption("compare-right-caption", comparison.right, comparison.left);
-  await Promise.all([item.original, comparison.left.source, comparison.right.source].map(loadImage));
-  paintComparison();
+function caption(shot, reference) {
+  if (shot.codec === ORIGINAL) return ORIGINAL;
+  let text = `${shot.codec} ${shot.point}: ${shot.bpp.toFixed(3)} bpp`;
+  text += shot.psnr === null ? "" : `, ${shot.psnr.toFixed(2)} dB`;
+  if (reference && reference.bpp && Math.abs(shot.bpp / reference.bpp - 1) > 0.1) {
+    text += ` (rate ${signed(100 * (shot.bpp / reference.bpp - 1), 0)} %)`;
+  }
+  return text;
 }
 
-function caption(id, shot, reference) {
-  let text = shot.codec;
-  if (shot.codec !== ORIGINAL) {
-    text += ` ${shot.point}: ${shot.bpp.toFixed(3)} bpp`;
-    text += shot.psnr === null ? "" : `, ${shot.psnr.toFixed(2)} dB`;
-    if (reference && reference.bpp && Math.abs(shot.bpp / reference.bpp - 1) > 0.1) {
-      text += ` (rate ${signed(100 * (shot.bpp / reference.bpp - 1), 0)} %)`;
+class Comparison {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.items = [];
+    this.cache = new PictureCache();
+    this.zoom = "fit";
+    this.centre = [0.5, 0.5];
+    this.left = null;
+    this.right = null;
+    this.showsRight = false;
+    this.drawn = 0;
+  }
+
+  // The pictures stand behind the scripts in the file: the page works before they are read.
+  load() {
+    if (document.readyState === "loading") {
+      document.addEventListener("DOMContentLoaded", () => this.load(), { once: true });
+      return;
+    }
+    if (!this.items.length) {
+      this.items = JSON.parse(byId("pictures").textContent);
+      byId("pictures").remove();
+    }
+    this.chooseItem();
+  }
+
+  get item() {
+    return this.items[Number(byId("compare-item").value)];
+  }
+
+  get codecs() {
+    return [...new Set(this.item.shots.map((shot) => shot.codec))];
+  }
+
+  shotsOf(codec) {
+    return this.item.shots.filter((shot) => shot.codec === codec);
+  }
+
+  chooseItem() {
+    const codecs = this.codecs;
+    const names = [ORIGINAL, ...codecs].map((codec) => [codec, codec]);
+    for (const [side, otherwise] of [
+      ["left", codecs[0]],
+      ["right", codecs[1] || ORIGINAL],
+    ]) {
+      const before = byId(`compare-${side}`).value;
+      const select = fillSelect(`compare-${side}`, names);
+      select.value = codecs.includes(before) ? before : otherwise;
+    }
+    this.cache.clear();
+    this.centre = [0.5, 0.5];
+    this.chooseCodec();
+  }
+
+  chooseCodec() {
+    this.fillRates();
+    return this.chooseShots();
+  }
+
+  // The rates on offer are those of the left codec; the right one follows with its nearest.
+  fillRates() {
+    const left = byId("compare-left").value;
+    const shots = this.shotsOf(left === ORIGINAL ? byId("compare-right").value : left);
+    const wanted = Number(byId("compare-rate").value) || (shots.length ? shots[0].bpp : 0);
+    const offered = shots.map((shot) => [shot.bpp, `${shot.bpp.toFixed(3)} bpp`]);
+    const select = fillSelect("compare-rate", offered);
+    const near = nearest(shots, wanted);
+    if (near) select.value = near.bpp;
+  }
+
+  pick(codec) {
+    if (codec === ORIGINAL) return { codec: ORIGINAL, source: this.item.original };
+    return nearest(this.shotsOf(codec), Number(byId("compare-rate").value));
+  }
+
+  async chooseShots() {
+    this.left = this.pick(byId("compare-left").value);
+    this.right = this.pick(byId("compare-right").value);
+    byId("compare-left-caption").textContent = caption(this.left, null);
+    byId("compare-right-caption").textContent = caption(this.right, this.left);
+    const sources = [this.item.original, this.left.source, this.right.source];
+    await Promise.all(sources.map((source) => this.cache.load(source)));
+    this.paint();
+  }
+
+  get mode() {
+    return byId("compare-mode").value;
+  }
+
+  get view() {
+    const original = this.cache.images.get(this.item.original);
+    return new View(this.canvas, original, this.zoom, this.centre);
+  }
+
+  get ready() {
+    if (!this.items.length || !this.left) return false;
+    const sources = [this.item.original, this.left.source, this.right.source];
+    return sources.every((source) => this.cache.images.has(source));
+  }
+
+  paint() {
+    if (!this.ready) return;
+    this.paintControls();
+    this.fitCanvas();
+    const { canvas } = this;
+    if (this.mode === "flicker") {
+      this.paintPart(this.showsRight ? this.right : this.left, 0, canvas.width);
+    } else {
+      const split = Math.round((canvas.width * Number(byId("compare-split").value)) / 100);
+      this.paintPart(this.left, 0, split);
+      this.paintPart(this.right, split, canvas.width);
+      const ratio = window.devicePixelRatio || 1;
+      const context = canvas.getContext("2d");
+      context.fillStyle = "#ffffff";
+      context.fillRect(split - ratio, 0, 2 * ratio, canvas.height);
+    }
+    const side = this.showsRight ? "right" : "left";
+    canvas.dataset.side = this.mode === "flicker" ? side : this.mode;
+    canvas.dataset.scale = this.view.scale;
+    this.drawn += 1;
+    canvas.dataset.drawn = this.drawn;
+  }
+
+  paintControls() {
+    byId("gain-label").hidden = this.mode !== "difference";
+    byId("compare-split").disabled = this.mode === "flicker";
+    for (const button of document.querySelectorAll("[data-zoom]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.zoom === String(this.zoom)));
     }
   }
-  byId(id).textContent = text;
-}
 
-async function loadImage(source) {
-  if (comparison.images.has(source)) return;
-  const image = new Image();
-  image.src = source;
-  await image.decode();
-  comparison.images.set(source, image);
-}
-
-function pixelsOf(source) {
-  if (!comparison.pixels.has(source)) {
-    const image = comparison.images.get(source);
-    const canvas = document.createElement("canvas");
-    canvas.width = image.naturalWidth;
-    canvas.height = image.naturalHeight;
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(image, 0, 0);
-    comparison.pixels.set(source, context.getImageData(0, 0, canvas.width, canvas.height));
+  fitCanvas() {
+    const original = this.cache.images.get(this.item.original);
+    const ratio = window.devicePixelRatio || 1;
+    const shown = this.canvas.clientWidth;
+    const high = shown * (original.naturalHeight / original.naturalWidth);
+    this.canvas.width = Math.round(shown * ratio);
+    this.canvas.height = Math.round(Math.min(high, window.innerHeight * 0.8) * ratio);
+    this.canvas.style.height = `${this.canvas.height / ratio}px`;
   }
-  return comparison.pixels.get(source);
-}
 
-// |reconstruction − original| · gain, black where they agree.
-function differenceMap(source) {
-  if (!comparison.maps.has(source)) {
-    const original = pixelsOf(currentItem().original);
-    const other = pixelsOf(source);
+  paintPart(shot, from, to) {
+    const { view } = this;
     const gain = Number(byId("compare-gain").value);
-    const map = new ImageData(original.width, original.height);
-    for (let i = 0; i < map.data.length; i += 1) {
-      map.data[i] = i % 4 === 3 ? 255 : gain * Math.abs(original.data[i] - other.data[i]);
-    }
-    const canvas = document.createElement("canvas");
-    canvas.width = map.width;
-    canvas.height = map.height;
-    canvas.getContext("2d").putImageData(map, 0, 0);
-    comparison.maps.set(source, canvas);
-  }
-  return comparison.maps.get(source);
-}
-
-// The part of the picture in sight: scale in canvas pixels per picture pixel, and its offset.
-function viewOf(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  const fit = Math.min(canvas.width / width, canvas.height / height);
-  const scale = comparison.zoom === "fit" ? fit : comparison.zoom * Math.max(1, Math.round(ratio));
-  const place = (centre, size, room) => {
-    const half = room / scale / 2;
-    const middle = size * scale <= room ? size / 2 : Math.min(Math.max(centre * size, half), size - half);
-    return room / 2 - middle * scale;
-  };
-  return { scale, x: place(comparison.centre[0], width, canvas.width),
-    y: place(comparison.centre[1], height, canvas.height) };
-}
-
-function paintComparison() {
-  if (!comparison.items.length) return;
-  const original = comparison.images.get(currentItem().original);
-  if (!original || !comparison.left || !comparison.images.has(comparison.left.source)
-    || !comparison.images.has(comparison.right.source)) return;
-  const mode = byId("compare-mode").value;
-  byId("gain-label").hidden = mode !== "difference";
-  byId("compare-split").disabled = mode === "flicker";
-  document.querySelectorAll("[data-zoom]").forEach((button) => button.setAttribute(
-    "aria-pressed", String(button.dataset.zoom === String(comparison.zoom))));
-  const canvas = byId("compare-view");
-  const [width, height] = [original.naturalWidth, original.naturalHeight];
-  const ratio = window.devicePixelRatio || 1;
-  const shown = canvas.clientWidth;
-  canvas.width = Math.round(shown * ratio);
-  canvas.height = Math.round(Math.min(shown * (height / width), window.innerHeight * 0.8) * ratio);
-  canvas.style.height = `${canvas.height / ratio}px`;
-  const context = canvas.getContext("2d");
-  const view = viewOf(canvas, width, height);
-  context.imageSmoothingEnabled = view.scale < 1;
-  const paint = (shot, from, to) => {
-    const picture = mode === "difference" ? differenceMap(shot.source) : comparison.images.get(shot.source);
+    const picture =
+      this.mode === "difference"
+        ? this.cache.difference(shot.source, this.item.original, gain)
+        : this.cache.images.get(shot.source);
+    const context = this.canvas.getContext("2d");
+    context.imageSmoothingEnabled = view.scale < 1;
     context.save();
     context.beginPath();
-    context.rect(from, 0, to - from, canvas.height);
+    context.rect(from, 0, to - from, this.canvas.height);
     context.clip();
-    context.drawImage(picture, view.x, view.y, width * view.scale, height * view.scale);
+    context.drawImage(picture, view.x, view.y, view.width * view.scale, view.height * view.scale);
     context.restore();
-  };
-  if (mode === "flicker") {
-    paint(comparison.flickered ? comparison.right : comparison.left, 0, canvas.width);
-  } else {
-    const split = Math.round((canvas.width * Number(byId("compare-split").value)) / 100);
-    paint(comparison.left, 0, split);
-    paint(comparison.right, split, canvas.width);
-    context.fillStyle = "#ffffff";
-    context.fillRect(split - ratio, 0, 2 * ratio, canvas.height);
   }
-  canvas.dataset.side = mode === "flicker" ? (comparison.flickered ? "right" : "left") : mode;
-  comparison.drawn += 1;
-  canvas.dataset.drawn = comparison.drawn;
+
+  // A place of the pointer in canvas pixels.
+  placeOf(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const ratio = this.canvas.width / this.canvas.clientWidth;
+    return [(event.clientX - box.left) * ratio, (event.clientY - box.top) * ratio];
+  }
+
+  drag([fromX, fromY], [toX, toY]) {
+    const { view } = this;
+    const moved = [
+      (toX - fromX) / view.scale / view.width,
+      (toY - fromY) / view.scale / view.height,
+    ];
+    this.centre = this.centre.map((value, i) => Math.min(1, Math.max(0, value - moved[i])));
+    this.paint();
+  }
+
+  zoomAt(place, closer) {
+    const { view } = this;
+    const [x, y] = view.pixel(place);
+    this.centre = [x / view.width, y / view.height];
+    const step = ZOOMS.indexOf(this.zoom) + (closer ? 1 : -1);
+    this.zoom = ZOOMS[Math.min(ZOOMS.length - 1, Math.max(0, step))];
+    this.paint();
+  }
+
+  describePixel(place) {
+    const { view } = this;
+    const [x, y] = view.pixel(place).map(Math.floor);
+    if (x < 0 || y < 0 || x >= view.width || y >= view.height) return;
+    const start = 4 * (y * view.width + x);
+    const at = (source) =>
+      this.cache
+        .pixelsOf(source)
+        .data.slice(start, start + 3)
+        .join(" ");
+    const parts = [`pixel ${x}, ${y}: original ${at(this.item.original)}`];
+    for (const shot of [this.left, this.right]) {
+      if (shot.codec !== ORIGINAL) parts.push(`${shot.codec} ${at(shot.source)}`);
+    }
+    byId("compare-pixel").textContent = parts.join(" · ");
+  }
 }
 
-function setUpPointer(canvas) {
+function setUpCompare() {
+  const shown = report.data.pictures;
+  const kept = report.data.pictures_kept;
+  if (!shown.length) {
+    byId("compare").hidden = true;
+    return;
+  }
+  fillSelect(
+    "compare-item",
+    shown.map((item, index) => [index, item]),
+  );
+  if (shown.length < kept) {
+    byId("compare-note").textContent =
+      `${shown.length} of ${kept} kept items are in this file, the others lie in the folder kept.`;
+  }
+  const comparison = new Comparison(byId("compare-view"));
+  setUpChoosers(comparison);
+  setUpPointer(comparison);
+  window.addEventListener("resize", () => comparison.paint());
+  section("compare", () => comparison.load());
+}
+
+function setUpChoosers(comparison) {
+  const on = (id, act, event = "change") => byId(id).addEventListener(event, act);
+  on("compare-item", () => comparison.chooseItem());
+  on("compare-left", () => comparison.chooseCodec());
+  on("compare-right", () => comparison.chooseShots());
+  on("compare-rate", () => comparison.chooseShots());
+  on("compare-mode", () => comparison.paint());
+  on("compare-split", () => comparison.paint(), "input");
+  on("compare-gain", () => {
+    comparison.cache.maps.clear();
+    comparison.paint();
+  });
+  for (const button of document.querySelectorAll("[data-zoom]")) {
+    button.addEventListener("click", () => {
+      comparison.zoom = button.dataset.zoom === "fit" ? "fit" : Number(button.dataset.zoom);
+      comparison.paint();
+    });
+  }
+  window.setInterval(() => {
+    if (comparison.mode !== "flicker") return;
+    comparison.showsRight = !comparison.showsRight;
+    comparison.paint();
+  }, FLICKER_MILLISECONDS);
+}
+
+function setUpPointer(comparison) {
+  const { canvas } = comparison;
   let last = null;
-  const size = () => {
-    const image = comparison.images.get(currentItem().original);
-    return [image.naturalWidth, image.naturalHeight];
-  };
   canvas.addEventListener("pointerdown", (event) => {
-    last = [event.clientX, event.clientY];
+    last = comparison.placeOf(event);
     canvas.setPointerCapture(event.pointerId);
   });
-  canvas.addEventListener("pointerup", () => { last = null; });
+  canvas.addEventListener("pointerup", () => {
+    last = null;
+  });
   canvas.addEventListener("pointermove", (event) => {
-    if (!comparison.left || !comparison.images.has(currentItem().original)) return;
-    const [width, height] = size();
-    const view = viewOf(canvas, width, height);
-    const ratio = canvas.width / canvas.clientWidth;
+    if (!comparison.ready) return;
+    const place = comparison.placeOf(event);
     if (last) {
-      comparison.centre[0] -= ((event.clientX - last[0]) * ratio) / view.scale / width;
-      comparison.centre[1] -= ((event.clientY - last[1]) * ratio) / view.scale / height;
-      comparison.centre = comparison.centre.map((value) => Math.min(1, Math.max(0, value)));
-      last = [event.clientX, event.clientY];
-      paintComparison();
+      comparison.drag(last, place);
+      last = place;
     } else {
-      const box = canvas.getBoundingClientRect();
-      showPixel(Math.floor(((event.clientX - box.left) * ratio - view.x) / view.scale),
-        Math.floor(((event.clientY - box.top) * ratio - view.y) / view.scale), width, height);
+      comparison.describePixel(place);
     }
   });
-  canvas.addEventListener("wheel", (event) => {
+  const wheel = (event) => {
     event.preventDefault();
-    const steps = ["fit", 1, 2, 4, 8, 16, 32];
-    const place = steps.indexOf(comparison.zoom) + (event.deltaY < 0 ? 1 : -1);
-    const box = canvas.getBoundingClientRect();
-    const [width, height] = size();
-    const view = viewOf(canvas, width, height);
-    const ratio = canvas.width / canvas.clientWidth;
-    comparison.centre = [((event.clientX - box.left) * ratio - view.x) / view.scale / width,
-      ((event.clientY - box.top) * ratio - view.y) / view.scale / height];
-    comparison.zoom = steps[Math.min(steps.length - 1, Math.max(0, place))];
-    paintComparison();
-  }, { passive: false });
-}
-
-function showPixel(x, y, width, height) {
-  if (x < 0 || y < 0 || x >= width || y >= height) return;
-  const at = (source) => Array.from(pixelsOf(source).data.slice(4 * (y * width + x), 4 * (y * width + x) + 3)).join(" ");
-  const parts = [`pixel ${x}, ${y}: original ${at(currentItem().original)}`];
-  for (const shot of [comparison.left, comparison.right]) {
-    if (shot.codec !== ORIGINAL) parts.push(`${shot.codec} ${at(shot.source)}`);
-  }
-  byId("compare-pixel").textContent = parts.join(" · ");
+    comparison.zoomAt(comparison.placeOf(event), event.deltaY < 0);
+  };
+  canvas.addEventListener("wheel", wheel, { passive: false });
 }

@@ -6,15 +6,27 @@ function setUpCurves() {
     byId("curves").hidden = true;
     return;
   }
-  fillSelect("metric", data.metrics.map((m) => [m.id, m.title]));
+  fillSelect(
+    "metric",
+    data.metrics.map((m) => [m.id, m.title]),
+  );
   report.metric = data.metrics[0].id;
   byId("metric").addEventListener("change", (event) => {
     report.metric = event.target.value;
     redrawAll();
   });
-  const rates = [["bpp", "mean"], ["bpp_pooled", "pooled"], ["bpp_estimated", "estimated"]];
-  const present = rates.filter(([name]) => data.codecs.some((c) => c.points.some((p) => p[name] !== null)));
-  fillSelect("rate", present.map(([name, title]) => [name, `${title} ${data.rate_unit}`]));
+  const rates = [
+    ["bpp", "mean"],
+    ["bpp_pooled", "pooled"],
+    ["bpp_estimated", "estimated"],
+  ];
+  const present = rates.filter(([name]) =>
+    data.codecs.some((c) => c.points.some((p) => p[name] !== null)),
+  );
+  fillSelect(
+    "rate",
+    present.map(([name, title]) => [name, `${title} ${data.rate_unit}`]),
+  );
   byId("scale").value = data.scale;
   byId("published-label").hidden = !data.extras.some((extra) => extra.origin === "published");
   for (const id of ["rate", "scale", "bands", "published"]) {
@@ -29,14 +41,19 @@ function setUpChips() {
   const chips = byId("chips");
   const all = element("button", "all", { type: "button", class: "plain" });
   const none = element("button", "none", { type: "button", class: "plain" });
-  all.addEventListener("click", () => { report.hidden.clear(); redrawAll(); });
+  all.addEventListener("click", () => {
+    report.hidden.clear();
+    redrawAll();
+  });
   none.addEventListener("click", () => {
     report.data.codecs.forEach((codec) => report.hidden.add(codec.id));
     redrawAll();
   });
   const buttons = report.data.codecs.map((codec) => {
-    const button = element("button", codec.id + (codec.incomplete ? " *" : ""),
-      { type: "button", title: codec.incomplete ? `${codec.title}: not complete, see the remarks` : codec.title });
+    const button = element("button", codec.id + (codec.incomplete ? " *" : ""), {
+      type: "button",
+      title: codec.incomplete ? `${codec.title}: not complete, see the remarks` : codec.title,
+    });
     button.addEventListener("click", () => {
       if (!report.hidden.delete(codec.id)) report.hidden.add(codec.id);
       redrawAll();
@@ -44,11 +61,12 @@ function setUpChips() {
     return button;
   });
   chips.replaceChildren(...buttons, all, none);
-  const paint = () => buttons.forEach((button, index) => {
-    const { id } = report.data.codecs[index];
-    button.setAttribute("aria-pressed", String(!report.hidden.has(id)));
-    button.style.setProperty("--chip", colourOf(id));
-  });
+  const paint = () =>
+    buttons.forEach((button, index) => {
+      const { id } = report.data.codecs[index];
+      button.setAttribute("aria-pressed", String(!report.hidden.has(id)));
+      button.style.setProperty("--chip", colourOf(id));
+    });
   report.redraws.push(paint);
   paint();
 }
@@ -57,7 +75,9 @@ function drawCurves() {
   const rate = byId("rate").value;
   const traces = [];
   for (const codec of shownCodecs()) {
-    const points = codec.points.filter((p) => p.lossy && p[rate] > 0 && p.values[report.metric] !== null);
+    const points = codec.points.filter(
+      (p) => p.lossy && p[rate] > 0 && p.values[report.metric] !== null,
+    );
     if (!points.length) continue;
     points.sort((a, b) => a[rate] - b[rate]);
     if (byId("bands").checked) traces.push(bandTrace(codec, points, rate));
@@ -71,23 +91,37 @@ function drawCurves() {
   }
   const unit = report.data.rate_unit;
   const log = byId("scale").value === "log";
-  draw("curves-chart", traces, chartLayout({
-    xaxis: { title: { text: `Rate (${unit})` }, type: log ? "log" : "linear", ...(log && limits ? logTicks(...limits.x) : {}),
-      range: limits && (log ? limits.x.map(Math.log10) : [0, limits.x[1]]) },
-    yaxis: { title: { text: metricTitle() }, range: limits && limits.y },
-    layout: { hovermode: "closest", uirevision: `${report.metric} ${rate} ${log}` },
-  }), { tools: window.innerWidth >= 640 });
+  draw(
+    "curves-chart",
+    traces,
+    chartLayout({
+      xaxis: {
+        title: { text: `Rate (${unit})` },
+        type: log ? "log" : "linear",
+        ...(log && limits ? logTicks(...limits.x) : {}),
+        range: limits && (log ? limits.x.map(Math.log10) : [0, limits.x[1]]),
+      },
+      yaxis: { title: { text: metricTitle() }, range: limits && limits.y },
+      layout: { hovermode: "closest", uirevision: `${report.metric} ${rate} ${log}` },
+    }),
+    { tools: window.innerWidth >= 640 },
+  );
 }
 
 function curveTrace(codec, points, rate) {
   const { symbol, dash } = markerOf(codec.id);
   const colour = colourOf(codec.id);
   return {
-    type: "scatter", mode: "lines+markers", name: plotText(codec.id), meta: codec.id,
-    x: points.map((p) => p[rate]), y: points.map((p) => p.values[report.metric]),
+    type: "scatter",
+    mode: "lines+markers",
+    name: plotText(codec.id),
+    meta: codec.id,
+    x: points.map((p) => p[rate]),
+    y: points.map((p) => p.values[report.metric]),
     line: { color: colour, dash, width: codec.id === report.data.anchor ? 3 : 2 },
     marker: { color: colour, symbol, size: 8 },
-    hovertemplate: "%{text}<extra></extra>", text: points.map((p) => hoverText(codec, p)),
+    hovertemplate: "%{text}<extra></extra>",
+    text: points.map((p) => hoverText(codec, p)),
   };
 }
 
@@ -97,8 +131,10 @@ function hoverText(codec, point) {
     `${point.bpp.toFixed(4)} ${report.data.rate_unit}, pooled ${fixed(point.bpp_pooled, 4)}`,
     ...report.data.metrics.map((m) => `${m.title} ${fixed(point.values[m.id], 3)} ${m.unit}`),
   ];
-  if (point.bpp_estimated !== null) lines.push(`estimated ${point.bpp_estimated.toFixed(4)}, not measured`);
-  const few = point.items < point.expected ? ` — over ${point.items} of ${point.expected} only` : "";
+  if (point.bpp_estimated !== null)
+    lines.push(`estimated ${point.bpp_estimated.toFixed(4)}, not measured`);
+  const few =
+    point.items < point.expected ? ` — over ${point.items} of ${point.expected} only` : "";
   lines.push(`${point.items} ${report.data.item_word}${few}`);
   return lines.join("<br>");
 }
@@ -107,11 +143,18 @@ function bandTrace(codec, points, rate) {
   const within = points.filter((p) => p.bands[report.metric]);
   const x = within.map((p) => p[rate]);
   return {
-    type: "scatter", mode: "lines", hoverinfo: "skip", name: `${plotText(codec.id)} band`,
+    type: "scatter",
+    mode: "lines",
+    hoverinfo: "skip",
+    name: `${plotText(codec.id)} band`,
     x: [...x, ...x.slice().reverse()],
-    y: [...within.map((p) => p.bands[report.metric][0]),
-      ...within.map((p) => p.bands[report.metric][1]).reverse()],
-    fill: "toself", line: { width: 0 }, fillcolor: translucent(colourOf(codec.id)),
+    y: [
+      ...within.map((p) => p.bands[report.metric][0]),
+      ...within.map((p) => p.bands[report.metric][1]).reverse(),
+    ],
+    fill: "toself",
+    line: { width: 0 },
+    fillcolor: translucent(colourOf(codec.id)),
   };
 }
 
@@ -124,15 +167,29 @@ function extraTrace(extra, values, index) {
   const bound = extra.origin === "bound";
   const label = bound ? extra.name : `${extra.name} (published)`;
   return {
-    type: "scatter", mode: bound ? "lines" : "lines+markers", name: plotText(label),
-    x: extra.rate, y: values, opacity: bound ? 1 : 0.65,
-    line: { color: cssColour(bound ? "--ink" : "--faint"), width: 1.3, dash: bound ? "dot" : "dash" },
-    marker: { color: cssColour("--faint"), size: 5, symbol: `${SYMBOLS[index % SYMBOLS.length]}-open` },
-    text: extra.rate.map((rate, i) => [
-      `<b>${plotText(label)}</b> ${plotText(extra.labels[i] || "")}`,
-      `${rate.toFixed(4)} ${report.data.rate_unit}, ${fixed(values[i], 3)}`,
-      plotText(extra.convention),
-    ].join("<br>")),
+    type: "scatter",
+    mode: bound ? "lines" : "lines+markers",
+    name: plotText(label),
+    x: extra.rate,
+    y: values,
+    opacity: bound ? 1 : 0.65,
+    line: {
+      color: cssColour(bound ? "--ink" : "--faint"),
+      width: 1.3,
+      dash: bound ? "dot" : "dash",
+    },
+    marker: {
+      color: cssColour("--faint"),
+      size: 5,
+      symbol: `${SYMBOLS[index % SYMBOLS.length]}-open`,
+    },
+    text: extra.rate.map((rate, i) =>
+      [
+        `<b>${plotText(label)}</b> ${plotText(extra.labels[i] || "")}`,
+        `${rate.toFixed(4)} ${report.data.rate_unit}, ${fixed(values[i], 3)}`,
+        plotText(extra.convention),
+      ].join("<br>"),
+    ),
     hovertemplate: "%{text}<extra></extra>",
   };
 }

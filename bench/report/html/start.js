@@ -15,7 +15,8 @@ function setUpScheme() {
 }
 
 function setUpNavigation() {
-  const links = [...document.querySelectorAll("section")].filter((part) => !part.hidden)
+  const links = [...document.querySelectorAll("section")]
+    .filter((part) => !part.hidden)
     .map((part) => element("a", part.dataset.title, { href: `#${part.id}` }));
   byId("nav").replaceChildren(...links);
 }

@@ -3,10 +3,15 @@
 function setUpTables() {
   const data = report.data;
   byId("title").textContent = data.title;
-  byId("subtitle").textContent = `${data.dataset} · ${data.items} ${data.item_word}`
-    + (data.anchor ? ` · anchor ${data.anchor}` : "");
-  document.querySelectorAll(".items-word").forEach((node) => { node.textContent = data.item_word; });
-  document.querySelectorAll(".anchor").forEach((node) => { node.textContent = data.anchor || "none"; });
+  byId("subtitle").textContent =
+    `${data.dataset} · ${data.items} ${data.item_word}` +
+    (data.anchor ? ` · anchor ${data.anchor}` : "");
+  document.querySelectorAll(".items-word").forEach((node) => {
+    node.textContent = data.item_word;
+  });
+  document.querySelectorAll(".anchor").forEach((node) => {
+    node.textContent = data.anchor || "none";
+  });
   byId("summary-table").replaceChildren(table(data.summary));
   byId("points-table").replaceChildren(table(data.points));
   if (data.published.rows.length) {
@@ -21,25 +26,34 @@ function setUpTables() {
   section("conventions", drawConventions);
   byId("conventions").hidden = !data.comparisons.some((c) => c.conventions.length);
   byId("footnote").replaceChildren(...data.footnote.map((text) => element("li", text)));
-  byId("provenance-lists").replaceChildren(...data.provenance.flatMap((part) => {
-    const list = element("dl");
-    for (const [name, value] of part.rows) list.append(element("dt", name), element("dd", value));
-    return [element("h3", part.title), list];
-  }));
+  byId("provenance-lists").replaceChildren(
+    ...data.provenance.flatMap((part) => {
+      const list = element("dl");
+      for (const [name, value] of part.rows) list.append(element("dt", name), element("dd", value));
+      return [element("h3", part.title), list];
+    }),
+  );
 }
 
 function table({ columns, rows }) {
   const made = element("table");
   const head = element("tr");
   const textual = (index) => index > 0 && rows.some((row) => row[index].length > 40);
-  head.append(...columns.map((name, index) => element("th", name,
-    { scope: "col", ...(textual(index) ? { class: "text" } : {}) })));
+  head.append(
+    ...columns.map((name, index) =>
+      element("th", name, { scope: "col", ...(textual(index) ? { class: "text" } : {}) }),
+    ),
+  );
   const body = element("tbody");
-  body.append(...rows.map((row) => {
-    const line = element("tr");
-    line.append(...row.map((cell, index) => element("td", cell, textual(index) ? { class: "text" } : {})));
-    return line;
-  }));
+  body.append(
+    ...rows.map((row) => {
+      const line = element("tr");
+      line.append(
+        ...row.map((cell, index) => element("td", cell, textual(index) ? { class: "text" } : {})),
+      );
+      return line;
+    }),
+  );
   const heading = element("thead");
   heading.append(head);
   made.append(heading, body);
@@ -63,14 +77,24 @@ function showWarnings() {
 }
 
 function drawConventions() {
-  const shown = shownCodecs().map((codec) => comparisonOf(codec.id)).filter((c) => c && c.rate !== null);
+  const shown = shownCodecs()
+    .map((codec) => comparisonOf(codec.id))
+    .filter((c) => c && c.rate !== null);
   if (!shown.length) {
-    byId("conventions-table").replaceChildren(element("p", "No codec to compare is shown.", { class: "hint" }));
+    byId("conventions-table").replaceChildren(
+      element("p", "No codec to compare is shown.", { class: "hint" }),
+    );
     return;
   }
   const names = shown[0].conventions.map(([averaging, method]) => `${averaging}, ${method}`);
-  byId("conventions-table").replaceChildren(table({
-    columns: ["Codec", ...names, "Overlap, %"],
-    rows: shown.map((c) => [c.codec, ...c.conventions.map(([, , rate]) => signed(rate)), fixed(c.overlap, 0)]),
-  }));
+  byId("conventions-table").replaceChildren(
+    table({
+      columns: ["Codec", ...names, "Overlap, %"],
+      rows: shown.map((c) => [
+        c.codec,
+        ...c.conventions.map(([, , rate]) => signed(rate)),
+        fixed(c.overlap, 0),
+      ]),
+    }),
+  );
 }
