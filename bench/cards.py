@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point, Value
 from bench.toml import Table, label, read_table
+from bench.words import parse_settings
 
 if TYPE_CHECKING:
     from bench.codecs.base import Allowed, Codec
@@ -31,7 +32,8 @@ Settings = Mapping[str, Any]
 _PACKAGE = Path(__file__).resolve().parent
 _MEDIA = ("image", "video", "vector")
 _CODEC_KEYS = frozenset(
-    "title adapter media deterministic lossless settings ladder source training resources".split()
+    "title adapter media deterministic lossless anchor settings ladder source training "
+    "resources".split()
 )
 _DATASET_KEYS = frozenset(
     "title loader media items licence citation folders settings files suites".split()
@@ -53,6 +55,8 @@ class CodecCard:
     media: tuple[str, ...]
     deterministic: bool = True
     lossless: bool = False
+    anchor: bool = False
+    """What others are compared with where no suite says it."""
     settings: Settings = field(default_factory=dict)
     ladder: tuple[Point, ...] = ()
     source: Settings = field(default_factory=dict)
@@ -147,6 +151,12 @@ class Registry:
             raise UsageError(f"unknown data set {name!r}; {near_matches(name, self.datasets)}")
         return read_dataset(self.datasets[name])
 
+    def anchor(self) -> str | None:
+        """The codec whose card says that it is one; of several the last found, so that a user's
+        card takes the place of ours."""
+        found = [name for name in self.codecs if self.codec(name).anchor]
+        return found[-1] if found else None
+
     def suites(self) -> dict[str, Suite]:
         """All suites of all data sets; a name that two claim is an error naming both."""
         found: dict[str, Suite] = {}
@@ -173,7 +183,7 @@ class Registry:
         same variation has one name however it was written.
         """
         name, _, tail = spec.partition(":")
-        return vary(self.codec(name), _parse_settings(spec, tail)) if tail else self.codec(name)
+        return vary(self.codec(name), parse_settings(spec, tail)) if tail else self.codec(name)
 
 
 def builtin_folder(kind: Kind) -> Path:
@@ -244,6 +254,7 @@ def read_codec(path: Path) -> CodecCard:
         media=media,
         deterministic=table.get("deterministic", bool, True),
         lossless=table.get("lossless", bool, False),
+        anchor=table.get("anchor", bool, False),
         settings=table.get("settings", dict, {}),
         ladder=_ladder(table.where, table.get("ladder", dict, {})),
         source=table.get("source", dict, {}),
@@ -321,45 +332,6 @@ def _suite(table: Table, dataset: str, name: str) -> Suite:
         papers=table.attribute_paths("papers"),
         examples=table.words("examples"),
     )
-
-
-def split_codecs(words: str) -> list[str]:
-    """The codecs of ``A,B:key=v+v,key=v,C``; ``key=v`` alone belongs to the codec before it."""
-    specs: list[str] = []
-    for part in filter(None, (piece.strip() for piece in words.split(","))):
-        if "=" in part and ":" not in part:
-            if not specs or ":" not in specs[-1]:
-                raise UsageError(f"--codecs: {part!r} belongs to no codec; write codec:{part}")
-            specs[-1] += f",{part}"
-        else:
-            specs.append(part)
-    if not specs:
-        raise UsageError("--codecs names no codec; see `bench list codecs`")
-    return specs
-
-
-def parse_value(word: str) -> Value:
-    """An int, float, bool or word as TOML would read it."""
-    if word in ("true", "false"):
-        return word == "true"
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
-
-
-def _parse_settings(spec: str, tail: str) -> dict[str, list[Value]]:
-    found: dict[str, list[Value]] = {}
-    for pair in tail.split(","):
-        key, equals, words = pair.partition("=")
-        if not equals or not key or not words:
-            raise UsageError(f"codec {spec!r}: {pair!r} is not key=value")
-        if key in found:
-            raise UsageError(f"codec {spec!r}: {key} is given twice")
-        found[key] = [parse_value(word) for word in words.split("+")]
-    return found
 
 
 def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:

@@ -231,9 +231,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _campaign(options: argparse.Namespace) -> Campaign:
-    from bench.cards import load_registry, split_codecs
+    from bench.cards import load_registry
     from bench.datasets.base import DataOptions
     from bench.engine.campaign import at_target_rates, input_campaign, suite_campaign
+    from bench.words import split_codecs
 
     registry = load_registry(options.cards)
     codecs = split_codecs(options.codecs) if options.codecs else []

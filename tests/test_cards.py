@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cards import load_registry, parse_value, read_codec, split_codecs
+from bench.cards import load_registry, read_codec
 from bench.errors import CardError, UsageError
 from bench.records import Point
+from bench.words import parse_value, split_codecs
 from tests.fakes import write_cards
 
 
@@ -124,3 +125,11 @@ def test_every_shipped_card_is_valid() -> None:
     for suite in suites.values():
         for word in suite.codecs:
             registry.select(word)
+
+
+def test_a_users_card_may_be_the_anchor_where_no_suite_names_one(tmp_path: Path) -> None:
+    shipped = load_registry()
+    assert shipped.anchor() == "x265"
+    jpeg = shipped.codecs["jpeg"].read_text()
+    (tmp_path / "ours.toml").write_text(f"anchor = true\n{jpeg}")
+    assert load_registry([tmp_path]).anchor() == "ours"

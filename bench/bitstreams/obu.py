@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.bitstreams import Ledger, Stripped
+from bench.bitstreams.leb128 import read_varint
 from bench.errors import BitstreamError
 
 SEQUENCE_HEADER = 1
@@ -28,25 +29,12 @@ def split_units(stream: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         if header & 0x80 or not header & 0x02:
             raise BitstreamError(f"no AV1 stream: OBU header {header:#04x} at byte {position}")
         position += 2 if header & 0x04 else 1
-        size, position = _read_leb128(stream, position)
+        size, position = read_varint(stream, position, "AV1 stream")
         end = position + size
         if end > len(stream):
             raise BitstreamError(f"AV1 stream of {len(stream)} bytes ends inside an OBU")
         yield header >> 3 & 15, stream[start:position], stream[position:end]
         position = end
-
-
-def _read_leb128(stream: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 56, 7):
-        if position >= len(stream):
-            break
-        byte = stream[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise BitstreamError(f"AV1 stream: broken OBU size before byte {position}")
 
 
 def strip(stream: bytes) -> Stripped:

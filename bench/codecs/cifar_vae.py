@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.bitstreams.leb128 import read_varint, write_varint
 from bench.codecs.base import Allowed, Choice, Encoded
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.scalar import decode_indices, encode_indices
-from bench.codecs.support.framing import read_varint, write_varint
 from bench.entropy.quantise import Quantiser, lloyd_max_normal, uniform_interval
 from bench.errors import BitstreamError, Unsupported
 from bench.records import Point

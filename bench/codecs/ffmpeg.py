@@ -7,7 +7,7 @@ elementary streams without signatures and containers. One thread per process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any, ClassVar
+from typing import IO, ClassVar
 
 import ffmpeg
 
@@ -25,22 +25,16 @@ from bench.codecs.support.planes import (
     write_planes,
 )
 from bench.codecs.support.process import read_all, run_piped
-from bench.codecs.support.y4m import Y4MHeader, read_frames, read_header
+from bench.codecs.support.y4m import DecodedFormat, read_format, read_frames
 from bench.errors import BitstreamError, CodecError
-from bench.records import Point
+from bench.records import Point, Value
 from bench.signals import Layout, Samples, Signal
 
 _X26X_PRESETS = Choice(
     tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split())
 )
-_QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
 _KEYINT = Range(1, 100000)
-
-
-def ffmpeg_command(stream: Any) -> list[str]:
-    """The argument list of an ffmpeg-python graph, for the binary in use."""
-    compiled: list[str] = stream.global_args(*_QUIET).compile(cmd=ffmpeg_binary.find_ffmpeg())
-    return compiled
+Options = dict[str, Value]
 
 
 class FfmpegCodec(CodecBase):
@@ -60,7 +54,7 @@ class FfmpegCodec(CodecBase):
     smallest_side: ClassVar[int] = 1
     largest_side: ClassVar[int] = 16384
 
-    def options(self, point: Point) -> dict[str, Any]:
+    def options(self, point: Point, layout: Layout) -> Options:
         """ffmpeg output options of the encoder, thread limits included."""
         raise NotImplementedError
 
@@ -76,11 +70,11 @@ class FfmpegCodec(CodecBase):
         """The stripped stream as ffmpeg's demuxer of ``muxer`` reads it."""
         return stream
 
-    def stream_samples(self, stream: bytes, header: Y4MHeader) -> Samples:
+    def stream_samples(self, stream: bytes, decoded: DecodedFormat) -> Samples:
         """Kind of samples where no side information tells: what the stream itself signals."""
-        if header.format.chroma == "400":
+        if decoded.planes.chroma == "400":
             return "gray"
-        return "rgb" if header.full_range or header.format.chroma == "444" else "yuv420"
+        return "rgb" if decoded.full_range or decoded.planes.chroma == "444" else "yuv420"
 
     def coded_format(self, layout: Layout) -> PlaneFormat:
         """The planes that the encoder gets for a signal of ``layout``."""
@@ -141,8 +135,10 @@ class FfmpegCodec(CodecBase):
             source = source.filter("setparams", range="pc", colorspace="bt709")
         elif layout.samples == "gray":
             source = source.filter("setparams", range="pc")
-        options = {"c:v": self.encoder, "fps_mode": "passthrough", **self.options(point)}
-        return ffmpeg_command(ffmpeg.output(source, "pipe:1", format=self.muxer, **options))
+        options = {"c:v": self.encoder, "fps_mode": "passthrough", **self.options(point, layout)}
+        return ffmpeg_binary.command_of(
+            ffmpeg.output(source, "pipe:1", format=self.muxer, **options)
+        )
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         layout = signal.layout
@@ -169,16 +165,16 @@ class FfmpegCodec(CodecBase):
         output = ffmpeg.output(
             source, "pipe:1", format="yuv4mpegpipe", strict="-1", fps_mode="passthrough"
         )
-        return ffmpeg_command(output.global_args("-xerror"))
+        return ffmpeg_binary.command_of(output.global_args("-xerror"))
 
     def decode(self, payload: bytes) -> Signal:
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
 
         def collect(pipe: IO[bytes]) -> FrameBuffer:
-            header = read_header(pipe)
-            coded = header.format
-            samples = info.samples if info else self.stream_samples(stream, header)
+            decoded = read_format(pipe)
+            coded = decoded.planes
+            samples = info.samples if info else self.stream_samples(stream, decoded)
             width = (info and info.width) or coded.width
             height = (info and info.height) or coded.height
             if width > coded.width or height > coded.height:
@@ -205,7 +201,7 @@ class _X26x(FfmpegCodec):
     library_options: ClassVar[str]
     library_key: ClassVar[str]
 
-    def options(self, point: Point) -> dict[str, Any]:
+    def options(self, point: Point, layout: Layout) -> Options:
         settings = self.settings
         tune = settings.get("tune", "psnr")
         library = ":".join(filter(None, [self.library_options, settings.get("params", "")]))
@@ -245,10 +241,10 @@ class X264(_X26x):
         "params": Text("bframes=0:ref=1"),
     }
 
-    def stream_samples(self, stream: bytes, header: Y4MHeader) -> Samples:
+    def stream_samples(self, stream: bytes, decoded: DecodedFormat) -> Samples:
         if annexb.is_monochrome_h264(stream):
             return "gray"
-        return super().stream_samples(stream, header)
+        return super().stream_samples(stream, decoded)
 
 
 class X265(_X26x):
@@ -286,22 +282,15 @@ class VVenC(FfmpegCodec):
         "keyint": _KEYINT,
     }
 
-    def encode_command(self, layout: Layout, coded: PlaneFormat, point: Point) -> list[str]:
-        command = super().encode_command(layout, coded, point)
-        if layout.samples != "yuv420":
-            # ffmpeg does not hand the range to libvvenc
-            index = command.index("-vvenc-params") + 1
-            command[index] += ":Range=full"
-        return command
-
-    def options(self, point: Point) -> dict[str, Any]:
+    def options(self, point: Point, layout: Layout) -> Options:
         return {
             point.key: point.value,
             "preset": self.settings.get("preset", "fast"),
             "qpa": int(self.settings.get("tune", "psnr") == "default"),
             "g": self.settings.get("keyint", 256),
             "threads": 1,
-            "vvenc-params": "verbosity=1",
+            # ffmpeg does not hand the range to libvvenc
+            "vvenc-params": "verbosity=1" + ("" if layout.samples == "yuv420" else ":Range=full"),
         }
 
     def strip(self, stream: bytes) -> Stripped:
@@ -327,7 +316,7 @@ class SvtAv1(FfmpegCodec):
     }
     _tunes: ClassVar[Mapping[str, str]] = {"vq": "tune=0:", "psnr": "tune=1:", "ssim": "tune=2:"}
 
-    def options(self, point: Point) -> dict[str, Any]:
+    def options(self, point: Point, layout: Layout) -> Options:
         return {
             point.key: point.value,
             "preset": self.settings.get("preset", 4),
@@ -357,7 +346,7 @@ class Vp9(FfmpegCodec):
         "chroma": Choice((444, 420)),
     }
 
-    def options(self, point: Point) -> dict[str, Any]:
+    def options(self, point: Point, layout: Layout) -> Options:
         tune = self.settings.get("tune", "psnr")
         chosen = {
             point.key: point.value,

@@ -10,7 +10,6 @@ import numpy as np
 
 from bench.bitstreams.containers import read_avi, write_ivf
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, refuse_large
-from bench.codecs.ffmpeg import ffmpeg_command
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
@@ -64,7 +63,7 @@ class Ffv1(CodecBase):
             **{"c:v": "ffv1"},
         )
         samples = (_pack(frame, layout.samples) for frame in signal.frames())
-        file = run_piped(ffmpeg_command(output), samples, read_all)
+        file = run_piped(ffmpeg_binary.command_of(output), samples, read_all)
         frames = read_avi(file)
         if len(frames) != layout.frames:
             raise CodecError(f"{self.card.id}: ffv1 coded {len(frames)} frames of {layout.frames}")
@@ -98,7 +97,7 @@ class Ffv1(CodecBase):
             return buffer
 
         file = write_ivf(frames, b"FFV1", info.width, info.height)
-        buffer = run_piped(ffmpeg_command(output.global_args("-xerror")), [file], collect)
+        buffer = run_piped(ffmpeg_binary.command_of(output.global_args("-xerror")), [file], collect)
         if buffer.count != len(frames):
             raise BitstreamError(f"{self.card.id}: decoded {buffer.count} frames of {len(frames)}")
         return buffer.signal()

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.cards import build_codec, read_codec
 from bench.codecs.base import Allowed, Choice, Codec, CodecBase, Encoded, Range
-from bench.codecs.support.framing import read_varint, write_varint
 from bench.errors import BitstreamError, CardError
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, clip, image
@@ -62,10 +62,7 @@ class Mosaic(CodecBase):
         )
 
     def decode(self, payload: bytes) -> Signal:
-        numbers, position = [], 0
-        for _ in range(3):
-            number, position = read_varint(payload, position)
-            numbers.append(number)
+        numbers, position = read_varints(payload, 0, 3)
         count, width, height = numbers
         if not all(numbers) or count * width * height > _MOST_PIXELS:
             raise BitstreamError(f"header: {count} pictures of {width}×{height}; damaged")

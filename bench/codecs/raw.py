@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.codecs.base import Allowed, CodecBase, Encoded, Range, refuse_large
 from bench.codecs.support.frame_buffer import FrameBuffer
-from bench.codecs.support.framing import read_varint, write_varint
 from bench.errors import BitstreamError
 from bench.records import Point
 from bench.signals import Frame, Layout, Media, Samples, Signal
@@ -44,10 +44,7 @@ def read_layout(payload: bytes) -> tuple[Layout, int]:
     if kind & 0xF0 != _MAGIC or kind >> 2 & 3 >= len(_MEDIA):
         raise BitstreamError(f"not raw samples: the payload starts with {payload[:4].hex()}")
     media = _MEDIA[kind >> 2 & 3]
-    numbers, position = [], 1
-    for _ in range(2 if media == "image" else 5):
-        number, position = read_varint(payload, position)
-        numbers.append(number)
+    numbers, position = read_varints(payload, 1, 2 if media == "image" else 5)
     if not all(numbers) or math.prod(numbers[:3]) > _MOST_SAMPLES:
         raise BitstreamError(f"the payload's header gives an impossible size: {numbers}")
     width, height, *clip = numbers

@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from bench.bitstreams import y4m
 from bench.datasets.sources import Refusal, file_digest
-from bench.errors import DataError
+from bench.errors import BitstreamError, DataError
 from bench.signals import Frame, Layout, Samples
 
 RAW_FORMATS: dict[str, Samples] = {
@@ -23,24 +24,21 @@ RAW_FORMATS: dict[str, Samples] = {
     "gray": "gray",
     "rgb24": "rgb",
 }
-_MAGIC = b"YUV4MPEG2"
-_LINE_LIMIT = 1024
-_Y4M_420 = ("420", "420jpeg", "420mpeg2", "420paldv")
+_Y4M_SAMPLES: dict[str, Samples] = {"420": "yuv420", "mono": "gray"}
 
 
 @dataclass(frozen=True, slots=True)
 class Y4mFile:
-    """A YUV4MPEG2 file, 8-bit 4:2:0 or mono (mjpegtools, yuv4mpeg(5))."""
+    """A YUV4MPEG2 file, 8-bit 4:2:0 or mono."""
 
     path: Path
 
     def layout(self) -> Layout:
         size = self.path.stat().st_size
         with self.path.open("rb") as file:
-            header = _y4m_header(file)
+            header = _y4m_layout(file)
             count = 0
-            while file.tell() < size:
-                _frame_line(file, count + 1)
+            while _to_frame(file, count + 1):
                 file.seek(header.frame_bytes, 1)
                 count += 1
                 if file.tell() > size:
@@ -54,11 +52,10 @@ class Y4mFile:
 
     def frames(self) -> Iterator[Frame]:
         with self.path.open("rb") as file:
-            header = _y4m_header(file)
+            header = _y4m_layout(file)
             count = 0
-            while file.peek(1):
+            while _to_frame(file, count + 1):
                 count += 1
-                _frame_line(file, count)
                 yield _read_frame(file, header, count)
 
 
@@ -117,41 +114,29 @@ def _read_frame(file: BinaryIO, layout: Layout, number: int) -> Frame:
     return np.frombuffer(content, np.uint8).reshape(layout.frame_shape)
 
 
-def _frame_line(file: BinaryIO, number: int) -> None:
-    line = file.readline(_LINE_LIMIT)
-    if not line.startswith(b"FRAME") or not line.endswith(b"\n"):
-        raise Refusal(f"truncated or corrupt at frame {number}: no FRAME marker; get it again")
+def _to_frame(file: BinaryIO, number: int) -> bool:
+    """Whether there is a frame of this number; the file is then at its samples."""
+    try:
+        return y4m.read_marker(file)
+    except BitstreamError as error:
+        raise Refusal(f"truncated or corrupt at frame {number}: {error}; get it again") from error
 
 
-def _y4m_header(file: BinaryIO) -> Layout:
-    line = file.readline(_LINE_LIMIT)
-    if not line:
-        raise Refusal("empty (0 bytes); get it again")
-    if not line.startswith(_MAGIC) or not line.endswith(b"\n"):
-        raise Refusal("no YUV4MPEG2 header; rename it if it is raw YUV, and give --size, --format")
-    words = line.decode("ascii", errors="replace").split()[1:]
-    fields = {word[0]: word[1:] for word in words if not word.startswith("X")}
-    if not (fields.get("W", "").isdigit() and fields.get("H", "").isdigit()):
-        raise Refusal("its YUV4MPEG2 header has no width and height; write it again")
-    if fields.get("I", "p") not in ("p", "?"):
+def _y4m_layout(file: BinaryIO) -> Layout:
+    """The layout of one frame, from the header."""
+    try:
+        header = y4m.read_header(file)
+    except BitstreamError as error:
+        raise Refusal(
+            f"{error}; get it again, or rename it if it is raw YUV and give --size, --format"
+        ) from error
+    if not header.progressive:
         raise Refusal("interlaced; deinterlace it first")
-    samples = _y4m_samples(fields.get("C", "420"))
-    width, height = int(fields["W"]), int(fields["H"])
-    return Layout("video", samples, width, height, 1, _rate(fields.get("F", "25:1")))
-
-
-def _y4m_samples(colour: str) -> Samples:
-    if colour in _Y4M_420:
-        return "yuv420"
-    if colour == "mono":
-        return "gray"
-    if any(depth in colour for depth in ("p9", "p10", "p12", "p14", "p16", "mono9", "mono1")):
-        raise Refusal(f"more than 8 bits per sample (C{colour}); convert it to 8 bits")
-    raise Refusal(f"C{colour}, neither 4:2:0 nor mono; convert it to 4:2:0 or to RGB PNG frames")
-
-
-def _rate(text: str) -> Fraction:
-    numerator, _, denominator = text.partition(":")
-    if not (numerator.isdigit() and denominator.isdigit()) or not int(numerator):
-        return Fraction(25)
-    return Fraction(int(numerator), max(1, int(denominator)))
+    if header.depth > 8:
+        raise Refusal(f"more than 8 bits per sample (C{header.colour}); convert it to 8 bits")
+    if header.chroma not in _Y4M_SAMPLES:
+        raise Refusal(
+            f"C{header.colour}, neither 4:2:0 nor mono; convert it to 4:2:0 or to RGB PNG frames"
+        )
+    samples = _Y4M_SAMPLES[header.chroma]
+    return Layout("video", samples, header.width, header.height, 1, header.fps)

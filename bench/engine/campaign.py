@@ -80,7 +80,7 @@ def input_campaign(
         title=path.resolve().name,
         codecs=tuple(card.id for card in chosen),
         metrics=tuple(metrics),
-        anchor="x265",
+        anchor=registry.anchor(),
     )
     title = f"{path.resolve().name} (your files)"
     return Campaign(suite, chosen, loader, media, title, extends=True)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cards import CodecCard, parse_value
+from bench.cards import CodecCard
 from bench.errors import CardError, Unavailable, UsageError
 from bench.records import Point
 from bench.training.settings import PRECISIONS, Recipe, read_recipe, recipe_names
+from bench.words import parse_value
 
 if TYPE_CHECKING:
     from bench.training.loop import Trained

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.cards import load_registry, split_codecs
+from bench.cards import load_registry
 from bench.datasets.base import DataOptions
 from bench.engine.campaign import suite_campaign
 from bench.engine.run import Outcome, RunOptions, run
 from bench.errors import StoreError
 from bench.results.store import Store
+from bench.words import split_codecs
 from tests.fakes import write_cards
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from bench.codecs.support.container import read_varints, varint
+from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.codecs.support.tensors import Geometry
 from bench.errors import BitstreamError
 from bench.signals import Layout
@@ -57,7 +57,7 @@ class HeaderFormat:
         first, size = header.point, b""
         if (header.geometry, header.frames) != STANDARD:
             first |= _SPELLED_OUT
-            size = b"".join(map(varint, (*header.geometry.numbers, header.frames)))
+            size = b"".join(map(write_varint, (*header.geometry.numbers, header.frames)))
             size += self._long_check(size + stream)
         return bytes([first | self._check(first, size + stream)]) + size + stream
 
@@ -74,7 +74,7 @@ class HeaderFormat:
             )
         if not first & _SPELLED_OUT:
             return ClipHeader(point, *STANDARD), rest
-        (*size, frames), offset = read_varints(self.name, rest, 0, 4)
+        (*size, frames), offset = read_varints(rest, 0, 4, self.name)
         stream = rest[offset + _LONG_CHECK :]
         if rest[offset : offset + _LONG_CHECK] != self._long_check(rest[:offset] + stream):
             raise BitstreamError(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.errors import BitstreamError
 
 _HEAD = struct.Struct("<BI")
@@ -46,7 +47,7 @@ class Container:
     def pack(self, numbers: Sequence[int], sections: Sequence[bytes]) -> bytes:
         """The payload of non-negative numbers and at least one section."""
         sizes = [len(section) for section in sections[:-1]]
-        body = b"".join(varint(value) for value in [*numbers, *sizes]) + b"".join(sections)
+        body = b"".join(map(write_varint, [*numbers, *sizes])) + b"".join(sections)
         return _HEAD.pack(self.kind, self._checksum(body)) + body
 
     def unpack(self, payload: bytes, numbers: int, sections: int = 1) -> Contents:
@@ -55,8 +56,8 @@ class Container:
         Raises BitstreamError if it is truncated, damaged, or of another codec or network.
         """
         body = self._body(payload)
-        found, offset = read_varints(self.name, body, 0, numbers)
-        sizes, offset = read_varints(self.name, body, offset, sections - 1)
+        found, offset = read_varints(body, 0, numbers, self.name)
+        sizes, offset = read_varints(body, offset, sections - 1, self.name)
         return Contents(found, self._split(body[offset:], sizes))
 
     def _body(self, payload: bytes) -> bytes:
@@ -92,34 +93,3 @@ class Container:
 
     def _checksum(self, body: bytes) -> int:
         return zlib.crc32(body, zlib.crc32(self.fingerprint))
-
-
-def varint(value: int) -> bytes:
-    """A non-negative number in LEB128: seven bits a byte, lowest first."""
-    if value < 0:
-        raise ValueError(f"container numbers are not negative, got {value}")
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def read_varints(name: str, body: bytes, offset: int, count: int) -> tuple[tuple[int, ...], int]:
-    """``count`` numbers from ``offset`` on and the offset behind them; BitstreamError naming the
-    codec if the bytes end before."""
-    values = []
-    for _ in range(count):
-        value = shift = 0
-        while True:
-            if offset >= len(body) or shift > 56:
-                raise BitstreamError(f"{name}: header ends early; the payload is corrupt")
-            byte = body[offset]
-            offset += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        values.append(value)
-    return tuple(values), offset

@@ -15,7 +15,7 @@ from PIL import Image
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
 from bench.codecs.support.process import read_exactly
-from bench.codecs.support.y4m import read_frames, read_header
+from bench.codecs.support.y4m import read_format, read_frames
 from bench.errors import CodecError
 from bench.signals import Frame, Layout, Signal
 
@@ -74,7 +74,7 @@ def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
     buffer = FrameBuffer(layout)
     with path.open("rb") as file:
         if path.suffix == ".y4m":
-            coded = read_header(file).format
+            coded = read_format(file).planes
             frames = read_frames(file, coded)
         else:
             frames = _read_yuv(file, coded)

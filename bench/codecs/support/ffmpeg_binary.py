@@ -1,6 +1,6 @@
-"""The ffmpeg binary: which one, what encoders it has and of which versions.
+"""The ffmpeg binary: which one, what encoders it has and of which versions, and its command lines.
 
-Asked once per process; never codes anything that is measured.
+Asked once per process; runs nothing that is measured.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
+
+import ffmpeg
 
 from bench.errors import Unavailable
 
@@ -48,12 +52,19 @@ def _find(wish: str) -> str:
         ) from error
 
 
-def _ask(*arguments: str) -> bytes:
+def command_of(output: Any, *, loglevel: str = "error") -> list[str]:
+    """The argument list of an ffmpeg-python graph, complete, for the binary in use."""
+    quiet = ("-nostdin", "-hide_banner", "-loglevel", loglevel)
+    compiled: list[str] = output.global_args(*quiet).compile(cmd=find_ffmpeg())
+    return compiled
+
+
+def _ask(command: Sequence[str]) -> bytes:
     """All that ffmpeg says to a question."""
-    binary = find_ffmpeg()
+    binary = command[0]
     try:
         done = subprocess.run(
-            [binary, "-nostdin", "-hide_banner", *arguments],
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,
@@ -66,7 +77,9 @@ def _ask(*arguments: str) -> bytes:
 
 @cache
 def _encoders(binary: str) -> frozenset[str]:
-    names = re.findall(rb"^ [VAS][\w.]{5} (\S+)", _ask("-encoders"), re.MULTILINE)
+    names = re.findall(
+        rb"^ [VAS][\w.]{5} (\S+)", _ask([binary, "-hide_banner", "-encoders"]), re.MULTILINE
+    )
     return frozenset(name.decode() for name in names)
 
 
@@ -86,15 +99,14 @@ def versions(encoder: str) -> dict[str, str]:
 
 @cache
 def _versions(binary: str, encoder: str) -> dict[str, str]:
-    match = re.search(rb"ffmpeg version (\S+)", _ask("-version"))
+    match = re.search(rb"ffmpeg version (\S+)", _ask([binary, "-version"]))
     found = {"ffmpeg": match[1].decode() if match else "unknown"}
     if encoder in _PROBES:
         pix_fmt, pattern = _PROBES[encoder]
         # one frame through the encoder: the library's version is in its log or its signature
-        answer = _ask(
-            *("-loglevel", "verbose", "-f", "lavfi", "-i", "color=s=64x64", "-frames:v", "1"),
-            *("-pix_fmt", pix_fmt, "-c:v", encoder, "-threads", "1", "-f", "rawvideo", "pipe:1"),
+        output = ffmpeg.input("color=s=64x64", format="lavfi").output(
+            "pipe:1", vframes=1, pix_fmt=pix_fmt, vcodec=encoder, threads=1, format="rawvideo"
         )
-        match = re.search(pattern, answer)
+        match = re.search(pattern, _ask(command_of(output, loglevel="verbose")))
         found[encoder] = match[1].decode() if match else "unknown"
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.bitstreams.leb128 import read_varint, read_varints, write_varint
 from bench.errors import BitstreamError
 from bench.signals import Samples
 
@@ -18,31 +19,6 @@ _SIDE_MARK = 0xE0
 stream (0x00), of an AV1 stream (forbidden bit set) or of a still-image file."""
 _SAMPLES: tuple[Samples, ...] = ("gray", "rgb", "yuv420", "real")
 _SIZED = 4
-
-
-def write_varint(value: int) -> bytes:
-    """LEB128: seven bits a byte, lowest first, the high bit set on all but the last."""
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)
-
-
-def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """Value and the position after it. Raises BitstreamError at the end of ``data`` or beyond
-    64 bits."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(data):
-            raise BitstreamError(f"payload of {len(data)} bytes ends inside a length")
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise BitstreamError(f"length at byte {position - 10} of the payload is over 64 bits")
 
 
 def join_frames(frames: Iterable[bytes]) -> tuple[bytes, int]:
@@ -107,8 +83,7 @@ def read_side_info(payload: bytes) -> tuple[SideInfo | None, bytes]:
     samples = _SAMPLES[payload[0] & 3]
     if not payload[0] & _SIZED:
         return SideInfo(samples), payload[1:]
-    width, position = read_varint(payload, 1)
-    height, position = read_varint(payload, position)
+    (width, height), position = read_varints(payload, 1, 2)
     if not width or not height:
         raise BitstreamError(f"side information gives a size of {width}x{height}")
     return SideInfo(samples, width, height), payload[position:]

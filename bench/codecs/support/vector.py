@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.codecs.base import CodecBase
-from bench.codecs.support.framing import read_varint, write_varint
 from bench.errors import BitstreamError, CodecError
 from bench.signals import vectors
 
@@ -49,8 +49,7 @@ def header_of(block: Floats, point: Point) -> VectorHeader:
 
 def unpack_header(payload: bytes) -> tuple[VectorHeader, bytes]:
     """The header and the body after it. Raises BitstreamError for what no encoder writes."""
-    rows, position = read_varint(payload, 0)
-    length, position = read_varint(payload, position)
+    (rows, length), position = read_varints(payload, 0, 2)
     if len(payload) < position + 4:
         raise BitstreamError("header: cut off; the stream is truncated")
     (point,) = struct.unpack_from("<f", payload, position)

@@ -6,28 +6,6 @@ from bench.codecs.support import framing
 from bench.errors import BitstreamError
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
-    # LEB128 by hand; 300 = 0b10_0101100
-    [(0, b"\x00"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02")],
-)
-def test_varint_bytes(value: int, written: bytes) -> None:
-    assert framing.write_varint(value) == written
-
-
-@given(st.integers(0, 2**64 - 1), st.binary(max_size=3))
-def test_varint_round_trip(value: int, following: bytes) -> None:
-    written = framing.write_varint(value)
-    if value < 2**63:
-        assert framing.read_varint(written + following, 0) == (value, len(written))
-
-
-@pytest.mark.parametrize("data", [b"", b"\x80", b"\xff" * 11])
-def test_varint_refuses_cut_and_endless_numbers(data: bytes) -> None:
-    with pytest.raises(BitstreamError):
-        framing.read_varint(data, 0)
-
-
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
 def test_frames_round_trip_and_framing_is_counted(frames: list[bytes]) -> None:
     payload, overhead = framing.join_frames(frames)
