@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.cards import Registry
-from bench.metrics.registry import MEASURED, METRICS
+from bench.metrics.registry import metrics
 
 
 def print_lists(registry: Registry, kind: str | None) -> None:
@@ -15,7 +15,7 @@ def print_lists(registry: Registry, kind: str | None) -> None:
         "codecs": _codecs(registry),
         "datasets": _datasets(registry),
         "metrics": [
-            (name, f"{METRICS[name].title}: {METRICS[name].definition}") for name in MEASURED
+            (name, f"{one.facts.title}: {one.facts.definition}") for name, one in metrics().items()
         ],
     }
     for name in [kind] if kind else sections:

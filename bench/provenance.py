@@ -6,15 +6,17 @@ Only reads and writes this one file; who collects the facts is run.py.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
+from bench.facts import MetricFacts
 
-# 1: first version
-FORMAT = 1
+# 1: first version; 2: metric_facts
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,15 @@ class RunInfo:
     licence: str = ""
     citation: str = ""
     notes: tuple[str, ...] = ()
+    metric_facts: tuple[MetricFacts, ...] = ()
+    """Of metrics that the project did not bring: a report needs no plug-in to show them."""
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        text = json.dumps(asdict(self), indent=1, ensure_ascii=False, sort_keys=False)
+        table = asdict(self)
+        for facts in table["metric_facts"]:
+            facts |= {key: None for key, value in facts.items() if value == math.inf}
+        text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
         temporary = folder / "run.json.new"
         temporary.write_text(text + "\n", encoding="utf-8")
         temporary.replace(folder / "run.json")
@@ -107,11 +114,20 @@ def read_run(folder: Path) -> RunInfo:
     try:
         codecs = tuple(_codec_info(entry) for entry in table.pop("codecs"))
         verdicts = tuple(Verdict(**entry) for entry in table.pop("verdicts"))
+        facts = tuple(_metric_facts(entry) for entry in table.pop("metric_facts", ()))
         lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
-        return RunInfo(codecs=codecs, verdicts=verdicts, **{**table, **lists})
+        table |= lists | {"format": FORMAT}
+        return RunInfo(codecs=codecs, verdicts=verdicts, metric_facts=facts, **table)
     except (KeyError, TypeError) as error:
         raise StoreError(f"{path}: not a run of format {FORMAT}: {error}") from error
 
 
 def _codec_info(entry: dict[str, Any]) -> CodecInfo:
     return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
+
+
+def _metric_facts(entry: dict[str, Any]) -> MetricFacts:
+    """JSON knows no infinity, so that ours is null there, and has lists for tuples."""
+    known = {key: value for key, value in entry.items() if value is not None}
+    lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
+    return MetricFacts(**{**known, **lists})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 Value = int | float | str
@@ -46,8 +47,8 @@ class Task:
 class Record:
     """One row of records.csv, in its column order; what does not apply is None, never 0.
 
-    Sizes are in pixels and bytes, rates in bits per pixel, times in seconds. ``mse`` and
-    ``psnr_*`` are on the 8-bit scale, identical pixels give an infinite PSNR.
+    Sizes are in pixels and bytes, rates in bits per pixel, times in seconds. ``scores`` are the
+    values of metrics by id, each a column; identical pixels give an infinite PSNR.
     """
 
     suite: str
@@ -65,13 +66,7 @@ class Record:
     discarded_bytes: int | None = None
     bpp: float | None = None
     bpp_estimated: float | None = None
-    mse: float | None = None
-    psnr_rgb: float | None = None
-    psnr_y: float | None = None
-    psnr_yuv: float | None = None
-    ssim: float | None = None
-    ms_ssim: float | None = None
-    vmaf: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
     encode_seconds: float | None = None
     decode_seconds: float | None = None
     bitstream_sha256: str | None = None
@@ -95,8 +90,41 @@ class Record:
     """Negative log2 likelihood of the quantised symbols, where ``bpp_estimated`` is another
     estimate, such as a KL divergence."""
     fingerprint: str = ""
+    remarks: str | None = None
+    """Why metrics that were asked for have no value: ``name: reason``, joined by semicolons."""
 
 
-COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Record))
-METRICS: tuple[str, ...] = ("mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")
-"""The metric columns of a record; all but ``mse`` grow with quality."""
+FIRST_METRICS = ("mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")
+"""Metric columns with a place of their own in the format of records.csv; all others are last."""
+_FIELDS = tuple(field.name for field in fields(Record))
+_PLACE = _FIELDS.index("scores")
+BEFORE_METRICS, AFTER_METRICS = _FIELDS[:_PLACE], _FIELDS[_PLACE + 1 :]
+COLUMNS = (*BEFORE_METRICS, *FIRST_METRICS, *AFTER_METRICS)
+"""The columns that every records.csv has; further metrics follow."""
+RESERVED = frozenset((*BEFORE_METRICS, *AFTER_METRICS)) | frozenset(
+    "checksum records items items_expected items_failed pixels bpp_pooled bound_gap_db".split()
+)
+"""Names that no metric can have: those of other columns here and in curves.csv."""
+
+
+def columns_of(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The columns of a records.csv with these metrics."""
+    return (*COLUMNS, *(name for name in dict.fromkeys(metrics) if name not in FIRST_METRICS))
+
+
+def join_remarks(remarks: Mapping[str, str]) -> str | None:
+    """The text of a record's ``remarks``."""
+    return "; ".join(f"{name}: {_plain(why)}" for name, why in remarks.items()) or None
+
+
+def _plain(reason: str) -> str:
+    return " ".join(reason.replace(";", ",").split())
+
+
+def split_remarks(text: str | None) -> dict[str, str]:
+    """The remarks of a record by metric id."""
+    found = {}
+    for part in filter(None, (text or "").split("; ")):
+        name, _, reason = part.partition(": ")
+        found[name] = reason
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.qualities import PSNR_CAP_DB, QUALITIES, Floats
+from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality, axis_of, qualities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,35 +28,38 @@ CURVE_COLUMNS = tuple(
     "discarded_bytes bpp_interval psnr_rgb_interval pixels parallel bpp_likelihood".split()
 )
 """The contract's columns and, after ``decode_seconds``, our own. ``*_interval`` is half the width
-of the 95 % interval of the mean over items; bytes and pixels are means over items."""
+of the 95 % interval of the mean over items; bytes and pixels are means over items. Further metrics
+follow, each with its axis where that is another column."""
 
-_PSNR = ("psnr_rgb", "psnr_y", "psnr_yuv", "psnr_rgb_ceiling")
 _MEANS = (
-    *("bpp", "bpp_estimated", "mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf"),
-    *("encode_seconds", "decode_seconds", "psnr_rgb_ceiling", "bytes", "header_bytes"),
-    *("discarded_bytes", "pixels", "bpp_likelihood"),
+    *("bpp", "bpp_estimated", "encode_seconds", "decode_seconds", "psnr_rgb_ceiling", "bytes"),
+    *("header_bytes", "discarded_bytes", "pixels", "bpp_likelihood"),
 )
 
 
 def mean_curves(results: Results) -> pd.DataFrame:
-    """One row per (codec, point) with at least one record, columns ``CURVE_COLUMNS``.
+    """One row per (codec, point) with at least one record, columns ``CURVE_COLUMNS`` and those of
+    further metrics.
 
     Means run over the finished items; ``items`` says how many these are and ``items_failed`` how
     many have a record that is not done. A column that does not apply is NaN.
     """
+    import pandas as pd
+
     records = results.records
     key = ["codec", "point"]
     groups = records.groupby(key, observed=True, sort=True)
     counts = groups.size().rename("records").to_frame()
     done = records[records["status"] == "done"].copy()
-    infinite = np.isposinf(done["psnr_rgb"].to_numpy())
+    infinite = done["mse"].to_numpy() == 0
     pixels = (done["width"] * done["height"] * done["frames"]).to_numpy()
     finite_mse = done["mse"].to_numpy() * pixels
     done = done.assign(pixels=pixels, squared_error=finite_mse, infinite=infinite.astype(float))
-    done[list(_PSNR)] = done[list(_PSNR)].clip(upper=PSNR_CAP_DB)
+    caps = _caps(results) | {"psnr_rgb_ceiling": PSNR_CAP_DB}
+    done[list(caps)] = done[list(caps)].clip(upper=pd.Series(caps), axis=1)
     finished = done.groupby(key, observed=True, sort=True)
     sums = finished[["bytes", "pixels", "squared_error", "infinite"]].sum(min_count=1)
-    table = counts.join(finished[list(_MEANS)].mean())
+    table = counts.join(finished[[*_MEANS, *results.metrics]].mean())
     table["items"] = finished.size()
     table["items"] = table["items"].fillna(0).astype(int)
     table["items_expected"] = results.run.items
@@ -66,14 +69,34 @@ def mean_curves(results: Results) -> pd.DataFrame:
     table["psnr_rgb_infinite"] = table["psnr_rgb_infinite"].fillna(0).astype(int)
     pooled_mse = (sums["squared_error"] / sums["pixels"]).reindex(table.index).to_numpy()
     table["psnr_rgb_pooled"] = np.where(table["psnr_rgb"].notna(), _psnr(pooled_mse), np.nan)
-    for name in ("ssim_db", "ms_ssim_db"):
-        table[name] = QUALITIES[name].of(table[QUALITIES[name].column].to_numpy())
+    derived = _derived_axes(results)
+    for axis in derived:
+        table[axis.id] = axis.of(table[axis.column].to_numpy())
     deviations = finished[["bpp", "psnr_rgb"]].std()
     for name in ("bpp", "psnr_rgb"):
         table[f"{name}_interval"] = 1.96 * deviations[name] / np.sqrt(table["items"].clip(lower=1))
     table["parallel"] = finished["parallel"].max()
     table["suite"] = results.run.suite
-    return table.reset_index()[list(CURVE_COLUMNS)]
+    own = (*results.metrics, *(axis.id for axis in derived))
+    further = [name for name in own if name not in CURVE_COLUMNS]
+    return table.reset_index()[[*CURVE_COLUMNS, *further]]
+
+
+def _caps(results: Results) -> dict[str, float]:
+    """What identical samples count in means of the metrics that have no value for them."""
+    known = qualities(results.run.metric_facts)
+    return {
+        name: known[name].facts.cap
+        for name in results.metrics
+        if name in known and known[name].scale == "linear" and known[name].facts.cap < np.inf
+    }
+
+
+def _derived_axes(results: Results) -> list[Quality]:
+    """The axes of the run's metrics that are columns of their own."""
+    known = qualities(results.run.metric_facts)
+    axes = [axis_of(known[name].facts) for name in results.metrics if name in known]
+    return [axis for axis in axes if axis.id != axis.column]
 
 
 def _psnr(mse: Floats) -> Floats:
@@ -86,8 +109,8 @@ def _psnr(mse: Floats) -> Floats:
 class Grid:
     """One codec's measurements as arrays: rows are items, columns are points, NaN where missing.
 
-    ``values`` holds metric columns as recorded, PSNR capped at 100 dB; ``bits`` is 8·bytes;
-    ``lossless`` marks the points at which every finished item has infinite PSNR.
+    ``values`` holds metric columns as recorded, capped where their facts say so; ``bits`` is
+    8·bytes; ``lossless`` marks the points at which all finished items have identical samples.
     """
 
     codec: str
@@ -132,7 +155,9 @@ def grids(results: Results) -> dict[str, Grid]:
     rows = done["item"].cat.set_categories(items).cat.codes.to_numpy()
     pixels = np.full(len(items), np.nan)
     pixels[rows] = (done["width"] * done["height"] * done["frames"]).to_numpy()
-    columns = {name: done[name].to_numpy(dtype=np.float64) for name in _GRID_COLUMNS}
+    caps = _caps(results)
+    wanted = ("bpp", "bytes", *results.metrics)
+    columns = {name: done[name].to_numpy(dtype=np.float64) for name in wanted}
     codes = done["codec"].cat.codes.to_numpy()
     points = done["point"].cat.codes.to_numpy()
     names = tuple(str(item) for item in items)
@@ -143,10 +168,10 @@ def grids(results: Results) -> dict[str, Grid]:
         present, column = np.unique(points[chosen], return_inverse=True)
         place = (rows[chosen], column)
         shape = (len(names), len(present))
-        arrays = {name: _fill(shape, place, columns[name][chosen]) for name in _GRID_COLUMNS}
-        infinite = np.isposinf(arrays["psnr_rgb"]).astype(np.float64)
-        for name in _PSNR[:3]:
-            arrays[name] = np.minimum(arrays[name], PSNR_CAP_DB)
+        arrays = {name: _fill(shape, place, columns[name][chosen]) for name in wanted}
+        infinite = (arrays["mse"] == 0).astype(np.float64)
+        for name, cap in caps.items():
+            arrays[name] = np.minimum(arrays[name], cap)
         found[codec] = Grid(
             codec,
             names,
@@ -158,9 +183,6 @@ def grids(results: Results) -> dict[str, Grid]:
             infinite,
         )
     return found
-
-
-_GRID_COLUMNS = ("bpp", "bytes", "mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")
 
 
 def _fill(shape: tuple[int, int], place: tuple[Any, Any], values: Floats) -> Floats:

@@ -1,18 +1,21 @@
 """The quality axes of rate-distortion curves: which column each is read from and how it averages.
 
-An axis always grows with quality, so that one BD computation serves all; never reads records.
+Derived from the table of metrics; an axis always grows with quality, so that one BD computation
+serves all. Never reads records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UsageError, near_matches
+from bench.facts import MetricFacts, Scale
+from bench.metrics.registry import metrics
 
 Floats = NDArray[np.float64]
 
@@ -22,62 +25,91 @@ PSNR_CAP_DB = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """One quality axis.
+    """One quality axis: the metric behind it, its names, and how a mean becomes a place on it.
 
-    ``column`` is averaged over items first, then ``scale`` is applied: ``as_is``;
-    ``one_minus_db`` is −10·log10(1 − mean), for similarities; ``error_db`` is −10·log10(mean),
-    for errors, which shrink with quality. ``pooled`` says that a curve from the mean MSE of the
-    set exists beside it.
+    The column of ``facts.id`` is averaged over items first, then ``scale`` is applied.
     """
 
     id: str
-    column: str
+    facts: MetricFacts
     title: str
     unit: str
-    scale: Literal["as_is", "one_minus_db", "error_db"] = "as_is"
-    pooled: bool = False
+    scale: Scale
+
+    @property
+    def column(self) -> str:
+        return self.facts.id
+
+    @property
+    def pooled(self) -> bool:
+        """A curve from the mean MSE of the set exists beside it."""
+        return self.facts.pooled
+
+    @property
+    def falling(self) -> bool:
+        """The metric itself falls with quality and stands on the axis with its sign turned."""
+        return self.scale == "linear" and not self.facts.higher_is_better
 
     def of(self, mean: Any) -> Floats:
-        """The axis value of means of ``column``, any shape; caps at 100 dB."""
+        """The axis value of means of ``column``, any shape; capped where the facts say so."""
         values = np.asarray(mean, dtype=np.float64)
-        if self.scale == "as_is":
-            return values
+        if self.scale == "linear":
+            return values if self.facts.higher_is_better else -values
         error = 1.0 - values if self.scale == "one_minus_db" else values
         with np.errstate(divide="ignore", invalid="ignore"):
             decibels: Floats = -10.0 * np.log10(np.maximum(error, 0.0))
-        return np.minimum(decibels, PSNR_CAP_DB)
+        return np.minimum(decibels, self.facts.cap)
+
+    def shown(self, mean: Any) -> Floats:
+        """What a reader expects in a table: the axis value, or a falling metric as it is."""
+        return -self.of(mean) if self.falling else self.of(mean)
 
 
-_ALL = (
-    Quality("psnr_rgb", "psnr_rgb", "PSNR-RGB", "dB", pooled=True),
-    Quality("psnr_y", "psnr_y", "PSNR-Y", "dB"),
-    Quality("psnr_yuv", "psnr_yuv", "PSNR-YUV", "dB"),
-    Quality("ssim", "ssim", "SSIM", ""),
-    Quality("ssim_db", "ssim", "SSIM", "dB", scale="one_minus_db"),
-    Quality("ms_ssim", "ms_ssim", "MS-SSIM", ""),
-    Quality("ms_ssim_db", "ms_ssim", "MS-SSIM", "dB", scale="one_minus_db"),
-    Quality("vmaf", "vmaf", "VMAF", ""),
-    Quality("mse", "mse", "−10·log₁₀ MSE", "dB", scale="error_db"),
-    Quality("snr", "mse", "SNR", "dB", scale="error_db"),
-)
-QUALITIES = {quality.id: quality for quality in _ALL}
+def qualities(foreign: Iterable[MetricFacts] = ()) -> Mapping[str, Quality]:
+    """Every axis by id: of the metrics in the table, and of ``foreign`` ones that a run names."""
+    known = {name: one.facts for name, one in metrics().items()}
+    rows = {**{one.id: one for one in foreign}, **known}
+    found = {axis.id: axis for facts in rows.values() for axis in _axes(facts)}
+    error = rows["mse"]
+    # of a vector source, which has variance 1 and no peak value
+    found["snr"] = Quality("snr", error, "SNR", "dB", "error_db")
+    return found
 
 
-def quality(name: str) -> Quality:
+def _axes(facts: MetricFacts) -> Iterable[Quality]:
+    if facts.scale == "error_db":
+        yield Quality(facts.id, facts, f"−10·log₁₀ {facts.title}", "dB", facts.scale)
+        return
+    yield Quality(facts.id, facts, facts.title, facts.unit, "linear")
+    if facts.scale == "one_minus_db":
+        yield Quality(facts.axis, facts, facts.title, "dB", facts.scale)
+
+
+def quality(name: str, foreign: Iterable[MetricFacts] = ()) -> Quality:
     """The axis of a metric id; ``mse`` is compared as −10·log10, so that it grows with quality.
 
     Raises UsageError naming near matches.
     """
-    if name not in QUALITIES:
-        raise UsageError(f"unknown metric {name!r}; {near_matches(name, QUALITIES)}")
-    return QUALITIES[name]
+    known = qualities(foreign)
+    if name not in known:
+        raise UsageError(f"unknown metric {name!r}; {near_matches(name, known)}")
+    return known[name]
 
 
-def reported(metrics: Iterable[str], media: str) -> tuple[Quality, ...]:
-    """The axes drawn and compared for a suite's metrics: similarities in dB; for a vector source,
-    which has variance 1 and no peak value, the signal-to-noise ratio."""
+def axis_of(facts: MetricFacts) -> Quality:
+    """The axis on which a metric is compared."""
+    return next(axis for axis in _axes(facts) if axis.id == facts.axis)
+
+
+def reported(
+    names: Iterable[str], media: str, foreign: Iterable[MetricFacts] = ()
+) -> tuple[Quality, ...]:
+    """The axes drawn and compared for a suite's metrics: similarities in dB; for a vector source
+    the signal-to-noise ratio. Errors have a PSNR beside them and are left out."""
+    known = qualities(foreign)
     if media == "vector":
-        return (QUALITIES["snr"],)
-    named = {"ssim": "ssim_db", "ms_ssim": "ms_ssim_db"}
-    ids = dict.fromkeys(named.get(metric, metric) for metric in metrics if metric != "mse")
-    return tuple(QUALITIES[name] for name in ids if name in QUALITIES)
+        return (known["snr"],)
+    chosen = dict.fromkeys(
+        known[name].facts.axis for name in names if name in known and name != "snr"
+    )
+    return tuple(known[name] for name in chosen if name != "mse")

@@ -48,7 +48,7 @@ def bd_table(
     """
     results = read_results(folder)
     axes = (
-        reported(results.run.metrics, results.run.media)
+        reported(results.run.metrics, results.run.media, results.run.metric_facts)
         if metric is None
         else (measured_quality(results, metric),)
     )
@@ -90,8 +90,8 @@ def compare_run(
 
 def measured_quality(results: Results, metric: str) -> Quality:
     """The axis of a metric that this run has values of. Raises UsageError otherwise."""
-    axis = quality(metric)
-    if not results.records[axis.column].notna().any():
+    axis = quality(metric, results.run.metric_facts)
+    if axis.column not in results.records or not results.records[axis.column].notna().any():
         known = [name for name in results.run.metrics if name != metric]
         raise UsageError(
             f"{results.folders[0]}: metric {metric} was not measured; "

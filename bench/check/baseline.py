@@ -6,41 +6,27 @@ git: ``records.csv`` with fewer columns and shorter numbers, and ``run.json``.
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
 from bench.provenance import CodecInfo, RunInfo, read_run
+from bench.records import FIRST_METRICS, Record
+from bench.results.table import Cell, cells, read_records, write_records
 
-COLUMNS = tuple(
-    "suite dataset item codec point status width height frames bytes header_bytes mse psnr_rgb "
-    "psnr_y ssim ms_ssim bitstream_sha256 reason".split()
-)
-"""Columns of a baseline, named as in records.csv."""
-
+_BEFORE = "suite dataset item codec point status width height frames bytes header_bytes".split()
+_AFTER = ("bitstream_sha256", "reason")
 _REQUIRED = ("item", "codec", "point", "status", "bytes")
 _HASH_DIGITS = 16
 """64 bits: two different streams of a baseline do not collide by chance."""
-_QUALITIES = ("psnr_rgb", "psnr_y", "ssim", "ms_ssim")
-_NUMBERS = ("mse", *_QUALITIES)
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One record as far as a check compares it; what does not apply is None."""
-
-    status: str
-    bytes: int | None
-    header_bytes: int | None
-    pixels: int | None
-    mse: float | None
-    qualities: Mapping[str, float]
-    """PSNR in dB and SSIM as indices, by column name; infinite for identical pixels."""
-    sha256: str
-    reason: str
+def pixels(record: Record) -> int | None:
+    """width · height · frames, None where one is missing."""
+    sizes = (record.width, record.height, record.frames)
+    return None if None in sizes else math.prod(size or 0 for size in sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +36,16 @@ class Measurements:
     path: Path
     suite: str
     dataset: str
-    codecs: Mapping[str, Mapping[str, Mapping[str, Measurement]]]
+    codecs: Mapping[str, Mapping[str, Mapping[str, Record]]]
     items: tuple[str, ...]
     run: RunInfo | None
     """None for a lone CSV: versions are then unknown."""
+
+    def records(self) -> Iterator[Record]:
+        """All records."""
+        for points in self.codecs.values():
+            for items in points.values():
+                yield from items.values()
 
     def info(self, codec: str) -> CodecInfo | None:
         """What run.json says of a codec, if there is a run.json and it names the codec."""
@@ -71,60 +63,21 @@ def read_measurements(path: Path) -> Measurements:
     run = None
     if path.is_dir() and (path / "run.json").is_file():
         run = read_run(path)
-    codecs: dict[str, dict[str, dict[str, Measurement]]] = {}
+    codecs: dict[str, dict[str, dict[str, Record]]] = {}
     items: dict[str, None] = {}
     suite = dataset = ""
-    for line, row in _rows(table):
-        suite, dataset = row.get("suite", ""), row.get("dataset", "")
-        points = codecs.setdefault(row["codec"], {}).setdefault(row["point"], {})
-        if row["item"] in points:
+    for line, record in read_records(table, _REQUIRED):
+        suite, dataset = record.suite, record.dataset
+        points = codecs.setdefault(record.codec, {}).setdefault(record.point, {})
+        if record.item in points:
             raise StoreError(
-                f"{table}: line {line}: {row['codec']} {row['point']} {row['item']} is there twice"
+                f"{table}: line {line}: {record.codec} {record.point} {record.item} is there twice"
             )
-        try:
-            points[row["item"]] = _measurement(row)
-        except ValueError as error:
-            raise StoreError(f"{table}: line {line}: {error}; the file is damaged") from error
-        items[row["item"]] = None
+        points[record.item] = record
+        items[record.item] = None
     if not items:
         raise StoreError(f"{table}: holds no record; run the suite first")
     return Measurements(path, suite, dataset, codecs, tuple(items), run)
-
-
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise StoreError(f"{table}: column {missing[0]!r} is missing; not a records.csv")
-            for row in reader:
-                if any(row[name] is None for name in _REQUIRED):
-                    raise StoreError(f"{table}: line {reader.line_num} is cut short")
-                yield reader.line_num, row
-    except FileNotFoundError as error:
-        raise StoreError(
-            f"{table}: no such file; give a results folder, a baseline folder or a CSV"
-        ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoreError(f"{table}: cannot be read: {error}") from error
-
-
-def _measurement(row: Mapping[str, str]) -> Measurement:
-    values = {name: float(row[name]) for name in _NUMBERS if row.get(name)}
-    if any(math.isnan(value) for value in values.values()):
-        raise ValueError("a metric is nan")
-    sizes = [int(row[name]) for name in ("width", "height", "frames") if row.get(name)]
-    return Measurement(
-        status=row["status"],
-        bytes=int(row["bytes"]) if row["bytes"] else None,
-        header_bytes=int(row["header_bytes"]) if row.get("header_bytes") else None,
-        pixels=math.prod(sizes) if len(sizes) == 3 else None,
-        mse=values.get("mse"),
-        qualities={name: values[name] for name in _QUALITIES if name in values},
-        sha256=row.get("bitstream_sha256") or "",
-        reason=row.get("reason") or "",
-    )
 
 
 def write_baseline(results: Path, baseline: Path) -> None:
@@ -132,25 +85,22 @@ def write_baseline(results: Path, baseline: Path) -> None:
     folder. Numbers keep ten digits, hashes 64 bits; nothing is written if the results are bad."""
     measured = read_measurements(results)
     table = baseline if baseline.suffix == ".csv" else baseline / "records.csv"
-    source = results if results.is_file() else results / "records.csv"
     if measured.run is None and baseline.suffix != ".csv":
         raise StoreError(f"{results}: has no run.json; a baseline folder needs the versions in it")
+    held = dict.fromkeys(name for record in measured.records() for name in record.scores)
+    columns = (*_BEFORE, *dict.fromkeys((*FIRST_METRICS, *_AFTER, *held)))
     try:
         table.parent.mkdir(parents=True, exist_ok=True)
-        temporary = table.with_name(table.name + ".new")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for _, row in _rows(source):
-                writer.writerow([_short(name, row.get(name) or "") for name in COLUMNS])
-        temporary.replace(table)
+        rows = (_shortened(record, columns) for record in measured.records())
+        write_records(table, rows, columns)
         if measured.run is not None and baseline.suffix != ".csv":
             measured.run.write(baseline)
     except OSError as error:
         raise StoreError(f"{table}: cannot be written: {error.strerror}") from error
 
 
-def _short(name: str, value: str) -> str:
-    if name in _NUMBERS and value:
-        return f"{float(value):.10g}"
-    return value[:_HASH_DIGITS] if name == "bitstream_sha256" else value
+def _shortened(record: Record, columns: Sequence[str]) -> tuple[Cell, ...]:
+    digits = {name: f"{value:.10g}" for name, value in record.scores.items()}
+    digits["bitstream_sha256"] = (record.bitstream_sha256 or "")[:_HASH_DIGITS]
+    row = zip(columns, cells(record, columns), strict=True)
+    return tuple(digits.get(name, value) for name, value in row)

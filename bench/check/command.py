@@ -23,7 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--codecs", metavar="A,B", help="compare only these")
     parser.add_argument("--tolerance-bd", type=float, metavar="PERCENT", help="BD-rate, 0.5")
-    parser.add_argument("--tolerance-db", type=float, metavar="DB", help="quality, 0.05")
+    parser.add_argument(
+        "--tolerance-db", type=float, metavar="DB", help="quality in dB, 0.05 for most metrics"
+    )
+    parser.add_argument(
+        "--tolerance", action="append", default=[], metavar="METRIC=VALUE", type=_limit,
+        help="of one metric, on the axis of its curves (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--tolerance-bits", type=float, metavar="PERCENT", help="bits, 0.1")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also for a pull request")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="also as JUnit XML")
@@ -42,14 +48,16 @@ def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
     ``--update`` returns 0 once the baseline is written. Raises StoreError where a side cannot be
     read, UsageError for an unknown codec or tolerance.
     """
+    from bench.check.axes import Tolerances
     from bench.check.baseline import read_measurements, write_baseline
-    from bench.check.compare import Tolerances, compare
+    from bench.check.compare import compare
 
     measured = read_measurements(options.folder)
     chosen = {
         "bd_rate_percent": options.tolerance_bd,
         "quality_db": options.tolerance_db,
         "bits_percent": options.tolerance_bits,
+        **dict(options.tolerance),
     }
     tolerances = Tolerances.of(_suite_tolerances(measured.suite, cards), chosen)
     if options.update and not _exists(options.against):
@@ -65,6 +73,14 @@ def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
         print(f"{options.against}: baseline replaced; commit it with the reason of the change")
         return 0
     return report.exit_status
+
+
+def _limit(word: str) -> tuple[str, float]:
+    name, _, number = word.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is not METRIC=VALUE") from None
 
 
 def _exists(baseline: Path) -> bool:

@@ -7,15 +7,17 @@ item with a paired test and tolerances; positive shifts are worse throughout.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from bench.check.baseline import Measurement, Measurements
+from bench.check.axes import Axis, Judged, Tolerances, judge
+from bench.check.baseline import Measurements, pixels
 from bench.check.causes import likely_causes
 from bench.check.paired import Shift, paired_shift
 from bench.errors import UsageError, near_matches
+from bench.records import Record
 
-Items = Mapping[str, Measurement]
+Items = Mapping[str, Record]
 IMPROVEMENT, NO_CHANGE, REGRESSION = "improvement", "no change", "regression"
 MISSING, NEW = "missing", "new"
 OUTCOMES = (REGRESSION, MISSING, IMPROVEMENT, NEW, NO_CHANGE)
@@ -24,33 +26,6 @@ OUTCOMES = (REGRESSION, MISSING, IMPROVEMENT, NEW, NO_CHANGE)
 _ITEM_FACTOR = 10.0
 """One item that is worse by this many tolerances is a regression, whatever the others do: a mean
 over items and its test would hide a single broken picture."""
-_PSNR_CAP_DB = 100.0
-_SSIM_CAP_DB = 50.0
-_SAME_DB = 1e-4
-"""Two baselines of the same pixels agree to this, ten digits written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerances:
-    """What counts as no change: percent of BD-rate, dB of quality, percent of bits."""
-
-    bd_rate_percent: float = 0.5
-    quality_db: float = 0.05
-    bits_percent: float = 0.1
-
-    @classmethod
-    def of(cls, card: Mapping[str, float], chosen: Mapping[str, float | None]) -> Tolerances:
-        """Defaults, overridden by a suite card's ``tolerances``, then by the command line."""
-        known = {field.name for field in fields(cls)}
-        for name in card:
-            if name not in known:
-                raise UsageError(f"tolerances: unknown key {name!r}; {near_matches(name, known)}")
-        given = {name: value for name, value in chosen.items() if value is not None}
-        merged = {**card, **given}
-        for name, value in merged.items():
-            if not 0 <= value < math.inf:
-                raise UsageError(f"tolerances: {name} is {value}; give a number from 0 up")
-        return cls(**merged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +67,7 @@ class CheckReport:
     items: int
     tolerances: Tolerances
     codecs: tuple[CodecVerdict, ...]
+    judged: Judged
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -102,7 +78,7 @@ class CheckReport:
         outcomes |= {codec.outcome for codec in self.codecs}
         if REGRESSION in outcomes:
             return 1
-        return 2 if self.problems or MISSING in outcomes else 0
+        return 2 if self.problems or self.judged.lost or MISSING in outcomes else 0
 
 
 def compare(
@@ -117,13 +93,15 @@ def compare(
     extra = [item for item in measured.items if item not in set(baseline.items)]
     if extra:
         notes.append(f"{len(extra)} items are not in the baseline and were left out")
-    names = list(dict.fromkeys((*baseline.codecs, *measured.codecs)))
+    known = list(dict.fromkeys((*baseline.codecs, *measured.codecs)))
     for name in codecs:
-        if name not in names:
-            raise UsageError(f"--codecs: no {name!r} in either side; {near_matches(name, names)}")
-    chosen = [name for name in names if not codecs or name in codecs]
+        if name not in known:
+            raise UsageError(f"--codecs: no {name!r} in either side; {near_matches(name, known)}")
+    chosen = [name for name in known if not codecs or name in codecs]
+    judged = judge(measured, baseline, tolerances)
+    notes += _notes(judged, tolerances)
     verdicts = () if problems else tuple(
-        _compare_codec(name, measured, baseline, tolerances) for name in chosen
+        _compare_codec(name, measured, baseline, tolerances, judged) for name in chosen
     )  # fmt: skip
     return CheckReport(
         suite=measured.suite or baseline.suite,
@@ -132,9 +110,28 @@ def compare(
         items=len(set(measured.items) & set(baseline.items)),
         tolerances=tolerances,
         codecs=verdicts,
+        judged=judged,
         problems=tuple(problems),
         notes=tuple(notes),
     )
+
+
+def _notes(judged: Judged, tolerances: Tolerances) -> list[str]:
+    """What was looked at, and what was not."""
+    bits = f"bits ({tolerances.bits_percent:g} %)"
+    words = [bits, *map(str, judged.axes)]
+    if judged.first is not None:
+        words.append(f"BD-rate of {judged.first.id} ({tolerances.bd_rate_percent:g} %)")
+    found = [f"judged: {', '.join(words)}"]
+    if judged.left_out:
+        reasons = ", ".join(f"{name} ({why})" for name, why in judged.left_out.items())
+        found.append(f"not judged: {reasons}")
+    if judged.lost:
+        found.append(
+            f"{', '.join(judged.lost)}: in the baseline and asked for, but these results have no "
+            "value; see the remarks in their records.csv"
+        )
+    return found
 
 
 def _mismatches(measured: Measurements, baseline: Measurements) -> list[str]:
@@ -155,31 +152,34 @@ def _mismatches(measured: Measurements, baseline: Measurements) -> list[str]:
             f"the content of data set {measured.dataset!r} differs from the baseline's: "
             f"digest {digests[0][:12]}, baseline {digests[1][:12]}"
         )
-    sizes = {item: one.pixels for item, one in _all(baseline) if one.pixels}
-    for item, one in _all(measured):
-        if one.pixels and sizes.get(item, one.pixels) != one.pixels:
-            return [*found, f"item {item}: {one.pixels} pixels, the baseline has {sizes[item]}"]
+    sizes = {one.item: size for one in baseline.records() if (size := pixels(one))}
+    for one in measured.records():
+        size = pixels(one)
+        if size and sizes.get(one.item, size) != size:
+            return [*found, f"item {one.item}: {size} pixels, the baseline has {sizes[one.item]}"]
     return found
 
 
-def _all(side: Measurements) -> Iterator[tuple[str, Measurement]]:
-    for points in side.codecs.values():
-        for items in points.values():
-            yield from items.items()
-
-
 def _compare_codec(
-    name: str, measured: Measurements, baseline: Measurements, tolerances: Tolerances
+    name: str,
+    measured: Measurements,
+    baseline: Measurements,
+    tolerances: Tolerances,
+    judged: Judged,
 ) -> CodecVerdict:
     new, old = measured.codecs.get(name, {}), baseline.codecs.get(name, {})
     info = measured.info(name) or baseline.info(name)
     deterministic = info.deterministic if info is not None else False
     points = tuple(
-        _compare_point(name, point, new.get(point), old.get(point), deterministic, tolerances)
+        _compare_point(
+            name, point, new.get(point), old.get(point), deterministic, tolerances, judged.axes
+        )
         for point in dict.fromkeys((*old, *new))
     )
     moved = any(point.identical < point.items or _moved(point) for point in points)
-    bd_rate = _bd_rate_shift(new, old, tolerances.bd_rate_percent) if moved else None
+    bd_rate = None
+    if moved and judged.first is not None:
+        bd_rate = _bd_rate_shift(new, old, judged.first, tolerances.bd_rate_percent)
     points = tuple(_settle(point, bd_rate) for point in points)
     outcome = min((point.outcome for point in points), key=OUTCOMES.index)
     if outcome in (NO_CHANGE, IMPROVEMENT) and bd_rate is not None:
@@ -202,6 +202,7 @@ def _compare_point(
     old: Items | None,
     deterministic: bool,
     tolerances: Tolerances,
+    axes: Sequence[Axis],
 ) -> PointVerdict:
     if old is None:
         assert new is not None
@@ -215,14 +216,33 @@ def _compare_point(
     if lost:
         return _lost_point(codec, point, lost, len(done))
     assert new is not None
-    shifts = _shifts(done, new, old, tolerances)
+    sizes = [(new[item].bytes or 0, old[item].bytes or 0) for item in done]
+    growth = [100 * (n - o) / max(o, 1) for n, o in sizes]
+    bits = paired_shift("bits", "%", growth, done, tolerances.bits_percent, rising=True)
+    losses = [(axis, shift) for axis in axes if (shift := _loss(axis, done, new, old)) is not None]
+    shifts = (bits, *(shift for _, shift in losses))
+    same = all(max(abs(one.worst), abs(one.mean)) < axis.same for axis, one in losses)
     identical = sum(_same_stream(new[item], old[item]) for item in done)
-    outcome, detail = _judge(shifts, [(new[i], old[i]) for i in done], identical, deterministic)
+    pairs = [(new[item], old[item]) for item in done]
+    outcome, detail = _judge(shifts, pairs, identical, deterministic, same)
+    empty = [axis.id for axis in axes if any(axis.held(o) and not axis.held(n) for n, o in pairs)]
+    if empty and outcome != REGRESSION:
+        outcome, detail = MISSING, f"{', '.join(empty)}: measured before, now without a value"
     return PointVerdict(codec, point, outcome, len(done), identical, shifts, detail)
 
 
+def _loss(axis: Axis, done: Sequence[str], new: Items, old: Items) -> Shift | None:
+    """How far a metric fell on its axis, over the items that have it on both sides."""
+    items = [item for item in done if axis.held(new[item], old[item])]
+    if not items:
+        return None
+    loss = [axis.of(old[item]) - axis.of(new[item]) for item in items]
+    quality = axis.quality
+    return paired_shift(axis.id, quality.unit, loss, items, axis.tolerance, rising=quality.falling)
+
+
 def _lost_point(
-    codec: str, point: str, lost: Mapping[str, Measurement | None], count: int
+    codec: str, point: str, lost: Mapping[str, Record | None], count: int
 ) -> PointVerdict:
     item, one = next(iter(lost.items()))
     where = f"{len(lost)} of {count} items"
@@ -233,86 +253,54 @@ def _lost_point(
     return PointVerdict(codec, point, outcome, detail=detail)
 
 
-def _same_stream(new: Measurement, old: Measurement) -> bool:
-    length = min(len(new.sha256), len(old.sha256))
-    return length > 0 and new.sha256[:length] == old.sha256[:length]
-
-
-def _shifts(
-    items: Sequence[str], new: Items, old: Items, tolerances: Tolerances
-) -> tuple[Shift, ...]:
-    """Bits in percent, then each quality axis in dB, positive where the new side is worse."""
-    sizes = [(new[item].bytes or 0, old[item].bytes or 0) for item in items]
-    growth = [100 * (n - o) / max(o, 1) for n, o in sizes]
-    shifts = [paired_shift("bits", "%", growth, items, tolerances.bits_percent)]
-    for name in _axes(items, new, old):
-        loss = [decibels(name, old[item]) - decibels(name, new[item]) for item in items]
-        shifts.append(paired_shift(name, "dB", loss, items, tolerances.quality_db))
-    return tuple(shifts)
-
-
-def _axes(items: Sequence[str], new: Items, old: Items) -> list[str]:
-    """Quality axes that every item has on both sides; MSE where there is no other."""
-    sides = [side[item] for item in items for side in (new, old)]
-    axes = [
-        name for name in ("psnr_rgb", "ssim", "ms_ssim") if all(name in s.qualities for s in sides)
-    ]
-    if "psnr_rgb" not in axes and all("psnr_y" in side.qualities for side in sides):
-        axes.insert(0, "psnr_y")
-    return axes or (["mse"] if all(side.mse is not None for side in sides) else [])
-
-
-def decibels(axis: str, one: Measurement) -> float:
-    """A quality in dB, larger is better: PSNR as it is, −10·log10 of the error of the others."""
-    if axis == "mse":
-        return min(-10 * math.log10(max(one.mse or 0.0, 1e-10)), _PSNR_CAP_DB)
-    value = one.qualities[axis]
-    if axis.startswith("psnr"):
-        return min(value, _PSNR_CAP_DB)
-    return min(-10 * math.log10(max(1 - value, 1e-10)), _SSIM_CAP_DB)
+def _same_stream(new: Record, old: Record) -> bool:
+    one, other = new.bitstream_sha256 or "", old.bitstream_sha256 or ""
+    length = min(len(one), len(other))
+    return length > 0 and one[:length] == other[:length]
 
 
 def _judge(
     shifts: tuple[Shift, ...],
-    pairs: Sequence[tuple[Measurement, Measurement]],
+    pairs: Sequence[tuple[Record, Record]],
     identical: int,
     deterministic: bool,
+    same_pixels: bool,
 ) -> tuple[str, str]:
-    bits, axes = shifts[0], shifts[1:]
+    bits = shifts[0]
     worse = [shift for shift in shifts if shift.worse]
     better = [shift for shift in shifts if shift.better]
-    same_pixels = all(abs(axis.worst) < _SAME_DB and abs(axis.mean) < _SAME_DB for axis in axes)
     if worse:
         words = [
-            f"{_amount(shift)} (tolerance {shift.tolerance:g} {shift.unit})" for shift in worse
+            f"{amount(shift)} (tolerance {shift.tolerance:g}{shift.unit and ' '}{shift.unit})"
+            for shift in worse
         ]
         if identical == len(pairs) and bits not in worse:
             words.append("from the same bitstreams: the decoder or its colour path changed")
         if better:
-            words.append(f"while {', '.join(map(_amount, better))}")
+            words.append(f"while {', '.join(map(amount, better))}")
         return REGRESSION, "; ".join(words)
     for shift in shifts:
         if shift.worst > _ITEM_FACTOR * shift.tolerance > 0:
-            return REGRESSION, f"item {shift.worst_item}: {_amount(shift, shift.worst)}"
+            return REGRESSION, f"item {shift.worst_item}: {amount(shift, shift.worst)}"
     grown = _grown_bytes(pairs)
     if same_pixels and grown and (deterministic or _headers_grew(pairs)):
         what = "header bytes" if _headers_grew(pairs) else "bytes"
-        return REGRESSION, f"same pixels for {grown:g} more {what} an item ({_amount(bits)})"
+        return REGRESSION, f"same pixels for {grown:g} more {what} an item ({amount(bits)})"
     if better:
-        return IMPROVEMENT, ", ".join(map(_amount, better))
+        return IMPROVEMENT, ", ".join(map(amount, better))
     if identical == len(pairs):
         return NO_CHANGE, "same bitstreams"
     kind = "bitstreams differ" if deterministic else "within tolerance"
-    return NO_CHANGE, f"{kind} on {len(pairs) - identical} of {len(pairs)} items: {_amount(bits)}"
+    return NO_CHANGE, f"{kind} on {len(pairs) - identical} of {len(pairs)} items: {amount(bits)}"
 
 
-def _grown_bytes(pairs: Sequence[tuple[Measurement, Measurement]]) -> float:
+def _grown_bytes(pairs: Sequence[tuple[Record, Record]]) -> float:
     """Mean growth in bytes where every item grew, else 0."""
     growth = [(new.bytes or 0) - (old.bytes or 0) for new, old in pairs]
     return sum(growth) / len(growth) if min(growth) > 0 else 0.0
 
 
-def _headers_grew(pairs: Sequence[tuple[Measurement, Measurement]]) -> bool:
+def _headers_grew(pairs: Sequence[tuple[Record, Record]]) -> bool:
     return all(
         new.header_bytes is not None
         and old.header_bytes is not None
@@ -321,12 +309,12 @@ def _headers_grew(pairs: Sequence[tuple[Measurement, Measurement]]) -> bool:
     )
 
 
-def _amount(shift: Shift, value: float | None = None) -> str:
+def amount(shift: Shift, value: float | None = None) -> str:
     """A shift as a reader expects it: more bits are +, less quality is −."""
     number = shift.mean if value is None else value
-    signed = number if shift.quantity in ("bits", "BD-rate") else -number
+    signed = number if shift.rising else -number
     digits = 3 if abs(signed) < 1 else 2
-    return f"{shift.quantity} {signed:+.{digits}f} {shift.unit}"
+    return f"{shift.quantity} {signed:+.{digits}f} {shift.unit}".rstrip()
 
 
 def _settle(point: PointVerdict, bd_rate: Shift | None) -> PointVerdict:
@@ -334,19 +322,20 @@ def _settle(point: PointVerdict, bd_rate: Shift | None) -> PointVerdict:
     moved = point.outcome == REGRESSION and any(shift.better for shift in point.shifts)
     if not (moved and bd_rate is not None and bd_rate.better):
         return point
-    detail = f"moved along a better curve ({_amount(bd_rate)}): {point.detail}"
+    detail = f"moved along a better curve ({amount(bd_rate)}): {point.detail}"
     return PointVerdict(
         point.codec, point.point, IMPROVEMENT, point.items, point.identical, point.shifts, detail
     )
 
 
 def _bd_rate_shift(
-    new: Mapping[str, Items], old: Mapping[str, Items], tolerance: float
+    new: Mapping[str, Items], old: Mapping[str, Items], axis: Axis, tolerance: float
 ) -> Shift | None:
     """BD-rate of the new curve against the old in percent, per item for the test; None where
     fewer than four points are complete or all bitstreams agree."""
     from bench.analysis.bd import MIN_POINTS, Curve, bd_rate
 
+    sides = (new, old)
     points = [point for point in old if point in new]
     items = [
         item
@@ -354,29 +343,28 @@ def _bd_rate_shift(
         if all(
             item in side[point] and side[point][item].status == "done"
             for point in points
-            for side in (new, old)
+            for side in sides
         )
     ]
-    if not items:
-        return None
-    axes = _axes(items, new[points[0]], old[points[0]])
-    axis = axes[0] if axes else "mse"
+    items = [i for i in items if all(axis.held(side[p][i]) for p in points for side in sides)]
+    limit = axis.quality.facts.cap
     points = [
         point
         for point in points
-        if axis in (_axes(items, new[point], old[point]) or ["mse"])
-        and all(decibels(axis, side[point][i]) < _PSNR_CAP_DB and side[point][i].bytes
-                for i in items for side in (new, old))
+        if all(axis.of(side[point][i]) < limit and side[point][i].bytes
+               for i in items for side in sides)
     ]  # fmt: skip
-    if len(points) < MIN_POINTS:
+    if not items or len(points) < MIN_POINTS:
         return None
 
     def curve(side: Mapping[str, Items], item: str) -> Curve:
         rates = [float(side[point][item].bytes or 0) for point in points]
-        return Curve.of(rates, [decibels(axis, side[point][item]) for point in points])
+        return Curve.of(rates, [axis.of(side[point][item]) for point in points])
 
     rates = [bd_rate(curve(old, item), curve(new, item)) for item in items]
     finite = [(item, rate) for item, rate in zip(items, rates, strict=True) if math.isfinite(rate)]
     if not finite:
         return None
-    return paired_shift("BD-rate", "%", [r for _, r in finite], [i for i, _ in finite], tolerance)
+    return paired_shift(
+        "BD-rate", "%", [r for _, r in finite], [i for i, _ in finite], tolerance, rising=True
+    )

@@ -16,6 +16,7 @@ from bench.check.compare import (
     CheckReport,
     CodecVerdict,
     PointVerdict,
+    amount,
 )
 
 if TYPE_CHECKING:
@@ -74,14 +75,16 @@ def _bits(point: PointVerdict) -> str:
 
 
 def _quality(point: PointVerdict) -> str:
-    shift = next((one for one in point.shifts if one.quantity != "bits"), None)
-    return "" if shift is None else f"{-shift.mean or 0.0:+.3f} dB"
+    """The metric that moved furthest, in its tolerances."""
+    shifts = [shift for shift in point.shifts if shift.quantity != "bits"]
+    if not shifts:
+        return ""
+    return amount(max(shifts, key=lambda shift: abs(shift.mean) / max(shift.tolerance, 1e-9)))
 
 
 def markdown(report: CheckReport) -> str:
     """A comment for a pull request: the verdict, a table of codecs, the points that moved."""
     sign = {0: _SIGNS[IMPROVEMENT], 1: _SIGNS[REGRESSION], 2: _SIGNS[MISSING]}[report.exit_status]
-    limits = report.tolerances
     lines = [
         f"### {sign} Rate-distortion check: {_cell(report.suite)}",
         "",
@@ -104,8 +107,7 @@ def markdown(report: CheckReport) -> str:
         lines += ["", "</details>"]
     lines += [
         "",
-        f"Tolerances: {limits.bd_rate_percent:g} % BD-rate, {limits.quality_db:g} dB, "
-        f"{limits.bits_percent:g} % of bits; paired over {report.items} items.",
+        f"In brackets what counts as no change; paired over {report.items} items.",
     ]
     return "\n".join([*lines, *(_cell(note) + "." for note in report.notes)]) + "\n"
 

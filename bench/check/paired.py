@@ -27,6 +27,8 @@ class Shift:
     worst_item: str
     p_value: float | None
     tolerance: float
+    rising: bool = False
+    """The quantity itself grows as it gets worse, as bits do; else it falls, as quality does."""
 
     @property
     def significant(self) -> bool:
@@ -48,6 +50,8 @@ def paired_shift(
     worsening: Sequence[float],
     items: Sequence[str],
     tolerance: float,
+    *,
+    rising: bool = False,
 ) -> Shift:
     """The shift of per-item differences, each positive where the new side is worse."""
     values = np.asarray(worsening, dtype=np.float64)
@@ -60,6 +64,7 @@ def paired_shift(
         items[worst],
         p_value(values),
         tolerance,
+        rising,
     )
 
 

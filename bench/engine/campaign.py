@@ -19,7 +19,7 @@ from bench.cards import (
 from bench.datasets.base import DataOptions, Loader, build_loader
 from bench.engine.target import KEY as TARGET
 from bench.errors import UsageError
-from bench.metrics.registry import check_metrics
+from bench.metrics.registry import check_metrics, default_metrics
 from bench.records import Point
 
 
@@ -71,15 +71,12 @@ def input_campaign(
     if not codecs:
         raise UsageError("--input needs --codecs, such as --codecs jpeg,webp,x265")
     chosen = select_codecs(registry, codecs)
-    metrics = ["psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim"]
-    if media == "video":
-        metrics.append("vmaf")
     suite = Suite(
         id="input",
         dataset=path.resolve().name,
         title=path.resolve().name,
         codecs=tuple(card.id for card in chosen),
-        metrics=tuple(metrics),
+        metrics=default_metrics(media),
         anchor=registry.anchor(),
     )
     title = f"{path.resolve().name} (your files)"

@@ -13,6 +13,7 @@ from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.plan import Probe
 from bench.machine import describe_machine, library_versions, timing_protocol
+from bench.metrics.registry import foreign_facts
 from bench.provenance import CodecInfo, RunInfo
 from bench.results.store import Store
 
@@ -63,6 +64,7 @@ def describe_run(
         dataset_digest=hashlib.sha256("\n".join(i.digest for i in items).encode()).hexdigest(),
         items=len(items),
         metrics=campaign.suite.metrics,
+        metric_facts=foreign_facts(campaign.suite.metrics),
         anchor=campaign.suite.anchor,
         codecs=codecs,
         command=command,

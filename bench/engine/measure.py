@@ -22,7 +22,7 @@ from bench.engine.plan import Probe
 from bench.engine.proofs import Evidence
 from bench.engine.target import find_rate
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
-from bench.records import Point, Record, Status, Task, Value
+from bench.records import Point, Record, Status, Task, Value, join_remarks
 from bench.results.gallery import Keepsake, make_keepsake
 from bench.signals import Layout, Signal
 
@@ -130,7 +130,8 @@ class Bench:
             self._references.move_to_end(name)
         else:
             signal = self.spec.loader.load(self.spec.items[name])
-            self._references[name] = (signal, Evaluator(signal, self.spec.metrics))
+            evaluator = Evaluator(signal, self.spec.metrics, device=self.spec.device)
+            self._references[name] = (signal, evaluator)
             if len(self._references) > _REFERENCES_KEPT:
                 self._references.popitem(last=False)
         return self._references[name]
@@ -222,14 +223,11 @@ class Bench:
 
     def _ceiling(self, task: Task, codec: Codec, signal: Signal) -> float | None:
         """PSNR of the codec's colour conversion alone, computed once per codec and item."""
-        from bench.metrics.evaluate import Evaluator
+        from bench.metrics.evaluate import colour_ceiling
 
         item, value = self._ceilings.get(task.codec, ("", None))
         if item != task.item:
-            converted = codec.colour_path(signal)
-            value = None
-            if converted is not None:
-                value = Evaluator(signal, ("psnr_rgb",)).score(converted).psnr_rgb
+            value = colour_ceiling(signal, codec.colour_path(signal))
             self._ceilings[task.codec] = (task.item, value)
         return value
 
@@ -265,13 +263,8 @@ def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
         bpp=8 * size / pixels,
         bpp_estimated=_per_pixel(encoded.bits_estimated, pixels),
         bpp_likelihood=_per_pixel(encoded.bits_likelihood, pixels),
-        mse=scores.mse,
-        psnr_rgb=scores.psnr_rgb,
-        psnr_y=scores.psnr_y,
-        psnr_yuv=scores.psnr_yuv,
-        ssim=scores.ssim,
-        ms_ssim=scores.ms_ssim,
-        vmaf=scores.vmaf,
+        scores=scores.values,
+        remarks=join_remarks(scores.remarks),
         bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest(),
     )
 
@@ -283,8 +276,10 @@ def _per_pixel(bits: float | None, pixels: int) -> float | None:
 def _check_lossless(codec: Codec, scores: Scores) -> bool | None:
     if not codec.lossless:
         return None
-    if scores.mse != 0:
-        raise CodecError(f"claims to be lossless, but the decoded pixels differ (mse {scores.mse})")
+    if not scores.identical:
+        raise CodecError(
+            f"claims to be lossless, but the decoded pixels differ (mse {scores.get('mse')})"
+        )
     return True
 
 

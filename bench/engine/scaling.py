@@ -129,7 +129,8 @@ def _record(codec: str, point: str, item: str, fingerprint: str) -> Record:
     return Record(
         suite="scaling", dataset="tiny", item=item, codec=codec, point=point, status="done",
         width=_SIDE, height=_SIDE, frames=1, channels=1, bytes=100, header_bytes=10,
-        discarded_bytes=0, bpp=3.125, mse=10.5, psnr_rgb=37.9187, psnr_y=37.9187, ssim=0.98765,
+        discarded_bytes=0, bpp=3.125,
+        scores={"mse": 10.5, "psnr_rgb": 37.9187, "psnr_y": 37.9187, "ssim": 0.98765},
         encode_seconds=0.001234, decode_seconds=0.000987, bitstream_sha256="0" * 64,
         parallel=2, encode_cpu_seconds=0.0012, decode_cpu_seconds=0.0009, fingerprint=fingerprint,
     )  # fmt: skip

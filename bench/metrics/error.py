@@ -5,6 +5,7 @@ Works on arrays of frames; knows nothing of files or of which metrics a suite wa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -12,12 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.colour import RGB_TO_YUV
+from bench.metrics.base import Basis, Stack, Values
 from bench.signals import Layout, split_planes
 
 PSNR_CAP_DB = 100.0
 """What a lossless frame counts in a mean of frames that are not all lossless."""
 
-Values = NDArray[np.float64]
+
+class SquaredErrors(Basis):
+    """``mse`` and the PSNRs of a stack of frames, each of every frame."""
+
+    def __init__(
+        self, frames: Stack, layout: Layout, wanted: frozenset[str], *, keep: bool
+    ) -> None:
+        self._frames, self._layout, self._wanted = frames, layout, wanted
+        self._planes = layout.channels == 3 and bool(wanted & {"psnr_y", "psnr_yuv"})
+
+    def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
+        found = {"mse": mse}
+        if self._planes:
+            y, u, v = map(psnr, self._plane_errors(decoded))
+            found |= {"psnr_y": y, "psnr_yuv": weighted_yuv(y, u, v)}
+        if "psnr_rgb" in self._wanted or ("psnr_y" in self._wanted and not self._planes):
+            found["psnr_rgb"] = psnr(mse)
+            found.setdefault("psnr_y", found["psnr_rgb"])
+        return found
+
+    def _plane_errors(self, decoded: Stack) -> tuple[Values, ...]:
+        if self._layout.samples == "rgb":
+            return rgb_yuv_mse(self._frames, decoded)
+        return plane_mse(self._frames, decoded, self._layout)
 
 
 def psnr(mse: Values | float) -> Values:
@@ -25,14 +50,6 @@ def psnr(mse: Values | float) -> Values:
     with np.errstate(divide="ignore"):
         decibels: Values = 10 * np.log10(255.0**2 / np.asarray(mse, np.float64))
     return decibels
-
-
-def mean_psnr(decibels: Values) -> float:
-    """Mean over frames: infinite if all are, else each frame capped at 100 dB; of one frame its
-    value."""
-    if len(decibels) == 1 or np.isinf(decibels).all():
-        return float(decibels[0])
-    return float(np.minimum(decibels, PSNR_CAP_DB).mean())
 
 
 def weighted_yuv(y: Values, u: Values, v: Values) -> Values:

@@ -1,129 +1,152 @@
 """All metrics of one reference signal against any number of decoded ones.
 
-Owns which metrics apply to which signal and the means over frames; the formulas are in the modules
-beside this one. The reference side is computed once, or streamed again where a clip is large.
+Owns the walk over frames, the means over them and what becomes of a metric that fails; the
+formulas are in the modules beside this one. The reference side is computed once, or streamed again
+where a clip is large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.codecs.support.ffmpeg_binary import find_ffmpeg
-from bench.errors import CodecError
-from bench.metrics import error, ssim
-from bench.metrics.vmaf import fits_vmaf, vmaf
+from bench.errors import BenchError, CodecError
+from bench.facts import MetricFacts
+from bench.metrics.base import Basis, FrameMetric, Metric, SharedMetric, SignalMetric, Stack, Values
+from bench.metrics.error import frame_mse
+from bench.metrics.registry import ALWAYS, applicable, facts_of, metrics
 from bench.signals import Frame, Layout, Signal
 
 CACHE_BYTES = 256 * 2**20
 """A reference side that would be larger than this is computed again for each decoded signal."""
-Stack = NDArray[Any]
+STACK_SAMPLES = 300_000
+"""Small frames are best compared in stacks of about this size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Means over frames; None where a metric was not asked for or does not apply.
+    """Means over frames by metric id, and in words why a metric that was asked for has none.
 
-    ``mse`` is on the 8-bit scale, of real samples as they are; an infinite PSNR means that all
-    frames are identical to the source's.
+    ``mse`` is always there, on the 8-bit scale, of real samples as they are; an infinite PSNR
+    means that all frames are identical to the source's.
     """
 
-    mse: float | None = None
-    psnr_rgb: float | None = None
-    psnr_y: float | None = None
-    psnr_yuv: float | None = None
-    ssim: float | None = None
-    ms_ssim: float | None = None
-    vmaf: float | None = None
+    values: Mapping[str, float]
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What to compute for a layout."""
-
-    yuv: bool
-    ssim: bool
-    ms_ssim: bool
-    vmaf: bool
+    def get(self, name: str) -> float | None:
+        return self.values.get(name)
 
     @property
-    def similarity(self) -> bool:
-        return self.ssim or self.ms_ssim
-
-
-def applicable(layout: Layout, metrics: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of ``metrics`` that have a value on signals of this layout, mse always.
-
-    Vectors have mse alone. 4:2:0 sources have the metrics of their planes and VMAF; mse is then
-    that of all samples of the three planes. Gray has one PSNR, as psnr_rgb and as psnr_y.
-    """
-    known = {"mse"}
-    size = (layout.height, layout.width)
-    if layout.samples == "yuv420":
-        known |= {"psnr_y", "psnr_yuv"}
-    elif layout.samples != "real":
-        known |= {"psnr_rgb", "psnr_y"}
-        known |= {"psnr_yuv"} if layout.samples == "rgb" else set()
-        known |= {"ssim"} if ssim.fits_ssim(*size) else set()
-        known |= {"ms_ssim"} if ssim.fits_ms_ssim(*size) else set()
-    known |= {"vmaf"} if fits_vmaf(layout) else set()
-    return tuple(dict.fromkeys(("mse", *(name for name in metrics if name in known))))
+    def identical(self) -> bool:
+        """Every sample is the source's."""
+        return self.values[ALWAYS] == 0
 
 
 class Evaluator:
     """Scores decoded signals against one reference; for one thread.
 
-    The reference's frames and what SSIM needs of them are kept between calls if that takes less
-    than 256 MB, else both sides are streamed. ``ffmpeg`` is the binary for VMAF; by default the
-    one that ``bench.codecs`` runs.
+    The reference's frames and what metrics prepare of them are kept between calls if that takes
+    less than 256 MB, else both sides are streamed. A metric that does not apply, cannot run or
+    fails leaves a remark and no value; it never spoils another.
     """
 
-    def __init__(
-        self, reference: Signal, metrics: tuple[str, ...], *, ffmpeg: str | None = None
-    ) -> None:
+    def __init__(self, reference: Signal, names: Iterable[str], *, device: str = "cpu") -> None:
         self._reference = reference
         self._layout = layout = reference.layout
-        self._ffmpeg = ffmpeg
-        self._metrics = names = applicable(layout, metrics)
-        self._plan = _Plan(
-            yuv=layout.channels == 3 and ("psnr_y" in names or "psnr_yuv" in names),
-            ssim="ssim" in names,
-            ms_ssim="ms_ssim" in names,
-            vmaf="vmaf" in names,
-        )
+        names = tuple(dict.fromkeys((ALWAYS, *names)))
+        able = applicable(layout, names)
+        self._remarks = {
+            name: f"{facts_of(name).refusal(layout)}" for name in names if name not in able
+        }
+        self._names = able
+        built = self._build(able, device)
+        self._signals = [one for one in built if isinstance(one, SignalMetric)]
+        self._prepared: dict[str, object] = {}
+        self._parts = _group(built)
         samples = layout.frame_bytes // np.dtype(layout.frame_dtype).itemsize
-        self._stack = max(1, ssim.STACK_SAMPLES // max(1, samples))
-        similarity_bytes = samples * layout.frames * ssim.BYTES_PER_SAMPLE * 4 // 3
-        kept = layout.frame_bytes * layout.frames + self._plan.similarity * similarity_bytes
+        self._stack = max(1, STACK_SAMPLES // max(1, samples))
+        held = sum(part.kept_bytes for part in self._parts) * samples
         self._cache: list[_Reference] | None = None
-        if kept <= CACHE_BYTES:
+        if (layout.frame_bytes + held) * layout.frames <= CACHE_BYTES:
             self._cache = list(self._references(keep=True))
+
+    def _build(self, names: Iterable[str], device: str) -> list[Metric]:
+        built = []
+        for name in names:
+            metric = metrics()[name]
+            try:
+                metric.check_available()
+                built.append(metric(device=device))
+            except Exception as error:  # a plug-in may raise anything: it is that cell's remark
+                self._remarks[name] = _reason(error)
+        return built
 
     def _references(self, *, keep: bool) -> Iterator[_Reference]:
         for frames in _stacks(self._reference.frames(), self._stack):
-            yield _Reference(frames, self._layout, self._plan, keep=keep)
+            yield _Reference(frames, self._layout, self._parts, keep=keep)
 
     def score(self, decoded: Signal) -> Scores:
         """The metrics of ``decoded``. Raises CodecError, before any metric, if its layout differs
         from the reference's, and if it yields another number of frames than it says."""
         check_layout(self._layout, decoded.layout)
-        parts: list[_Frames] = []
+        remarks = dict(self._remarks)
+        found: list[Mapping[str, Values]] = []
         frames = _counted(decoded)
         references = self._references(keep=False) if self._cache is None else iter(self._cache)
         for reference in references:
-            parts.append(reference.compare(_stack(list(islice(frames, reference.count)))))
+            stack = _stack(list(islice(frames, reference.count)))
+            found.append(reference.compare(stack, remarks))
         for _ in frames:  # a frame too many raises in the iterator
             pass
-        scores = _mean_scores(parts, self._metrics)
-        if not self._plan.vmaf:
-            return scores
-        score = vmaf(self._reference, decoded.frames(), self._ffmpeg or find_ffmpeg())
-        return Scores(**{**_as_fields(scores), "vmaf": score})
+        values = {
+            name: mean
+            for name in self._names
+            if name not in remarks and name in found[0]
+            if (mean := _mean(found, name, remarks)) is not None
+        }
+        for metric in self._signals:
+            self._score_whole(metric, decoded, values, remarks)
+        return Scores({name: values[name] for name in self._names if name in values}, remarks)
+
+    def _score_whole(
+        self,
+        metric: SignalMetric[object],
+        decoded: Signal,
+        values: dict[str, float],
+        remarks: dict[str, str],
+    ) -> None:
+        name = metric.facts.id
+        try:
+            if name not in self._prepared:
+                self._prepared[name] = metric.prepare(self._reference)
+            value = float(metric.score(self._prepared[name], decoded))
+        except Exception as error:  # a plug-in may raise anything: it is that cell's remark
+            remarks[name] = _reason(error)
+            return
+        if math.isnan(value):
+            remarks[name] = _NAN
+        else:
+            values[name] = value
+
+
+_NAN = "its value is not a number"
+
+
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+    return " ".join(f"{kind}{error}".split())[:300]
+
+
+def colour_ceiling(original: Signal, converted: Signal | None) -> float | None:
+    """PSNR over RGB of a colour conversion without coding; None where there is none."""
+    if converted is None:
+        return None
+    return Evaluator(original, ("psnr_rgb",)).score(converted).get("psnr_rgb")
 
 
 def check_layout(reference: Layout, decoded: Layout) -> None:
@@ -157,42 +180,81 @@ def _counted(decoded: Signal) -> Iterator[Frame]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frames:
-    """Per-frame values of one stack, each ``(frames,)``."""
+class _Part:
+    """Metrics that are computed together: those of one basis, or a frame metric alone."""
 
-    mse: error.Values
-    yuv: tuple[error.Values, ...] | None
-    ssim: error.Values | None
-    ms_ssim: error.Values | None
+    wanted: frozenset[str]
+    basis: type[Basis] | None = None
+    metric: FrameMetric[object] | None = None
+
+    @property
+    def kept_bytes(self) -> float:
+        """Per sample of the reference, besides the samples."""
+        if self.basis is not None:
+            return self.basis.kept_bytes(self.wanted)
+        return 0.0 if self.metric is None else self.metric.prepared_bytes
+
+    def prepare(self, frames: Stack, layout: Layout, *, keep: bool) -> Basis:
+        if self.basis is not None:
+            return self.basis(frames, layout, self.wanted, keep=keep)
+        assert self.metric is not None
+        return _Alone(self.metric, frames, keep=keep)
+
+
+def _group(built: Iterable[Metric]) -> tuple[_Part, ...]:
+    shared: dict[type[Basis], set[str]] = {}
+    alone = []
+    for metric in built:
+        name = metric.facts.id
+        if isinstance(metric, SharedMetric):
+            shared.setdefault(metric.basis(), set()).add(name)
+        elif isinstance(metric, FrameMetric):
+            alone.append(_Part(frozenset({name}), metric=metric))
+    return (*(_Part(frozenset(names), basis) for basis, names in shared.items()), *alone)
+
+
+class _Alone(Basis):
+    """A frame metric's reference side, prepared on first use."""
+
+    def __init__(self, metric: FrameMetric[object], frames: Stack, *, keep: bool) -> None:
+        self._metric, self._frames, self._keep = metric, frames, keep
+        self._prepared: list[object] | None = None
+
+    def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
+        prepared: Iterable[object] | None = self._prepared
+        if prepared is None:
+            prepared = map(self._metric.prepare, self._frames)
+            if self._keep:
+                prepared = self._prepared = list(prepared)
+        values = [
+            self._metric.score(one, other) for one, other in zip(prepared, decoded, strict=True)
+        ]
+        return {self._metric.facts.id: np.array(values, np.float64)}
 
 
 class _Reference:
     """A stack of reference frames ``(T, …)`` with what can be computed of it in advance."""
 
-    def __init__(self, frames: Stack, layout: Layout, plan: _Plan, *, keep: bool) -> None:
+    def __init__(
+        self, frames: Stack, layout: Layout, parts: tuple[_Part, ...], *, keep: bool
+    ) -> None:
         self.count = len(frames)
         self._frames = frames
-        self._layout = layout
-        self._plan = plan
-        self._similarity: ssim.SsimReference | None = None
-        if plan.similarity:
-            self._similarity = ssim.SsimReference(frames, multi_scale=plan.ms_ssim, keep=keep)
+        self._bases = [(part.wanted, part.prepare(frames, layout, keep=keep)) for part in parts]
 
-    def compare(self, decoded: Stack) -> _Frames:
-        yuv = None
-        if self._plan.yuv and self._layout.samples == "rgb":
-            yuv = error.rgb_yuv_mse(self._frames, decoded)
-        elif self._plan.yuv:
-            yuv = error.plane_mse(self._frames, decoded, self._layout)
-        mse = error.frame_mse(self._frames, decoded)
-        if self._similarity is None:
-            return _Frames(mse, yuv, None, None)
-        ones = np.ones(len(mse))
-        found = ssim.Similarity(ones, ones if self._plan.ms_ssim else None)
-        if mse.any():
-            found = self._similarity.compare(decoded)
-        found = found.exact_where(mse == 0)
-        return _Frames(mse, yuv, found.ssim, found.ms_ssim)
+    def compare(self, decoded: Stack, remarks: dict[str, str]) -> Mapping[str, Values]:
+        """Values of each frame; a metric that fails gets a remark, and no value from then on."""
+        mse = frame_mse(self._frames, decoded)
+        values: dict[str, Values] = {}
+        for wanted, basis in self._bases:
+            if wanted <= remarks.keys():
+                continue
+            try:
+                values.update(basis.compare(decoded, mse))
+            except Exception as error:  # a plug-in may raise anything: it is that cell's remark
+                remarks.update(dict.fromkeys(wanted, _reason(error)))
+        values[ALWAYS] = mse
+        return values
 
 
 def _stack(frames: list[Frame]) -> Stack:
@@ -204,23 +266,20 @@ def _stacks(frames: Iterator[Frame], count: int) -> Iterator[Stack]:
         yield _stack([first, *islice(frames, count - 1)])
 
 
-def _mean_scores(parts: list[_Frames], metrics: tuple[str, ...]) -> Scores:
-    mse = np.concatenate([part.mse for part in parts])
-    found: dict[str, float] = {"mse": float(mse.mean())}
-    yuv = [part.yuv for part in parts if part.yuv is not None]
-    if yuv:
-        y, u, v = (error.psnr(np.concatenate(plane)) for plane in zip(*yuv, strict=True))
-        found["psnr_y"] = error.mean_psnr(y)
-        found["psnr_yuv"] = error.mean_psnr(error.weighted_yuv(y, u, v))
-    if {"psnr_rgb", "psnr_y"} & set(metrics):
-        found["psnr_rgb"] = error.mean_psnr(error.psnr(mse))
-        found.setdefault("psnr_y", found["psnr_rgb"])
-    for name in ("ssim", "ms_ssim"):
-        values = [getattr(part, name) for part in parts if getattr(part, name) is not None]
-        if values:
-            found[name] = float(np.concatenate(values).mean())
-    return Scores(**{name: value for name, value in found.items() if name in metrics})
+def _mean(parts: list[Mapping[str, Values]], name: str, remarks: dict[str, str]) -> float | None:
+    values = np.concatenate([part[name] for part in parts])
+    mean = mean_over_frames(values, facts_of(name))
+    if not math.isnan(mean):
+        return mean
+    remarks[name] = _NAN
+    return None
 
 
-def _as_fields(scores: Scores) -> dict[str, float | None]:
-    return {field.name: getattr(scores, field.name) for field in fields(scores)}
+def mean_over_frames(values: Values, facts: MetricFacts) -> float:
+    """Mean over frames: infinite if all are, else each frame of a linear metric capped; of one
+    frame its value."""
+    if len(values) == 1 or np.isinf(values).all():
+        return float(values[0])
+    if facts.scale == "linear" and facts.cap < math.inf:
+        values = np.minimum(values, facts.cap)
+    return float(values.mean())

@@ -1,118 +1,104 @@
-"""Names, titles, units and directions of the metrics; imports nothing heavy, measures nothing."""
+"""The one table of metrics: built in, from installed packages and from plug-in files.
+
+A row is a class with its facts; what computes it is imported on first use. Measures nothing.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, near_matches
+from bench.records import RESERVED
 
+if TYPE_CHECKING:
+    from bench.facts import MetricFacts
+    from bench.metrics.base import Metric
+    from bench.signals import Layout
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric: ``title`` is its name in prose, ``axis`` the label of a plot's axis."""
-
-    id: str
-    title: str
-    unit: str
-    axis: str
-    higher_is_better: bool = True
-    derived: bool = False
-    """True: only in curves, computed from the means of another metric; never asked of a run."""
-    definition: str = ""
-
-
-_ALL = (
-    Metric(
-        "mse",
-        "MSE",
-        "",
-        "MSE",
-        higher_is_better=False,
-        definition="mean squared error on the 8-bit scale (real samples: as they are)",
-    ),
-    Metric(
-        "psnr_rgb",
-        "PSNR-RGB",
-        "dB",
-        "PSNR-RGB (dB)",
-        definition="10·log10(255²/MSE) per image or frame on 8-bit RGB or gray, then the mean",
-    ),
-    Metric(
-        "psnr_rgb_pooled",
-        "PSNR-RGB, pooled",
-        "dB",
-        "PSNR-RGB of the mean MSE (dB)",
-        derived=True,
-        definition="PSNR of the mean MSE of the set",
-    ),
-    Metric(
-        "psnr_y",
-        "PSNR-Y",
-        "dB",
-        "PSNR-Y (dB)",
-        definition="PSNR of BT.709 luma; for 4:2:0 sources of the plane as it is",
-    ),
-    Metric(
-        "psnr_yuv",
-        "PSNR-YUV",
-        "dB",
-        "PSNR-YUV 6:1:1 (dB)",
-        definition="(6·PSNR-Y + PSNR-U + PSNR-V)/8, BT.709",
-    ),
-    Metric(
-        "ssim",
-        "SSIM",
-        "",
-        "SSIM",
-        definition="Wang et al. 2004: 11×11 Gaussian, σ 1.5, valid region, mean over RGB",
-    ),
-    Metric(
-        "ssim_db",
-        "SSIM",
-        "dB",
-        "SSIM (dB)",
-        derived=True,
-        definition="−10·log10(1 − mean SSIM)",
-    ),
-    Metric(
-        "ms_ssim",
-        "MS-SSIM",
-        "",
-        "MS-SSIM",
-        definition="Wang et al. 2003, five scales; short side above 160 pixels",
-    ),
-    Metric(
-        "ms_ssim_db",
-        "MS-SSIM",
-        "dB",
-        "MS-SSIM (dB)",
-        derived=True,
-        definition="−10·log10(1 − mean MS-SSIM)",
-    ),
-    Metric(
-        "vmaf",
-        "VMAF",
-        "",
-        "VMAF",
-        definition="libvmaf's default model on luma, mean over frames; clips from 176×144",
-    ),
+BUILT_IN = (
+    "bench.metrics.basics:Mse",
+    "bench.metrics.basics:PsnrRgb",
+    "bench.metrics.basics:PsnrY",
+    "bench.metrics.basics:PsnrYuv",
+    "bench.metrics.basics:Ssim",
+    "bench.metrics.basics:MsSsim",
+    "bench.metrics.vmaf:Vmaf",
 )
-METRICS: Mapping[str, Metric] = MappingProxyType({metric.id: metric for metric in _ALL})
-MEASURED: tuple[str, ...] = tuple(metric.id for metric in _ALL if not metric.derived)
-"""What a suite or command may ask for; the columns of a record."""
+ALWAYS = "mse"
+"""The metric of every measured record: all else that is said of exactness rests on it."""
+
+_table: dict[str, type[Metric]] = {}
+
+
+def metrics() -> Mapping[str, type[Metric]]:
+    """Every metric in sight, by id, in the order of the table."""
+    if not _table:
+        for path in BUILT_IN:
+            module, _, name = path.partition(":")
+            _add(getattr(importlib.import_module(module), name))
+    return _table
+
+
+def register(metric: type[Metric]) -> None:
+    """Adds a metric to the table. Raises UsageError for an id that another class has, that is a
+    column of records.csv, or that means something else in curves.csv."""
+    metrics()
+    _add(metric)
+
+
+def _add(metric: type[Metric]) -> None:
+    facts, owner = metric.facts, f"{metric.__module__}:{metric.__qualname__}"
+    if _table.get(facts.id) is metric:
+        return
+    for known in _table.values():
+        taken = {known.facts.id, *known.facts.derived} & {facts.id, *facts.derived}
+        if taken:
+            raise UsageError(
+                f"metric {min(taken)!r} is claimed by both {known.__module__}:"
+                f"{known.__qualname__} and {owner}; rename one"
+            )
+    if facts.id in RESERVED:
+        raise UsageError(f"metric {facts.id!r} of {owner}: records.csv has a column of this name")
+    _table[facts.id] = metric
+
+
+def facts_of(name: str) -> MetricFacts:
+    """The facts of a metric id. Raises UsageError naming near matches."""
+    if name not in metrics():
+        raise UsageError(f"unknown metric {name!r}; {near_matches(name, metrics())}")
+    return metrics()[name].facts
 
 
 def check_metrics(names: Iterable[str], where: str) -> tuple[str, ...]:
     """``names`` unchanged, or UsageError for one that cannot be measured, with near matches."""
     names = tuple(names)
+    sources = {derived: name for name, one in metrics().items() for derived in one.facts.derived}
     for name in names:
-        if name not in METRICS:
-            raise UsageError(f"{where}: unknown metric {name!r}; {near_matches(name, MEASURED)}")
-        if METRICS[name].derived:
+        if name in sources:
             raise UsageError(
                 f"{where}: metric {name!r} is derived from others in curves.csv and cannot be "
-                f"measured by itself; ask for {name.removesuffix('_db').removesuffix('_pooled')!r}"
+                f"measured by itself; ask for {sources[name]!r}"
             )
+        if name not in metrics():
+            raise UsageError(f"{where}: unknown metric {name!r}; {near_matches(name, metrics())}")
     return names
+
+
+def foreign_facts(names: Iterable[str]) -> tuple[MetricFacts, ...]:
+    """The facts of those metrics that the project did not bring."""
+    ours = {path.partition(":")[0] for path in BUILT_IN}
+    chosen = (metrics()[name] for name in names)
+    return tuple(one.facts for one in chosen if one.__module__ not in ours)
+
+
+def default_metrics(media: str) -> tuple[str, ...]:
+    """What is measured on a medium where no suite says it."""
+    return tuple(name for name, one in metrics().items() if one.facts.default(media))
+
+
+def applicable(layout: Layout, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``names`` that have a value on signals of this layout, ``mse`` always and first."""
+    asked = dict.fromkeys((ALWAYS, *names))
+    return tuple(name for name in asked if facts_of(name).refusal(layout) is None)

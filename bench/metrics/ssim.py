@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
@@ -16,6 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.metrics.base import Basis, Stack, Values
+from bench.signals import Layout
+
 WINDOW = 11
 SIGMA = 1.5
 MARGIN = WINDOW // 2
@@ -23,10 +27,8 @@ C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 # Wang, Simoncelli, Bovik: Multi-scale structural similarity (2003), section 3.2
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-MS_SSIM_ABOVE = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1)
-"""The short side must be longer than this, in pixels, for five scales of an 11×11 window."""
-STACK_SAMPLES = 300_000
-"""Small frames are best compared in stacks of about this size, large ones in strips of it."""
+STRIP_SAMPLES = 300_000
+"""Large frames are best compared in strips of about this size."""
 BYTES_PER_SAMPLE = 20
 """What a kept reference takes per sample at its first scale; all five together take 4/3 of it."""
 
@@ -71,14 +73,27 @@ class Similarity:
         return Similarity(np.where(same, 1.0, self.ssim), ms_ssim)
 
 
-def fits_ssim(height: int, width: int) -> bool:
-    """Whether one window fits into the picture."""
-    return min(height, width) >= WINDOW
+class Structure(Basis):
+    """``ssim`` and ``ms_ssim`` of a stack of frames, each of every frame."""
 
+    def __init__(
+        self, frames: Stack, layout: Layout, wanted: frozenset[str], *, keep: bool
+    ) -> None:
+        self._multi_scale = "ms_ssim" in wanted
+        self._reference = SsimReference(frames, multi_scale=self._multi_scale, keep=keep)
 
-def fits_ms_ssim(height: int, width: int) -> bool:
-    """Whether the picture is larger than 160 pixels on its short side."""
-    return bool(min(height, width) > MS_SSIM_ABOVE)
+    def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
+        ones = np.ones(len(mse))
+        found = Similarity(ones, ones if self._multi_scale else None)
+        if mse.any():
+            found = self._reference.compare(decoded)
+        found = found.exact_where(mse == 0)
+        scores = {"ssim": found.ssim}
+        return scores if found.ms_ssim is None else scores | {"ms_ssim": found.ms_ssim}
+
+    @staticmethod
+    def kept_bytes(wanted: frozenset[str]) -> float:
+        return BYTES_PER_SAMPLE * 4 / 3
 
 
 class SsimReference:
@@ -237,7 +252,7 @@ def _strips(count: int, height: int, row_samples: int) -> tuple[slice, ...]:
     """Rows to work on at a time: all, or overlapping strips of a large single frame, whose
     temporaries then stay within the processor's cache (0.84 of the time at 768×512)."""
     valid = height - 2 * MARGIN
-    parts = 1 if count > 1 else max(1, round(height * row_samples / STACK_SAMPLES))
+    parts = 1 if count > 1 else max(1, round(height * row_samples / STRIP_SAMPLES))
     edges = [valid * part // parts for part in range(parts + 1)]
     if parts == 1:
         return (slice(0, count * height),)

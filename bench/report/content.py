@@ -15,7 +15,7 @@ from bench.analysis.bd import Comparison, Curve, bd_rate, overlap_percent
 from bench.analysis.bootstrap import RESAMPLES
 from bench.analysis.bounds import Bound, Measured, dataset_bound, violations
 from bench.analysis.curves import Grid, grids, mean_curves
-from bench.analysis.qualities import QUALITIES, Quality, reported
+from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
 from bench.provenance import RunInfo, Verdict
@@ -113,7 +113,9 @@ def collect(
         ]
         extras = (*extras, _as_extra(bound))
     axes = tuple(
-        axis for axis in reported(run.metrics, run.media) if curves[axis.column].notna().any()
+        axis
+        for axis in reported(run.metrics, run.media, run.metric_facts)
+        if axis.column in curves and curves[axis.column].notna().any()
     )
     measured = grids(results)
     bd = compare_run(results, measured, axes, matrix=True)
@@ -192,7 +194,7 @@ def published_deltas(content: Content) -> list[tuple[ExtraCurve, float, float]]:
     anchor = Curve.of(points["bpp"].tolist(), axis.of(points[axis.column]).tolist())
     found = []
     for extra in content.extras:
-        values = extra.quality(axis.id)
+        values = extra.quality(axis)
         if extra.origin != "published" or values is None:
             continue
         curve = Curve.of(extra.rate, values)
@@ -250,17 +252,10 @@ def _short(version: str) -> str:
 
 
 def _metric_sentences(content: Content) -> list[str]:
-    ids = {axis.id for axis in content.axes}
-    sentences = []
-    if "psnr_rgb" in ids:
-        sentences.append("PSNR per image or frame on 8-bit samples, then averaged.")
-    if ids & {"ssim_db", "ms_ssim_db"}:
-        sentences.append(
-            "SSIM and MS-SSIM: Wang et al., 11×11 Gaussian, valid region, mean over channels, "
-            "in dB as −10·log10(1 − mean)."
-        )
-    if "snr" in ids:
-        sentences.append(f"SNR is {QUALITIES['mse'].title}: the source has variance 1.")
+    notes = (axis.facts.footnote for axis in content.axes)
+    sentences = list(dict.fromkeys(filter(None, notes)))
+    if any(axis.id == "snr" for axis in content.axes):
+        sentences.append("SNR is −10·log₁₀ MSE: the source has variance 1.")
     infinite = int(content.curves["psnr_rgb_infinite"].sum())
     if infinite:
         sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
@@ -278,10 +273,11 @@ def warnings_of(content: Content) -> list[str]:
                 f"{row.codec}: {row.failed} tasks not done, smallest point over {row.items} of "
                 f"{row.items_expected} {content.item_word}{_first_reason(content, row.codec)}"
             )
+    titles = {axis.id: axis.title for axis in content.axes}
     for comparison in content.bd.comparisons:
         row = next(row for row in content.rows if row.codec == comparison.codec)
         if not row.lossless and row.points > 1:
-            title = QUALITIES[comparison.metric].title
+            title = titles[comparison.metric]
             found += [f"{comparison.codec}, {title}: {text}" for text in comparison.warnings]
     single = [row.codec for row in content.rows if row.points == 1 and not row.lossless]
     if single and content.bd.anchor is not None:

@@ -17,15 +17,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.analysis.qualities import QUALITIES
+from bench.analysis.qualities import Quality
 from bench.errors import DataError, UsageError
+from bench.metrics.registry import metrics
 
 PUBLISHED = Path(__file__).resolve().parent / "published"
 UNKNOWN_CONVENTION = "convention not stated by its source"
-_METRIC_KEYS = {
-    "psnr_rgb": ("psnr-rgb", "psnr_rgb", "psnr"),
-    "ms_ssim": ("ms-ssim-rgb", "ms-ssim", "ms_ssim"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +41,11 @@ class ExtraCurve:
     source: str = ""
     labels: tuple[str, ...] = field(default=())
 
-    def quality(self, axis: str) -> tuple[float, ...] | None:
+    def quality(self, axis: Quality) -> tuple[float, ...] | None:
         """Values on a quality axis such as ``ms_ssim_db``, None where not published."""
-        column = QUALITIES[axis].column
-        if column not in self.values:
+        if axis.column not in self.values:
             return None
-        return tuple(float(v) for v in QUALITIES[axis].of(np.array(self.values[column])))
+        return tuple(float(v) for v in axis.of(np.array(self.values[axis.column])))
 
 
 def load_overlay(overlay: str, dataset: str) -> tuple[ExtraCurve, ...]:
@@ -82,10 +78,9 @@ def read_compressai(path: Path) -> ExtraCurve:
         results: dict[str, Any] = table["results"]
         rates = [float(value) for value in results["bpp"]]
         values = {
-            column: [float(value) for value in results[key]]
-            for column, keys in _METRIC_KEYS.items()
-            for key in keys[:1] + tuple(k for k in keys[1:] if keys[0] not in results)
-            if key in results
+            name: [float(value) for value in results[key]]
+            for name, one in metrics().items()
+            if (key := next((k for k in (*one.facts.aliases, name) if k in results), None))
         }
         name = str(table.get("name") or path.stem)
         convention = str(table.get("description") or UNKNOWN_CONVENTION)
@@ -101,8 +96,8 @@ def read_compressai(path: Path) -> ExtraCurve:
 def read_csv(
     path: Path, conventions: tuple[str, Mapping[str, str]] | None = None
 ) -> tuple[ExtraCurve, ...]:
-    """The curves of a CSV with the columns ``codec,quality,bpp,psnr_rgb,ms_ssim``, the last two
-    optional, and ``convention`` where the file has one. Raises DataError naming the line."""
+    """The curves of a CSV with the columns ``codec,quality,bpp``, those of metrics such as
+    ``psnr_rgb``, and ``convention`` where the file has one. Raises DataError naming the line."""
     source, stated = conventions or (path.name, {})
     rows: dict[str, list[dict[str, str]]] = {}
     try:
@@ -123,7 +118,7 @@ def read_csv(
         raise DataError(f"{path}: holds no curve")
     curves = []
     for name, points in rows.items():
-        columns = [c for c in _METRIC_KEYS if all(row.get(c) for row in points)]
+        columns = [c for c in metrics() if all(row.get(c) for row in points)]
         try:
             rates = [float(row["bpp"]) for row in points]
             values = {column: [float(row[column]) for row in points] for column in columns}
@@ -148,7 +143,7 @@ def _curve(
     if len(lengths) != 1 or not rates:
         raise DataError(f"{path}: {name}: lists of different or zero length")
     if not values:
-        raise DataError(f"{path}: {name}: neither PSNR nor MS-SSIM")
+        raise DataError(f"{path}: {name}: no metric that is known, such as psnr_rgb")
     if not all(math.isfinite(rate) and rate > 0 for rate in rates):
         raise DataError(f"{path}: {name}: a rate is not a positive number of bits per pixel")
     order = sorted(range(len(rates)), key=rates.__getitem__)

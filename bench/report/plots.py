@@ -207,7 +207,7 @@ def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Serie
 def _draw_extra(axes: Axes, extra: ExtraCurve, axis: Quality, index: int, style: Style) -> None:
     bound = extra.origin == "bound"
     axes.plot(
-        extra.rate, extra.quality(axis.id) or (), label=_extra_label(extra),
+        extra.rate, extra.quality(axis) or (), label=_extra_label(extra),
         color="#000000" if bound else f"{0.45 + 0.1 * (index % 4):.2f}",
         linestyle=":" if bound else (0, (2 + index % 3, 1.5)), linewidth=style.line * 0.8,
         marker=None if bound else MARKERS[index % len(MARKERS)], markersize=style.marker * 0.6,
@@ -247,7 +247,7 @@ def drawn_extras(content: Content, axis: Quality) -> list[ExtraCurve]:
     return [
         extra
         for extra in content.extras
-        if extra.quality(axis.id) is not None and f"{extra.name}@8bit" not in names
+        if extra.quality(axis) is not None and f"{extra.name}@8bit" not in names
     ]
 
 
@@ -388,7 +388,7 @@ def pgfplots(content: Content, axis: Quality) -> str:
         if rate.size:
             lines += _pgf_curve(codec, rate, quality, "")
     for extra in content.extras:
-        values = extra.quality(axis.id)
+        values = extra.quality(axis)
         if values is not None:
             lines += _pgf_curve(extra.name, extra.rate, values, "[dashed, black!60]")
     lines += [f"\\end{{{kind}}}", "\\end{tikzpicture}"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Gallery:
                 "codec": record.codec,
                 "point": record.point,
                 "bpp": record.bpp,
-                "psnr_rgb": record.psnr_rgb if record.psnr_rgb != float("inf") else None,
+                "psnr_rgb": _finite(record.scores.get("psnr_rgb")),
                 "original": self._name(self._original(record.item)),
                 "reconstruction": self._name(
                     self._path(record.item, record.codec, record.point, ".png")
@@ -93,6 +94,10 @@ class Gallery:
     def _path(self, item: str, codec: str, point: str, suffix: str) -> Path:
         folder = self.folder / _file_name(item) / _file_name(codec)
         return folder / f"{_file_name(point)}{suffix}"
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or math.isinf(value) else value
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -8,23 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.errors import StoreError, UsageError
 from bench.provenance import CodecInfo, RunInfo, read_run
-from bench.records import COLUMNS
+from bench.results.table import FILE, LABELS, metric_columns, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LABELS = ("suite", "dataset", "item", "codec", "point", "status")
-NUMBERS = (
-    *("width", "height", "frames", "bytes", "header_bytes", "discarded_bytes", "bpp"),
-    *("bpp_estimated", "mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf"),
-    *("encode_seconds", "decode_seconds"),
-)
-OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel", "bpp_likelihood")
-_CONTRACT = COLUMNS[: COLUMNS.index("reason") + 1]
+_WORDS = (*LABELS, "reason", "remarks")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +37,11 @@ class Results:
         """Codecs with at least one record, in the order of the run."""
         return tuple(str(name) for name in self.records["codec"].cat.categories)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that the records have columns of, in their order."""
+        return metric_columns(str(name) for name in self.records.columns)
+
     def info(self, codec: str) -> CodecInfo | None:
         """What run.json says of a codec, None for one it does not know."""
         return next((info for info in self.run.codecs if info.id == codec), None)
@@ -61,49 +59,11 @@ def read_results(folders: Path | Sequence[Path]) -> Results:
     if not paths:
         raise UsageError("no results folder given; name at least one")
     runs = [read_run(path) for path in paths]
-    tables = [_read_records(path, fingerprint=len(paths) > 1) for path in paths]
+    tables = [read_frame(path / FILE, fingerprint=len(paths) > 1) for path in paths]
     if len(paths) == 1:
         return Results(paths, runs[0], _ordered(tables[0], runs[0]))
     run = _merge_runs(paths, runs)
     return Results(paths, run, _ordered(_merge_tables(paths, tables), run))
-
-
-def _read_records(folder: Path, *, fingerprint: bool) -> pd.DataFrame:
-    import pandas as pd
-
-    path = folder / "records.csv"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header = file.readline().strip().split(",")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}; run the suite again") from error
-    missing = [name for name in _CONTRACT if name not in header]
-    if missing:
-        raise StoreError(
-            f"{path}: column {missing[0]!r} is missing; the file was not written by this "
-            "version of bench, run the suite again"
-        )
-    wanted = [*LABELS, *NUMBERS, "reason"]
-    extras = (*OPTIONAL_NUMBERS, "fingerprint") if fingerprint else OPTIONAL_NUMBERS
-    wanted += [name for name in extras if name in header]
-    kinds: dict[str, Any] = dict.fromkeys((*LABELS, "reason"), "category")
-    kinds |= dict.fromkeys((*NUMBERS, *OPTIONAL_NUMBERS), "float64") | {"fingerprint": "category"}
-    try:
-        table = pd.read_csv(
-            path, usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""]
-        )
-    except (ValueError, pd.errors.ParserError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-    if table.empty:
-        raise StoreError(f"{path}: holds no record; run the suite before its report")
-    unnamed = [name for name in LABELS if table[name].isna().any()]
-    if unnamed:
-        row = int(table[unnamed[0]].isna().to_numpy().argmax()) + 2
-        raise StoreError(f"{path}: line {row}: {unnamed[0]!r} is empty; the file is damaged")
-    for name in OPTIONAL_NUMBERS:
-        if name not in table:
-            table[name] = float("nan")
-    return table
 
 
 def _ordered(table: pd.DataFrame, run: RunInfo) -> pd.DataFrame:
@@ -128,7 +88,7 @@ def _merge_tables(paths: Sequence[Path], tables: list[pd.DataFrame]) -> pd.DataF
     import pandas as pd
 
     key = ["codec", "point", "item"]
-    plain = [table.astype(dict.fromkeys((*LABELS, "reason"), "str")) for table in tables]
+    plain = [table.astype(dict.fromkeys(_WORDS, "str")) for table in tables]
     table = pd.concat(plain, ignore_index=True)
     if "fingerprint" in table:
         table["fingerprint"] = table["fingerprint"].astype("str")
@@ -142,8 +102,9 @@ def _merge_tables(paths: Sequence[Path], tables: list[pd.DataFrame]) -> pd.DataF
     # a finished record wins over a failed one of the same task
     table["_late"] = table["status"] != "done"
     table = table.sort_values("_late", kind="stable").drop_duplicates(key).drop(columns="_late")
-    table["reason"] = table["reason"].where(table["reason"] != "nan")
-    return table.sort_index().astype(dict.fromkeys((*LABELS, "reason"), "category"))
+    for name in ("reason", "remarks"):
+        table[name] = table[name].where(table[name] != "nan")
+    return table.sort_index().astype(dict.fromkeys(_WORDS, "category"))
 
 
 def _merge_runs(paths: Sequence[Path], runs: list[RunInfo]) -> RunInfo:
@@ -170,6 +131,7 @@ def _merge_runs(paths: Sequence[Path], runs: list[RunInfo]) -> RunInfo:
         dataset_notes=tuple(_unique(note for run in runs for note in run.dataset_notes)),
         notes=tuple(_unique(note for run in runs for note in run.notes)),
         anchor=next((run.anchor for run in runs if run.anchor), None),
+        metric_facts=tuple({one.id: one for run in runs for one in run.metric_facts}.values()),
         codecs=tuple(codecs.values()),
         jobs=max(run.jobs for run in runs),
         timing=" ".join(_unique(run.timing for run in runs)),

@@ -5,34 +5,36 @@ Reads a broken SQLite file from both ends and the folder's last records.csv; wri
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import pickle
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from bench.errors import StoreError
 from bench.records import COLUMNS, Record
+from bench.results.table import REQUIRED, Cell, read_records, record_of
 
-Row = tuple[Any, ...]
-_KINDS = {field.name: str(field.type).partition(" ")[0] for field in fields(Record)}
-_PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _KEY = ("codec", "point", "item")
-_NEEDED = {*COLUMNS[: COLUMNS.index("reason") + 1], "fingerprint"}
-"""Columns of every records.csv; what later versions added may be missing."""
+_NEEDED = (*REQUIRED, "fingerprint")
+_CHECKED = COLUMNS[: COLUMNS.index("fingerprint") + 1]
+"""Columns of the first formats, whose checksums stay valid: of others only what is filled counts,
+under its name."""
+_NOT_FURTHER = frozenset((*_CHECKED, "checksum"))
 _HASH_DIGITS = 64
 
 
-def checksum(row: Sequence[Any]) -> int:
-    """CRC-32 of a record's values in the order of COLUMNS, as SQLite returns them.
+def checksum(values: Mapping[str, Cell]) -> int:
+    """CRC-32 of a record's values by column, as SQLite returns them.
 
     SQLite has no checksums: a flipped bit inside a page is read back as another number.
     """
+    row = [values[name] for name in _CHECKED if name in values]
+    further = [name for name in values if name not in _NOT_FURTHER and values[name] is not None]
+    for name in sorted(further):
+        row += (name, values[name])
     buffer = io.BytesIO()
     # only ever written: a stable encoding of numbers, text and None, three times as fast as repr
     pickler = pickle.Pickler(buffer, 2)
@@ -41,22 +43,21 @@ def checksum(row: Sequence[Any]) -> int:
     return zlib.crc32(buffer.getbuffer())
 
 
-def salvage(store: Path, table: Path) -> list[Row]:
+def salvage(store: Path, table: Path) -> list[Record]:
     """Every finished record that can be read of a damaged store, if any, then of its records.csv.
 
     Each is there once, whole and plausible; the store's own wins.
     """
-    found: dict[Row, Row] = {}
-    for row in (*_readable(store), *_exported(table)):
-        key = tuple(row[_PLACE[name]] for name in _KEY)
-        if key not in found and _plausible(row):
-            found[key] = row
+    found: dict[tuple[str, str, str], Record] = {}
+    for record in (*_readable(store), *_exported(table)):
+        key = (record.codec, record.point, record.item)
+        if key not in found and _plausible(record):
+            found[key] = record
     return list(found.values())
 
 
-def _readable(store: Path) -> Iterator[Row]:
-    """Rows with a right checksum, read forwards to the damage, then backwards to it."""
-    columns = ", ".join((*COLUMNS, "checksum"))
+def _readable(store: Path) -> Iterator[Record]:
+    """Records with a right checksum, read forwards to the damage, then backwards to it."""
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{name} {direction}" for name in _KEY)
         try:
@@ -64,46 +65,37 @@ def _readable(store: Path) -> Iterator[Row]:
         except sqlite3.Error:
             return
         try:
-            for row in db.execute(f"SELECT {columns} FROM records ORDER BY {order}"):
-                if row[-1] == checksum(row[:-1]):
-                    yield row[:-1]
+            rows = db.execute(f"SELECT * FROM records ORDER BY {order}")
+            names = [column[0] for column in rows.description]
+            for row in rows:
+                values = dict(zip(names, row, strict=True))
+                if values.pop("checksum", None) == checksum(values):
+                    yield record_of(values)
         except (sqlite3.Error, UnicodeDecodeError, OverflowError):
             continue  # the damage: what lies beyond it comes from the other end
         finally:
             db.close()
 
 
-def _exported(table: Path) -> Iterator[Row]:
+def _exported(table: Path) -> Iterator[Record]:
     try:
-        with table.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if set(row) >= _NEEDED:
-                    yield tuple(_typed(name, row.get(name) or "") for name in COLUMNS)
-    except (OSError, ValueError, csv.Error):
+        for _, record in read_records(table, _NEEDED):
+            yield record
+    except StoreError:
         return  # an unreadable table only means that more is measured again
 
 
-def _typed(name: str, text: str) -> Any:
-    if text == "" and name != "fingerprint":
-        return None
-    if _KINDS[name] == "bool":
-        return int(text == "true")
-    if _KINDS[name] in ("int", "float"):
-        return int(text) if _KINDS[name] == "int" else float(text)
-    return text
-
-
-def _plausible(row: Row) -> bool:
+def _plausible(record: Record) -> bool:
     """A finished record whose rate follows from its bytes and size."""
-    value = {name: row[place] for name, place in _PLACE.items()}
-    if value["status"] != "done" or not value["fingerprint"]:
+    if record.status != "done" or not record.fingerprint:
         return False
-    sizes = [value[name] for name in ("width", "height", "frames", "bytes")]
+    sizes = (record.width, record.height, record.frames, record.bytes)
     if not all(isinstance(size, int) for size in sizes):
         return False
-    if len(str(value["bitstream_sha256"])) != _HASH_DIGITS:
+    if len(str(record.bitstream_sha256)) != _HASH_DIGITS:
         return False
-    return math.isclose(value["bpp"] or 0.0, 8 * sizes[3] / math.prod(sizes[:3]), rel_tol=1e-9)
+    pixels = math.prod(size or 0 for size in sizes[:3])
+    return math.isclose(record.bpp or 0.0, 8 * (sizes[3] or 0) / pixels, rel_tol=1e-9)
 
 
 def damaged(folder: Path, error: sqlite3.Error) -> StoreError:

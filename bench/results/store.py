@@ -6,7 +6,6 @@ was finished. One process at a time may hold a folder. Never decides what is to 
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import json
 import os
@@ -14,25 +13,21 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple
-from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from bench.errors import StoreError
 from bench.provenance import CodecInfo, Verdict, read_run
-from bench.records import COLUMNS, Record
+from bench.records import COLUMNS, Record, columns_of
 from bench.results.salvage import checksum, damaged, salvage
+from bench.results.table import Cell, cells, metric_columns, record_of, write_records
 
 FILE = "records.sqlite"
 TABLE = "records.csv"
-# 1: first version; 2: a checksum beside every record; 3: bpp_likelihood
-FORMAT = 3
+# 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
+# for each metric beyond the first
+FORMAT = 4
 
 _KEYS = ("codec", "point", "item")
-_row = attrgetter(*COLUMNS)
-_STORED = (*COLUMNS, "checksum")
-_NAMES, _MARKS = ", ".join(_STORED), ", ".join("?" * len(_STORED))
-_INSERT = f"INSERT OR REPLACE INTO records ({_NAMES}) VALUES ({_MARKS})"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, checksum,
@@ -96,19 +91,20 @@ class Store:
     def _lay_anew(self) -> int:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
         returns how many records that is."""
-        rows = salvage(self.folder / FILE, self.folder / TABLE)
+        records = salvage(self.folder / FILE, self.folder / TABLE)
         new = self.folder / f"{FILE}.new"
         new.unlink(missing_ok=True)
-        db = sqlite3.connect(new)
-        db.executescript(_SCHEMA)
-        db.executemany(_INSERT, ((*row, checksum(row)) for row in rows))
-        db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
-        db.commit()
-        db.close()
+        self._db = sqlite3.connect(new, isolation_level=None)
+        self._db.executescript(_SCHEMA)
+        self._columns = COLUMNS
+        with self._transaction():
+            self._insert(records)
+            self._db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+        self._db.close()
         for suffix in ("-wal", "-shm"):
             (self.folder / f"{FILE}{suffix}").unlink(missing_ok=True)
         new.replace(self.folder / FILE)
-        return len(rows)
+        return len(records)
 
     def _restore_run(self) -> None:
         """Codecs and verdicts of the folder's run.json; without one only records are continued."""
@@ -144,28 +140,48 @@ class Store:
                 f"{self.folder}: results format {found} is newer than this bench writes ({FORMAT});"
                 " upgrade bench or use --fresh"
             )
+        held = [row[1] for row in self._db.execute("PRAGMA table_info(records)")]
+        self._columns = columns_of(metric_columns(held))
         if found != str(FORMAT):
-            self._add_columns()
+            self._add_columns(held)
             self.set_meta("format", str(FORMAT))
 
-    def _add_columns(self) -> None:
+    def _add_columns(self, held: Sequence[str]) -> None:
         """Adds the columns that a store of an earlier format lacks, empty; a record that was whole
         gets the checksum of its new row."""
-        held = {row[1] for row in self._db.execute("PRAGMA table_info(records)")}
         known = [name for name in COLUMNS if name in held]
         with self._transaction() as db:
-            for name in _STORED:
+            for name in (*COLUMNS, "checksum"):
                 if name not in held:
-                    db.execute(f"ALTER TABLE records ADD COLUMN {name}")
-            if "checksum" not in held:
+                    db.execute(f'ALTER TABLE records ADD COLUMN "{name}"')
+            if "checksum" not in held or "bpp_likelihood" in held:
                 return
             key = " AND ".join(f"{name} = ?" for name in _KEYS)
             for row in db.execute(f"SELECT {', '.join(known)}, checksum FROM records").fetchall():
-                if row[-1] == checksum(row[:-1]):
-                    value = dict(zip(known, row[:-1], strict=True))
-                    new = checksum([value.get(name) for name in COLUMNS])
-                    keys = [value[name] for name in _KEYS]
+                values = dict(zip(known, row[:-1], strict=True))
+                if row[-1] == checksum(values):
+                    new = checksum({**values, "bpp_likelihood": None})
+                    keys = [values[name] for name in _KEYS]
                     db.execute(f"UPDATE records SET checksum = ? WHERE {key}", (new, *keys))
+
+    def _insert(self, records: Iterable[Record]) -> None:
+        """Writes records inside a transaction, with a column for every metric they have."""
+        records = list(records)
+        scored = dict.fromkeys(name for record in records for name in record.scores)
+        for name in columns_of(scored):
+            if name not in self._columns:
+                self._db.execute(f'ALTER TABLE records ADD COLUMN "{name}"')
+                self._columns = (*self._columns, name)
+        names = (*self._columns, "checksum")
+        quoted, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO records ({quoted}) VALUES ({marks})",
+            (self._row(record) for record in records),
+        )
+
+    def _row(self, record: Record) -> tuple[Cell, ...]:
+        row = cells(record, self._columns)
+        return (*row, checksum(dict(zip(self._columns, row, strict=True))))
 
     def meta(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -248,9 +264,8 @@ class Store:
 
     def add(self, records: Iterable[Record], verdicts: Iterable[Verdict] = ()) -> None:
         """Writes records in one transaction; one of the same key is replaced."""
-        rows = map(_row, records)
         with self._transaction() as db:
-            db.executemany(_INSERT, ((*row, checksum(row)) for row in rows))
+            self._insert(records)
             db.executemany(
                 "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
                 map(astuple, verdicts),
@@ -275,12 +290,14 @@ class Store:
 
     def drop_damaged(self) -> int:
         """Removes records that are no longer what was written; returns how many there were."""
-        codec, point, item = map(COLUMNS.index, _KEYS)
         with _explained(self.folder):
+            rows = self._db.execute("SELECT * FROM records")
+            names = [column[0] for column in rows.description]
+            found = (dict(zip(names, row, strict=True)) for row in rows)
             keys = [
-                (row[codec], row[point], row[item])
-                for row in self._db.execute(f"SELECT {_NAMES} FROM records")
-                if row[-1] is not None and row[-1] != checksum(row[:-1])
+                (values["codec"], values["point"], values["item"])
+                for values in found
+                if values["checksum"] not in (None, checksum(values))
             ]
         self.drop(keys)
         return len(keys)
@@ -290,10 +307,10 @@ class Store:
         rows = self._db.execute("SELECT status, COUNT(*) FROM records GROUP BY status")
         return dict(rows.fetchall())
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """The records of the codecs' ladders as rows of COLUMNS, by codec, point and item in the
-        order of the run."""
-        columns = ", ".join(f"r.{name}" for name in COLUMNS)
+    def rows(self) -> Iterator[tuple[Cell, ...]]:
+        """The records of the codecs' ladders as rows of ``columns``, by codec, point and item in
+        the order of the run."""
+        columns = ", ".join(f'r."{name}"' for name in self._columns)
         yield from self._db.execute(
             f"SELECT {columns} FROM records r LEFT JOIN codecs c ON c.id = r.codec "
             "LEFT JOIN points p ON p.codec = r.codec AND p.point = r.point "
@@ -303,25 +320,11 @@ class Store:
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of ``rows``."""
-        return (Record(**dict(zip(COLUMNS, row, strict=True))) for row in self.rows())
+        return (record_of(dict(zip(self._columns, row, strict=True))) for row in self.rows())
 
     def export_csv(self, path: Path) -> None:
         """Writes records.csv: empty where nothing applies, ``inf`` for infinite."""
-        temporary = path.with_name(path.name + ".new")
-        boolean = COLUMNS.index("lossless")
-        try:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(COLUMNS)
-                for row in self.rows():
-                    if row[boolean] is not None:
-                        word = "true" if row[boolean] else "false"
-                        row = (*row[:boolean], word, *row[boolean + 1 :])
-                    writer.writerow(row)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+        write_records(path, self.rows(), self._columns)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from bench.analysis.bd import Curve, bd_quality, bd_rate, compare, compare_all, hull_points
 from bench.analysis.curves import Grid, grids
 from bench.analysis.interpolation import METHODS
-from bench.analysis.qualities import QUALITIES
+from bench.analysis.qualities import quality
 from bench.records import Record
 from bench.report.extras import PUBLISHED
 from bench.results.reader import read_results
 from tests.report import samples
 
-PSNR = QUALITIES["psnr_rgb"]
+PSNR = quality("psnr_rgb")
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +239,7 @@ def test_infinite_psnr_in_a_lossy_point_is_capped_and_said(tmp_path: Path) -> No
 def test_errors_are_compared_as_decibels(tmp_path: Path) -> None:
     """mse falls with quality; its axis must not turn the sign of the result."""
     measured = grids(read_results(samples.plain_folder(tmp_path)))
-    found = compare(measured["good"], measured["cheap"], QUALITIES["mse"])
+    found = compare(measured["good"], measured["cheap"], quality("mse"))
     assert found.rate_percent == pytest.approx(-20.0, abs=0.1)
 
 

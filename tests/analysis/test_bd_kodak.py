@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench.analysis.bd import Comparison, compare
 from bench.analysis.curves import Grid
-from bench.analysis.qualities import QUALITIES
+from bench.analysis.qualities import quality
 
 LADDER = (25, 40, 55, 75)
 CODECS = {
@@ -53,7 +53,7 @@ def _code(name: str, picture: np.ndarray, quality: int) -> tuple[float, float]:
 
 
 def _compare(measured: dict[str, Grid], anchor: str, codec: str) -> Comparison:
-    return compare(measured[anchor], measured[codec], QUALITIES["psnr_rgb"])
+    return compare(measured[anchor], measured[codec], quality("psnr_rgb"))
 
 
 def test_optimised_huffman_tables_save_a_twentieth(measured: dict[str, Grid]) -> None:

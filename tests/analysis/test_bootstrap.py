@@ -8,9 +8,9 @@ import numpy as np
 
 from bench.analysis.bootstrap import Sample, bd_rate_interval
 from bench.analysis.interpolation import average_differences
-from bench.analysis.qualities import QUALITIES
+from bench.analysis.qualities import quality
 
-PSNR = QUALITIES["psnr_rgb"]
+PSNR = quality("psnr_rgb")
 
 
 def _population(items: int, generator: np.random.Generator) -> tuple[Sample, Sample]:

@@ -51,7 +51,7 @@ def test_infinite_psnr_counts_as_100_db_and_is_counted(tmp_path: Path) -> None:
 def test_failed_items_are_counted_and_never_averaged(tmp_path: Path) -> None:
     rows = samples.curve_records("a", 1.0, points=2)
     failed = samples.record("a", "q=2", "item5", 1.0, 30.0)
-    bare = {"bytes": None, "bpp": None, "psnr_rgb": None, "mse": None, "ssim": None}
+    bare = {"bytes": None, "bpp": None, "scores": {}}
     failed = samples.replace(failed, status="timeout", reason="over 10 s", **bare)
     rows = [row for row in rows if (row.point, row.item) != ("q=2", "item5")] + [failed]
     curves = mean_curves(read_results(samples.results_folder(tmp_path, rows)))

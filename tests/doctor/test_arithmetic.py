@@ -49,7 +49,7 @@ def _score(*, pooled: bool = False, peak: float = 255.0) -> Any:
         error = reference.array().astype(float) - decoded.array()
         mse = (error**2).mean(axis=(1, 2, 3))
         psnr = 10 * np.log10(peak**2 / (mse.mean(keepdims=True) if pooled else mse))
-        return Scores(psnr_rgb=float(psnr.mean()), ssim=0.983607)
+        return Scores({"psnr_rgb": float(psnr.mean()), "ssim": 0.983607})
 
     return score
 

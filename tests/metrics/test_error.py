@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.colour import rgb_to_yuv_float
-from bench.metrics.error import frame_mse, mean_psnr, plane_mse, psnr, rgb_yuv_mse, weighted_yuv
+from bench.metrics.basics import PsnrRgb
+from bench.metrics.error import frame_mse, plane_mse, psnr, rgb_yuv_mse, weighted_yuv
+from bench.metrics.evaluate import mean_over_frames
 from bench.signals import Layout
 
 
@@ -21,9 +23,9 @@ def test_psnr_of_one_level_of_error() -> None:
 
 
 def test_mean_over_frames_caps_lossless_ones() -> None:
-    assert mean_psnr(np.array([30.0, np.inf])) == 65.0
-    assert mean_psnr(np.array([np.inf, np.inf])) == math.inf
-    assert mean_psnr(np.array([104.0])) == 104.0
+    assert mean_over_frames(np.array([30.0, np.inf]), PsnrRgb.facts) == 65.0
+    assert mean_over_frames(np.array([np.inf, np.inf]), PsnrRgb.facts) == math.inf
+    assert mean_over_frames(np.array([104.0]), PsnrRgb.facts) == 104.0
 
 
 def test_yuv_weights_are_6_1_1() -> None:

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 import bench.metrics.evaluate as evaluate
-from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError
 from bench.metrics.evaluate import Evaluator, Scores
-from bench.metrics.registry import MEASURED, METRICS, check_metrics
-from bench.records import METRICS as COLUMNS
+from bench.metrics.registry import check_metrics, metrics
+from bench.records import FIRST_METRICS
 from bench.signals import Layout, Signal, clip, image, vectors
 
-ALL = tuple(MEASURED)
+ALL = FIRST_METRICS
 
 
 def _noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -24,12 +23,13 @@ def _noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def _filled(scores: Scores) -> set[str]:
-    return {name for name in ALL if getattr(scores, name) is not None}
+    assert not scores.values.keys() & scores.remarks.keys()
+    return set(scores.values)
 
 
-def test_what_can_be_asked_for_are_the_columns_of_a_record() -> None:
-    assert MEASURED == COLUMNS
-    assert {name for name, one in METRICS.items() if not one.higher_is_better} == {"mse"}
+def test_the_first_metrics_are_the_columns_of_a_record() -> None:
+    assert tuple(metrics())[: len(FIRST_METRICS)] == FIRST_METRICS
+    assert not metrics()["mse"].facts.higher_is_better
 
 
 def test_derived_metrics_are_refused_with_their_source() -> None:
@@ -63,17 +63,22 @@ def test_only_what_was_asked_for_is_computed() -> None:
 def test_identical_pixels_are_infinite() -> None:
     signal = image(_noise(30, 30, 3))
     scores = Evaluator(signal, ALL).score(signal)
-    assert scores.mse == 0
-    assert scores.psnr_rgb == scores.psnr_y == scores.psnr_yuv == math.inf
-    assert scores.ssim == 1
+    assert scores.values["mse"] == 0
+    assert (
+        scores.values["psnr_rgb"]
+        == scores.values["psnr_y"]
+        == scores.values["psnr_yuv"]
+        == math.inf
+    )
+    assert scores.values["ssim"] == 1
 
 
 def test_an_identical_frame_among_others_scores_one() -> None:
     frames = _noise(2, 30, 30)
     decoded = frames.copy()
     decoded[1] = 255 - decoded[1]
-    both = Evaluator(clip(frames), ("ssim",)).score(clip(decoded)).ssim
-    second = Evaluator(clip(frames[1:]), ("ssim",)).score(clip(decoded[1:])).ssim
+    both = Evaluator(clip(frames), ("ssim",)).score(clip(decoded)).values["ssim"]
+    second = Evaluator(clip(frames[1:]), ("ssim",)).score(clip(decoded[1:])).values["ssim"]
     assert second is not None and second < 0
     assert both == pytest.approx((1 + second) / 2, abs=1e-9)
 
@@ -84,9 +89,9 @@ def test_psnr_is_the_mean_over_frames_not_of_the_mean_error() -> None:
     decoded[0] += 1
     decoded[1] += 10
     scores = Evaluator(clip(frames), ALL).score(clip(decoded))
-    assert scores.mse == 50.5
-    assert scores.psnr_rgb == pytest.approx((48.1308036 + 28.1308036) / 2)
-    assert scores.psnr_y == scores.psnr_rgb
+    assert scores.values["mse"] == 50.5
+    assert scores.values["psnr_rgb"] == pytest.approx((48.1308036 + 28.1308036) / 2)
+    assert scores.values["psnr_y"] == scores.values["psnr_rgb"]
 
 
 def test_planes_of_420_sources() -> None:
@@ -98,21 +103,21 @@ def test_planes_of_420_sources() -> None:
         Signal(layout, lambda: iter(decoded))
     )
     assert _filled(scores) == {"mse", "psnr_y", "psnr_yuv"}
-    assert scores.mse == pytest.approx(15 / 27)
-    assert scores.psnr_y == pytest.approx(48.1308036)
-    assert scores.psnr_yuv == pytest.approx((6 * 48.1308036 + 200) / 8)
+    assert scores.values["mse"] == pytest.approx(15 / 27)
+    assert scores.values["psnr_y"] == pytest.approx(48.1308036)
+    assert scores.values["psnr_yuv"] == pytest.approx((6 * 48.1308036 + 200) / 8)
 
 
 def test_streaming_gives_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     source, decoded = clip(_noise(5, 170, 166, 3)), clip(_noise(5, 170, 166, 3, seed=1))
-    cached = Evaluator(source, MEASURED[:-1]).score(decoded)
+    cached = Evaluator(source, ALL[:-1]).score(decoded)
     monkeypatch.setattr(evaluate, "CACHE_BYTES", 0)
-    monkeypatch.setattr(evaluate.ssim, "STACK_SAMPLES", 200_000)
-    streamed = Evaluator(source, MEASURED[:-1])
+    monkeypatch.setattr(evaluate, "STACK_SAMPLES", 200_000)
+    streamed = Evaluator(source, ALL[:-1])
     assert streamed._cache is None
-    for name in MEASURED[:-1]:
-        value = getattr(streamed.score(decoded), name)
-        assert value == pytest.approx(getattr(cached, name), abs=1e-6)
+    for name in ALL[:-1]:
+        value = streamed.score(decoded).values[name]
+        assert value == pytest.approx(cached.values[name], abs=1e-6)
 
 
 def test_scores_do_not_depend_on_what_was_scored_before() -> None:
@@ -159,11 +164,11 @@ def test_vmaf_of_a_clip() -> None:
     frames = np.stack([np.roll(ramp, shift, axis=1) for shift in range(3)])
     frames = np.stack([frames, frames // 2, 255 - frames], axis=-1)
     noisy = np.clip(frames + np.random.default_rng(0).normal(0, 12, frames.shape), 0, 255)
-    evaluator = Evaluator(clip(frames), ("vmaf",), ffmpeg=find_ffmpeg())
-    best = evaluator.score(clip(frames)).vmaf
-    worse = evaluator.score(clip(noisy.astype(np.uint8))).vmaf
-    assert best is not None and worse is not None
+    evaluator = Evaluator(clip(frames), ("vmaf",))
+    best = evaluator.score(clip(frames)).values["vmaf"]
+    worse = evaluator.score(clip(noisy.astype(np.uint8))).values["vmaf"]
     assert worse < best - 5
-    assert Evaluator(clip(frames[:, :, :170]), ("vmaf",)).score(clip(frames[:, :, :170])) == Scores(
-        mse=0.0
-    )
+    narrow = clip(frames[:, :, :170])
+    scores = Evaluator(narrow, ("vmaf",)).score(narrow)
+    assert scores.values == {"mse": 0.0}
+    assert scores.remarks == {"vmaf": "needs 176×144 pixels, has 170×145"}

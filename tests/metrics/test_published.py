@@ -39,9 +39,8 @@ def _measured(folder: Path, name: str, qualities: list[int]) -> dict[int, tuple[
         for quality, values in found.items():
             payload = codec.encode(signal, Point("quality", quality)).payload
             scores = evaluator.score(codec.decode(payload))
-            assert scores.psnr_rgb is not None and scores.ms_ssim is not None
             bpp = 8 * len(payload) / signal.layout.pixels
-            values.append((bpp, scores.psnr_rgb, scores.ms_ssim))
+            values.append((bpp, scores.values["psnr_rgb"], scores.values["ms_ssim"]))
     return {quality: tuple(np.mean(values, axis=0)) for quality, values in found.items()}
 
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 import bench.metrics.ssim as ssim_module
-from bench.metrics.ssim import SsimReference, fits_ms_ssim, fits_ssim
+from bench.metrics.registry import applicable
+from bench.metrics.ssim import SsimReference
+from bench.signals import Layout
 
 
 def _degraded(picture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
@@ -83,7 +85,7 @@ def test_stacked_frames_do_not_touch_each_other(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(2)
     frames = rng.integers(0, 256, shape, dtype=np.uint8)
     others = rng.integers(0, 256, shape, dtype=np.uint8)
-    multi = fits_ms_ssim(shape[1], shape[2])
+    multi = min(shape[1:3]) > 160
     together = SsimReference(frames, multi_scale=multi).compare(others)
     for index in range(shape[0]):
         one = slice(index, index + 1)
@@ -124,8 +126,8 @@ def test_inverted_picture_is_negative_and_ms_ssim_stops_at_zero() -> None:
     ],
 )
 def test_sizes_that_apply(height: int, width: int, ssim: bool, ms_ssim: bool) -> None:
-    assert fits_ssim(height, width) is ssim
-    assert fits_ms_ssim(height, width) is ms_ssim
+    able = applicable(Layout("image", "rgb", width, height), ("ssim", "ms_ssim"))
+    assert ("ssim" in able, "ms_ssim" in able) == (ssim, ms_ssim)
 
 
 @pytest.mark.parametrize("height", [11, 12, 40, 163])
@@ -136,7 +138,7 @@ def test_strips_of_a_large_frame_give_the_same(
     frames = rng.integers(0, 256, (1, height, 90, 3), dtype=np.uint8)
     others = rng.integers(0, 256, frames.shape, dtype=np.uint8)
     whole = SsimReference(frames, multi_scale=False).compare(others)
-    monkeypatch.setattr(ssim_module, "STACK_SAMPLES", 3000)
+    monkeypatch.setattr(ssim_module, "STRIP_SAMPLES", 3000)
     for keep in (True, False):
         strips = SsimReference(frames, multi_scale=False, keep=keep)
         assert len(strips._scales[0]._rows) == max(1, round(height * 270 / 3000))

@@ -11,7 +11,8 @@ import pytest
 
 from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError, Unavailable
-from bench.metrics.vmaf import fits_vmaf, vmaf
+from bench.metrics.libvmaf import vmaf
+from bench.metrics.vmaf import Vmaf
 from bench.signals import Layout, Signal
 
 _LAYOUT = Layout("video", "yuv420", 180, 146, 4)
@@ -59,7 +60,7 @@ def test_equals_libvmaf_on_two_files(tmp_path: Path) -> None:
     ],
 )
 def test_smallest_clip(layout: Layout, fits: bool) -> None:
-    assert fits_vmaf(layout) is fits
+    assert (Vmaf.facts.refusal(layout) is None) is fits
 
 
 def test_an_ffmpeg_without_libvmaf_is_named(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from bench.cards import Suite
 from bench.provenance import CodecInfo, RunInfo, Verdict
-from bench.records import COLUMNS, Record
+from bench.records import Record, columns_of
+from bench.results.table import FILE, cells
+from bench.results.table import write_records as write_table
 
 WIDTH, HEIGHT = 96, 64
 
@@ -67,10 +69,16 @@ def record(codec: str, point: str, item: str, bpp: float, psnr: float, **other: 
     fields = {
         "width": WIDTH, "height": HEIGHT, "frames": 1, "channels": 3, "bytes": size,
         "header_bytes": min(20, size), "discarded_bytes": 5, "bpp": bpp,
-        "mse": 255.0**2 / 10 ** (psnr / 10), "psnr_rgb": psnr,
-        "ssim": 1 - 10 ** (-psnr / 25), "ms_ssim": 1 - 10 ** (-psnr / 20),
         "encode_seconds": 0.02, "decode_seconds": 0.01, "parallel": 2, "fingerprint": "f",
     } | other  # fmt: skip
+    scores: dict[str, object] = {
+        "mse": 255.0**2 / 10 ** (psnr / 10), "psnr_rgb": psnr,
+        "ssim": 1 - 10 ** (-psnr / 25), "ms_ssim": 1 - 10 ** (-psnr / 20),
+    }  # fmt: skip
+    own = {one.name for one in dataclasses.fields(Record)}
+    scores |= {name: value for name, value in fields.items() if name not in own}
+    fields = {name: value for name, value in fields.items() if name in own}
+    fields["scores"] = {name: value for name, value in scores.items() if value is not None}
     bare = Record(suite="made", dataset="made", item=item, codec=codec, point=point, status="done")
     return replace(bare, **fields)
 
@@ -97,17 +105,8 @@ def curve_records(
 
 
 def write_records(folder: Path, records: Sequence[Record]) -> None:
-    with (folder / "records.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in records:
-            writer.writerow([_cell(value) for value in asdict(row).values()])
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else value
+    columns = columns_of(name for row in records for name in row.scores)
+    write_table(folder / FILE, (cells(row, columns) for row in records), columns)
 
 
 def results_folder(

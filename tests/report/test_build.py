@@ -149,8 +149,7 @@ def test_an_absent_anchor_is_replaced_and_said(tmp_path: Path) -> None:
 
 def test_everything_failed_still_gives_a_report(tmp_path: Path) -> None:
     rows = [
-        replace(row, status="failed", reason="no such binary", bpp=None, psnr_rgb=None, mse=None,
-                ssim=None, ms_ssim=None, bytes=None)
+        replace(row, status="failed", reason="no such binary", bpp=None, scores={}, bytes=None)
         for row in samples.curve_records("good", 1.0)
     ]  # fmt: skip
     bench.report.build(samples.results_folder(tmp_path, rows))

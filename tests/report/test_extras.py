@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.qualities import quality
 from bench.errors import DataError
 from bench.report.extras import UNKNOWN_CONVENTION, load_overlay, read_compressai, read_csv
 
@@ -38,7 +39,7 @@ def test_compressai_json_of_both_spellings(tmp_path: Path) -> None:
         curve = read_compressai(path)
         assert curve.rate == (0.1, 0.5)
         assert curve.values["psnr_rgb"] == (27.0, 33.0)
-        assert curve.quality("ms_ssim_db") == pytest.approx((10.0, 20.0))
+        assert curve.quality(quality("ms_ssim_db")) == pytest.approx((10.0, 20.0))
         assert curve.convention == "Inference"
 
 
@@ -58,8 +59,8 @@ def test_plain_csv_with_one_metric_missing(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("codec,quality,bpp,psnr_rgb,ms_ssim\nmine,1,0.2,30,\nmine,2,0.4,33,\n")
     (curve,) = read_csv(path)
-    assert curve.quality("ms_ssim_db") is None
-    assert curve.quality("psnr_rgb") == (30.0, 33.0)
+    assert curve.quality(quality("ms_ssim_db")) is None
+    assert curve.quality(quality("psnr_rgb")) == (30.0, 33.0)
     assert curve.convention == UNKNOWN_CONVENTION
 
 

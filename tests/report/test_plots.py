@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.analysis.qualities import QUALITIES
+from bench.analysis.qualities import quality
 from bench.report.content import collect, warnings_of
 from bench.report.plots import STYLES, _heaviest, draw_curves
 from tests.report.samples import curve_records, record, results_folder
@@ -19,7 +19,7 @@ def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
     for item in range(6):
         records.append(record("alone", "mode=only", f"item{item}", 0.4, 31.0))
     content = collect(results_folder(tmp_path, records))
-    axes = draw_curves(content, QUALITIES["psnr_rgb"], STYLES["paper"]).axes[0]
+    axes = draw_curves(content, quality("psnr_rgb"), STYLES["paper"]).axes[0]
     drawn = {line.get_label(): line for line in axes.get_lines()}
     assert list(drawn) == ["good", "good:preset=fast", "points (4 variations)", "alone"]
     points = drawn["points (4 variations)"]

@@ -98,7 +98,7 @@ def page_data(content: Content) -> dict[str, Any]:
             {
                 "name": extra.name, "origin": extra.origin, "rate": extra.rate,
                 "convention": extra.convention, "source": extra.source, "labels": extra.labels,
-                "values": {axis.id: extra.quality(axis.id) for axis in content.axes},
+                "values": {axis.id: extra.quality(axis) for axis in content.axes},
             }
             for extra in content.extras
         ],

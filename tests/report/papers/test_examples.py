@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
         Image.new("RGB", (64, 32), COLOURS[row.codec]).save(kept / name)
         entries.append({
             "item": row.item, "codec": row.codec, "point": row.point, "bpp": row.bpp,
-            "psnr_rgb": row.psnr_rgb, "original": original, "reconstruction": name,
+            "psnr_rgb": row.scores["psnr_rgb"], "original": original, "reconstruction": name,
         })  # fmt: skip
     (kept / "index.json").write_text(json.dumps(entries))
     return tmp_path

@@ -64,7 +64,7 @@ def test_a_page_is_only_written_where_all_coders_were_measured(tmp_path: Path) -
 def test_an_error_that_does_not_fall_is_said(tmp_path: Path, worse: str) -> None:
     coders = {"qcae": "context", "qcae:coder=zlib": "zlib", "qcae:coder=fixed": "fixed"}
     records = [
-        replace(each, mse=9e3) if each.point == worse else each
+        replace(each, scores={**each.scores, "mse": 9e3}) if each.point == worse else each
         for name in coders
         for each in _records(name, 0.5)
     ]

@@ -1,0 +1,100 @@
+"""What a metric is: its facts, and how it scores a decoded signal against a prepared reference.
+
+A metric of one's own is a `FrameMetric` or a `SignalMetric`. Knows no metric.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bench.facts import MetricFacts
+    from bench.signals import Frame, Layout, Signal
+
+Stack: TypeAlias = "NDArray[Any]"
+"""Some frames of a signal: ``(frames, *layout.frame_shape)``."""
+Values: TypeAlias = "NDArray[np.float64]"
+Prepared = TypeVar("Prepared")
+
+
+class Metric(ABC):
+    """A metric, built once per process and reference. ``facts`` is its row in the table."""
+
+    facts: ClassVar[MetricFacts]
+
+    def __init__(self, *, device: str = "cpu") -> None:
+        self.device = device
+
+    @classmethod
+    def check_available(cls) -> None:
+        """Raises Unavailable, with the cure, if a package, binary or weight file is missing."""
+        return None
+
+    @classmethod
+    def versions(cls) -> Mapping[str, str]:
+        """Name and version of everything outside the project whose change may change a value."""
+        return {}
+
+
+class FrameMetric(Metric, Generic[Prepared]):
+    """A metric of single frames: of a clip, the evaluator takes the mean over frames.
+
+    A frame is uint8, ``(H, W, 3)`` RGB, ``(H, W)`` gray or the flat planes of 4:2:0, of the kinds
+    that the facts admit.
+    """
+
+    prepared_bytes: ClassVar[int] = 16
+    """About what a prepared frame takes in memory per sample."""
+
+    @abstractmethod
+    def prepare(self, reference: Frame) -> Prepared:
+        """What of the value depends on the reference alone."""
+
+    @abstractmethod
+    def score(self, prepared: Prepared, decoded: Frame) -> float:
+        """The value of one decoded frame; NaN or an exception leaves its cell empty."""
+
+
+class SignalMetric(Metric, Generic[Prepared]):
+    """A metric of whole signals: clips with their layout and frame rate, or pictures."""
+
+    @abstractmethod
+    def prepare(self, reference: Signal) -> Prepared:
+        """What of the value depends on the reference alone."""
+
+    @abstractmethod
+    def score(self, prepared: Prepared, decoded: Signal) -> float:
+        """The value of a decoded signal; NaN or an exception leaves its cell empty."""
+
+
+class Basis(ABC):
+    """What several metrics share of a stack of reference frames; computed once."""
+
+    @abstractmethod
+    def __init__(
+        self, frames: Stack, layout: Layout, wanted: frozenset[str], *, keep: bool
+    ) -> None:
+        """``wanted`` are the ids to compute; ``keep``: there is memory for what is prepared."""
+
+    @abstractmethod
+    def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
+        """Values of each frame by metric id; ``mse`` is that of all samples of each frame."""
+
+    @staticmethod
+    def kept_bytes(wanted: frozenset[str]) -> float:
+        """About what a prepared reference takes in memory per sample, besides its samples."""
+        return 0.0
+
+
+class SharedMetric(Metric):
+    """A metric whose values come from a basis that it shares with others."""
+
+    @classmethod
+    @abstractmethod
+    def basis(cls) -> type[Basis]:
+        """The basis, imported now."""

@@ -1,0 +1,175 @@
+"""The one reader and writer of records.csv, as typed records or, for large tables, as a frame.
+
+What is no column of a record is a metric's. Never decides which records belong together.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import StoreError
+from bench.records import COLUMNS, FIRST_METRICS, RESERVED, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "records.csv"
+LABELS = ("suite", "dataset", "item", "codec", "point", "status")
+REQUIRED = COLUMNS[: COLUMNS.index("reason") + 1]
+"""Columns of every records.csv; what later versions added may be missing."""
+Cell = int | float | str | None
+
+_NUMBERS = (
+    *("width", "height", "frames", "bytes", "header_bytes", "discarded_bytes", "bpp"),
+    *("bpp_estimated", "encode_seconds", "decode_seconds"),
+)
+_OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel", "bpp_likelihood")
+_OPTIONAL_WORDS = ("remarks",)
+_KINDS = {
+    one.name: str(one.type).partition(" ")[0] for one in fields(Record) if one.name != "scores"
+}
+_METRIC = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def metric_columns(header: Iterable[str]) -> tuple[str, ...]:
+    """The metrics among the columns of a table: all that are not another column of a record."""
+    return tuple(name for name in header if name not in RESERVED and _METRIC.fullmatch(name))
+
+
+def cells(record: Record, columns: Sequence[str]) -> tuple[Cell, ...]:
+    """The values of a record under these columns; None where there is none."""
+    scores = record.scores
+    return tuple(getattr(record, name) if name in _KINDS else scores.get(name) for name in columns)
+
+
+def record_of(values: Mapping[str, Any]) -> Record:
+    """The record of typed values by column; metrics are those that are no other column."""
+    own = {name: value for name, value in values.items() if name in _KINDS}
+    if own.get("lossless") is not None:
+        own["lossless"] = bool(own["lossless"])
+    scores = {
+        name: value for name, value in values.items() if name not in _KINDS and value is not None
+    }
+    return Record(scores=scores, **own)
+
+
+def write_records(path: Path, rows: Iterable[Sequence[Cell]], columns: Sequence[str]) -> None:
+    """Writes a table in one step: empty where nothing applies, ``inf`` for infinite."""
+    temporary = path.with_name(path.name + ".new")
+    boolean = columns.index("lossless") if "lossless" in columns else None
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            for row in rows:
+                if boolean is not None and row[boolean] is not None:
+                    word = "true" if row[boolean] else "false"
+                    row = (*row[:boolean], word, *row[boolean + 1 :])
+                writer.writerow(row)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def read_records(path: Path, required: Sequence[str] = REQUIRED) -> Iterator[tuple[int, Record]]:
+    """The records of a table with their line numbers.
+
+    Only ``required`` columns must be there. Raises StoreError for a file that cannot be read, a
+    column that is missing, a line that is cut short and a value that is no value.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            header = tuple(reader.fieldnames or ())
+            missing = [name for name in required if name not in header]
+            if missing:
+                raise StoreError(f"{path}: column {missing[0]!r} is missing; not a {FILE}")
+            metrics = metric_columns(header)
+            for row in reader:
+                if any(row[name] is None for name in required):
+                    raise StoreError(f"{path}: line {reader.line_num} is cut short")
+                yield reader.line_num, _record(path, reader.line_num, row, metrics)
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{path}: no such file; give a results folder, a baseline folder or a CSV"
+        ) from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def _record(path: Path, line: int, row: Mapping[str, str], metrics: Sequence[str]) -> Record:
+    values: dict[str, Any] = dict.fromkeys(LABELS, "")
+    try:
+        for name, text in row.items():
+            if name in _KINDS and text:
+                values[name] = _typed(_KINDS[name], text)
+        scores = {name: float(row[name]) for name in metrics if row[name]}
+    except ValueError as error:
+        raise StoreError(f"{path}: line {line}: {error}; the file is damaged") from error
+    for name, value in scores.items():
+        if math.isnan(value):
+            raise StoreError(f"{path}: line {line}: a metric is nan: {name}; the file is damaged")
+    return Record(scores=scores, **values)
+
+
+def _typed(kind: str, text: str) -> Cell:
+    if kind == "bool":
+        return text == "true"
+    if kind == "int":
+        return int(text)
+    return float(text) if kind == "float" else text
+
+
+def read_frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:
+    """The table as a frame: labels and reasons categorical, numbers and metrics float64, all
+    columns of a report there; with ``fingerprint`` those that tell measurements apart, too."""
+    import pandas as pd
+
+    header = _header(path)
+    metrics = tuple(dict.fromkeys((*FIRST_METRICS, *metric_columns(header))))
+    numbers = (*_NUMBERS, *metrics)
+    words = (*LABELS, "reason")
+    extras = (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS, *(("fingerprint",) if fingerprint else ()))
+    wanted = [*words, *numbers, *(name for name in extras if name in header)]
+    kinds: dict[str, Any] = dict.fromkeys((*words, *_OPTIONAL_WORDS, "fingerprint"), "category")
+    kinds |= dict.fromkeys((*numbers, *_OPTIONAL_NUMBERS), "float64")
+    try:
+        table = pd.read_csv(
+            path, usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""]
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    if table.empty:
+        raise StoreError(f"{path}: holds no record; run the suite before its report")
+    unnamed = [name for name in LABELS if table[name].isna().any()]
+    if unnamed:
+        row = int(table[unnamed[0]].isna().to_numpy().argmax()) + 2
+        raise StoreError(f"{path}: line {row}: {unnamed[0]!r} is empty; the file is damaged")
+    for name in _OPTIONAL_NUMBERS:
+        if name not in table:
+            table[name] = float("nan")
+    if "remarks" not in table:
+        table["remarks"] = pd.Categorical([None] * len(table))
+    return table
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header = file.readline().strip().split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}; run the suite again") from error
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise StoreError(
+            f"{path}: column {missing[0]!r} is missing; the file was not written by this "
+            "version of bench, run the suite again"
+        )
+    return header
