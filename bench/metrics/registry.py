@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, near_matches
+from bench.facts import MetricFacts
 from bench.records import RESERVED
 
 if TYPE_CHECKING:
-    from bench.facts import MetricFacts
     from bench.metrics.base import Metric
     from bench.signals import Layout
 
@@ -26,6 +26,7 @@ BUILT_IN = (
     "bench.metrics.basics:MsSsim",
     "bench.metrics.vmaf:Vmaf",
 )
+ENTRY_POINTS = "bench.metrics"
 ALWAYS = "mse"
 """The metric of every measured record: all else that is said of exactness rests on it."""
 
@@ -38,7 +39,28 @@ def metrics() -> Mapping[str, type[Metric]]:
         for path in BUILT_IN:
             module, _, name = path.partition(":")
             _add(getattr(importlib.import_module(module), name))
+        _add_installed()
     return _table
+
+
+def _add_installed() -> None:
+    """The metrics of installed packages: each entry point names a class."""
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            metric = entry.load()
+        except Exception as error:  # a third party's module may raise anything
+            raise UsageError(
+                f"entry point {entry.name!r} of group {ENTRY_POINTS}: {entry.value!r} cannot be "
+                f"imported: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(getattr(metric, "facts", None), MetricFacts):
+            raise UsageError(
+                f"entry point {entry.name!r} of group {ENTRY_POINTS}: {entry.value!r} is no class "
+                "of a metric with facts; see bench.metrics.base"
+            )
+        _add(metric)
 
 
 def register(metric: type[Metric]) -> None:
