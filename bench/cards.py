@@ -33,7 +33,7 @@ _PACKAGE = Path(__file__).resolve().parent
 _MEDIA = ("image", "video", "vector")
 _CODEC_KEYS = frozenset(
     "title adapter media deterministic lossless anchor settings ladder source training "
-    "resources".split()
+    "resources reads".split()
 )
 _DATASET_KEYS = frozenset(
     "title loader media items licence citation folders settings files suites".split()
@@ -64,6 +64,8 @@ class CodecCard:
     resources: Mapping[str, float] = field(default_factory=dict)
     searched: str | None = None
     """With a ladder of target rates: the parameter that is searched to reach them."""
+    reads: tuple[Path, ...] = ()
+    """Files and folders that the decoder needs besides its program or package, such as weights."""
 
     @property
     def digest(self) -> str:
@@ -260,6 +262,7 @@ def read_codec(path: Path) -> CodecCard:
         source=table.get("source", dict, {}),
         training=table.get("training", dict, {}),
         resources=table.get("resources", dict, {}),
+        reads=tuple(path.parent / Path(one).expanduser() for one in table.words("reads")),
     )
 
 

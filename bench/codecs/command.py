@@ -1,6 +1,7 @@
 """Any encoder and decoder that can be run from a command line, from a card alone.
 
-Programs exchange files with the harness in a temporary folder that goes with the task.
+Programs exchange files with the harness in a temporary folder that goes with the task, and see
+nothing but that and what they need to run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from bench.codecs.support.template import (
     parse_template,
     program_hash,
 )
-from bench.errors import BitstreamError, CardError, CodecError
+from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point, Value
 from bench.signals import Frame, Layout, Signal
 
@@ -152,6 +153,11 @@ class CommandCodec(StillCodec):
     def check_available(self) -> None:
         self._encoder.program()
         self._decoder.program()
+        for path in self.card.reads:
+            if not path.exists():
+                raise Unavailable(
+                    f"{self.card.id}: {path} is not there; put it there or correct the card's reads"
+                )
 
     def versions(self) -> Mapping[str, str]:
         if "version" in self.settings:
@@ -239,7 +245,7 @@ class CommandCodec(StillCodec):
             "fps": str(layout.fps),
             point.key: point.value,
         }
-        said = self._encoder.run(facts, source.parent)
+        said = self._encoder.run(facts, source.parent, self.card.reads)
         data = _read_result(self._encoder, bitstream, said)
         strip = self.settings.get("strip")
         return _STRIPPERS[strip](data) if strip else Stripped(data, 0, 0)
@@ -251,7 +257,7 @@ class CommandCodec(StillCodec):
         bitstream.write_bytes(stream)
         output = folder / f"output.{self._output}"
         facts = self._facts(layout) | {"bitstream": str(bitstream), "output": str(output)}
-        said = self._decoder.run(facts, folder)
+        said = self._decoder.run(facts, folder, self.card.reads)
         if not output.is_file():
             raise CodecError(f"{self.card.id}: {self._decoder.words[0]} wrote no output: {said}")
         return output

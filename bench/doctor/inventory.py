@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import isolation
 from bench.cards import CodecCard, Registry, build_codec
 from bench.datasets.base import DataOptions, build_loader
 from bench.errors import BenchError
@@ -47,6 +48,7 @@ def take_inventory(registry: Registry, data: Path | None) -> Iterator[Entry]:
     for name in sorted(registry.codecs):
         yield _codec(registry.codec(name))
     yield from _devices()
+    yield _isolation()
     yield from _disk()
     for name in sorted(registry.datasets):
         yield _dataset(registry, name, data)
@@ -123,6 +125,19 @@ def _devices() -> Iterator[Entry]:
             yield Entry("devices", f"cuda:{index}", f"{facts.name}, {facts.total_memory >> 20} MiB")
     else:
         yield Entry("devices", "cuda", f"none seen by torch {torch.__version__}")
+
+
+def _isolation() -> Entry:
+    """Whether decoders can be kept from the originals here."""
+    found = isolation.describe()
+    cure = None
+    if found != isolation.ISOLATED:
+        cure = (
+            "verdicts say so; isolation needs Linux 5.13 with Landlock, and namespaces (in a "
+            "container: allow unshare and landlock; on Ubuntu: "
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
+        )
+    return Entry("isolation", "decoders", found, cure)
 
 
 def _disk() -> Iterator[Entry]:

@@ -11,13 +11,14 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.process import describe_failure, summarize
+from bench.codecs.support.programs import run_confined
 from bench.errors import CardError, CodecError, Unavailable, near_matches
 from bench.records import Value
 
@@ -79,20 +80,13 @@ class Template:
             *(_PLACEHOLDER.sub(lambda m: str(facts[m[1]]), word) for word in self.words[1:]),
         ]
 
-    def run(self, facts: Mapping[str, Value], folder: Path) -> str:
-        """Runs the command in ``folder`` and returns the end of what it said. Raises CodecError
-        if its exit status is not zero."""
+    def run(self, facts: Mapping[str, Value], folder: Path, reads: Sequence[Path] = ()) -> str:
+        """Runs the command shut in ``folder``, with ``reads`` in sight, and returns the end of what
+        it said. Raises CodecError if its exit status is not zero."""
         arguments = self.fill(facts)
         with tempfile.TemporaryFile() as log:
             try:
-                status = subprocess.run(
-                    arguments,
-                    cwd=folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    check=False,
-                ).returncode
+                status = run_confined(arguments, folder, log, reads)
             except OSError as error:
                 raise CodecError(f"{self.codec}: {arguments[0]} does not start: {error}") from error
             log.seek(max(0, log.seek(0, 2) - 4000))

@@ -1,0 +1,114 @@
+"""Runs the program of a command codec shut in its private folder, and what it needs to see there.
+
+The program reads itself, its interpreter and libraries, and files that its arguments name; it
+writes into its folder alone, has no network, and nothing that it starts outlives it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from bench import isolation, strays
+from bench.errors import CodecError
+
+_FOLDERS_OF_PROGRAMS = ("bin", "sbin")
+_BESIDE_THEM = ("lib", "lib32", "lib64", "libexec", "share", "include", "etc", "pyvenv.cfg")
+_TEMPORARY = ("TMPDIR", "TMP", "TEMP")
+_SHEBANG_BYTES = 256
+
+
+def run_confined(
+    arguments: Sequence[str], folder: Path, log: IO[bytes], reads: Sequence[Path] = ()
+) -> int:
+    """The exit status of a program whose messages go to ``log``; negative: the signal that ended
+    it. Its folder is its current and temporary one. Raises OSError if it does not start."""
+    confinement = isolation.confine(
+        folder,
+        programs=tuple(places_of_program(Path(arguments[0]))),
+        reads=(*named_places(arguments[1:], folder), *reads),
+    )
+
+    def shut_in() -> None:
+        strays.die_with_parent()
+        if confinement is not None:
+            confinement.enter()
+
+    try:
+        process = subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=shut_in,
+        )
+    except subprocess.SubprocessError as error:
+        raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error
+    finally:
+        if confinement is not None:
+            confinement.close()
+    try:
+        return process.wait()
+    finally:
+        process.kill()
+        strays.end_session(process.pid)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """This process's, without the way to the data and with temporary files in ``folder``."""
+    variables: Mapping[str, str] = {name: str(folder) for name in _TEMPORARY}
+    kept = {key: value for key, value in os.environ.items() if key != isolation.DATA_VARIABLE}
+    # numba writes into its cache or refuses to work, and beside installed packages it may not
+    return {"NUMBA_CACHE_DIR": str(folder), **kept, **variables}
+
+
+def places_of_program(program: Path) -> Iterator[Path]:
+    """The program, its folder, libraries beside it, and the same of a script's interpreter."""
+    for path in dict.fromkeys((program.absolute(), program.resolve())):
+        yield path
+        yield _folder_of(path)
+        if path.parent.name in _FOLDERS_OF_PROGRAMS:
+            yield from (path.parent.parent / name for name in _BESIDE_THEM)
+    interpreter = _interpreter(program)
+    if interpreter is not None and interpreter != program:
+        yield from places_of_program(interpreter)
+
+
+def _interpreter(program: Path) -> Path | None:
+    """What the first line of a script names."""
+    try:
+        with program.open("rb") as file:
+            line = file.readline(_SHEBANG_BYTES)
+    except OSError:
+        return None
+    words = line[2:].decode(errors="replace").split() if line.startswith(b"#!") else []
+    if words and Path(words[0]).name == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    found = shutil.which(words[0]) if words else None
+    return Path(found) if found else None
+
+
+def named_places(words: Sequence[str], folder: Path) -> Iterator[Path]:
+    """What arguments name outside ``folder``: folders, and of files the folder that holds them,
+    for a script finds its modules and a model its parts beside it."""
+    for word in words:
+        for part in dict.fromkeys((word, *re.split(r"[=:,]", word))):
+            path = Path(part)
+            if path.is_absolute() and path.exists() and not path.is_relative_to(folder):
+                yield path if path.is_dir() else _folder_of(path)
+                yield path
+
+
+def _folder_of(file: Path) -> Path:
+    """The folder of a file; the file where that is a home or a place for everyone's files."""
+    shared = (Path("/"), Path.home(), Path(tempfile.gettempdir()), Path("/tmp"), Path("/dev"))
+    return file if file.parent in shared else file.parent
