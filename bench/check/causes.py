@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.check.baseline import Measurements
 
-_SHOWN = 24
+_SHOWN = 48
 
 
 def likely_causes(codec: str, measured: Measurements, baseline: Measurements) -> tuple[str, ...]:
@@ -20,6 +20,7 @@ def likely_causes(codec: str, measured: Measurements, baseline: Measurements) ->
     if new is not None and old is not None:
         found += _changes("", old.versions, new.versions)
         found += _changes("setting ", old.settings, new.settings)
+        found += _changes("", {"device": old.device or None}, {"device": new.device or None})
     own = set(new.versions if new is not None else ()) | set(
         old.versions if old is not None else ()
     )

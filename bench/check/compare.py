@@ -1,7 +1,8 @@
 """Compares two sets of measurements codec by codec and point by point. Pure: reads no file.
 
 Equal bitstreams are told by their hash. Where they differ, bits and quality are compared item by
-item with a paired test and tolerances; positive shifts are worse throughout.
+item with a paired test and tolerances; positive shifts are worse throughout. Other bitstreams are
+no finding where the two sides were computed on devices of other kinds.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def compare(
     chosen = [name for name in known if not codecs or name in codecs]
     judged = judge(measured, baseline, tolerances)
     notes += _notes(judged, tolerances)
+    notes += [line for name in chosen if (line := _other_device(name, measured, baseline))]
     verdicts = () if problems else tuple(
         _compare_codec(name, measured, baseline, tolerances, judged) for name in chosen
     )  # fmt: skip
@@ -132,6 +134,18 @@ def _notes(judged: Judged, tolerances: Tolerances) -> list[str]:
             "value; see the remarks in their records.csv"
         )
     return found
+
+
+def _other_device(name: str, measured: Measurements, baseline: Measurements) -> str:
+    """A note where a codec's bits depend on a device that is not the baseline's; else empty."""
+    new, old = measured.info(name), baseline.info(name)
+    if new is None or old is None or new.device == old.device:
+        return ""
+    here, there = new.device or "a device of no record", old.device or "a device of no record"
+    return (
+        f"{name}: compared by numbers, not by hash: computed on {here}, the baseline's on {there}, "
+        "where floating-point sums may round otherwise"
+    )
 
 
 def _mismatches(measured: Measurements, baseline: Measurements) -> list[str]:
@@ -169,7 +183,8 @@ def _compare_codec(
 ) -> CodecVerdict:
     new, old = measured.codecs.get(name, {}), baseline.codecs.get(name, {})
     info = measured.info(name) or baseline.info(name)
-    deterministic = info.deterministic if info is not None else False
+    deterministic = info is not None and info.deterministic
+    deterministic = deterministic and not _other_device(name, measured, baseline)
     points = tuple(
         _compare_point(
             name, point, new.get(point), old.get(point), deterministic, tolerances, judged.axes

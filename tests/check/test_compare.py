@@ -39,6 +39,7 @@ def folder(
     codec: str = "jpeg",
     deterministic: bool = True,
     versions: dict[str, str] | None = None,
+    device: str = "",
     digest: str = "d" * 64,
 ) -> Path:
     """A results folder: bits double from point to point, PSNR grows by 3 dB; items differ."""
@@ -59,7 +60,9 @@ def folder(
                 changed = change(row)
                 if changed is not None:
                     writer.writerow(changed)
-    info = CodecInfo(codec, codec, {}, POINTS, deterministic, False, versions or {"lib": "1.0"})
+    info = CodecInfo(
+        codec, codec, {}, POINTS, deterministic, False, versions or {"lib": "1.0"}, device=device
+    )
     RunInfo(
         bench="1", suite="unknown-suite", suite_title="", dataset="d", dataset_title="",
         media="image", dataset_notes=(), dataset_digest=digest, items=len(ITEMS),
@@ -329,3 +332,18 @@ def test_a_shift_is_never_worse_and_better(values: list[float]) -> None:
     found = paired_shift("bits", "%", values, [str(i) for i in range(len(values))], 0.1)
     assert not (found.worse and found.better)
     assert found.worst >= found.mean - 1e-9
+
+
+@pytest.mark.parametrize("there", ["cpu AVX2", ""])
+def test_another_device_is_compared_by_numbers_and_says_so(tmp_path: Path, there: str) -> None:
+    def longer(row: Row) -> Row:
+        return row | {"bytes": int(str(row["bytes"])) + 1, "bitstream_sha256": "f" * 64}
+
+    old = folder(tmp_path / "old", device=there)
+    elsewhere = checked(old, folder(tmp_path / "elsewhere", longer, device="cpu AVX512"))
+    assert elsewhere.exit_status == 0
+    (note,) = [line for line in elsewhere.notes if line.startswith("jpeg: ")]
+    assert "by numbers, not by hash: computed on cpu AVX512" in note
+    here = checked(old, folder(tmp_path / "here", longer, device=there))
+    assert here.exit_status == 1, "on one device a byte more for the same pixels is a regression"
+    assert not [line for line in here.notes if line.startswith("jpeg: ")]
