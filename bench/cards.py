@@ -401,7 +401,7 @@ def check_values(card: CodecCard, parameters: Mapping[str, Allowed]) -> None:
                 f"{where}: {point.key} {point.value} is outside {allowed}; "
                 f"change ladder.{point.key}"
             )
-        if point.key not in parameters and point.key != "mode":
+        if point.key not in parameters and point.key != "mode" and "*" not in parameters:
             raise CardError(
                 f"{where}: unknown ladder key {point.key!r}; {near_matches(point.key, parameters)}"
             )

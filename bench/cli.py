@@ -47,6 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"bench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="measure codecs on a suite or on your own files"))
+    _add_try(commands.add_parser("try", help="one codec on one picture, at one point"))
+    _add_new(commands.add_parser("new", help="a card and an adapter of your own, to start from"))
     _add_list(commands.add_parser("list", help="suites, codecs, data sets and metrics"))
     _add_fetch(commands.add_parser("fetch", help="download a data set, checksums verified"))
     _add_report(commands.add_parser("report", help="rebuild tables, plots and the page of a run"))
@@ -128,6 +130,30 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     _add_cards(parser)
     parser.set_defaults(call=_run)
+
+
+def _add_try(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("codec", help="a codec, such as x265:preset=medium,crf=30")
+    parser.add_argument("picture", type=Path, help="a picture or clip")
+    parser.add_argument(
+        "--save", type=Path, default=Path(), metavar="PATH",
+        help="where the reconstruction goes (default: the current folder)",
+    )  # fmt: skip
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--timeout", type=_seconds, default=600.0, metavar="S")
+    _add_cards(parser)
+    parser.set_defaults(call=_try)
+
+
+def _add_new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=("codec",))
+    parser.add_argument("name", help="its id: letters, digits and hyphens")
+    parser.add_argument(
+        "--from", dest="template", default="python", choices=("python", "command", "model"),
+        help="a Python class (default), two command lines, or a PyTorch model",
+    )  # fmt: skip
+    parser.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where to")
+    parser.set_defaults(call=_new)
 
 
 def _positive(word: str) -> int:
@@ -301,6 +327,33 @@ def _run(options: argparse.Namespace) -> int:
         print_missing(console, built.missing)
     print_outcome(console, out, outcome, files)
     return outcome.exit_status
+
+
+def _try(options: argparse.Namespace) -> int:
+    from bench.cards import load_registry, split_codecs
+    from bench.console import print_attempt
+    from bench.datasets.base import DataOptions
+    from bench.datasets.inputs import input_loader
+    from bench.engine.attempt import attempt
+    from bench.engine.campaign import input_campaign
+
+    registry = load_registry(options.cards)
+    media, loader = input_loader(options.picture, options=DataOptions(limit=1))
+    codecs = split_codecs(options.codec)
+    campaign = input_campaign(registry, options.picture, codecs, media, loader)
+    found = attempt(campaign, options.save, device=options.device, timeout=options.timeout)
+    print_attempt(found)
+    return found.exit_status
+
+
+def _new(options: argparse.Namespace) -> int:
+    from bench.scaffold import new_codec
+
+    made = new_codec(options.name, options.template, options.folder)
+    for path in made.files:
+        print(path)
+    print(f"next: {made.next_command}")
+    return 0
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from bench.engine.attempt import Attempt
 from bench.engine.run import Outcome
+from bench.metrics.registry import MEASURED, METRICS
 from bench.records import Record
 
 _LINE_SECONDS = 15.0
@@ -128,6 +130,43 @@ def print_missing(console: Console, lines: Sequence[str]) -> None:
     """What pages of the suite could not be written for, a line each."""
     for line in lines:
         _say(console, f"! {line}")
+
+
+def print_attempt(found: Attempt) -> None:
+    """The numbers of one measurement, one line for each kind."""
+    console, record = Console(), found.record
+    _say(console, f"{record.codec} {record.point} on {record.item}: {record.status}")
+    if record.reason:
+        _say(console, f"  {record.reason}")
+    if record.status == "done":
+        for label, text in _attempt_lines(record):
+            _say(console, f"  {label:<11} {text}")
+    if found.verdict is not None:
+        words = "decodes alike" if found.verdict.passed else "does not decode alike"
+        detail = f": {found.verdict.detail}" if found.verdict.detail else ""
+        _say(console, f"  fresh process {words}{detail}")
+    if found.picture is not None:
+        _say(console, f"  saved {found.picture}")
+
+
+def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
+    size = f"{record.bytes:,} bytes" if record.bytes is not None else "no stream"
+    aside = [
+        f"{value:,} {word}"
+        for value, word in ((record.header_bytes, "header"), (record.discarded_bytes, "discarded"))
+        if value
+    ]
+    yield "size", size + (f" ({', '.join(aside)})" if aside else "")
+    if record.bpp is not None:
+        yield "rate", f"{record.bpp:.4f} bpp"
+    if record.bpp_estimated is not None:
+        yield "estimated", f"{record.bpp_estimated:.4f} bpp"
+    for name in MEASURED:
+        value = getattr(record, name)
+        if value is not None:
+            yield METRICS[name].title, f"{value:.4f} {METRICS[name].unit}".rstrip()
+    if record.encode_seconds is not None and record.decode_seconds is not None:
+        yield "time", f"encode {record.encode_seconds:.3f} s, decode {record.decode_seconds:.3f} s"
 
 
 def _say(console: Console, line: str) -> None:

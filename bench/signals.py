@@ -75,6 +75,8 @@ class Signal:
 
     layout: Layout
     open: Callable[[], Iterator[Frame]]
+    name: str = ""
+    """The item's name, for codecs that look up what was made of it elsewhere; no other may ask."""
 
     def frames(self) -> Iterator[Frame]:
         """The frames in order, each of ``layout.frame_shape``."""

@@ -6,12 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
     from bench.records import Point, Value
     from bench.signals import Layout, Signal
+
+
+Rate = Literal["measured", "estimated", "reported"]
+"""What a rate is: the size of a stream that was decoded, a likelihood, or the word of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,28 @@ class Encoded:
     discarded_bytes: int = 0
     bits_estimated: float | None = None
     bits_likelihood: float | None = None
+    coded_here: bool = True
+    """False: the stream was only looked up, so that there is no time of encoding."""
+    rate: Rate = "measured"
+    bytes_reported: int | None = None
+    reconstruction: Signal | None = None
+    """What stands in for decoding where there is no stream to decode; ``rate`` then says so."""
+
+    @classmethod
+    def as_estimated(cls, reconstruction: Signal, bits: float) -> Encoded:
+        """Of a network that makes no stream: its output and the estimate of its rate."""
+        return cls(b"", bits_estimated=bits, rate="estimated", reconstruction=reconstruction)
+
+    @classmethod
+    def as_reported(cls, reconstruction: Signal, size: int) -> Encoded:
+        """Of a stream that is elsewhere: what it is said to decode to, and its size in bytes."""
+        return cls(
+            b"",
+            coded_here=False,
+            rate="reported",
+            bytes_reported=size,
+            reconstruction=reconstruction,
+        )
 
 
 class Allowed(Protocol):
@@ -105,6 +131,32 @@ class Complexity:
     peak_bytes: float
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a card, such as the arguments of a constructor; not for the command line."""
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, Mapping)
+
+    def __str__(self) -> str:
+        return "a table such as { N = 128 }"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyValue:
+    """Any number or word, for ladders whose key and values are the card's own."""
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, bool | int | float | str)
+
+    def __str__(self) -> str:
+        return "any number or word"
+
+
+ANY_LADDER = "*"
+"""Among an adapter's parameters: the ladder's key is the card's own, its values are these."""
+
+
 class Codec(Protocol):
     """One codec with its settings, built once per process and used for many tasks.
 
@@ -151,6 +203,10 @@ class Codec(Protocol):
 
     def complexity(self) -> Complexity | None:
         """Of the networks of a learned codec; None for all others."""
+
+    def estimate(self, signal: Signal, point: Point) -> float | None:
+        """The estimate of ``Encoded.bits_estimated`` where encoding does not come by it; asked for
+        outside of timing. None where there is none."""
 
 
 LOSSLESS_BYTES = 512 << 20
@@ -212,6 +268,9 @@ class CodecBase(ABC):
         return None
 
     def complexity(self) -> Complexity | None:
+        return None
+
+    def estimate(self, signal: Signal, point: Point) -> float | None:
         return None
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.bitstreams import Stripped, annexb, obu, stills
-from bench.codecs.base import Allowed, Choice, Encoded, Range
+from bench.codecs.base import Allowed, AnyValue, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.planes import Chroma, PlaneFormat, through_planes
@@ -26,7 +26,7 @@ from bench.codecs.support.template import (
     parse_template,
     program_hash,
 )
-from bench.errors import BitstreamError, CardError, CodecError, Unavailable
+from bench.errors import BitstreamError, CardError, CodecError, Unavailable, near_matches
 from bench.records import Point, Value
 from bench.signals import Frame, Layout, Signal
 
@@ -51,17 +51,6 @@ _STRIPPERS: dict[str, Callable[[bytes], Stripped]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _AnyValue:
-    """Whatever a command line can hold."""
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, bool | int | float | str)
-
-    def __str__(self) -> str:
-        return "any number or word"
-
-
 class _OpenParameters(Mapping[str, Allowed]):
     """The settings that the adapter reads, and any other: those fill placeholders."""
 
@@ -69,7 +58,7 @@ class _OpenParameters(Mapping[str, Allowed]):
         self._known = known
 
     def __getitem__(self, key: str) -> Allowed:
-        return self._known.get(key, _AnyValue())
+        return self._known.get(key, AnyValue())
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and re.fullmatch(r"\w+", key) is not None
@@ -102,6 +91,7 @@ class CommandCodec(StillCodec):
             "output": _FORMATS,
             "chroma": Choice((444, 420)),
             "depth": Range(8, 12),
+            "suffix": Text("jpg"),
             "strip": Choice(tuple(_STRIPPERS)),
             "low": Range(-1e9, 1e9, integer=False),
             "high": Range(-1e9, 1e9, integer=False),
@@ -117,6 +107,12 @@ class CommandCodec(StillCodec):
         )
         self._decoder = parse_template(card.id, "decode", self.settings.get("decode"))
         self._decoder.check_placeholders("decode", {*own, *_DECODER_FACTS})
+        read = {*self.parameters, *self._encoder.placeholders, *self._decoder.placeholders}
+        for key in sorted(own - read):
+            raise CardError(
+                f"codec {card.id}: nothing reads the setting {key!r}: no template has {{{key}}}; "
+                f"{near_matches(key, self.parameters)}"
+            )
         self._input = str(self.settings.get("input", "png"))
         self._output = str(self.settings.get("output", self._input))
         self._suffix = str(self.settings.get("suffix", "bin")).lstrip(".")

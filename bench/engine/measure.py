@@ -71,9 +71,12 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class _Timed:
-    wall_seconds: float
-    cpu_seconds: float
+    wall_seconds: float | None
+    cpu_seconds: float | None
     spread_seconds: float | None = None
+
+
+_NOT_TIMED = _Timed(None, None)
 
 
 def _timed(call: Callable[[], T]) -> tuple[T, _Timed]:
@@ -90,9 +93,9 @@ def _repeated(call: Callable[[], T], repeats: int) -> tuple[T, _Timed]:
     the interquartile range of their wall times."""
     result = call()
     runs = [_timed(call)[1] for _ in range(repeats)]
-    walls = [run.wall_seconds for run in runs]
+    walls = [run.wall_seconds or 0.0 for run in runs]
     low, middle, high = quantiles(walls, n=4, method="inclusive")
-    return result, _Timed(middle, median(run.cpu_seconds for run in runs), high - low)
+    return result, _Timed(middle, median(run.cpu_seconds or 0.0 for run in runs), high - low)
 
 
 def _cpu_seconds() -> float:
@@ -129,7 +132,7 @@ class Bench:
         if name in self._references:
             self._references.move_to_end(name)
         else:
-            signal = self.spec.loader.load(self.spec.items[name])
+            signal = replace(self.spec.loader.load(self.spec.items[name]), name=name)
             evaluator = Evaluator(signal, self.spec.metrics, device=self.spec.device)
             self._references[name] = (signal, evaluator)
             if len(self._references) > _REFERENCES_KEPT:
@@ -176,7 +179,11 @@ class Bench:
             codec.warm_up(signal, point)
             self._warm.add(task.codec)
         encoded, encoding = self._time(lambda: codec.encode(signal, point))
-        decoded, decoding = self._time(lambda: codec.decode(encoded.payload))
+        if encoded.bits_estimated is None:
+            encoded = replace(encoded, bits_estimated=codec.estimate(signal, point))
+        decoded, decoding = self._decode(codec, encoded)
+        if not encoded.coded_here:
+            encoding = _NOT_TIMED
         scores = evaluator.score(decoded)
         record = replace(
             _with_scores(record, scores, encoded),
@@ -192,7 +199,7 @@ class Bench:
             reached=None if point is task.point else str(point),
         )
         evidence = None
-        if task.item in self.spec.evidence:
+        if task.item in self.spec.evidence and encoded.reconstruction is None:
             evidence = Evidence(
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256()
             )
@@ -200,6 +207,12 @@ class Bench:
         if task.item in self.spec.keep:
             keepsake = make_keepsake(record, encoded.payload, signal, decoded)
         return Measured(record, evidence, keepsake)
+
+    def _decode(self, codec: Codec, encoded: Encoded) -> tuple[Signal, _Timed]:
+        """What is compared with the source: decoded from the bytes, or what stands in for it."""
+        if encoded.reconstruction is not None:
+            return encoded.reconstruction, _NOT_TIMED
+        return self._time(lambda: codec.decode(encoded.payload))
 
     def _time(self, call: Callable[[], T]) -> tuple[T, _Timed]:
         return _repeated(call, self.spec.repeats) if self.spec.repeats else _timed(call)
@@ -253,19 +266,24 @@ def failure(record: Record, status: Status, error: BaseException) -> Record:
 def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
     assert record.width and record.height and record.frames
     pixels = record.width * record.height * record.frames
-    size = len(encoded.payload)
+    size = {
+        "measured": len(encoded.payload),
+        "estimated": None,
+        "reported": encoded.bytes_reported,
+    }[encoded.rate]
     return replace(
         record,
         status="done",
+        rate=None if encoded.rate == "measured" else encoded.rate,
         bytes=size,
         header_bytes=encoded.header_bytes,
         discarded_bytes=encoded.discarded_bytes,
-        bpp=8 * size / pixels,
+        bpp=_per_pixel(None if size is None else 8 * size, pixels),
         bpp_estimated=_per_pixel(encoded.bits_estimated, pixels),
         bpp_likelihood=_per_pixel(encoded.bits_likelihood, pixels),
         scores=scores.values,
         remarks=join_remarks(scores.remarks),
-        bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest(),
+        bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest() if encoded.payload else None,
     )
 
 

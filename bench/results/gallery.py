@@ -54,6 +54,11 @@ class Gallery:
     def holds(self, codec: str, point: str, item: str) -> bool:
         return self._path(item, codec, point, ".png").is_file()
 
+    def reconstruction(self, record: Record) -> Path | None:
+        """The PNG of a record's reconstruction, if it was kept."""
+        path = self._path(record.item, record.codec, record.point, ".png")
+        return path if path.is_file() else None
+
     def add(self, keepsake: Keepsake) -> None:
         """Writes the files of one task; the original only once."""
         original = self._original(keepsake.item)

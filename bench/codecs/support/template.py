@@ -50,12 +50,17 @@ class Template:
     def check_placeholders(self, key: str, known: Iterable[str]) -> None:
         """Raises CardError for a placeholder that is not among ``known``."""
         known = {"ffmpeg", *known}
-        for name in _PLACEHOLDER.findall(" ".join(self.words)):
+        for name in sorted(self.placeholders):
             if name not in known:
                 raise CardError(
                     f"codec {self.codec}: settings.{key} has the unknown placeholder "
                     f"{{{name}}}; {near_matches(name, known)}"
                 )
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The words in braces."""
+        return frozenset(_PLACEHOLDER.findall(" ".join(self.words)))
 
     def program(self) -> str:
         """Path of the program. Raises Unavailable with the cure if it is not installed."""

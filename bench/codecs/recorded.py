@@ -1,0 +1,234 @@
+"""Work of other programs, measured after the fact: streams that exist with a decoder, or
+reconstructions with the sizes that were reported for their streams.
+
+Encodes nothing: times of encoding are never recorded. Reported sizes are marked as such.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, CodecBase, Encoded, Text
+from bench.codecs.support import exchange
+from bench.codecs.support.template import CommandLine, Template, parse_template
+from bench.errors import CardError, CodecError, Unavailable
+from bench.signals import Frame, Signal, clip, image
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
+    from bench.records import Point
+
+Decoder = Callable[[bytes], "Signal | Frame"]
+_COLUMNS = ("item", "point", "bytes")
+
+
+class Recorded(CodecBase):
+    """Settings: ``streams``, a file name with ``{item}`` and ``{point}`` in it, and ``decode``, a
+    command with ``{bitstream}`` and ``{output}``, or ``decoder``, a class or function in Python
+    that turns the bytes into uint8 ``(H, W)``, ``(H, W, 3)`` or, of clips, one axis more.
+
+    Or ``reconstructions``, a file name of the same kind, and ``sizes``, a CSV with the columns
+    item, point and bytes: the rate is then as reported. Relative names are below the current
+    folder or that of the card; ``{item}`` is the item's name with or without its suffix.
+    """
+
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        ANY_LADDER: AnyValue(),
+        "streams": Text("streams/{item}-{point}.bin"),
+        "decode": CommandLine(),
+        "decoder": Text("package.module:decode"),
+        "output": Choice((*exchange.PICTURES, "y4m")),
+        "reconstructions": Text("decoded/{item}-{point}.png"),
+        "sizes": Text("sizes.csv"),
+    }
+
+    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        super().__init__(card, device=device)
+        given = frozenset(card.settings) - {"output"}
+        allowed = ({"streams", "decode"}, {"streams", "decoder"}, {"reconstructions", "sizes"})
+        if given not in allowed:
+            raise CardError(
+                f"codec {card.id}: settings are {', '.join(sorted(given)) or 'none'}; give streams "
+                "with decode or decoder, or reconstructions with sizes"
+            )
+        self._key = "streams" if "streams" in given else "reconstructions"
+        self._pattern = str(card.settings[self._key])
+        for field in re.findall(r"\{(\w+)\}", self._pattern):
+            if field not in ("item", "point"):
+                raise CardError(
+                    f"codec {card.id}: {self._key} has the unknown placeholder {{{field}}}; "
+                    "write {item} and {point}"
+                )
+        for field in ["item"] + ["point"] * (len(card.ladder) > 1):
+            if f"{{{field}}}" not in self._pattern:
+                raise CardError(
+                    f"codec {card.id}: {self._key} {self._pattern!r} names one file for every "
+                    f"{field}; put {{{field}}} into it"
+                )
+
+    @property
+    def reported(self) -> bool:
+        """Whether sizes are taken from a table, not from streams."""
+        return self._key == "reconstructions"
+
+    def check_available(self) -> None:
+        if "decode" in self.settings:
+            self._command.program()
+        if "decoder" in self.settings:
+            assert self._decoder is not None
+        if self.reported:
+            assert self._sizes is not None
+        if not self._files():
+            raise Unavailable(f"codec {self.card.id}: no file is like {self._pattern}; make them")
+
+    def versions(self) -> Mapping[str, str]:
+        """A mark of all files: their names, sizes and times of change."""
+        digest = hashlib.sha256(repr(sorted(self._sizes.items()) if self.reported else "").encode())
+        for path in self._files():
+            status = path.stat()
+            digest.update(repr((path.name, status.st_size, status.st_mtime_ns)).encode())
+        return {self._key: digest.hexdigest()[:16]}
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        """Looks up what was made of ``signal.name``. Raises Unavailable if nothing was."""
+        path = self._file(signal.name, point)
+        if not self.reported:
+            return Encoded(path.read_bytes(), coded_here=False)
+        size = next(
+            (
+                self._sizes[name, word]
+                for name in _names(signal.name)
+                for word in (str(point.value), str(point))
+                if (name, word) in self._sizes
+            ),
+            None,
+        )
+        if size is None:
+            raise Unavailable(
+                f"codec {self.card.id}: {self.settings['sizes']} has no row for {signal.name}, "
+                f"{point.value}"
+            )
+        return Encoded.as_reported(_signal_of(path), size)
+
+    def decode(self, payload: bytes) -> Signal:
+        if self._decoder is not None:
+            return _signal(self.card.id, self._decoder(payload))
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            bitstream, output = Path(name) / "coded.bin", Path(name) / f"output.{self._output}"
+            bitstream.write_bytes(payload)
+            facts = {"bitstream": str(bitstream), "output": str(output)}
+            said = self._command.run(facts, Path(name))
+            if not output.is_file():
+                program = self._command.words[0]
+                raise CodecError(f"{self.card.id}: {program} wrote no output: {said}")
+            return _signal_of(output)
+
+    @property
+    def _output(self) -> str:
+        return str(self.settings.get("output", "png"))
+
+    @cached_property
+    def _command(self) -> Template:
+        command = parse_template(self.card.id, "decode", self.settings["decode"])
+        command.check_placeholders("decode", {"bitstream", "output"})
+        return command
+
+    @cached_property
+    def _decoder(self) -> Decoder | None:
+        if "decoder" not in self.settings:
+            return None
+        word = str(self.settings["decoder"])
+        module, _, attribute = word.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise CardError(
+                f"codec {self.card.id}: decoder {word!r} cannot be imported: {error}; write "
+                "package.module:name"
+            ) from error
+        if isinstance(found, type):
+            found = found().decode
+        decode: Decoder = found
+        return decode
+
+    @cached_property
+    def _sizes(self) -> Mapping[tuple[str, str], int]:
+        """Bytes by item and point. Raises CardError naming file, line and value."""
+        path = self._place(str(self.settings["sizes"]))
+        found: dict[tuple[str, str], int] = {}
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file)
+                if missing := [key for key in _COLUMNS if key not in (reader.fieldnames or ())]:
+                    raise CardError(f"{path}: column {missing[0]!r} is missing; add it")
+                for row in reader:
+                    size = row["bytes"] or ""
+                    if not size.isdigit() or int(size) == 0:
+                        raise CardError(
+                            f"{path}: line {reader.line_num}: bytes is {size!r}, not a whole "
+                            "number above 0"
+                        )
+                    found[row["item"], row["point"]] = int(size)
+        except OSError as error:
+            raise Unavailable(f"codec {self.card.id}: {path} cannot be read: {error}") from error
+        return found
+
+    def _place(self, name: str) -> Path:
+        """A named file below the current folder, else below that of the card."""
+        path = Path(name).expanduser()
+        return path if path.is_absolute() or path.exists() else self.card.folder / path
+
+    def _files(self) -> list[Path]:
+        """All files like the pattern."""
+        pattern = re.sub(r"\{\w+\}", "*", self._pattern)
+        for folder in (Path(), self.card.folder):
+            if found := sorted(folder.glob(pattern) if not Path(pattern).is_absolute() else []):
+                return found
+        absolute = Path(pattern)
+        return sorted(absolute.parent.glob(absolute.name)) if absolute.is_absolute() else []
+
+    def _file(self, item: str, point: Point) -> Path:
+        tried = []
+        for name in _names(item):
+            for word in (str(point.value), str(point)):
+                filled = self._pattern.replace("{item}", name).replace("{point}", word)
+                tried.append(filled)
+                path = self._place(filled)
+                if path.is_file():
+                    return path
+        raise Unavailable(f"codec {self.card.id}: {tried[0]} is missing; make it or drop the point")
+
+
+def _signal_of(path: Path) -> Signal:
+    """A picture or Y4M clip that another program wrote."""
+    if path.suffix == ".y4m":
+        return exchange.read_clip(path)
+    return image(exchange.read_picture(path))
+
+
+def _names(item: str) -> tuple[str, ...]:
+    """An item's name as files may have it."""
+    return tuple(dict.fromkeys((item, Path(item).stem)))
+
+
+def _signal(codec: str, decoded: Signal | Frame) -> Signal:
+    if isinstance(decoded, Signal):
+        return decoded
+    frames = np.asarray(decoded)
+    colour = frames.ndim >= 3 and frames.shape[-1] == 3
+    if frames.dtype != np.uint8 or frames.ndim - colour not in (2, 3):
+        raise CodecError(
+            f"{codec}: the decoder returned {frames.dtype} {frames.shape}; return uint8 (H, W), "
+            "(H, W, 3) or, of clips, (T, H, W) or (T, H, W, 3)"
+        )
+    return image(frames) if frames.ndim - colour == 2 else clip(frames)

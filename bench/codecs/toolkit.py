@@ -1,0 +1,47 @@
+"""What a codec of one's own may import: these names are documented and stay.
+
+Everything else below ``bench.codecs`` may move between releases.
+"""
+
+from __future__ import annotations
+
+from bench.codecs.base import (
+    AnyValue,
+    Choice,
+    CodecBase,
+    Encoded,
+    Flag,
+    Range,
+    Table,
+    Text,
+)
+from bench.codecs.support.container import Container, Contents
+from bench.codecs.support.nest import pack_nest, unpack_nest
+from bench.errors import BitstreamError, CodecError, Unavailable, Unsupported
+from bench.records import Point
+from bench.signals import Frame, Layout, Signal, clip, image
+
+__all__ = [
+    "AnyValue",
+    "BitstreamError",
+    "Choice",
+    "CodecBase",
+    "CodecError",
+    "Container",
+    "Contents",
+    "Encoded",
+    "Flag",
+    "Frame",
+    "Layout",
+    "Point",
+    "Range",
+    "Signal",
+    "Table",
+    "Text",
+    "Unavailable",
+    "Unsupported",
+    "clip",
+    "image",
+    "pack_nest",
+    "unpack_nest",
+]

@@ -1,0 +1,70 @@
+"""One codec on one picture at one point, from measurement to verdict, leaving no folder behind."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.engine.campaign import Campaign
+from bench.engine.run import RunOptions, run
+from bench.errors import UsageError
+from bench.provenance import Verdict
+from bench.records import Record
+from bench.results.gallery import Gallery
+from bench.results.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one measurement came to. ``picture`` is the reconstruction, None where there is none;
+    ``verdict`` is that of a fresh process."""
+
+    record: Record
+    verdict: Verdict | None
+    picture: Path | None
+
+    @property
+    def exit_status(self) -> int:
+        sound = self.record.status == "done" and (self.verdict is None or self.verdict.passed)
+        return 0 if sound else 1
+
+
+class _Silent:
+    """The progress of a run that nobody watches."""
+
+    def begin(self, total: int, finished: int) -> None:
+        return None
+
+    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
+        return None
+
+    def say(self, line: str) -> None:
+        return None
+
+
+def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> Attempt:
+    """Measures the first item of a campaign with its one codec, at the middle of its ladder where
+    that has several points, in seconds at most ``timeout``; ``save`` is the folder or file of the
+    reconstruction. Raises UsageError for a campaign of several codecs."""
+    if len(campaign.codecs) != 1:
+        raise UsageError("try takes one codec; `bench run` takes several")
+    (card,) = campaign.codecs
+    point = card.ladder[len(card.ladder) // 2]
+    one = replace(campaign, codecs=(replace(card, ladder=(point,)),))
+    with tempfile.TemporaryDirectory(prefix="bench-try-") as name:
+        folder = Path(name)
+        options = RunOptions(out=folder, jobs=1, timeout=timeout, device=device, keep=1)
+        run(one, options, _Silent())
+        with Store(folder) as store:
+            record = next(store.records())
+            verdict = next(iter(store.verdicts()), None)
+        kept = Gallery(folder).reconstruction(record)
+        picture = None
+        if kept is not None:
+            stem = f"{Path(record.item).stem}.{record.codec.replace(':', '-')}.{record.point}"
+            picture = save / f"{stem}.png" if save.is_dir() else save
+            shutil.copyfile(kept, picture)
+    return Attempt(record, verdict, picture)
