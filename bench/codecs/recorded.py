@@ -206,7 +206,9 @@ class Recorded(CodecBase):
                 path = self._place(filled)
                 if path.is_file():
                     return path
-        raise Unavailable(f"codec {self.card.id}: {tried[0]} is missing; make it or drop the point")
+        raise Unavailable(
+            f"codec {self.card.id}: {min(tried, key=len)} is missing; make it or drop the point"
+        )
 
 
 def _signal_of(path: Path) -> Signal:
