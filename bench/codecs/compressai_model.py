@@ -10,27 +10,35 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
-import compressai
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, CodecBase, Encoded, Range, Table, Text
-from bench.codecs.support.complexity import Complexity, measure_complexity
+from bench.codecs.base import (
+    ANY_LADDER,
+    Allowed,
+    AnyValue,
+    Complexity,
+    Encoded,
+    Range,
+    Table,
+    Text,
+    library_versions,
+)
+from bench.codecs.learned import LearnedCodec
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container, Contents
 from bench.codecs.support.nest import Nest, pack_nest, unpack_nest
 from bench.codecs.support.tensors import (
     Geometry,
     check_device,
-    decode_with_other_threads,
-    fingerprint,
     inference,
     refuse_samples,
     to_frame,
     to_tensor,
 )
-from bench.codecs.support.user_model import ModelSource, coder
+from bench.codecs.support.user_model import ModelSource, coder, video_coder
 from bench.errors import BitstreamError, CodecError
 from bench.signals import clip, image
 
@@ -47,7 +55,7 @@ _TAGS = 128
 """Values of the byte that tells the points of a ladder apart."""
 
 
-class _UserCodec(CodecBase):
+class _UserCodec(LearnedCodec):
     """The networks of a card's ladder, one in memory at a time, and the frame of their streams."""
 
     kind: ClassVar[int]
@@ -79,8 +87,7 @@ class _UserCodec(CodecBase):
     def versions(self) -> Mapping[str, str]:
         """Libraries, the model's code and every checkpoint, by content."""
         return {
-            "torch": torch.__version__,
-            "compressai": compressai.__version__,
+            **library_versions("torch", "compressai"),
             "model": self.source.code_digest(),
             **{f"weights {point}": self.source.digest(point) for point in self.card.ladder},
         }
@@ -89,17 +96,13 @@ class _UserCodec(CodecBase):
         """The network of a point and the container that its streams are in."""
         if self._loaded is None or self._loaded[0] != point:
             network = self.source.load(point).to(self.device)
-            container = Container(self.card.id, self.kind, fingerprint(network))
-            self._loaded = (point, network, container)
+            self._loaded = (point, network, self.container_of(self.kind, network))
         return self._loaded[1], self._loaded[2]
 
     def stride(self, network: nn.Module) -> int:
         """To what multiples pictures are padded: the card's, else the network's own, else 64."""
         own = getattr(network, "downsampling_factor", _STRIDE)
         return int(self.settings.get("stride", own))
-
-    def decode_elsewhere(self, payload: bytes) -> Signal:
-        return decode_with_other_threads(self.decode, payload)
 
     def packed(self, point: Point, facts: Iterable[int], nest: Nest) -> Encoded:
         """The payload of what ``compress`` returned; all but the strings is header."""
@@ -222,7 +225,7 @@ class CompressAIVideoModel(_UserCodec):
         network, _ = self.network(point)
         frames, geometry = self._tensors(signal, network), Geometry.of(signal.layout)
         fps = signal.layout.fps
-        coding = coder(network)
+        coding = video_coder(network)
         with inference(self.device):
             if coding is None:
                 found = network(frames)
@@ -241,7 +244,7 @@ class CompressAIVideoModel(_UserCodec):
         strings, shapes = _pair(self.card.id, contents)
         if not isinstance(strings, list) or not 0 < len(strings) <= _MAX_FRAMES:
             raise BitstreamError(f"{self.card.id}: the payload holds no list of frames; corrupt")
-        coding = coder(network)
+        coding = video_coder(network)
         assert coding is not None, "a network without compress writes no payload"
         with inference(self.device):
             pictures = coding.decompress(strings, shapes)

@@ -5,10 +5,8 @@ Strings are CompressAI's own; what a decoder needs besides is packed around them
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -36,8 +34,9 @@ from bench.codecs.support.tensors import (
     to_frame,
     to_tensor,
 )
+from bench.codecs.support.user_model import file_digest
 from bench.codecs.support.zoo_weights import ZooModel
-from bench.errors import BitstreamError, Unavailable
+from bench.errors import BitstreamError, CardError, Unavailable
 from bench.signals import image
 
 if TYPE_CHECKING:
@@ -96,8 +95,21 @@ class Networks:
         return quality
 
     def check_available(self) -> None:
-        """Raises Unavailable if no point of the ladder has weights."""
+        """Raises Unavailable if no point of the ladder has weights, CardError if two points have
+        the same: that would be one network measured twice."""
         self._first_quality()
+        seen: dict[str, Point] = {}
+        for point in self._card.ladder:
+            try:
+                path = self.model(point_quality(point)).find()
+            except Unavailable:
+                continue
+            first = seen.setdefault(file_digest(path), point)
+            if first != point:
+                raise CardError(
+                    f"codec {self._card.id}: {first} and {point} are one checkpoint, {path}; put "
+                    f"{{quality}} into weights, or give one point, such as {first}"
+                )
 
     def _first_quality(self) -> int:
         missing: Unavailable | None = None
@@ -202,11 +214,6 @@ class ZooImage(LearnedCodec):
 def point_quality(point: Point) -> int:
     """The quality of ``quality=…``, and 0 for the one point of a user's checkpoint."""
     return int(point.value) if point.key == "quality" else ONLY
-
-
-def file_digest(path: Path) -> str:
-    """First half of a file's sha256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
 
 
 def likelihood_bits(likelihoods: Mapping[str, Tensor]) -> float:

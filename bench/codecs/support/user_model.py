@@ -36,6 +36,14 @@ class CompressionNetwork(Protocol):
     def decompress(self, strings: Nest, shape: Nest) -> Mapping[str, Tensor]: ...
 
 
+class VideoCompressionNetwork(Protocol):
+    """The same of networks for clips, such as ``ssf2020``."""
+
+    def compress(self, frames: list[Tensor]) -> tuple[Nest, Nest]: ...
+
+    def decompress(self, strings: Nest, shapes: Nest) -> list[Tensor]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSource:
     """The settings ``model``, ``weights`` and ``arguments`` of a card.
@@ -169,12 +177,17 @@ class ModelSource:
 
 
 def coder(network: nn.Module) -> CompressionNetwork | None:
-    """The network as a coder; None where it has only ``forward``."""
-    if callable(getattr(network, "compress", None)) and callable(
-        getattr(network, "decompress", None)
-    ):
-        return cast(CompressionNetwork, network)
-    return None
+    """The network as a coder of pictures; None where it has only ``forward``."""
+    return cast(CompressionNetwork, network) if _codes(network) else None
+
+
+def video_coder(network: nn.Module) -> VideoCompressionNetwork | None:
+    """The network as a coder of clips; None where it has only ``forward``."""
+    return cast(VideoCompressionNetwork, network) if _codes(network) else None
+
+
+def _codes(network: nn.Module) -> bool:
+    return all(callable(getattr(network, name, None)) for name in ("compress", "decompress"))
 
 
 def file_digest(path: Path) -> str:

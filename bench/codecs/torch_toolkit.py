@@ -1,0 +1,23 @@
+"""What a learned codec may import beside :mod:`bench.codecs.toolkit`; these names stay too."""
+
+from __future__ import annotations
+
+from bench.codecs.learned import LearnedCodec
+from bench.codecs.support.tensors import (
+    Geometry,
+    fingerprint,
+    inference,
+    refuse_samples,
+    to_frame,
+    to_tensor,
+)
+
+__all__ = [
+    "Geometry",
+    "LearnedCodec",
+    "fingerprint",
+    "inference",
+    "refuse_samples",
+    "to_frame",
+    "to_tensor",
+]
