@@ -282,7 +282,7 @@ def _plain(value: object) -> Nest:
     """Shapes as CompressAI's networks give them (``torch.Size``, tensors, numpy) in Python's
     types; what no stream can hold is left for ``pack_nest`` to name."""
     if isinstance(value, Tensor | np.ndarray | np.integer):
-        return value.tolist()  # type: ignore[no-any-return]
+        return value.tolist()
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

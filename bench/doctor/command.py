@@ -11,6 +11,7 @@ from bench.cards import CodecCard, Registry, load_registry
 from bench.doctor.arithmetic import arithmetic_faults
 from bench.doctor.examine import Examination, examine
 from bench.doctor.inventory import take_inventory
+from bench.doctor.ladder import ladder_faults
 from bench.doctor.signatures import Fault
 
 _EXAMINED = (
@@ -22,21 +23,38 @@ _EXAMINED = (
 def doctor(
     codecs: Sequence[str], folders: Sequence[Path], *, data: Path | None, device: str
 ) -> int:
-    """Prints everything; returns 1 if a check failed, 0 otherwise. What is merely missing is no
-    failure: tasks that need it are skipped with the same cure."""
+    """Prints everything, of named ``codecs`` only what concerns them; returns 1 if a check failed,
+    0 otherwise. What is merely missing is no failure: tasks that need it are skipped with the same
+    cure."""
     registry = load_registry(folders)
     chosen = [registry.select(name) for name in codecs]
     console = Console(highlight=False)
+    if chosen:
+        wrong = sum(_examine_closely(console, card, device) for card in chosen)
+        console.print(f"{wrong} mistakes found" if wrong else "no mistake found")
+        return 1 if wrong else 0
     missing = _print_inventory(console, registry, data)
     console.print("checks", style="bold")
     wrong = 0
     for name, fault in arithmetic_faults():
         wrong += _print_line(console, name, [fault] if fault else [])
-    for card in chosen or _default_codecs(registry):
+    for card in _default_codecs(registry):
         wrong += _print_examination(console, examine(card, device=device))
     words = f"{wrong} mistakes found" if wrong else "no mistake found"
     console.print(f"{words}; {missing} things missing, each with its cure above")
     return 1 if wrong else 0
+
+
+def _examine_closely(console: Console, card: CodecCard, device: str) -> int:
+    """Patterns at the best point, then a photograph at all points."""
+    result = examine(card, device=device)
+    wrong = _print_examination(console, result)
+    if result.skipped is not None and not result.point:
+        return wrong
+    points = "1 point" if len(card.ladder) == 1 else f"{len(card.ladder)} points"
+    return wrong + _print_line(
+        console, f"codec {card.id}, {points} on a photograph", ladder_faults(card, device=device)
+    )
 
 
 def _default_codecs(registry: Registry) -> list[CodecCard]:

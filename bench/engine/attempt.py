@@ -45,6 +45,17 @@ class _Silent:
         return None
 
 
+def measure_quietly(
+    campaign: Campaign, *, device: str, timeout: float
+) -> tuple[list[Record], tuple[Verdict, ...]]:
+    """Records and verdicts of a campaign, measured by one worker in a folder that does not stay."""
+    with tempfile.TemporaryDirectory(prefix="bench-try-") as name:
+        options = RunOptions(out=Path(name), jobs=1, timeout=timeout, device=device)
+        run(campaign, options, _Silent())
+        with Store(Path(name)) as store:
+            return list(store.records()), store.verdicts()
+
+
 def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> Attempt:
     """Measures the first item of a campaign with its one codec, at the middle of its ladder where
     that has several points, in seconds at most ``timeout``; ``save`` is the folder or file of the
