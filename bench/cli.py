@@ -330,12 +330,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _try(options: argparse.Namespace) -> int:
-    from bench.cards import load_registry, split_codecs
+    from bench.cards import load_registry
     from bench.console import print_attempt
     from bench.datasets.base import DataOptions
     from bench.datasets.inputs import input_loader
     from bench.engine.attempt import attempt
     from bench.engine.campaign import input_campaign
+    from bench.words import split_codecs
 
     registry = load_registry(options.cards)
     media, loader = input_loader(options.picture, options=DataOptions(limit=1))

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from bench.engine.attempt import Attempt
 from bench.engine.run import Outcome
-from bench.metrics.registry import MEASURED, METRICS
-from bench.records import Record
+from bench.metrics.registry import facts_of
+from bench.records import Record, split_remarks
 
 _LINE_SECONDS = 15.0
 _REASONS_SHOWN = 8
@@ -161,10 +161,11 @@ def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
         yield "rate", f"{record.bpp:.4f} bpp"
     if record.bpp_estimated is not None:
         yield "estimated", f"{record.bpp_estimated:.4f} bpp"
-    for name in MEASURED:
-        value = getattr(record, name)
-        if value is not None:
-            yield METRICS[name].title, f"{value:.4f} {METRICS[name].unit}".rstrip()
+    for name, value in record.scores.items():
+        facts = facts_of(name)
+        yield facts.title, f"{value:.4f} {facts.unit}".rstrip()
+    for name, reason in split_remarks(record.remarks).items():
+        yield facts_of(name).title, f"none: {reason}"
     if record.encode_seconds is not None and record.decode_seconds is not None:
         yield "time", f"encode {record.encode_seconds:.3f} s, decode {record.decode_seconds:.3f} s"
 

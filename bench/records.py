@@ -89,12 +89,12 @@ class Record:
     bpp_likelihood: float | None = None
     """Negative log2 likelihood of the quantised symbols, where ``bpp_estimated`` is another
     estimate, such as a KL divergence."""
-    rate: str | None = None
-    """``estimated``: there is no stream, ``bpp_estimated`` is all; ``reported``: ``bytes`` is the
-    word of others; None: the size of a stream that was decoded."""
     fingerprint: str = ""
     remarks: str | None = None
     """Why metrics that were asked for have no value: ``name: reason``, joined by semicolons."""
+    rate: str | None = None
+    """``estimated``: there is no stream, ``bpp_estimated`` is all; ``reported``: ``bytes`` is the
+    word of others; None: the size of a stream that was decoded."""
 
 
 FIRST_METRICS = ("mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")

@@ -20,6 +20,7 @@ from bench.engine.campaign import Campaign
 from bench.provenance import Verdict
 from bench.records import Record
 
+_METRIC = "psnr_rgb"
 _SIDE = 192
 _FRAMES = 4
 _DROP_DB = 0.05
@@ -47,8 +48,8 @@ def photograph() -> Pixels:
     """A piece of NASA's portrait of Eileen Collins, with skin, cloth and a flag."""
     from skimage import data
 
-    picture: Pixels = data.astronaut()[:_SIDE, 120 : 120 + _SIDE]
-    return picture
+    picture: Pixels = data.astronaut()  # type: ignore[no-untyped-call]
+    return picture[:_SIDE, 120 : 120 + _SIDE]
 
 
 def _campaign(card: CodecCard, pixels: Pixels, folder: Path) -> Campaign | None:
@@ -63,7 +64,7 @@ def _campaign(card: CodecCard, pixels: Pixels, folder: Path) -> Campaign | None:
         media, loader = input_loader(folder, as_video=True)
     else:
         return None
-    suite = Suite("doctor", "doctor", "doctor", (card.id,), ("psnr_rgb",))
+    suite = Suite("doctor", "doctor", "doctor", (card.id,), (_METRIC,))
     return Campaign(suite, (card,), loader, media, "a photograph", extends=True)
 
 
@@ -90,23 +91,22 @@ def _refuted(verdicts: Iterable[Verdict]) -> Iterator[Fault]:
 
 def curve_faults(records: Sequence[Record], floor: float) -> Iterator[Fault]:
     """Faults of a curve; ``floor`` is the PSNR in dB of the picture's mean colour."""
-    done = [record for record in records if record.status == "done" and record.psnr_rgb is not None]
+    done = [record for record in records if _METRIC in record.scores]
     coded = sorted((r for r in done if r.bpp is not None), key=lambda record: record.bpp or 0.0)
     for low, high in pairwise(coded):
-        assert low.psnr_rgb is not None and high.psnr_rgb is not None
-        if high.psnr_rgb < low.psnr_rgb - _DROP_DB:
+        if high.scores[_METRIC] < low.scores[_METRIC] - _DROP_DB:
             yield Fault(
                 "quality falls where rate grows",
-                f"{low.point}: {low.bpp:.4f} bpp, {low.psnr_rgb:.2f} dB; {high.point}: "
-                f"{high.bpp:.4f} bpp, {high.psnr_rgb:.2f} dB",
+                f"{low.point}: {low.bpp:.4f} bpp, {low.scores[_METRIC]:.2f} dB; {high.point}: "
+                f"{high.bpp:.4f} bpp, {high.scores[_METRIC]:.2f} dB",
                 "drop points that are worse than others, or say which weights belong to which",
             )
             break
     for record in done:
-        if record.psnr_rgb is not None and record.psnr_rgb < floor:
+        if record.scores[_METRIC] < floor:
             yield Fault(
                 "worse than one colour",
-                f"{record.point}: {record.psnr_rgb:.2f} dB; the picture's mean colour alone gives "
+                f"{record.point}: {record.scores[_METRIC]:.2f} dB; the mean colour alone gives "
                 f"{floor:.2f} dB",
                 "look at the picture (bench try): wrong weights, range 0–1 for 0–255, or channels",
             )

@@ -24,8 +24,8 @@ from bench.results.table import Cell, cells, metric_columns, record_of, write_re
 FILE = "records.sqlite"
 TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
-# for each metric beyond the first
-FORMAT = 4
+# for each metric beyond the first; 5: rate
+FORMAT = 5
 
 _KEYS = ("codec", "point", "item")
 _SCHEMA = f"""

@@ -30,7 +30,7 @@ _NUMBERS = (
     *("bpp_estimated", "encode_seconds", "decode_seconds"),
 )
 _OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel", "bpp_likelihood")
-_OPTIONAL_WORDS = ("remarks",)
+_OPTIONAL_WORDS = ("remarks", "rate")
 _KINDS = {
     one.name: str(one.type).partition(" ")[0] for one in fields(Record) if one.name != "scores"
 }
@@ -155,8 +155,9 @@ def read_frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:
     for name in _OPTIONAL_NUMBERS:
         if name not in table:
             table[name] = float("nan")
-    if "remarks" not in table:
-        table["remarks"] = pd.Categorical([None] * len(table))
+    for name in _OPTIONAL_WORDS:
+        if name not in table:
+            table[name] = pd.Categorical([None] * len(table))
     return table
 
 

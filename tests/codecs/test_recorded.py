@@ -14,9 +14,11 @@ from PIL import Image
 
 from bench.cards import build_codec, read_codec
 from bench.codecs.base import Codec
+from bench.codecs.support import exchange
+from bench.codecs.support.planes import PlaneFormat
 from bench.errors import BenchError, CardError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Signal, image
+from bench.signals import Signal, clip, image
 from tests.codecs.tiny_zoo import picture
 
 PIXELS = picture(24, 40)
@@ -115,3 +117,15 @@ def test_mistakes_of_a_card_are_named(tmp_path: Path, settings: str, said: str) 
     with pytest.raises((CardError, Unavailable)) as caught:
         codec(tmp_path, settings).check_available()
     assert isinstance(caught.value, BenchError) and said in str(caught.value)
+
+
+def test_clips_come_as_y4m(tmp_path: Path) -> None:
+    frames = np.stack([picture(24, 40, seed) for seed in range(2)])
+    (tmp_path / "decoded").mkdir()
+    file = tmp_path / "decoded" / "ball-10.y4m"
+    exchange.write_video(file, clip(frames), PlaneFormat("444", 8, 40, 24))
+    (tmp_path / "sizes.csv").write_text("item,point,bytes\nball,10,99\n")
+    theirs = codec(tmp_path, 'reconstructions = "decoded/{item}-{point}.y4m"\nsizes = "sizes.csv"')
+    found = theirs.encode(replace(clip(frames), name="ball"), Point("q", 10)).reconstruction
+    assert found is not None and found.layout.frames == 2
+    assert np.abs(found.array().astype(int) - frames).max() <= 2

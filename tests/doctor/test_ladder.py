@@ -16,7 +16,8 @@ from bench.records import Record
 def record(point: int, bpp: float, psnr: float, estimated: float | None = None) -> Record:
     return Record(
         suite="s", dataset="d", item="i", codec="c", point=f"q={point}", status="done",
-        width=100, height=100, frames=1, bpp=bpp, bpp_estimated=estimated, psnr_rgb=psnr,
+        width=100, height=100, frames=1, bpp=bpp, bpp_estimated=estimated,
+        scores={"psnr_rgb": psnr},
     )  # fmt: skip
 
 

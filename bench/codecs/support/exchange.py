@@ -93,7 +93,7 @@ def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
 def read_clip(path: Path) -> Signal:
     """A whole Y4M file of its own size: gray, or RGB as BT.709 in full range. Raises CodecError."""
     with path.open("rb") as file:
-        coded = read_header(file).format
+        coded = read_format(file).planes
     samples: Samples = "gray" if coded.chroma == "400" else "rgb"
     return read_video(path, Layout("video", samples, coded.width, coded.height), coded)
 

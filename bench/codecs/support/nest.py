@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
-from bench.codecs.support.container import read_varints, varint
+from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.errors import BitstreamError, CodecError
 
 Nest = bytes | int | Sequence["Nest"] | Mapping[str, "Nest"]
@@ -33,14 +33,14 @@ def pack_nest(codec: str, nest: Nest) -> tuple[bytes, int]:
     deflated = zlib.compress(structure, 9, -15)
     smaller = len(deflated) < len(structure)
     structure = deflated if smaller else structure
-    lengths = b"".join(varint(len(string)) for string in strings[:-1])
+    lengths = b"".join(write_varint(len(string)) for string in strings[:-1])
     content = b"".join(strings)
-    return varint(len(structure) << 1 | smaller) + structure + lengths + content, len(content)
+    return write_varint(len(structure) << 1 | smaller) + structure + lengths + content, len(content)
 
 
 def unpack_nest(codec: str, data: bytes) -> Nest:
     """The nest of ``pack_nest``. Raises BitstreamError for bytes that it never writes."""
-    (head,), start = read_varints(codec, data, 0, 1)
+    (head,), start = read_varints(data, 0, 1, codec)
     end = start + (head >> 1)
     if end > len(data):
         raise _corrupt(codec, "is cut short")
@@ -49,7 +49,7 @@ def unpack_nest(codec: str, data: bytes) -> Nest:
     tree = reader.read(0)
     if reader.offset != len(structure):
         raise _corrupt(codec, "goes on behind its end")
-    lengths, start = read_varints(codec, data, end, max(0, reader.strings - 1))
+    lengths, start = read_varints(data, end, max(0, reader.strings - 1), codec)
     if start + sum(lengths) > len(data) or (not reader.strings and start < len(data)):
         raise _corrupt(codec, f"does not fit the {len(data) - start} bytes behind it")
     ends = [*accumulate(lengths, initial=start), len(data)]
@@ -68,18 +68,18 @@ def unpack_nest(codec: str, data: bytes) -> Nest:
 def _written(codec: str, nest: Nest, strings: list[bytes]) -> list[bytes]:
     if isinstance(nest, bytes):
         strings.append(nest)
-        return [varint(_LEAF)]
+        return [write_varint(_LEAF)]
     if isinstance(nest, int) and nest >= 0:
-        return [varint(nest << 2 | _NUMBER)]
+        return [write_varint(nest << 2 | _NUMBER)]
     if isinstance(nest, Mapping):
-        parts = [varint(len(nest) << 2 | _TABLE)]
+        parts = [write_varint(len(nest) << 2 | _TABLE)]
         for key, value in nest.items():
             name = str(key).encode()
-            parts += [varint(len(name)), name, *_written(codec, value, strings)]
+            parts += [write_varint(len(name)), name, *_written(codec, value, strings)]
         return parts
     if isinstance(nest, Sequence) and not isinstance(nest, str):
         inside = [part for value in nest for part in _written(codec, value, strings)]
-        return [varint(len(nest) << 2 | _LIST), *inside]
+        return [write_varint(len(nest) << 2 | _LIST), *inside]
     raise CodecError(
         f"{codec}: compress returned a {type(nest).__name__} ({str(nest)[:40]}) among strings and "
         "shapes; a stream holds byte strings and whole numbers from 0 up, in lists and tables"
@@ -108,7 +108,7 @@ class _Reader:
         return {self._key(): self.read(depth + 1) for _ in range(value)}
 
     def _number(self) -> int:
-        (value,), self.offset = read_varints(self._codec, self._data, self.offset, 1)
+        (value,), self.offset = read_varints(self._data, self.offset, 1, self._codec)
         return value
 
     def _key(self) -> str:
