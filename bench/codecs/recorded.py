@@ -127,7 +127,7 @@ class Recorded(CodecBase):
             bitstream, output = Path(name) / "coded.bin", Path(name) / f"output.{self._output}"
             bitstream.write_bytes(payload)
             facts = {"bitstream": str(bitstream), "output": str(output)}
-            said = self._command.run(facts, Path(name))
+            said = self._command.run(facts, Path(name), self.card.reads)
             if not output.is_file():
                 program = self._command.words[0]
                 raise CodecError(f"{self.card.id}: {program} wrote no output: {said}")
