@@ -208,6 +208,10 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="results folders")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to; needed for several")
     parser.add_argument("--overlay", metavar="WHAT", help="`published`, or a CSV or JSON of curves")
+    parser.add_argument(
+        "--common", action="store_true",
+        help="of several folders: compare on the items that all of them hold",
+    )  # fmt: skip
     parser.add_argument("--style", default="paper", help="plot style: paper or ieee")
     _add_cards(parser)
     parser.set_defaults(call=_report)
@@ -285,18 +289,17 @@ def _run(options: argparse.Namespace) -> int:
 
     prestart()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems stop jobs so
-    from rich.console import Console
-
     from bench.cards import load_registry
     from bench.console import make_progress, print_missing, print_outcome
     from bench.engine.run import RunOptions, run
+    from bench.terminal import make_console
 
     if options.cluster and options.timing:
         raise UsageError("--timing needs this machine to itself; leave out --cluster")
     campaign = _campaign(options)
     name = options.suite or options.input.resolve().stem
     out = options.out or Path("results") / name
-    console = Console()
+    console = make_console()
     progress = make_progress(console)
     try:
         outcome = run(
@@ -375,20 +378,19 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from bench.cards import load_registry
     from bench.console import print_missing
     from bench.report import build
     from bench.report.console import print_summary
+    from bench.terminal import make_console
 
     if len(options.folders) > 1 and options.out is None:
         raise UsageError("several folders: say with --out where their report goes")
     built = build(
         options.folders, style=options.style, overlay=options.overlay, out=options.out,
-        registry=load_registry(options.cards),
+        registry=load_registry(options.cards), common=options.common,
     )  # fmt: skip
-    console = Console()
+    console = make_console()
     print_summary(built.folder, content=built.content, console=console)
     print_missing(console, built.missing)
     return 0

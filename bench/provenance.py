@@ -83,6 +83,8 @@ class RunInfo:
     notes: tuple[str, ...] = ()
     metric_facts: tuple[MetricFacts, ...] = ()
     """Of metrics that the project did not bring: a report needs no plug-in to show them."""
+    item_digests: Mapping[str, str] = field(default_factory=dict)
+    """What each item holds, in 16 digits of its hash: runs over other items are compared by it."""
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.analysis.bootstrap import RESAMPLES, Sample, bd_rate_interval
+from bench.analysis.bootstrap import MIN_ITEMS, RESAMPLES, Sample, bd_rate_interval
 from bench.analysis.curves import Grid, Mask
 from bench.analysis.interpolation import METHODS, Method, average_differences
 from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality
@@ -179,6 +179,8 @@ def compare(
             (), (), (*dict.fromkeys(notes), reason),
         )  # fmt: skip
     notes += _doubts(pair, curves)
+    if count < MIN_ITEMS:
+        notes.append(few_items(count))
     rates, item_rates = _item_rates(pair, quality)
     undefined = sum(not math.isfinite(value) for _, value in item_rates)
     if undefined:
@@ -217,6 +219,13 @@ class Matrix:
     codecs: tuple[str, ...]
     rates: tuple[tuple[float, ...], ...]
     overlaps: tuple[tuple[float, ...], ...]
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """Places of the codecs that have a BD-rate against some other."""
+        count = range(len(self.codecs))
+        others = ((i, [self.rates[i][j] for j in count if j != i]) for i in count)
+        return tuple(i for i, rates in others if any(map(math.isfinite, rates)))
 
 
 def compare_all(grids: Sequence[Grid], quality: Quality, *, hull: bool = False) -> Matrix:
@@ -325,8 +334,21 @@ def _doubts(pair: list[Grid], curves: list[Curve]) -> list[str]:
             notes.append(f"{grid.codec}: {capped} infinite PSNR counted as {PSNR_CAP_DB:g} dB")
     overlap = overlap_percent(*curves)
     if overlap < MIN_OVERLAP_PERCENT:
-        notes.append(f"quality ranges overlap by {overlap:.1f} %, below {MIN_OVERLAP_PERCENT:g} %")
+        notes.append(small_overlap(overlap))
     return notes
+
+
+def small_overlap(*percents: float) -> str:
+    """The warning of quality ranges that hardly overlap: in one comparison, or in several by the
+    least and the largest share."""
+    shown = [f"{min(round(each, 1), MIN_OVERLAP_PERCENT - 0.1):.1f}" for each in percents]
+    shares = "–".join(dict.fromkeys(shown))
+    return f"quality ranges overlap by {shares} %, below {MIN_OVERLAP_PERCENT:g} %"
+
+
+def few_items(count: int) -> str:
+    """The warning of a BD-rate without an interval."""
+    return f"{count} {'item is' if count == 1 else 'items are'} too few for an interval"
 
 
 def _item_rates(

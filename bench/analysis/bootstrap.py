@@ -13,6 +13,8 @@ from bench.analysis.qualities import Floats, Quality
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+MIN_ITEMS = 4
+"""Two or three items know nothing of their spread: a t interval over them reaches anywhere."""
 _CHUNK_ELEMENTS = 4_000_000
 _MIN_DEFINED = 0.95
 """An interval is given only if this share of the resamples has a defined BD-rate."""
@@ -41,10 +43,10 @@ def bd_rate_interval(
     section 5.3), and each end reaches at least as far as the jackknife's t interval: in simulated
     experiments on 6 and 24 items of log-normal difficulty the truth was covered in 95 to 97 % with
     both, in 93 to 96 % with the first and in 92 to 95 % with the second alone.
-    NaN for fewer than two items or where too many resamples have no common quality range.
+    NaN for fewer than ``MIN_ITEMS`` items or where too many resamples have no common quality range.
     """
     items = len(anchor.bpp)
-    if items < 2:
+    if items < MIN_ITEMS:
         return float("nan"), float("nan")
     chunks = _weights(items, resamples, seed)
     logs = np.concatenate([_log_ratios(anchor, test, quality, chunk) for chunk in chunks])

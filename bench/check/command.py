@@ -96,11 +96,10 @@ def _suite_tolerances(suite: str, cards: Iterable[Path]) -> Mapping[str, float]:
 
 
 def _print(report: CheckReport) -> None:
-    from rich.console import Console
-
     from bench.check.output import terminal_table, verdict_line
+    from bench.terminal import make_console
 
-    console = Console()
+    console = make_console()
     if report.codecs:
         console.print(terminal_table(report))
     for line in (*report.notes, verdict_line(report)):

@@ -41,7 +41,8 @@ def terminal_table(report: CheckReport) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for name in ("codec", "point", "outcome"):
+    table.add_column("codec", overflow="fold")
+    for name in ("point", "outcome"):
         table.add_column(name, no_wrap=True)
     for name in ("bits", "quality", "BD-rate"):
         table.add_column(name, justify="right", no_wrap=True)

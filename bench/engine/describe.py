@@ -77,4 +77,5 @@ def describe_run(
         verdicts=store.verdicts(),
         licence=campaign.licence,
         citation=campaign.citation,
+        item_digests={item.name: item.digest[:16] for item in items},
     )

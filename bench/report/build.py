@@ -36,11 +36,13 @@ def build(
     out: Path | None = None,
     extras: Sequence[ExtraCurve] = (),
     registry: Registry | None = None,
+    common: bool = False,
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
     report.html, and the pages that the suite's card names, from ``registry`` or the project's own.
 
-    One folder gets its report beside its records; several need ``out``. ``style`` is ``paper`` or
+    One folder gets its report beside its records; several need ``out``, and ``common`` where they
+    hold different items. ``style`` is ``paper`` or
     ``ieee``; ``overlay`` is ``published`` or the path of a file of published curves. Raises
     UsageError and StoreError, each one line that says what to do.
     """
@@ -48,7 +50,7 @@ def build(
     if out is None and len(paths) != 1:
         raise UsageError("a report of several folders needs a folder of its own; give --out")
     named_style(style)
-    content = collect(paths, overlay=overlay, extras=extras)
+    content = collect(paths, overlay=overlay, extras=extras, common=common)
     target = Path(out) if out is not None else paths[0]
     try:
         target.mkdir(parents=True, exist_ok=True)

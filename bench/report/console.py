@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from bench.analysis.bd import Comparison
 from bench.analysis.table import BdTable
-from bench.report.content import Content, collect, warnings_of
+from bench.report.content import Content, collect
+from bench.report.remarks import own_warnings, warnings_of
 from bench.report.tables import delta, signed, spread, summary_cells, summary_columns
+from bench.terminal import make_console, print_table, print_wide
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 _MAX_WARNINGS = 12
 
@@ -26,89 +27,60 @@ def print_summary(
     ``content`` saves reading the folder again where a report was just built. Raises StoreError
     for a folder that is not a finished run.
     """
-    from rich.console import Console
-
     shown = content or collect(folder)
-    printer = console or Console()
+    printer = console or make_console()
     columns, rows = summary_columns(shown), [summary_cells(shown, row) for row in shown.rows]
-    kept = _columns_that_fit(columns, rows, printer.width)
-    printer.print(
-        _table(
-            shown.results.run.suite_title,
-            [columns[index] for index in kept],
-            [[row[index] for index in kept] for row in rows],
-        )
+    # BD-rates before their spread and before times
+    order = sorted(
+        range(len(columns)), key=lambda i: (not columns[i].startswith(("Rate", "BD-rate")), i)
     )
-    if len(kept) < len(columns):
-        left_out = ", ".join(name for i, name in enumerate(columns) if i not in kept)
-        printer.print(f"table.md has also: {left_out}", markup=False, highlight=False)
+    title = shown.results.run.suite_title
+    left_out = print_table(printer, title, columns, rows, order=order)
+    if left_out:
+        _say(printer, f"table.md has also: {'; '.join(left_out)}")
     warned = warnings_of(shown)
     for text in warned[:_MAX_WARNINGS]:
-        printer.print(f"! {text}", markup=False, highlight=False)
+        _say(printer, f"! {text}")
     if len(warned) > _MAX_WARNINGS:
-        more = len(warned) - _MAX_WARNINGS
-        printer.print(f"! and {more} more, all of them in table.md", markup=False)
+        _say(printer, f"! and {len(warned) - _MAX_WARNINGS} more, all of them in table.md")
 
 
 def print_bd(table: BdTable, *, console: Console | None = None) -> None:
-    """Prints a BD table: every comparison with interval, spread and warnings, then matrices."""
-    from rich.console import Console
+    """Prints a BD table: every comparison with interval, spread and warnings, then matrices.
 
-    printer = console or Console()
+    A codec without a BD-rate has no row, only the reason.
+    """
+    printer = console or make_console()
+    columns = ["Codec", "BD-rate, %", "spread, %", "BD-quality", "Overlap, %", "Items"]
     for metric in table.metrics:
-        rows = [c for c in table.comparisons if c.metric == metric]
-        columns = ["Codec", "BD-rate, %", "spread, %", "BD-quality", "Overlap, %", "Items"]
-        printer.print(_table(f"{metric} against {table.anchor}", columns, [
+        found = [c for c in table.comparisons if c.metric == metric]
+        rows = [
             [c.codec, delta(c), spread(c), signed(c.quality_gain, 2),
              f"{c.overlap_percent:.0f}", str(c.items)]
-            for c in rows
-        ]))  # fmt: skip
-        for c in rows:
-            for text in c.warnings:
-                printer.print(f"! {c.codec}: {text}", markup=False, highlight=False)
+            for c in found if c.defined
+        ]  # fmt: skip
+        left_out = print_table(printer, f"{metric} against {table.anchor}", columns, rows)
+        if left_out:
+            _say(printer, f"a wider terminal or a pipe has also: {'; '.join(left_out)}")
+        for line in _remarks(found):
+            _say(printer, f"! {line}")
     for square in table.matrices:
+        compared = square.compared
         title = f"BD-rate {square.metric}, %: row against column"
-        lines = [
-            [codec, *(signed(value) for value in values)]
-            for codec, values in zip(square.codecs, square.rates, strict=True)
-        ]
-        printer.print(_table(title, ["", *square.codecs], lines))
+        lines = [[square.codecs[i], *(signed(square.rates[i][j]) for j in compared)]
+                 for i in compared]  # fmt: skip
+        print_wide(printer, title, ["", *(square.codecs[j] for j in compared)], lines)
 
 
-def _columns_that_fit(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int
-) -> list[int]:
-    """As many columns as a terminal of ``width`` shows unbroken: the first ones, and BD-rates
-    before their spread and before times."""
-    order = sorted(
-        range(len(columns)),
-        key=lambda i: (i != 0, not columns[i].startswith(("Rate", "BD-rate")), i),
-    )
-    kept: list[int] = []
-    used = 1
-    for index in order:
-        used += _column_width(columns[index], [row[index] for row in rows]) + 3
-        if used > width and kept:
-            break
-        kept.append(index)
-    return sorted(kept)
+def _remarks(comparisons: Sequence[Comparison]) -> list[str]:
+    """A line for each codec; one for all that have no BD-rate for the same reason."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for c in comparisons:
+        if c.warnings:
+            text = "; ".join(own_warnings(c))
+            groups.setdefault((c.codec if c.defined else "", text), []).append(c.codec)
+    return [f"{', '.join(codecs)}: {text}" for (_, text), codecs in groups.items()]
 
 
-def _column_width(heading: str, cells: Sequence[str]) -> int:
-    """Cells on one line each, the heading broken between words."""
-    return max(map(len, [*cells, *(heading.split() or [""])]))
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify="left", header_style="bold")
-    for index, name in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if index == 0 else "right"
-        width = _column_width(name, [row[index] for row in rows])
-        heading = "\n".join(textwrap.wrap(name, width, break_on_hyphens=False))
-        table.add_column(escape(heading), justify=justify, no_wrap=True)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False)

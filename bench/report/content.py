@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.bd import Comparison, Curve, bd_rate, overlap_percent
 from bench.analysis.bootstrap import RESAMPLES
-from bench.analysis.bounds import Bound, Measured, dataset_bound, violations
+from bench.analysis.bounds import Bound, dataset_bound
 from bench.analysis.curves import Grid, grids, mean_curves
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
-from bench.provenance import RunInfo, Verdict
+from bench.provenance import RunInfo
 from bench.report.extras import ExtraCurve, load_overlay
 from bench.results.reader import Results, read_results
 
@@ -96,16 +96,18 @@ def collect(
     *,
     overlay: str | None = None,
     extras: Sequence[ExtraCurve] = (),
+    common: bool = False,
 ) -> Content:
     """Reads one or several results folders and computes all that a report shows.
 
-    ``extras`` are further curves to draw, such as a bound. Raises StoreError and UsageError as
+    ``extras`` are further curves to draw, such as a bound; ``common`` takes of several folders the
+    items that all of them hold. Raises StoreError and UsageError as
     ``read_results`` and ``load_overlay`` do.
     """
-    results = read_results(folders)
+    results = read_results(folders, common=common)
     run = results.run
     curves = mean_curves(results)
-    bound = _bound(run)
+    bound = source_bound(run)
     if bound is not None:
         curves["bound_gap_db"] = [
             bound.gap_db(rate, mse) if mse > 0 else math.nan
@@ -124,7 +126,7 @@ def collect(
     return replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
 
 
-def _bound(run: RunInfo) -> Bound | None:
+def source_bound(run: RunInfo) -> Bound | None:
     """R(D) of a vector source; None where the data set's card is not at hand or has no bound."""
     if run.media != "vector":
         return None
@@ -141,25 +143,6 @@ def _as_extra(bound: Bound) -> ExtraCurve:
     return ExtraCurve(
         bound.title, "bound", rates, {"mse": tuple(float(mse) for mse in bound.mses[drawn])}
     )
-
-
-def bound_violations(content: Content) -> tuple[str, ...]:
-    """A sentence for every point below the R(D) of its source by more than sampling error."""
-    bound = _bound(content.results.run)
-    if bound is None:
-        return ()
-    points = [
-        Measured(
-            str(point["codec"]),
-            str(point["point"]),
-            float(point["bpp"]),
-            float(point["mse"]),
-            int(point["items"] * point["pixels"]),
-        )
-        for point in content.curves.to_dict("records")
-        if point["items"] > 0 and math.isfinite(point["mse"])
-    ]
-    return violations(bound, points)
 
 
 def _row(content: Content, codec: str) -> SummaryRow:
@@ -260,39 +243,3 @@ def _metric_sentences(content: Content) -> list[str]:
     if infinite:
         sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
     return sentences
-
-
-def warnings_of(content: Content) -> list[str]:
-    """What a reader must not overlook: incomplete curves, failures, doubtful BD-rates."""
-    found = [content.bd.note] if content.bd.note else []
-    found += bound_violations(content)
-    found += [verdict_failure(v) for v in content.results.run.verdicts if not v.passed]
-    for row in content.rows:
-        if row.incomplete:
-            found.append(
-                f"{row.codec}: {row.failed} tasks not done, smallest point over {row.items} of "
-                f"{row.items_expected} {content.item_word}{_first_reason(content, row.codec)}"
-            )
-    titles = {axis.id: axis.title for axis in content.axes}
-    for comparison in content.bd.comparisons:
-        row = next(row for row in content.rows if row.codec == comparison.codec)
-        if not row.lossless and row.points > 1:
-            title = titles[comparison.metric]
-            found += [f"{comparison.codec}, {title}: {text}" for text in comparison.warnings]
-    single = [row.codec for row in content.rows if row.points == 1 and not row.lossless]
-    if single and content.bd.anchor is not None:
-        found.append(f"One operating point has no BD-rate: {'; '.join(single)}")
-    return list(dict.fromkeys(found))
-
-
-def verdict_failure(verdict: Verdict) -> str:
-    """One line on a check that did not pass."""
-    where = f"{verdict.codec} {verdict.point} on {verdict.item}"
-    return f"{where}: check {verdict.check} failed: {verdict.detail or 'no detail'}"
-
-
-def _first_reason(content: Content, codec: str) -> str:
-    records = content.results.records
-    reasons = records.loc[(records["codec"] == codec) & (records["status"] != "done"), "reason"]
-    reasons = reasons.dropna()
-    return f" ({reasons.astype(str).value_counts().index[0]})" if len(reasons) else ""

@@ -15,8 +15,8 @@ from bench.report.content import (
     SummaryRow,
     footnote,
     published_deltas,
-    warnings_of,
 )
+from bench.report.remarks import warnings_of
 
 MINUS = "−"
 BD_COLUMNS = (
@@ -184,13 +184,13 @@ def write_markdown(content: Content, folder: Path) -> None:
 
 
 def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of all points, values of the reported axes."""
+    """Headings and rows of all points by rising rate, values of the reported axes."""
     columns = ["Codec", "Point", content.item_word.capitalize(), "bpp", "pooled bpp"]
     columns += [_with_unit(axis) for axis in content.axes]
     bounded = "bound_gap_db" in content.curves
     columns += ["above R(D), dB"] if bounded else []
     rows = []
-    for point in content.curves.to_dict("records"):
+    for point in content.curves.sort_values(["codec", "bpp"], kind="stable").to_dict("records"):
         mark = "*" if point["items"] < point["items_expected"] else ""
         cells = [str(point["codec"]), str(point["point"]), f"{point['items']}{mark}"]
         cells += [_plain(point["bpp"]), _plain(point["bpp_pooled"])]

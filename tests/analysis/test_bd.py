@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.bd import Curve, bd_quality, bd_rate, compare, compare_all, hull_points
@@ -86,6 +86,7 @@ def _curve(pairs: list[tuple[float, float]], start: float) -> Curve:
     return Curve(np.exp(log_rate - 2.0), quality)
 
 
+@settings(deadline=None)
 @given(pairs=steps)
 def test_a_curve_against_itself_is_zero(pairs: list[tuple[float, float]]) -> None:
     curve = _curve(pairs, 25.0)
@@ -94,6 +95,7 @@ def test_a_curve_against_itself_is_zero(pairs: list[tuple[float, float]]) -> Non
         assert bd_quality(curve, curve, method) == 0.0
 
 
+@settings(deadline=None)
 @given(one=steps, two=steps, shift=st.floats(-10.0, 10.0))
 def test_exchange_inverts_the_ratio(
     one: list[tuple[float, float]], two: list[tuple[float, float]], shift: float

@@ -16,8 +16,8 @@ import bench.report
 from bench.analysis import bd_table
 from bench.errors import StoreError, UsageError
 from bench.report.console import print_bd, print_summary
-from bench.report.content import warnings_of
 from bench.report.extras import ExtraCurve
+from bench.report.remarks import warnings_of
 from tests.report import samples
 
 

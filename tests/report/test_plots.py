@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.analysis.qualities import quality
-from bench.report.content import collect, warnings_of
+from bench.report.content import collect
 from bench.report.plots import STYLES, _heaviest, draw_curves
+from bench.report.remarks import warnings_of
 from tests.report.samples import curve_records, record, results_folder
 
 

@@ -85,7 +85,8 @@ def test_runs_made_alike_become_one(tmp_path: Path) -> None:
     ("change", "field"),
     [
         ({"bench": "9.9"}, "bench disagrees: '0.0' and '9.9'"),
-        ({"dataset_digest": "e" * 64}, "dataset_digest disagrees"),
+        ({"dataset": "other"}, "dataset disagrees: 'made' and 'other'"),
+        ({"dataset_digest": "e" * 64}, "6 images against 6 of the same names but another content"),
         ({"libraries": {"numpy": "2.0"}}, r"libraries\.numpy disagrees: '1.26.4' and '2.0'"),
     ],
 )
@@ -97,6 +98,51 @@ def test_runs_that_disagree_are_refused_naming_the_field(
 
     with pytest.raises(UsageError, match=field):
         read_results(_pair(tmp_path, other))
+
+
+def _different_items(tmp_path: Path, digests: dict[str, str] | None = None) -> list[Path]:
+    """Six items in one run, two of them and one more in the other."""
+
+    def one(run: RunInfo) -> RunInfo:
+        return replace(run, item_digests={"item0": "a", "item1": "b"})
+
+    def two(run: RunInfo) -> RunInfo:
+        return replace(run, dataset_digest="e" * 64, item_digests=digests or {})
+
+    rows = [row for row in samples.curve_records("dear", 1.5) if row.item in ("item0", "item1")]
+    rows += [replace(row, item="another") for row in rows if row.item == "item0"]
+    first = samples.curve_records("good", 1.0)
+    return [
+        samples.results_folder(tmp_path / "one", first, change=one),
+        samples.results_folder(tmp_path / "two", rows, change=two),
+    ]
+
+
+def test_runs_over_other_items_are_refused_in_words(tmp_path: Path) -> None:
+    said = "6 images against 3, 2 of them in both; give --common to compare on these"
+    with pytest.raises(UsageError, match=said):
+        read_results(_different_items(tmp_path))
+
+
+def test_runs_over_other_items_are_compared_on_the_common_ones(tmp_path: Path) -> None:
+    results = read_results(_different_items(tmp_path, {"item0": "a"}), common=True)
+    assert results.run.items == 2
+    assert set(results.records["item"]) == {"item0", "item1"}
+    assert len(results.records) == 2 * 2 * 5
+    assert "compared on the 2 items that" in " ".join(results.run.dataset_notes)
+
+
+def test_a_common_item_of_another_content_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the content of item1 disagrees: 'b' and 'c'"):
+        read_results(_different_items(tmp_path, {"item1": "c"}), common=True)
+
+
+def test_runs_without_a_common_item_are_refused(tmp_path: Path) -> None:
+    one = samples.results_folder(tmp_path / "one", samples.curve_records("good", 1.0))
+    rows = [replace(row, item=f"other{row.item}") for row in samples.curve_records("dear", 1.5)]
+    two = samples.results_folder(tmp_path / "two", rows)
+    with pytest.raises(UsageError, match="no item that all of them hold"):
+        read_results([one, two], common=True)
 
 
 def test_weights_of_one_codec_must_agree(tmp_path: Path) -> None:

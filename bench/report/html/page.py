@@ -20,8 +20,9 @@ import numpy as np
 from bench.analysis.bd import Comparison, Matrix
 from bench.analysis.curves import Grid
 from bench.analysis.qualities import Quality
-from bench.report.content import Content, describe, footnote, published_deltas, warnings_of
+from bench.report.content import Content, describe, footnote, published_deltas
 from bench.report.html.pictures import choose_shots, picture_data, read_shots
+from bench.report.remarks import warnings_of
 from bench.report.tables import point_table, signed, summary_cells, summary_columns
 
 SCRIPTS = ("app.js", "curves.js", "charts.js", "tables.js", "compare.js", "start.js")

@@ -1,0 +1,126 @@
+"""Describes several runs as one, and refuses what was not made alike. Reads no file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.provenance import CodecInfo, RunInfo
+
+Items = tuple[str, ...]
+
+
+def on_common_items(
+    paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[Items]
+) -> tuple[list[RunInfo], Items]:
+    """The runs as if only the items that all of them hold had been measured, and these items.
+
+    Raises UsageError if there are none, or if one of them has another content in another run.
+    """
+    shared = tuple(name for name in items[0] if all(name in each for each in items[1:]))
+    if not shared:
+        raise UsageError(f"{names_of(paths)}: no item that all of them hold; report them apart")
+    for path, run in zip(paths[1:], runs[1:], strict=True):
+        for name in shared:
+            pair = f"{paths[0]} and {path}"
+            digests = [each.item_digests.get(name) for each in (runs[0], run)]
+            if None not in digests:
+                _agree(pair, f"the content of {name}", *digests)
+    note = f"compared on the {len(shared)} items that {names_of(paths)} hold"
+    digest = hashlib.sha256("\n".join(shared).encode()).hexdigest()
+    changed = [
+        replace(
+            run, items=len(shared), dataset_digest=digest,
+            dataset_notes=(*run.dataset_notes, note),
+        )
+        for run in runs
+    ]  # fmt: skip
+    return changed, shared
+
+
+def _agree_items(one: tuple[Path, RunInfo, Items], other: tuple[Path, RunInfo, Items]) -> None:
+    (first, run, items), (second, another, others) = one, other
+    if (run.items, run.dataset_digest) == (another.items, another.dataset_digest):
+        return
+    word = {"image": "images", "video": "clips", "vector": "blocks"}.get(run.media, "items")
+    held = f"{run.items} {word} against {another.items}"
+    shared = len(set(items) & set(others))
+    if run.items == another.items and shared == len(items):
+        raise UsageError(
+            f"{first} and {second}: {held} of the same names but another content; report them apart"
+        )
+    cure = "give --common to compare on these" if shared else "report them apart"
+    raise UsageError(f"{first} and {second}: {held}, {shared} of them in both; {cure}")
+
+
+def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[Items]) -> RunInfo:
+    """One description of several runs. Raises UsageError naming the first field that disagrees;
+    ``items`` are those of each run's records."""
+    first = runs[0]
+    for path, run in zip(paths[1:], runs[1:], strict=True):
+        pair = f"{paths[0]} and {path}"
+        for field in ("bench", "dataset", "media"):
+            _agree(pair, field, getattr(first, field), getattr(run, field))
+        held = list(zip(paths, runs, items, strict=True))
+        _agree_items(held[0], held[paths.index(path)])
+        _agree_mapping(pair, "libraries", first.libraries, run.libraries)
+    codecs: dict[str, CodecInfo] = {}
+    for path, run in zip(paths, runs, strict=True):
+        for info in run.codecs:
+            known = codecs.setdefault(info.id, info)
+            pair = f"{names_of(paths[: paths.index(path)])} and {path}: codec {info.id}"
+            _agree_mapping(pair, "settings", known.settings, info.settings, strict=True)
+            _agree_mapping(pair, "versions", known.versions, info.versions, strict=True)
+            _agree(pair, "device", known.device, info.device)
+            ladder = tuple(dict.fromkeys((*known.ladder, *info.ladder)))
+            codecs[info.id] = replace(known, ladder=ladder)
+    return replace(
+        first,
+        suite="+".join(_unique(run.suite for run in runs)),
+        suite_title=" + ".join(_unique(run.suite_title for run in runs)),
+        metrics=tuple(_unique(metric for run in runs for metric in run.metrics)),
+        dataset_notes=tuple(_unique(note for run in runs for note in run.dataset_notes)),
+        notes=tuple(_unique(note for run in runs for note in run.notes)),
+        anchor=next((run.anchor for run in runs if run.anchor), None),
+        metric_facts=tuple({one.id: one for run in runs for one in run.metric_facts}.values()),
+        codecs=tuple(codecs.values()),
+        jobs=max(run.jobs for run in runs),
+        timing=" ".join(_unique(run.timing for run in runs)),
+        started=min(run.started for run in runs),
+        finished=max(run.finished for run in runs),
+        verdicts=tuple(verdict for run in runs for verdict in run.verdicts),
+    )
+
+
+def _agree(pair: str, field: str, one: object, other: object) -> None:
+    if one != other:
+        raise UsageError(
+            f"{pair}: {field} disagrees: {one!r} and {other!r}; "
+            "runs are merged only if made alike, report them apart"
+        )
+
+
+def _agree_mapping(
+    pair: str,
+    field: str,
+    one: Mapping[str, object],
+    other: Mapping[str, object],
+    *,
+    strict: bool = False,
+) -> None:
+    """Equal where both have a key; ``strict``: the same keys too."""
+    shared = sorted(set(one) & set(other))
+    for key in sorted(set(one) | set(other)) if strict else shared:
+        _agree(pair, f"{field}.{key}", one.get(key), other.get(key))
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def names_of(paths: Iterable[Path]) -> str:
+    """Folders as a reader is told of them."""
+    return ", ".join(str(path) for path in paths)

@@ -1,0 +1,118 @@
+"""Tables that fit a terminal without cutting a number: columns are left out, names are broken.
+
+Knows nothing of what the cells say.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NAME_WIDTH = 20
+"""To make room for numbers the first column is broken into lines of this width, not below it."""
+_LEAST = 8
+_BORDER, _PADDING = 1, 3
+_PIPE_WIDTH = 10_000
+
+
+def make_console() -> Console:
+    """As wide as the terminal; wide enough for every table where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+
+
+def print_table(
+    console: Console,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    order: Sequence[int] | None = None,
+) -> list[str]:
+    """Prints as many columns as fit, those first in ``order`` preferred; the first one always.
+
+    Returns the headings that were left out.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    ranked = [index for index in order or range(len(columns)) if index]
+    kept, name_width = _fit(_widths(columns, rows), ranked, console.width)
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    shown = [[break_name(row[0], name_width), *(row[i] for i in kept)] for row in rows]
+    for place, index in enumerate([0, *kept]):
+        justify: Literal["left", "right"] = "left" if place == 0 else "right"
+        heading = _heading(columns[index], [row[place] for row in shown])
+        table.add_column(escape(heading), justify=justify, no_wrap=True, overflow="fold")
+    for row in shown:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    return [name for index, name in enumerate(columns) if index and index not in kept]
+
+
+def print_wide(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Prints all columns, in as many tables below each other as the width asks for."""
+    widths = _widths(columns, rows)
+    left = list(range(1, len(columns)))
+    while left:
+        kept, _ = _fit(widths, left, console.width)
+        kept = kept or left[:1]
+        places = [0, *kept]
+        part = [[row[i] for i in places] for row in rows]
+        print_table(console, title, [columns[i] for i in places], part)
+        left = [index for index in left if index not in kept]
+        title = ""
+
+
+def break_name(name: str, width: int) -> str:
+    """A codec's name in lines of at most ``width``, broken behind its colons and commas."""
+    lines = [""]
+    for piece in re.findall(r"[^:,]+[:,]?|[:,]", name):
+        if len(lines[-1]) + len(piece) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, width) or [line])
+
+
+def _fit(widths: Sequence[int], ranked: Sequence[int], room: int) -> tuple[list[int], int]:
+    """The columns besides the first, by their place, and the width of the first one."""
+    name = widths[0]
+    least = min(name, NAME_WIDTH)
+    used = _BORDER + least + _PADDING
+    kept: list[int] = []
+    for index in ranked:
+        if not kept and used + widths[index] + _PADDING > room:
+            # better a name in pieces than a table of names
+            used -= least
+            least = max(_LEAST, min(least, room - used - widths[index] - _PADDING))
+            used += least
+        needed = widths[index] + _PADDING
+        # the first two are what the table is for: a name is broken for their sake alone
+        if kept and used + needed > room - (0 if len(kept) < 2 else name - least):
+            break
+        used += needed
+        kept.append(index)
+    return sorted(kept), max(least, min(name, room - used + least))
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [_width(name, [row[index] for row in rows]) for index, name in enumerate(columns)]
+
+
+def _width(heading: str, cells: Sequence[str]) -> int:
+    """Cells on one line each, the heading broken between words."""
+    lines = [line for cell in cells for line in cell.split("\n")]
+    return max(map(len, [*lines, *(heading.split() or [""])]))
+
+
+def _heading(name: str, cells: Sequence[str]) -> str:
+    return "\n".join(textwrap.wrap(name, _width(name, cells), break_on_hyphens=False))
