@@ -363,7 +363,8 @@ def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
     return replace(card, id=name, title=title, ladder=ladder, settings=settings)
 
 
-def _attribute(where: str, path: str) -> Any:
+def import_attribute(where: str, path: str) -> Any:
+    """What ``package.module:Name`` of a card names. Raises CardError if it does not exist."""
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
@@ -373,7 +374,7 @@ def _attribute(where: str, path: str) -> Any:
 
 def adapter_class(card: CodecCard) -> type[Codec]:
     """The adapter class, imported now. Raises CardError if the card's adapter does not exist."""
-    adapter: type[Codec] = _attribute(label(card.path), card.adapter)
+    adapter: type[Codec] = import_attribute(label(card.path), card.adapter)
     return adapter
 
 
@@ -407,12 +408,7 @@ def check_values(card: CodecCard, parameters: Mapping[str, Allowed]) -> None:
             )
 
 
-def paper_writers(suite: Suite) -> list[Any]:
-    """The functions that ``papers`` of a suite name. Raises CardError if one does not exist."""
-    return [_attribute(f"suite {suite.id}", path) for path in suite.papers]
-
-
 def loader_class(card: DatasetCard) -> type[Loader]:
     """The loader class of a data set card, imported now."""
-    loader: type[Loader] = _attribute(label(card.path), card.loader)
+    loader: type[Loader] = import_attribute(label(card.path), card.loader)
     return loader

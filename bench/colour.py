@@ -6,10 +6,10 @@ definition. Never resamples alpha, reads files or knows a codec.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.signals import Frame
 
 KR = 0.2126
 KB = 0.0722
@@ -27,7 +27,7 @@ YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV)
 _CHROMA_OFFSET = np.array([0.0, 128.0, 128.0])
 
 
-def rgb_to_yuv_float(rgb: NDArray[Any]) -> NDArray[np.float32]:
+def rgb_to_yuv_float(rgb: Frame) -> NDArray[np.float32]:
     """Y', Cb, Cr of RGB samples ``(H, W, 3)`` on the 8-bit scale, before rounding.
 
     Full range: Y' in 0–255, Cb and Cr in 0.5–255.5 around 128 (ITU-T H.273, equations 4–6 with
@@ -36,24 +36,24 @@ def rgb_to_yuv_float(rgb: NDArray[Any]) -> NDArray[np.float32]:
     return _affine(rgb, RGB_TO_YUV, _CHROMA_OFFSET)
 
 
-def rgb_to_yuv(rgb: NDArray[Any]) -> NDArray[np.uint8]:
+def rgb_to_yuv(rgb: Frame) -> NDArray[np.uint8]:
     """Y', Cb, Cr as uint8 ``(H, W, 3)``: rounded to nearest and clipped to 0–255."""
     return round_to_uint8(rgb_to_yuv_float(rgb))
 
 
-def yuv_to_rgb(yuv: NDArray[Any]) -> NDArray[np.uint8]:
+def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
     """RGB as uint8 of Y', Cb, Cr ``(H, W, 3)`` on the 8-bit scale: rounded and clipped."""
     return round_to_uint8(_affine(yuv, YUV_TO_RGB, -YUV_TO_RGB @ _CHROMA_OFFSET))
 
 
-def round_to_uint8(samples: NDArray[Any]) -> NDArray[np.uint8]:
+def round_to_uint8(samples: Frame) -> NDArray[np.uint8]:
     """Samples on the 8-bit scale rounded (halves to even) and clipped to 0–255."""
-    rounded: NDArray[Any] = np.clip(np.rint(samples), 0, 255)
+    rounded: Frame = np.clip(np.rint(samples), 0, 255)
     return rounded.astype(np.uint8)
 
 
 def _affine(
-    samples: NDArray[Any], matrix: NDArray[np.float64], offset: NDArray[np.float64]
+    samples: Frame, matrix: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """``matrix · sample + offset`` per pixel in single precision, ten times as fast in OpenCV as
     a NumPy matrix product."""
@@ -75,12 +75,12 @@ def halve_chroma(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return halved
 
 
-def double_chroma(plane: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+def double_chroma(plane: Frame, height: int, width: int) -> Frame:
     """A 4:2:0 chroma plane of up to 12 bits at full size ``(height, width)``: bilinear, the
     samples sited at the centre of their 2×2 luma samples, as `halve_chroma` puts them."""
     rows = _double_rows(plane.astype(np.uint16))[:height]
     both = _double_rows(rows.T).T[:, :width]
-    doubled: NDArray[Any] = ((both + 8) // 16).astype(plane.dtype)
+    doubled: Frame = ((both + 8) // 16).astype(plane.dtype)
     return doubled
 
 

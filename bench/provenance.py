@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.cards import Settings
 from bench.errors import StoreError
 from bench.facts import MetricFacts
 
@@ -25,13 +26,13 @@ class CodecInfo:
 
     id: str
     title: str
-    settings: Mapping[str, Any]
+    settings: Settings
     ladder: tuple[str, ...]
     """The points in the order of the ladder, as ``key=value``."""
     deterministic: bool
     lossless: bool
     versions: Mapping[str, str]
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Settings = field(default_factory=dict)
     complexity: Mapping[str, float] = field(default_factory=dict)
     """Of learned codecs: ``parameters``, ``encoder_kmac_per_pixel``, ``decoder_kmac_per_pixel``,
     ``peak_bytes``."""

@@ -82,7 +82,7 @@ class Signal:
         """The frames in order, each of ``layout.frame_shape``."""
         return self.open()
 
-    def array(self) -> NDArray[Any]:
+    def array(self) -> Frame:
         """All frames in one array: ``(T, *frame_shape)``."""
         return np.stack(list(self.frames()))
 
@@ -100,7 +100,7 @@ def image(pixels: NDArray[np.uint8]) -> Signal:
 
 
 def clip(
-    frames: NDArray[Any],
+    frames: Frame,
     *,
     media: Media = "video",
     samples: Samples | None = None,

@@ -129,7 +129,7 @@ class Grid:
         lossless: Mask = done.any(axis=0) & ((self.infinite > 0) == done).all(axis=0)
         return lossless
 
-    def take(self, items: Mask | None, points: Any) -> Grid:
+    def take(self, items: Mask | None, points: Mask | slice | list[int]) -> Grid:
         """The grid of some rows (boolean or index array, None for all) and columns."""
         chosen = np.arange(len(self.points))[points]
         if (items is None or items.all()) and len(chosen) == len(self.points):

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UsageError, near_matches
 from bench.facts import MetricFacts, Scale
@@ -50,7 +49,7 @@ class Quality:
         """The metric itself falls with quality and stands on the axis with its sign turned."""
         return self.scale == "linear" and not self.facts.higher_is_better
 
-    def of(self, mean: Any) -> Floats:
+    def of(self, mean: ArrayLike) -> Floats:
         """The axis value of means of ``column``, any shape; capped where the facts say so."""
         values = np.asarray(mean, dtype=np.float64)
         if self.scale == "linear":
@@ -60,7 +59,7 @@ class Quality:
             decibels: Floats = -10.0 * np.log10(np.maximum(error, 0.0))
         return np.minimum(decibels, self.facts.cap)
 
-    def shown(self, mean: Any) -> Floats:
+    def shown(self, mean: ArrayLike) -> Floats:
         """What a reader expects in a table: the axis value, or a falling metric as it is."""
         return -self.of(mean) if self.falling else self.of(mean)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,10 @@ _MAX_FRAMES = 1 << 20
 # the parts of a predicted frame, each with the strings of y and z
 _INTER_PARTS = ("motion", "residual")
 _ENCODERS = ("img_encoder", "motion_encoder", "res_encoder")
+Strings = list[list[bytes]]
+FrameStrings = Strings | dict[str, Strings]
+"""As CompressAI returns them: a list for a key frame, else a dict of the two parts."""
+Shape = tuple[int, ...]
 _HYPERPRIORS = ("img_hyperprior", "motion_hyperprior", "res_hyperprior")
 
 
@@ -121,17 +125,17 @@ class ZooVideo(LearnedCodec):
         )
 
 
-def _parts(frame: Any) -> list[list[list[bytes]]]:
-    """The strings of a frame as CompressAI returns them: a list for a key frame, else a dict."""
+def _parts(frame: FrameStrings) -> list[Strings]:
+    """The strings of a frame, of one part for a key frame, else of two."""
     return [frame] if isinstance(frame, list) else [frame[name] for name in _INTER_PARTS]
 
 
 def _frame_strings(
-    sections: tuple[bytes, ...], shape: tuple[int, ...]
-) -> tuple[list[Any], list[Any]]:
+    sections: tuple[bytes, ...], shape: Shape
+) -> tuple[list[FrameStrings], list[Shape | dict[str, Shape]]]:
     """The inverse of ``_parts`` over all frames, with the shape of the hyper-latents."""
-    strings: list[Any] = [[[section] for section in sections[:2]]]
-    shapes: list[Any] = [shape]
+    strings: list[FrameStrings] = [[[section] for section in sections[:2]]]
+    shapes: list[Shape | dict[str, Shape]] = [shape]
     for start in range(2, len(sections), 4):
         four = [[section] for section in sections[start : start + 4]]
         strings.append(dict(zip(_INTER_PARTS, (four[:2], four[2:]), strict=True)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def grid(count: int) -> tuple[int, int]:
     return columns, -(-count // columns)
 
 
-def arrange(frames: np.ndarray[Any, Any]) -> Frame:
+def arrange(frames: Frame) -> Frame:
     """``(n, H, W[, 3])`` to one picture ``(rows·H, columns·W[, 3])``."""
     count, height, width, *channels = frames.shape
     columns, rows = grid(count)

@@ -44,14 +44,18 @@ _MOST_PIXELS = 2 * (1 << 30) // 4 // 3
 """Where Pillow refuses to decode: twice its default ``MAX_IMAGE_PIXELS``."""
 
 
+Options = dict[str, Any]
+"""Keyword arguments of ``Image.save``."""
+
+
 class PillowCodec(StillCodec):
     """A format that Pillow writes and reads; subclasses choose the options."""
 
     format: ClassVar[str]
     feature: ClassVar[str]
 
-    def options(self, point: Point, gray: bool) -> dict[str, Any]:
-        """Keyword arguments of ``Image.save``."""
+    def options(self, point: Point, gray: bool) -> Options:
+        """Of a point."""
         raise NotImplementedError
 
     def strip(self, file: bytes) -> Stripped:
@@ -119,7 +123,7 @@ class Jpeg(PillowCodec):
         "subsampling": _SUBSAMPLING,
     }
 
-    def options(self, point: Point, gray: bool) -> dict[str, Any]:
+    def options(self, point: Point, gray: bool) -> Options:
         chosen = dict(self.settings)
         if gray:
             chosen.pop("subsampling", None)
@@ -139,7 +143,7 @@ class Jpeg2000(PillowCodec):
         "psnr": Range(1, 100, integer=False),
     }
 
-    def options(self, point: Point, gray: bool) -> dict[str, Any]:
+    def options(self, point: Point, gray: bool) -> Options:
         mode = "rates" if point.key == "ratio" else "dB"
         return {
             "no_jp2": True,
@@ -162,7 +166,7 @@ class WebP(PillowCodec):
     codes_gray = False
     parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(0, 100), "method": Range(0, 6)}
 
-    def options(self, point: Point, gray: bool) -> dict[str, Any]:
+    def options(self, point: Point, gray: bool) -> Options:
         return {"quality": int(point.value), "method": int(self.settings.get("method", 4))}
 
     def strip(self, file: bytes) -> Stripped:
@@ -181,7 +185,7 @@ class Avif(PillowCodec):
         "tune": Choice(("psnr", "ssim", "iq", "default")),
     }
 
-    def options(self, point: Point, gray: bool) -> dict[str, Any]:
+    def options(self, point: Point, gray: bool) -> Options:
         tune = self.settings.get("tune", "psnr")
         return {
             "quality": int(point.value),
@@ -211,7 +215,7 @@ class Jxl(PillowCodec):
         "effort": Range(1, 10),
     }
 
-    def options(self, point: Point, gray: bool) -> dict[str, Any]:
+    def options(self, point: Point, gray: bool) -> Options:
         return {
             "quality": float(point.value),
             "effort": int(self.settings.get("effort", 7)),
@@ -251,7 +255,7 @@ class Png(PillowCodec):
     feature = "zlib"
     lossless = True
 
-    def options(self, point: Point, gray: bool) -> dict[str, Any]:
+    def options(self, point: Point, gray: bool) -> Options:
         return {"optimize": True}
 
     def strip(self, file: bytes) -> Stripped:

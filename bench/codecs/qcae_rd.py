@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +42,8 @@ from bench.models.qcae_rd import (
 )
 
 if TYPE_CHECKING:
+    from compressai.entropy_models import GaussianConditional
+
     from bench.cards import CodecCard
     from bench.records import Point
     from bench.signals import Layout, Signal
@@ -144,7 +146,7 @@ class QcaeRd(LearnedCodec):
 class _Tables:
     """The integer coding tables of the network's Gaussians."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: GaussianConditional) -> None:
         self._model = model
         self._tables = (
             model.quantized_cdf.tolist(),
@@ -158,7 +160,7 @@ class _Writer(_Tables):
 
     sees = True
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: GaussianConditional) -> None:
         from compressai.ans import BufferedRansEncoder
 
         super().__init__(model)
@@ -186,7 +188,7 @@ class _Reader(_Tables):
 
     sees = False
 
-    def __init__(self, model: Any, stream: bytes) -> None:
+    def __init__(self, model: GaussianConditional, stream: bytes) -> None:
         from compressai.ans import RansDecoder
 
         super().__init__(model)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,7 +200,7 @@ def decode_trellis(code: TrellisCode, body: bytes, count: int) -> NDArray[np.int
     models = [coding.categorical(row) for row in code.probabilities]
     following = transitions(code.states).tolist()
 
-    def decode(coder: Any) -> NDArray[np.int64]:
+    def decode(coder: coding.Coder) -> NDArray[np.int64]:
         state, out = 0, np.empty(count, np.int64)
         for position in range(count):
             index = coder.decode(models[state & 1]) - 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from scipy import fft
 
 from bench.codecs.base import Allowed, Encoded, Range, library_versions
 from bench.codecs.support.vector import VectorCodec, header_of, unpack_header
-from bench.entropy.coding import close_coder, decode_with, open_coder
+from bench.entropy.coding import Coder, Model, close_coder, decode_with, open_coder
 from bench.entropy.quantise import NORMAL
 from bench.errors import BitstreamError
 from bench.records import Point
@@ -51,7 +51,7 @@ class TransformCodec(VectorCodec):
         shape = (header.rows, header.length)
         spreads = np.broadcast_to(self._spreads(header.length), shape) / header.point
 
-        def decode(coder: Any) -> NDArray[np.int64]:
+        def decode(coder: Coder) -> NDArray[np.int64]:
             flat = spreads.ravel()
             return np.asarray(coder.decode(_family(), np.zeros(flat.size), flat), np.int64)
 
@@ -82,7 +82,7 @@ def coefficient_deviations(correlation: float, length: int) -> Floats:
     return np.asarray(np.round(np.sqrt(variances) * 2**20) / 2**20)
 
 
-def _family() -> Any:
+def _family() -> Model:
     import constriction
 
     return constriction.stream.model.QuantizedGaussian(-_MOST - 1, _MOST)

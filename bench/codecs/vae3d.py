@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from bench.codecs.support.tensors import (
     to_tensor,
 )
 from bench.entropy.cells import CellDecoder, CellEncoder, CellTable, Integers
-from bench.entropy.coding import decode_with
+from bench.entropy.coding import Coder, decode_with
 from bench.models.vae3d import FRAMES, LAMBDAS, STRIDE, Vae3d
 from bench.models.vae3d_prior import PriorWalk
 from bench.signals import Frame, clip
@@ -117,7 +117,7 @@ class Vae3dCodec(LearnedCodec):
     def _walk(self, place: int) -> PriorWalk:
         return PriorWalk(self.network.prior, self.network.inverse_gain, place)
 
-    def _read(self, latents: Integers, place: int, coder: Any) -> Integers:
+    def _read(self, latents: Integers, place: int, coder: Coder) -> Integers:
         decoder = CellDecoder(self.cells, coder)
         for part in _parts(latents):
             for step in self._walk(place).steps(part):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bench.cards import DatasetCard
+    from bench.cards import DatasetCard, Settings
     from bench.signals import Layout, Signal
 
 
@@ -47,9 +47,7 @@ class Loader(Protocol):
     with the folder and command that cure it, when the data are missing.
     """
 
-    def __init__(
-        self, card: DatasetCard, settings: Mapping[str, Any], options: DataOptions
-    ) -> None: ...
+    def __init__(self, card: DatasetCard, settings: Settings, options: DataOptions) -> None: ...
 
     def items(self) -> Sequence[Item]:
         """All items in a fixed order, ``limit`` applied."""
@@ -61,7 +59,7 @@ class Loader(Protocol):
         """What a reader of the results must know: generated or official, how many of how many."""
 
 
-def build_loader(card: DatasetCard, settings: Mapping[str, Any], options: DataOptions) -> Loader:
+def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:
     """The loader of a card. Raises DataError where its data are missing."""
     from bench.cards import loader_class
 

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import Protocol
 
 from bench.datasets.base import Item
 from bench.errors import DataError
@@ -103,7 +101,7 @@ def remembered(signal: Signal) -> Signal:
     points of a ladder do not decode them again and again; larger ones are streamed each time."""
     if signal.layout.frame_bytes * signal.layout.frames > REMEMBERED_BYTES:
         return signal
-    kept: list[NDArray[Any]] = []
+    kept: list[Frame] = []
 
     def opened() -> Iterator[Frame]:
         if not kept:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.datasets.base import Item
 from bench.doctor.signatures import Fault
 from bench.metrics.evaluate import Scores
-from bench.signals import Signal, clip, image
+from bench.signals import Frame, Signal, clip, image
 
-Convert = Callable[[NDArray[Any]], NDArray[Any]]
+Convert = Callable[[Frame], Frame]
 Score = Callable[[Signal, Signal], Scores]
 
 _BROKEN = "reinstall bench-rd in a fresh environment; if it stays, report it with this output"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.colour import RGB_TO_YUV, YUV_TO_RGB
+from bench.signals import Frame
 
 Vector = NDArray[np.float64]
 
@@ -108,7 +108,7 @@ def truncation_fault(biases: Sequence[Vector]) -> Fault | None:
     return None
 
 
-def mean_bias(source: NDArray[Any], decoded: NDArray[Any]) -> Vector:
+def mean_bias(source: Frame, decoded: Frame) -> Vector:
     """Mean of decoded − source by channel."""
     error = np.asarray(decoded, np.float64) - np.asarray(source, np.float64)
     channels = error.shape[-1] if error.ndim == 3 else 1
@@ -127,7 +127,7 @@ def subsampling_fault(fine: float, broad: float, direction: str) -> Fault | None
     )
 
 
-def chroma_contrast(pixels: NDArray[Any]) -> float:
+def chroma_contrast(pixels: Frame) -> float:
     """Standard deviation of red − green, the axis of the stripes' colours."""
     values = np.asarray(pixels, np.float64)
     return float((values[..., 0] - values[..., 1]).std())
@@ -147,7 +147,7 @@ def size_fault(source: Sequence[int], decoded: Sequence[int]) -> Fault | None:
     return Fault("pixels lost", shown, "pad before coding and crop after, never the reverse")
 
 
-def frame_fault(source: NDArray[Any], decoded: NDArray[Any]) -> Fault | None:
+def frame_fault(source: Frame, decoded: Frame) -> Fault | None:
     """Frames ``(T, …)`` that came back late, early or in another order."""
     if len(decoded) != len(source):
         return Fault(
@@ -170,7 +170,7 @@ def frame_fault(source: NDArray[Any], decoded: NDArray[Any]) -> Fault | None:
     )
 
 
-def output_fault(frame: NDArray[Any]) -> Fault | None:
+def output_fault(frame: Frame) -> Fault | None:
     """A decoded frame that is not uint8."""
     if frame.dtype == np.uint8:
         return None

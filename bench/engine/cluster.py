@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from multiprocessing import current_process
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from pebble import ProcessExpired
@@ -25,7 +25,8 @@ from bench.datasets.base import Item, Loader
 from bench.engine.measure import WorkSpec, measure_tasks, start_worker
 from bench.engine.workers import LocalPool
 from bench.errors import BenchError, StoreError, UsageError
-from bench.signals import Layout, Signal
+from bench.records import Task
+from bench.signals import Frame, Layout, Signal
 
 try:
     from distributed import Client, KilledWorker, WorkerPlugin, get_worker
@@ -34,6 +35,22 @@ except ImportError as error:
 
 _CONNECT_SECONDS = 10
 _PLUGIN = "bench"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A call for a worker's pool."""
+
+    call: Callable[..., object]
+    arguments: tuple[object, ...]
+    timeout: float
+    fresh: bool
+
+    @property
+    def portion(self) -> tuple[Task, ...]:
+        """The tasks that the call measures, if it does."""
+        return cast(tuple[Task, ...], self.arguments[0]) if self.call is measure_tasks else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +59,14 @@ class _Shipped:
 
     item: Item
     layout: Layout
-    samples: Any
+    samples: Frame
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """What came of a call on a worker: its value, or why there is none."""
 
-    value: Any = None
+    value: object = None
     timeout: bool = False
     died: tuple[str, int | None] | None = None
     lacking: tuple[str, ...] = ()
@@ -105,7 +122,7 @@ class ClusterPool:
 
     def __init__(self, address: str) -> None:
         """Raises UsageError if no scheduler answers or no worker has joined it."""
-        connect: Any = Client
+        connect = cast(Callable[..., Any], Client)
         try:
             self._client = connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
             self._client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
@@ -149,39 +166,35 @@ class ClusterPool:
                         f"one with `dask worker ADDRESS --resources {name}={amount:g}`"
                     )
 
-    def submit(self, call: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
+    def submit(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
         """As `LocalPool.submit`, on any worker that offers what the codec needs."""
-        return self._submit(call, arguments, timeout, fresh=False)
+        return self._submit(_Job(call, arguments, timeout, fresh=False))
 
-    def submit_fresh(
-        self, call: Callable[..., Any], *arguments: Any, timeout: float
-    ) -> Future[Any]:
+    def submit_fresh(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
         """As `LocalPool.submit_fresh`, on any worker."""
-        return self._submit(call, arguments, timeout, fresh=True)
+        return self._submit(_Job(call, arguments, timeout, fresh=True))
 
-    def _submit(
-        self, call: Callable[..., Any], arguments: tuple[Any, ...], timeout: float, *, fresh: bool
-    ) -> Future[Any]:
-        outer: Future[Any] = Future()
+    def _submit(self, job: _Job) -> Future[Any]:
+        outer: Future[object] = Future()
         outer.set_running_or_notify_cancel()
-        self._send(outer, (call, arguments, timeout, fresh), ())
+        self._send(outer, job, ())
         return outer
 
-    def _send(self, outer: Future[Any], job: tuple[Any, ...], shipped: tuple[Any, ...]) -> None:
+    def _send(self, outer: Future[object], job: _Job, shipped: tuple[_Shipped, ...]) -> None:
         assert self._spec is not None
-        card = self._card(*job[:2])
+        card = self._card(job)
         resources = dict(needs(card, self._spec.device)) if card is not None else None
-        inner = self._client.submit(_execute, *job, shipped, pure=False, resources=resources)
+        inner = self._client.submit(_execute, job, shipped, pure=False, resources=resources)
         self._waiting.add(inner)
         inner.add_done_callback(lambda done: self._answer(outer, job, done))
 
-    def _card(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> CodecCard | None:
+    def _card(self, job: _Job) -> CodecCard | None:
         assert self._spec is not None
-        if call is measure_tasks:
-            return self._spec.codecs[arguments[0][0].codec]
-        return next((one for one in arguments if isinstance(one, CodecCard)), None)
+        if job.portion:
+            return self._spec.codecs[job.portion[0].codec]
+        return next((one for one in job.arguments if isinstance(one, CodecCard)), None)
 
-    def _answer(self, outer: Future[Any], job: tuple[Any, ...], inner: Any) -> None:
+    def _answer(self, outer: Future[object], job: _Job, inner: Any) -> None:
         """Called in a thread of the client when a call is over."""
         self._waiting.discard(inner)
         try:
@@ -237,8 +250,8 @@ def needs(card: CodecCard, device: str) -> Mapping[str, float]:
 
 
 def _expired(message: str, exit_status: int | None) -> ProcessExpired:
-    make: Any = ProcessExpired
-    return cast(ProcessExpired, make(message, exit_status))
+    make = cast(Callable[..., ProcessExpired], ProcessExpired)
+    return make(message, exit_status)
 
 
 def describe_versions() -> dict[str, str]:
@@ -294,25 +307,18 @@ def _local_card(card: CodecCard) -> CodecCard:
     return replace(card, path=ours) if not card.path.exists() and ours.exists() else card
 
 
-def _execute(
-    call: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    timeout: float,
-    fresh: bool,
-    shipped: tuple[_Shipped, ...],
-) -> _Answer:
+def _execute(job: _Job, shipped: tuple[_Shipped, ...]) -> _Answer:
     """Runs on a Dask worker: hands a call to the worker's pool and waits for it."""
     side = cast(_WorkerSide, get_worker().plugins[_PLUGIN])
     for one in shipped:
         side.loader.keep(one)
-    if call is measure_tasks:
-        names = list(dict.fromkeys(task.item for task in arguments[0]))
-        if not shipped and (lacking := side.lacking(names)):
-            return _Answer(lacking=lacking)
-    arguments = tuple(_local_card(one) if isinstance(one, CodecCard) else one for one in arguments)
-    submit = side.pool.submit_fresh if fresh else side.pool.submit
+    names = list(dict.fromkeys(task.item for task in job.portion))
+    if not shipped and (lacking := side.lacking(names)):
+        return _Answer(lacking=lacking)
+    arguments = [_local_card(one) if isinstance(one, CodecCard) else one for one in job.arguments]
+    submit = side.pool.submit_fresh if job.fresh else side.pool.submit
     try:
-        return _Answer(submit(call, *arguments, timeout=timeout).result())
+        return _Answer(submit(job.call, *arguments, timeout=job.timeout).result())
     except FutureTimeoutError:
         return _Answer(timeout=True)
     except ProcessExpired as error:

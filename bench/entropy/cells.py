@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.entropy.coding import categorical, close_coder, open_coder
+from bench.entropy.coding import Coder, Model, categorical, close_coder, open_coder
 from bench.errors import BitstreamError
 
 FRACTIONS = 8
@@ -46,7 +45,7 @@ class CellTable:
     is a place in the list of scales.
     """
 
-    def __init__(self, radius: NDArray[Any], cumulative: NDArray[Any]) -> None:
+    def __init__(self, radius: NDArray[np.int32], cumulative: NDArray[np.int32]) -> None:
         self.radius: Integers = radius.astype(np.int64)
         ends = np.cumsum([_row_size(int(reach)) for reach in self.radius])
         self._rows = np.split(cumulative.astype(np.int64), ends[:-1])
@@ -62,7 +61,7 @@ class CellTable:
         found: Floats = np.diff(np.where(edges < 0, 2**_BITS - mass, mass)) / 2.0**_BITS
         return found
 
-    def _model(self, level: int, fraction: int) -> Any:
+    def _model(self, level: int, fraction: int) -> Model:
         return categorical(self.probabilities(level, fraction))
 
     def _bits(self, level: int, fraction: int) -> Floats:
@@ -82,7 +81,7 @@ class CellEncoder:
 
     def __init__(self, table: CellTable) -> None:
         self._table = table
-        self._coded: list[tuple[int, Any]] = []
+        self._coded: list[tuple[int, Model]] = []
         self.bits = 0.0
         """Negative log2 probability of what was put."""
 
@@ -111,7 +110,7 @@ class CellEncoder:
 class CellDecoder:
     """Reads integers from a coder that ``decode_with`` has opened."""
 
-    def __init__(self, table: CellTable, coder: Any) -> None:
+    def __init__(self, table: CellTable, coder: Coder) -> None:
         self._table, self._coder = table, coder
 
     def get(self, means: Integers, levels: Integers) -> Integers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,22 @@ from numpy.typing import NDArray
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
+Model = object
+"""A distribution of constriction, which tells no types."""
 _GRAIN = 2.0**-20
 """Cell probabilities are rounded to multiples of this, at least one: every index can be coded, and
 the last bits of a platform's arithmetic cannot change a stream."""
+
+
+class Coder(Protocol):
+    """What is used here of constriction's AnsCoder."""
+
+    def encode_reverse(self, symbols: object, model: Model, *parameters: object) -> None: ...
+
+    def decode(self, model: Model, *parameters: object) -> Any:
+        """The next symbol, or an array of as many as the parameters say."""
+
+    def get_compressed(self) -> NDArray[np.uint32]: ...
 
 
 def pack_fixed(indices: Indices, bits: int) -> bytes:
@@ -61,7 +74,7 @@ def inflate(payload: bytes, levels: int, count: int) -> Indices:
     return indices
 
 
-def categorical(probabilities: NDArray[np.float64]) -> Any:
+def categorical(probabilities: NDArray[np.float64]) -> Model:
     """The entropy model of constriction for cell probabilities: symbol 0 is never sent, index i is
     symbol i + 1.
 
@@ -95,20 +108,21 @@ def decode_arithmetic(payload: bytes, probabilities: NDArray[np.float64], count:
     return decode_with(payload, lambda coder: np.asarray(coder.decode(model, count), np.int64) - 1)
 
 
-def open_coder() -> Any:
+def open_coder() -> Coder:
     """A new AnsCoder in the state that decoding must end in: not the empty one, from which first
     symbols would cost nothing and leave no trace."""
     import constriction
 
-    return constriction.stream.stack.AnsCoder(np.array([1], np.uint32))
+    coder: Coder = constriction.stream.stack.AnsCoder(np.array([1], np.uint32))
+    return coder
 
 
-def close_coder(coder: Any) -> bytes:
+def close_coder(coder: Coder) -> bytes:
     """The bytes of an AnsCoder: little-endian words without trailing zero bytes."""
     return bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
 
 
-def decode_with(payload: bytes, decode: Callable[[Any], Indices], *, lowest: int = 0) -> Indices:
+def decode_with(payload: bytes, decode: Callable[[Coder], Indices], *, lowest: int = 0) -> Indices:
     """What ``decode`` reads from an AnsCoder over the payload, which must then be back in
     the state of ``open_coder``. No index is below ``lowest``.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.entropy.coding import Model
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
@@ -83,7 +83,7 @@ class StepDecoder:
             raise BitstreamError("context-coded stream: more than its symbols; it is damaged")
 
 
-def _family() -> Any:
+def _family() -> Model:
     import constriction
 
     return constriction.stream.model.Categorical(perfect=False)

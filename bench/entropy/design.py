@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bench.entropy.trellis import TrellisCode, design
 
@@ -14,7 +13,7 @@ _GAIN = {8: 1.10, 256: 1.045}
 """Distortion relative to the Shannon bound that these codes are known to reach."""
 
 
-def read_designs(tensors: Mapping[str, NDArray[Any]]) -> dict[float, tuple[TrellisCode, float]]:
+def read_designs(tensors: Mapping[str, ArrayLike]) -> dict[float, tuple[TrellisCode, float]]:
     """Codes and their Lagrangian weights by rate, from the tensors of a weight file."""
     found = {}
     for key in sorted({name.rsplit(".", 1)[0] for name in tensors}, key=float):

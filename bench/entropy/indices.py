@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.entropy.coding import pack_fixed, unpack_fixed
+from bench.entropy.coding import Model, pack_fixed, unpack_fixed
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
@@ -106,7 +106,7 @@ _PRIOR = 0.25
 """Counts before the first index; below 1, because most streams use a part of the codebook."""
 
 
-def _model(counts: NDArray[np.float64]) -> Any:
+def _model(counts: NDArray[np.float64]) -> Model:
     """Dyadic counts are exact in float64, so encoder and decoder build the same model."""
     import constriction
 

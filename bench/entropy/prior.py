@@ -7,11 +7,12 @@ that both see the same probabilities. Knows steppers, no particular network.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.entropy.coding import Model
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
@@ -94,7 +95,7 @@ def _probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return normalised
 
 
-def _family() -> Any:
+def _family() -> Model:
     """Models by a table of probabilities, each symbol with its own."""
     import constriction
 

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import ffmpeg
 
@@ -52,7 +51,7 @@ def _find(wish: str) -> str:
         ) from error
 
 
-def command_of(output: Any, *, loglevel: str = "error") -> list[str]:
+def command_of(output: ffmpeg.Stream, *, loglevel: str = "error") -> list[str]:
     """The argument list of an ffmpeg-python graph, complete, for the binary in use."""
     quiet = ("-nostdin", "-hide_banner", "-loglevel", loglevel)
     compiled: list[str] = output.global_args(*quiet).compile(cmd=find_ffmpeg())

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench import colour
 from bench.signals import Frame, Layout, Samples, Signal, split_planes
 
-Plane = NDArray[Any]
 Chroma = Literal["400", "420", "444"]
 
 
@@ -73,7 +71,7 @@ def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> bytes:
     return b"".join(written)
 
 
-def _to_planes(frame: Frame, layout: Layout, chroma: Chroma) -> list[Plane]:
+def _to_planes(frame: Frame, layout: Layout, chroma: Chroma) -> list[Frame]:
     if layout.samples == "yuv420":
         return list(split_planes(frame, layout))
     if layout.samples == "gray":
@@ -122,7 +120,7 @@ def through_planes(signal: Signal, coded: PlaneFormat) -> Signal:
     return Signal(layout, convert)
 
 
-def _to_rgb(planes: list[Plane], coded: PlaneFormat, width: int, height: int) -> Frame:
+def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) -> Frame:
     y, u, v = planes
     if coded.chroma == "420":
         u, v = (colour.double_chroma(plane, height, width) for plane in (u, v))
@@ -133,7 +131,7 @@ def _to_rgb(planes: list[Plane], coded: PlaneFormat, width: int, height: int) ->
     return colour.yuv_to_rgb(np.stack(parts, axis=2))
 
 
-def _deepen(plane: Plane, depth: int, full_range: bool, *, is_chroma: bool) -> Plane:
+def _deepen(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool) -> Frame:
     """8-bit samples at more bits: shifted in limited range, scaled so that white stays white in
     full range (ITU-T H.273, equations 20–31)."""
     if not full_range:
@@ -141,15 +139,15 @@ def _deepen(plane: Plane, depth: int, full_range: bool, *, is_chroma: bool) -> P
     high, middle = (1 << depth) - 1, 1 << (depth - 1)
     samples = plane.astype(np.float32)
     scaled = (samples - 128) * (high / 255) + middle if is_chroma else samples * (high / 255)
-    rounded: Plane = np.clip(np.rint(scaled), 0, high)
+    rounded: Frame = np.clip(np.rint(scaled), 0, high)
     return rounded.astype("<u2")
 
 
-def _to_8_bit(plane: Plane, depth: int, full_range: bool, *, is_chroma: bool = False) -> Plane:
+def _to_8_bit(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool = False) -> Frame:
     """Samples on the 8-bit scale, not yet rounded; the inverse of `_deepen`."""
     if depth == 8:
         return plane
-    samples: Plane = plane.astype(np.float32)
+    samples: Frame = plane.astype(np.float32)
     if not full_range:
         return samples / np.float32(1 << (depth - 8))
     scale, middle = 255 / ((1 << depth) - 1), 1 << (depth - 1)

@@ -5,14 +5,14 @@ Owns their names, tiles and streams; the networks are in :mod:`bench.models`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.cards import Settings
 from bench.entropy.prior import MapDecoder, MapEncoder, group_tiles
 from bench.models.blocktransformer import BlockTransformer
 from bench.models.pixelsnail import PixelSnail
@@ -33,7 +33,7 @@ def prior_name(coder: str, entropy_input: str, level: str) -> str:
 
 
 def build_prior(
-    settings: Mapping[str, Any], coder: str, entropy_input: str, level: str
+    settings: Settings, coder: str, entropy_input: str, level: str
 ) -> PixelSnail | BlockTransformer:
     """The untrained network of a level, by the card's settings; the transformer is for indices."""
     vectors = entropy_input == "vectors" and coder == PIXELSNAIL

@@ -12,12 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from bench.errors import CardError, Unavailable, UsageError
+
+if TYPE_CHECKING:
+    from compressai.models import CompressionModel
 
 FOLDER_VARIABLE = "BENCH_WEIGHTS"
 IMAGE_ARCHITECTURES = (
@@ -125,20 +128,20 @@ class ZooModel:
     def _build(self, state: Mapping[str, Tensor]) -> nn.Module:
         model_class = architecture_class(self.architecture)
         if not self.arguments:
-            model: nn.Module = model_class.from_state_dict(dict(state))
-            return model
-        model = model_class(*self.arguments)
+            loaded: nn.Module = model_class.from_state_dict(dict(state))
+            return loaded
+        model: nn.Module = model_class(*self.arguments)
         model.load_state_dict(dict(state))
         return model
 
 
-def architecture_class(name: str) -> Any:
+def architecture_class(name: str) -> type[CompressionModel]:
     """CompressAI's class of an architecture id."""
     from compressai.zoo.image import model_architectures as image_classes
     from compressai.zoo.video import model_architectures as video_classes
 
-    known = {key.replace("_", "-"): value for key, value in image_classes.items()}
-    return {**known, **video_classes}[name]
+    known: dict[str, type[CompressionModel]] = {**image_classes, **video_classes}
+    return {key.replace("_", "-"): value for key, value in known.items()}[name]
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bench.cards import Registry, Suite, paper_writers
+from bench.cards import Registry, Suite, import_attribute
 
 if TYPE_CHECKING:
     from bench.report.content import Content
@@ -36,7 +36,8 @@ def write_papers(content: Content, folder: Path, registry: Registry) -> tuple[Pa
     """
     known = registry.suites()
     run = [known[name] for name in content.results.run.suite.split("+") if name in known]
-    writers: list[tuple[Writer, Suite]] = [
-        (w, suite) for suite in run for w in paper_writers(suite)
-    ]
-    return tuple(writer(content, folder, suite) for writer, suite in writers)
+    return tuple(writer(content, folder, suite) for suite in run for writer in _writers(suite))
+
+
+def _writers(suite: Suite) -> list[Writer]:
+    return [import_attribute(f"suite {suite.id}", path) for path in suite.papers]
