@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.codecs.support.ffmpeg_binary import command_of
 from bench.colour import RGB_TO_YUV
 from bench.errors import CodecError, Unavailable
 from bench.signals import Frame, Layout, Signal, split_planes
@@ -29,16 +31,22 @@ def vmaf(reference: Signal, decoded: Iterable[Frame], binary: str) -> float:
     """
     layout = reference.layout
     width, height = layout.width + layout.width % 2, layout.height + layout.height % 2
-    below = f"crop={width}:{height}:0:{height}"
-    graph = f"[0:v]split[a][b];[a]crop={width}:{height}:0:0[ref];[b]{below}[dis];[dis][ref]libvmaf"
-    command = [binary, "-hide_banner", "-nostdin", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
-    command += ["-video_size", f"{width}x{2 * height}", "-i", "pipe:0"]
-    command += ["-filter_complex_threads", "1", "-lavfi", graph, "-f", "null", "-"]
     luma = _luma(layout)
     chroma = np.full(width * height, 128, np.uint8).data
     pairs = zip(reference.frames(), decoded, strict=True)
     pictures = ((_padded(luma(one)), _padded(luma(other)), chroma) for one, other in pairs)
-    return _score(command, chain.from_iterable(pictures))
+    return _score(_command(width, height, binary), chain.from_iterable(pictures))
+
+
+def _command(width: int, height: int, binary: str) -> list[str]:
+    """ffmpeg on frames of which the upper half is the reference and the lower half decoded."""
+    size = f"{width}x{2 * height}"
+    both = ffmpeg.input("pipe:0", format="rawvideo", pix_fmt="yuv420p", s=size).split()
+    above = both[0].filter("crop", width, height, 0, 0)
+    below = both[1].filter("crop", width, height, 0, height)
+    score = ffmpeg.filter([below, above], "libvmaf").output("pipe:1", format="null")
+    single = score.global_args("-filter_complex_threads", "1")
+    return command_of(single, loglevel="info", binary=binary)
 
 
 def _score(command: list[str], parts: Iterator[Any]) -> float:

@@ -51,10 +51,12 @@ def _find(wish: str) -> str:
         ) from error
 
 
-def command_of(output: ffmpeg.Stream, *, loglevel: str = "error") -> list[str]:
-    """The argument list of an ffmpeg-python graph, complete, for the binary in use."""
+def command_of(
+    output: ffmpeg.Stream, *, loglevel: str = "error", binary: str | None = None
+) -> list[str]:
+    """The argument list of an ffmpeg-python graph, complete, for a binary or the one in use."""
     quiet = ("-nostdin", "-hide_banner", "-loglevel", loglevel)
-    compiled: list[str] = output.global_args(*quiet).compile(cmd=find_ffmpeg())
+    compiled: list[str] = output.global_args(*quiet).compile(cmd=binary or find_ffmpeg())
     return compiled
 
 
