@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from bench.engine.attempt import Attempt
+from bench.engine.preview import Preview
 from bench.engine.run import Outcome
 from bench.metrics.registry import facts_of
 from bench.records import Record, split_remarks
@@ -130,6 +131,28 @@ def print_missing(console: Console, lines: Sequence[str]) -> None:
     """What pages of the suite could not be written for, a line each."""
     for line in lines:
         _say(console, f"! {line}")
+
+
+def print_preview(out: Path, plan: Preview) -> None:
+    """What would be measured, a line a codec, and how long it may take."""
+    console = Console()
+    width = max(len(codec.id) for codec in plan.codecs)
+    for codec in plan.codecs:
+        words = f"{codec.points} points × {plan.items} items"
+        if codec.unavailable is not None:
+            words += f", would be skipped: {codec.unavailable}"
+        else:
+            words += f", {codec.left} to measure" if codec.left else ", all measured"
+            if codec.left and codec.seconds is not None:
+                words += f", {codec.seconds:.2g} s each"
+        _say(console, f"{codec.id:<{width}}  {words}")
+    workers = "worker" if plan.jobs == 1 else "workers"
+    line = f"{plan.left} tasks for {plan.jobs} {workers} into {out}; nothing was done"
+    if plan.seconds:
+        line += f"; about {format_seconds(plan.seconds)} by earlier times"
+    if plan.unknown:
+        line += f"; no time is known yet of {', '.join(plan.unknown)}"
+    _say(console, line)
 
 
 def print_attempt(found: Attempt) -> None:

@@ -20,12 +20,12 @@ _BORDER, _PADDING = 1, 3
 _PIPE_WIDTH = 10_000
 
 
-def make_console() -> Console:
+def make_console(*, quiet: bool = False) -> Console:
     """As wide as the terminal; wide enough for every table where there is none."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    console = Console(quiet=quiet)
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH, quiet=quiet)
 
 
 def print_table(

@@ -58,10 +58,13 @@ def salvage(store: Path, table: Path) -> list[Record]:
 
 def _readable(store: Path) -> Iterator[Record]:
     """Records with a right checksum, read forwards to the damage, then backwards to it."""
+    # without a log nobody writes, and reading leaves no files of SQLite's behind
+    waiting = store.with_name(f"{store.name}-wal").exists()
+    how = "mode=ro" if waiting else "immutable=1"
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{name} {direction}" for name in _KEY)
         try:
-            db = sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)
+            db = sqlite3.connect(f"{store.resolve().as_uri()}?{how}", uri=True)
         except sqlite3.Error:
             return
         try:

@@ -1,0 +1,96 @@
+"""What a run would do, and how long it may take: plans against what is stored, does nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from bench.engine.campaign import Campaign
+from bench.engine.measure import probe
+from bench.engine.plan import make_plan
+from bench.records import Record
+from bench.results.salvage import salvage
+from bench.results.store import FILE, TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCodec:
+    """The tasks of one codec. ``seconds`` is what one took on average when it was measured into
+    this folder, None where that never was; ``unavailable`` is why it would be skipped."""
+
+    id: str
+    points: int
+    tasks: int
+    left: int
+    seconds: float | None
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A run that was not started."""
+
+    items: int
+    jobs: int
+    codecs: tuple[PlannedCodec, ...]
+
+    @property
+    def left(self) -> int:
+        return sum(codec.left for codec in self.codecs)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the tasks whose duration is known."""
+        return sum(each.left * (each.seconds or 0.0) for each in self.codecs) / self.jobs
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Codecs with tasks of unknown duration."""
+        return tuple(each.id for each in self.codecs if each.left and each.seconds is None)
+
+
+def preview(campaign: Campaign, out: Path, *, jobs: int, device: str, fresh: bool) -> Preview:
+    """What ``run`` would measure into ``out``; reads the folder, writes nothing."""
+    items = campaign.loader.items()
+    records = [] if fresh or not out.is_dir() else salvage(out / FILE, out / TABLE)
+    pairs = [(card, probe(card, device)) for card in campaign.codecs]
+    able = [(card, found) for card, found in pairs if found.unavailable is None]
+    plan = make_plan(able, items, campaign.suite.metrics, _done(records))
+    left = Counter(task.codec for task in plan.tasks)
+    seconds = _seconds(records)
+    return Preview(
+        items=len(items),
+        jobs=jobs,
+        codecs=tuple(
+            PlannedCodec(
+                id=card.id,
+                points=len(card.ladder),
+                tasks=len(card.ladder) * len(items),
+                left=left[card.id],
+                seconds=seconds.get(card.id),
+                unavailable=found.unavailable,
+            )
+            for card, found in pairs
+        ),
+    )
+
+
+def _done(records: Iterable[Record]) -> dict[tuple[str, str, str], str]:
+    return {
+        (record.codec, record.point, record.item): record.fingerprint
+        for record in records
+        if record.status == "done"
+    }
+
+
+def _seconds(records: Iterable[Record]) -> Mapping[str, float]:
+    """Mean seconds of a task, by codec."""
+    taken: dict[str, list[float]] = {}
+    for record in records:
+        if record.encode_seconds is not None and record.decode_seconds is not None:
+            both = record.encode_seconds + record.decode_seconds
+            taken.setdefault(record.codec, []).append(both)
+    return {codec: mean(each) for codec, each in taken.items()}
