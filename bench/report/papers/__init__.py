@@ -36,8 +36,9 @@ def write_papers(content: Content, folder: Path, registry: Registry) -> tuple[Pa
     """
     known = registry.suites()
     run = [known[name] for name in content.results.run.suite.split("+") if name in known]
-    return tuple(writer(content, folder, suite) for suite in run for writer in _writers(suite))
+    return tuple(writer(content, folder, suite) for suite in run for writer in writers_of(suite))
 
 
-def _writers(suite: Suite) -> list[Writer]:
+def writers_of(suite: Suite) -> list[Writer]:
+    """What ``papers`` of a suite names. Raises CardError if one does not exist."""
     return [import_attribute(f"suite {suite.id}", path) for path in suite.papers]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.cards import Suite, load_registry, paper_writers
+from bench.cards import Suite, load_registry
 from bench.errors import CardError
 from bench.provenance import RunInfo
 from bench.report import build
 from bench.report.content import Content
-from bench.report.papers import Page
+from bench.report.papers import Page, writers_of
 from tests.fakes import write_cards
 from tests.report import samples
 
@@ -70,7 +70,7 @@ def test_every_page_of_the_projects_own_suites_exists() -> None:
     writers = {
         writer.__module__.rpartition(".")[2]
         for suite in load_registry().suites().values()
-        for writer in paper_writers(suite)
+        for writer in writers_of(suite)
     }
     pages = Path(__file__).parents[3] / "bench" / "report" / "papers"
     assert writers == {path.stem for path in pages.glob("[a-z]*.py")}
