@@ -6,9 +6,11 @@ Everything else below ``bench.codecs`` may move between releases.
 from __future__ import annotations
 
 from bench.codecs.base import (
+    Allowed,
     AnyValue,
     Choice,
     CodecBase,
+    Complexity,
     Encoded,
     Flag,
     Range,
@@ -22,11 +24,13 @@ from bench.records import Point
 from bench.signals import Frame, Layout, Signal, clip, image
 
 __all__ = [
+    "Allowed",
     "AnyValue",
     "BitstreamError",
     "Choice",
     "CodecBase",
     "CodecError",
+    "Complexity",
     "Container",
     "Contents",
     "Encoded",

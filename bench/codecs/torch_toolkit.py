@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.codecs.learned import LearnedCodec
+from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.tensors import (
     Geometry,
     fingerprint,
@@ -11,13 +12,16 @@ from bench.codecs.support.tensors import (
     to_frame,
     to_tensor,
 )
+from bench.weights import save_weights
 
 __all__ = [
     "Geometry",
     "LearnedCodec",
     "fingerprint",
     "inference",
+    "measure_complexity",
     "refuse_samples",
+    "save_weights",
     "to_frame",
     "to_tensor",
 ]

@@ -1,24 +1,37 @@
 """Verdicts on decoding again: in a fresh process and with another number of threads."""
 
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
 from bench.cards import CodecCard
 from bench.engine import proofs
-from bench.signals import Signal, image
+from bench.records import Point, Task
+from bench.signals import Signal, image, vectors
+
+CARD: CodecCard = None  # type: ignore[assignment]
 
 
 class _Learned:
-    """Decodes to ``pixel`` and, with other threads, to ``elsewhere``."""
+    """Decodes to one signal and, with other threads, to another."""
 
-    def __init__(self, pixel: int, elsewhere: int) -> None:
-        self.pixel, self.elsewhere = pixel, elsewhere
+    def __init__(self, here: Signal, elsewhere: Signal) -> None:
+        self.here, self.elsewhere = here, elsewhere
 
     def decode(self, payload: bytes) -> Signal:
-        return image(np.full((2, 2), self.pixel, np.uint8))
+        return self.here
 
     def decode_elsewhere(self, payload: bytes) -> Signal:
-        return image(np.full((2, 2), self.elsewhere, np.uint8))
+        return self.elsewhere
+
+
+def plain(pixel: int) -> Signal:
+    return image(np.full((2, 2), pixel, np.uint8))
+
+
+def evidence(codec: str, point: str, decoded: Signal) -> proofs.Evidence:
+    return proofs.Evidence(codec, point, "item", b"payload", decoded.sha256())
 
 
 @pytest.mark.parametrize(
@@ -33,10 +46,56 @@ class _Learned:
 def test_verdicts(
     monkeypatch: pytest.MonkeyPatch, pixel: int, elsewhere: int, passed: bool, says: str
 ) -> None:
-    monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: _Learned(pixel, elsewhere))
-    measured = image(np.full((2, 2), 7, np.uint8)).sha256()
-    proof = proofs.Evidence("x", "mode=only", "item", b"payload", measured)
-    card: CodecCard = None  # type: ignore[assignment]
-    (found,) = proofs.fresh_decode(card, "cpu", [proof])
+    codec = _Learned(plain(pixel), plain(elsewhere))
+    monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: codec)
+    (found,) = proofs.fresh_decode(CARD, "cpu", [evidence("x", "mode=only", plain(7))])
     assert found.passed == passed
     assert says in found.detail and bool(says) == bool(found.detail)
+
+
+@pytest.mark.parametrize(("difference", "passed"), [(1e-6, True), (1e-2, False)])
+def test_real_samples_may_differ_by_rounding_and_by_no_more(
+    monkeypatch: pytest.MonkeyPatch, difference: float, passed: bool
+) -> None:
+    here, elsewhere = vectors(np.zeros((3, 4))), vectors(np.full((3, 4), difference))
+    monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: _Learned(here, elsewhere))
+    (found,) = proofs.fresh_decode(CARD, "cpu", [evidence("x", "mode=only", here)])
+    assert found.passed == passed
+
+
+class _Pool:
+    """Runs nothing; remembers what was asked of a fresh process."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def submit_fresh(
+        self, call: object, card: object, device: str, sent: list[proofs.Evidence], timeout: float
+    ) -> Future[list[proofs.Finding]]:
+        self.asked.append([f"{one.codec} {one.point} {timeout:g} s" for one in sent])
+        future: Future[list[proofs.Finding]] = Future()
+        future.set_exception(TimeoutError("too slow"))
+        return future
+
+
+def test_the_payloads_of_a_codec_are_checked_together_once_the_last_is_in() -> None:
+    pool = _Pool()
+    waiting = proofs.Proofs(pool, {"a": CARD, "b": CARD}, "cpu", 10)  # type: ignore[arg-type]
+    tasks = [Task(codec, Point("q", q), "item", "") for codec in "ab" for q in (1, 2)]
+    waiting.expect(tasks)
+    waiting.arrived(tasks[:1], [evidence("a", "q=1", plain(1))])
+    waiting.start()
+    assert pool.asked == []
+    waiting.arrived(tasks[1:3], [evidence("a", "q=2", plain(2))])
+    waiting.start()
+    assert pool.asked == [["a q=1 20 s", "a q=2 20 s"]]
+    waiting.arrived(tasks[3:], [])
+    waiting.start()
+    assert len(pool.asked) == 1, "of b no payload came"
+    (future,) = waiting.running
+    verdicts = waiting.judge(future)
+    assert [(verdict.point, verdict.passed) for verdict in verdicts] == [
+        ("q=1", False),
+        ("q=2", False),
+    ]
+    assert "too slow" in verdicts[0].detail and not waiting.running

@@ -8,14 +8,27 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from bench.codecs.base import Allowed, Complexity, Encoded, Range
-from bench.codecs.learned import LearnedCodec
-from bench.codecs.support.complexity import measure_complexity
-from bench.codecs.support.container import Container
-from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to_frame, to_tensor
-from bench.errors import BitstreamError
-from bench.records import Point
-from bench.signals import Layout, Signal, image
+from bench.codecs.toolkit import (
+    Allowed,
+    BitstreamError,
+    Complexity,
+    Container,
+    Encoded,
+    Layout,
+    Point,
+    Range,
+    Signal,
+    image,
+)
+from bench.codecs.torch_toolkit import (
+    Geometry,
+    LearnedCodec,
+    inference,
+    measure_complexity,
+    refuse_samples,
+    to_frame,
+    to_tensor,
+)
 from tests.codecs.newcomer.model import BlockAutoencoder
 
 UNIT = 1 / 256
