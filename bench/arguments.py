@@ -12,6 +12,10 @@ def _cards(parser: argparse.ArgumentParser) -> None:
         "--cards", type=Path, action="append", default=[], metavar="FOLDER",
         help="a folder of further codec or data set cards (repeatable)",
     )  # fmt: skip
+    parser.add_argument(
+        "--plugin", type=Path, action="append", default=[], metavar="FILE.py",
+        help="a file with metrics, codec adapters or loaders of your own (repeatable)",
+    )  # fmt: skip
 
 
 def _data(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +32,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--codecs", metavar="A,B:key=v+v", help="codecs, with settings and operating points"
+    )
+    parser.add_argument(
+        "--metrics", metavar="A,B", help="default: the suite's; see `bench list metrics`"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/<suite>")
     parser.add_argument("--jobs", type=_positive, metavar="N", help="workers; default: all cores")

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complete(parser)
     options = parser.parse_args(arguments)
     try:
+        _load_plugins(getattr(options, "plugin", ()))
         status: int = options.call(options)
         return status
     except BenchError as error:
@@ -39,6 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _load_plugins(paths: Iterable[Path]) -> None:
+    if paths:
+        from bench import plugins
+
+        for path in paths:
+            plugins.load(path)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -55,14 +64,19 @@ def make_parser() -> argparse.ArgumentParser:
     for name, summary, call in _COMMANDS:
         command = commands.add_parser(name, help=summary)
         arguments.OPTIONS[name](command)
-        command.set_defaults(call=call)
+        command.set_defaults(call=call, refuse=command.error)
     return parser
 
 
 def _campaign(options: argparse.Namespace) -> Campaign:
     from bench.cards import load_registry
     from bench.datasets.base import DataOptions
-    from bench.engine.campaign import at_target_rates, input_campaign, suite_campaign
+    from bench.engine.campaign import (
+        at_target_rates,
+        input_campaign,
+        suite_campaign,
+        with_metrics,
+    )
     from bench.words import split_codecs
 
     registry = load_registry(options.cards)
@@ -78,9 +92,25 @@ def _campaign(options: argparse.Namespace) -> Campaign:
             as_video=options.as_video, options=data,
         )  # fmt: skip
         campaign = input_campaign(registry, options.input, codecs, media, loader)
+    if options.metrics:
+        campaign = with_metrics(campaign, _metrics(options))
     if options.target_bpp:
         campaign = at_target_rates(campaign, options.target_bpp)
     return campaign
+
+
+def _metrics(options: argparse.Namespace) -> tuple[str, ...]:
+    """The words of ``--metrics``; what is no metric ends in the usage of `run`."""
+    from bench.metrics.registry import check_metrics
+
+    words = [word.strip() for word in options.metrics.split(",") if word.strip()]
+    if not words:
+        options.refuse("argument --metrics: names no metric; see `bench list metrics`")
+    try:
+        return check_metrics(dict.fromkeys(words), "argument --metrics")
+    except UsageError as error:
+        options.refuse(str(error))
+        raise
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -40,9 +40,9 @@ class _Counter:
         self.console = console
         self.total = self.done = self.failed = 0
 
-    def count(self, records: Sequence[Record]) -> None:
-        self.done += len(records)
-        self.failed += sum(record.status in ("failed", "timeout") for record in records)
+    def count(self, tasks: int, failed: int) -> None:
+        self.done += tasks
+        self.failed += failed
 
 
 class LineProgress(_Counter):
@@ -57,14 +57,14 @@ class LineProgress(_Counter):
         kept = f", {finished} of them kept from before" if finished else ""
         self.say(f"{total} tasks{kept}")
 
-    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
-        self.count(records)
+    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
+        self.count(tasks, failed)
         now = time.monotonic()
         if self.total and (now - self._said_at > _LINE_SECONDS or self.done == self.total):
             self._said_at = now
             left = "" if seconds_left is None else f", {format_seconds(seconds_left)} left"
-            failed = f", {self.failed} failed" if self.failed else ""
-            self.say(f"{self.done}/{self.total} tasks{failed}{left}")
+            lost = f", {self.failed} failed" if self.failed else ""
+            self.say(f"{self.done}/{self.total} tasks{lost}{left}")
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -93,12 +93,12 @@ class BarProgress(_Counter):
         self._task = self._bar.add_task("measuring", total=total, completed=finished, left="")
         self._bar.start()
 
-    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
-        self.count(records)
+    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
+        self.count(tasks, failed)
         if self._task is not None:
-            failed = f"[red]{self.failed} failed[/] " if self.failed else ""
+            lost = f"[red]{self.failed} failed[/] " if self.failed else ""
             left = "" if seconds_left is None else f"{format_seconds(seconds_left)} left"
-            self._bar.update(self._task, advance=len(records), left=f"{failed}{left}")
+            self._bar.update(self._task, advance=tasks, left=f"{lost}{left}")
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False)
@@ -118,6 +118,7 @@ def print_outcome(
         _say(console, f"… and {len(reasons) - _REASONS_SHOWN} more reasons; see {out}/records.csv")
     words = [f"{outcome.done} measured"]
     words += [f"{outcome.finished_before} kept"] if outcome.finished_before else []
+    words += [f"{outcome.added} with metrics added"] if outcome.added else []
     words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
     words += [f"{outcome.failed} failed"] if outcome.failed else []
     words += [f"{outcome.refuted} not decodable elsewhere"] if outcome.refuted else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Scale = Literal["linear", "one_minus_db", "error_db"]
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
-_KINDS = {"rgb": "RGB", "gray": "gray", "yuv420": "4:2:0 planes", "real": "real samples"}
+_KINDS = {"rgb": "RGB", "gray": "gray", "yuv420": "4:2:0", "real": "real samples"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,14 @@ class MetricFacts:
         names = (f"{self.id}_pooled",) if self.pooled else ()
         return (*names, self.axis) if self.axis != self.id else names
 
+    @property
+    def admits(self) -> str:
+        """The inputs that have a value, in words: ``RGB or gray images or videos from 11×11``."""
+        kinds = _any_of(_KINDS[kind] for kind in self.samples)
+        media = _any_of(f"{medium}s" for medium in self.media)
+        least = "×".join(map(str, reversed(self.smallest)))
+        return f"{kinds} {media}" + ("" if self.smallest == (1, 1) else f" from {least}")
+
     def refusal(self, layout: Layout) -> str | None:
         """Why signals of this layout have no value, or None."""
         if layout.media not in self.media:
@@ -97,3 +106,8 @@ class MetricFacts:
     def default(self, media: str) -> bool:
         """Whether it is measured on this medium where nobody says what is."""
         return media in self.default_for
+
+
+def _any_of(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last

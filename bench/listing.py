@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.cards import Registry
+from bench.errors import Unavailable
 from bench.metrics.registry import metrics
 
 
@@ -14,9 +15,7 @@ def print_lists(registry: Registry, kind: str | None) -> None:
         "suites": _suites(registry),
         "codecs": _codecs(registry),
         "datasets": _datasets(registry),
-        "metrics": [
-            (name, f"{one.facts.title}: {one.facts.definition}") for name, one in metrics().items()
-        ],
+        "metrics": _metrics(purpose=kind == "metrics"),
     }
     for name in [kind] if kind else sections:
         if kind is None:
@@ -24,6 +23,22 @@ def print_lists(registry: Registry, kind: str | None) -> None:
         _print_columns(sections[name], indent="" if kind else "  ")
         if kind is None:
             print()
+
+
+def _metrics(*, purpose: bool) -> list[tuple[str, str]]:
+    """What each metric computes, on what, with what; under a heading of its own what for, too."""
+    rows = []
+    for name, one in metrics().items():
+        facts = one.facts
+        words = [facts.definition, f"on {facts.admits}"]
+        words += [f"needs {facts.needs}"] if facts.needs else []
+        try:
+            one.check_available()
+        except Unavailable as error:
+            words.append(f"not here: {error}")
+        rows.append((name, f"{facts.title}: {'; '.join(words)}"))
+        rows += [("", facts.purpose)] if purpose else []
+    return rows
 
 
 def _print_columns(rows: Iterable[tuple[str, str]], indent: str) -> None:

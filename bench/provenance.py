@@ -16,7 +16,7 @@ from bench.cards import Settings
 from bench.errors import StoreError
 from bench.facts import MetricFacts
 
-# 1: first version; 2: metric_facts
+# 1: first version; 2: metric_facts, metric_versions
 FORMAT = 2
 
 
@@ -86,12 +86,13 @@ class RunInfo:
     """Of metrics that the project did not bring: a report needs no plug-in to show them."""
     item_digests: Mapping[str, str] = field(default_factory=dict)
     """What each item holds, in 16 digits of its hash: runs over other items are compared by it."""
+    metric_versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By metric: versions of packages, hashes of weights and of plug-ins behind its values."""
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
         table = asdict(self)
-        for facts in table["metric_facts"]:
-            facts |= {key: None for key, value in facts.items() if value == math.inf}
+        table["metric_facts"] = [facts_table(one) for one in self.metric_facts]
         text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
         temporary = folder / "run.json.new"
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -117,7 +118,7 @@ def read_run(folder: Path) -> RunInfo:
     try:
         codecs = tuple(_codec_info(entry) for entry in table.pop("codecs"))
         verdicts = tuple(Verdict(**entry) for entry in table.pop("verdicts"))
-        facts = tuple(_metric_facts(entry) for entry in table.pop("metric_facts", ()))
+        facts = tuple(facts_of(entry) for entry in table.pop("metric_facts", ()))
         lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
         table |= lists | {"format": FORMAT}
         return RunInfo(codecs=codecs, verdicts=verdicts, metric_facts=facts, **table)
@@ -129,8 +130,13 @@ def _codec_info(entry: dict[str, Any]) -> CodecInfo:
     return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
 
 
-def _metric_facts(entry: dict[str, Any]) -> MetricFacts:
-    """JSON knows no infinity, so that ours is null there, and has lists for tuples."""
+def facts_table(facts: MetricFacts) -> dict[str, Any]:
+    """Facts as JSON has them, which knows no infinity: ours is null there."""
+    return {key: None if value == math.inf else value for key, value in asdict(facts).items()}
+
+
+def facts_of(entry: dict[str, Any]) -> MetricFacts:
+    """The facts of ``facts_table``."""
     known = {key: value for key, value in entry.items() if value is not None}
     lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
     return MetricFacts(**{**known, **lists})

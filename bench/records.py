@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Literal
 
 Value = int | float | str
@@ -22,6 +23,17 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """What a metric that is added later must be measured on: a stream, and what it decoded to."""
+
+    bitstream_sha256: str
+    mse: float | None
+    reached: str | None = None
+    kept: Path | None = None
+    """Where the stream lies, if it was kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One measurement to make: a codec at a point on an item.
 
@@ -37,6 +49,10 @@ class Task:
     fingerprint: str
     device: str = ""
     """The kind of device that the fingerprint was made for; empty where results depend on none."""
+    lacks: tuple[str, ...] = ()
+    """Of a task that is stored already: the metrics that are to be added to its record."""
+    stored: Stored | None = None
+    """With ``lacks``: the measurement that they belong to."""
 
     @property
     def key(self) -> tuple[str, str, str]:

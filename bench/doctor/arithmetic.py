@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.datasets.base import Item
 from bench.doctor.signatures import Fault
-from bench.metrics.evaluate import Scores
+from bench.metrics.base import Scores
 from bench.signals import Frame, Signal, clip, image
 
 Convert = Callable[[Frame], Frame]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +37,7 @@ class _Silent:
     def begin(self, total: int, finished: int) -> None:
         return None
 
-    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
+    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
         return None
 
     def say(self, line: str) -> None:

@@ -96,6 +96,11 @@ def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, 
     return tuple(chosen.values())
 
 
+def with_metrics(campaign: Campaign, metrics: Sequence[str]) -> Campaign:
+    """The campaign with other metrics than its suite's."""
+    return replace(campaign, suite=replace(campaign.suite, metrics=tuple(metrics)))
+
+
 def at_target_rates(campaign: Campaign, targets: Sequence[float]) -> Campaign:
     """The campaign with every codec's ladder replaced by target rates in bits per pixel."""
     ladder = tuple(Point(TARGET, target) for target in targets)

@@ -13,7 +13,6 @@ from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.plan import Probe
 from bench.machine import describe_machine, library_versions, timing_protocol
-from bench.metrics.registry import foreign_facts
 from bench.provenance import CodecInfo, RunInfo
 from bench.results.store import Store
 
@@ -46,6 +45,7 @@ def describe_run(
     cluster: bool,
 ) -> RunInfo:
     """The run that ends now; ``repeats`` are those of ``--timing``."""
+    metrics = store.metrics()
     machine, codecs = describe_machine(), tuple(store.codecs())
     devices = sorted({info.device for info in codecs if info.device})
     timing = timing_protocol(
@@ -63,8 +63,9 @@ def describe_run(
         dataset_notes=campaign.loader.notes(),
         dataset_digest=hashlib.sha256("\n".join(i.digest for i in items).encode()).hexdigest(),
         items=len(items),
-        metrics=campaign.suite.metrics,
-        metric_facts=foreign_facts(campaign.suite.metrics),
+        metrics=metrics.names,
+        metric_facts=metrics.facts,
+        metric_versions=metrics.versions,
         anchor=campaign.suite.anchor,
         codecs=codecs,
         command=command,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, TypeVar
 
+from bench import plugins
 from bench.cards import CodecCard, build_codec
 from bench.codecs.base import Codec, Encoded
 from bench.datasets.base import Item, Loader
@@ -22,14 +24,17 @@ from bench.engine.plan import Probe
 from bench.engine.proofs import Evidence
 from bench.engine.target import find_rate
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
-from bench.records import Point, Record, Status, Task, Value, join_remarks
+from bench.metrics.base import Scores
+from bench.records import Point, Record, Status, Stored, Task, Value, join_remarks
 from bench.results.gallery import Keepsake, make_keepsake
 from bench.signals import Layout, Signal
+from bench.words import parse_value
 
 _REFERENCES_KEPT = 2
+_Place = tuple[str, tuple[str, ...]]
 T = TypeVar("T")
 if TYPE_CHECKING:
-    from bench.metrics.evaluate import Evaluator, Scores
+    from bench.metrics.evaluate import Evaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,16 @@ class WorkSpec:
     repeats: int = 0
     """How often each call is timed, on one pinned core and after one that is not; 0: once."""
 
+    def __reduce__(self) -> tuple[Callable[..., WorkSpec], tuple[object, ...]]:
+        """Plug-ins travel ahead: what the fields hold may be of their classes."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return _unpack, (plugins.loaded(), pickle.dumps(values))
+
+
+def _unpack(files: Sequence[plugins.Plugin], values: bytes) -> WorkSpec:
+    plugins.install(files)
+    return WorkSpec(**pickle.loads(values))
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -62,11 +77,20 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """The metrics that a stored record lacked."""
+
+    task: Task
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
 class Portion:
     """What a worker sends back: the tasks it measured and the seconds it took for all of them."""
 
     measured: tuple[Measured, ...]
     seconds: float
+    added: tuple[Added, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +137,7 @@ class Bench:
         self.spec = spec
         self._codecs: dict[str, Codec] = {}
         self._warm: set[str] = set()
-        self._references: OrderedDict[str, tuple[Signal, Evaluator]] = OrderedDict()
+        self._references: OrderedDict[_Place, tuple[Signal, Evaluator]] = OrderedDict()
         self._ceilings: dict[str, tuple[str, float | None]] = {}
         self._reached: dict[tuple[str, Point], Value] = {}
 
@@ -125,19 +149,20 @@ class Bench:
             self._codecs[name] = codec
         return self._codecs[name]
 
-    def reference(self, name: str) -> tuple[Signal, Evaluator]:
-        """An item's signal and the prepared reference side of its metrics."""
+    def reference(self, name: str, metrics: tuple[str, ...]) -> tuple[Signal, Evaluator]:
+        """An item's signal and the prepared reference side of metrics."""
         from bench.metrics.evaluate import Evaluator
 
-        if name in self._references:
-            self._references.move_to_end(name)
+        place = (name, metrics)
+        if place in self._references:
+            self._references.move_to_end(place)
         else:
             signal = replace(self.spec.loader.load(self.spec.items[name]), name=name)
-            evaluator = Evaluator(signal, self.spec.metrics, device=self.spec.device)
-            self._references[name] = (signal, evaluator)
+            evaluator = Evaluator(signal, metrics, device=self.spec.device)
+            self._references[place] = (signal, evaluator)
             if len(self._references) > _REFERENCES_KEPT:
                 self._references.popitem(last=False)
-        return self._references[name]
+        return self._references[place]
 
     def measure(self, task: Task) -> Measured:
         """Measures one task; whatever goes wrong in a codec becomes a record with its reason."""
@@ -161,13 +186,8 @@ class Bench:
             return Measured(failure(blank, "failed", error))
 
     def _measure(self, task: Task, blank: Record) -> Measured:
-        codec = self.codec(task.codec)
-        if codec.device_kind() != task.device:
-            raise Unavailable(
-                f"this worker computes on {codec.device_kind()}, the run was planned for "
-                f"{task.device}; use workers of one kind"
-            )
-        signal, evaluator = self.reference(task.item)
+        codec = self._codec_of(task)
+        signal, evaluator = self.reference(task.item, self.spec.metrics)
         layout = signal.layout
         record = with_layout(blank, layout)
         if layout.media not in self.spec.codecs[task.codec].media:
@@ -214,6 +234,55 @@ class Bench:
             return encoded.reconstruction, _NOT_TIMED
         return self._time(lambda: codec.decode(encoded.payload))
 
+    def _codec_of(self, task: Task) -> Codec:
+        codec = self.codec(task.codec)
+        if codec.device_kind() != task.device:
+            raise Unavailable(
+                f"this worker computes on {codec.device_kind()}, the run was planned for "
+                f"{task.device}; use workers of one kind"
+            )
+        return codec
+
+    def add(self, task: Task) -> Added:
+        """Measures what a stored record lacks, on the stream that it belongs to; whatever goes
+        wrong becomes a remark of each metric."""
+        try:
+            found = self._add(task)
+        except Exception as error:  # a third party's codec may raise anything: it is a result
+            why = plain_reason(error)
+            return Added(task, Scores({}, dict.fromkeys(task.lacks, why)))
+        values = {name: found.values[name] for name in task.lacks if name in found.values}
+        remarks = {name: found.remarks[name] for name in task.lacks if name in found.remarks}
+        return Added(task, Scores(values, remarks))
+
+    def _add(self, task: Task) -> Scores:
+        codec, stored = self._codec_of(task), task.stored
+        assert stored is not None
+        signal, evaluator = self.reference(task.item, task.lacks)
+        scores = evaluator.score(self._decode_stored(codec, task, stored, signal))
+        if not scores.agrees_with(stored.mse):
+            raise CodecError(
+                f"the stream decodes to mse {scores.get('mse')}, the record says {stored.mse}; "
+                "measure all again with --fresh"
+            )
+        return scores
+
+    def _decode_stored(self, codec: Codec, task: Task, stored: Stored, signal: Signal) -> Signal:
+        """What the stream of a record decodes to: the kept one, else that of coding again."""
+        payload = kept_stream(stored)
+        if payload is None:
+            point = task.point if stored.reached is None else _reached_point(stored.reached)
+            encoded = codec.encode(signal, point)
+            if encoded.reconstruction is not None:
+                return encoded.reconstruction
+            payload = encoded.payload
+        if payload and hashlib.sha256(payload).hexdigest() != stored.bitstream_sha256:
+            raise CodecError(
+                "coded again it is another stream than the record's; keep streams with --keep, or "
+                "measure all again with --fresh"
+            )
+        return codec.decode(payload)
+
     def _time(self, call: Callable[[], T]) -> tuple[T, _Timed]:
         return _repeated(call, self.spec.repeats) if self.spec.repeats else _timed(call)
 
@@ -258,9 +327,27 @@ def with_layout(record: Record, layout: Layout) -> Record:
 
 def failure(record: Record, status: Status, error: BaseException) -> Record:
     """The record of a task that has no numbers, with a one-line reason."""
+    return replace(record, status=status, reason=plain_reason(error))
+
+
+def plain_reason(error: BaseException) -> str:
+    """An exception in one line of at most 500 characters."""
     kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
-    reason = " ".join(f"{kind}{error}".split())
-    return replace(record, status=status, reason=reason[:500])
+    return " ".join(f"{kind}{error}".split())[:500]
+
+
+def kept_stream(stored: Stored) -> bytes | None:
+    """The stream of a record, if it was kept, lies where this process sees it and is whole."""
+    if stored.kept is None or not stored.kept.is_file():
+        return None
+    payload = stored.kept.read_bytes()
+    whole = hashlib.sha256(payload).hexdigest() == stored.bitstream_sha256
+    return payload if whole else None
+
+
+def _reached_point(text: str) -> Point:
+    key, _, value = text.partition("=")
+    return Point(key, parse_value(value))
 
 
 def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
@@ -308,7 +395,8 @@ def probe(card: CodecCard, device: str) -> Probe:
         codec.check_available()
     except Unavailable as error:
         return Probe(card.id, {}, unavailable=str(error))
-    return Probe(card.id, codec.versions(), codec.device_kind(), codec.complexity())
+    versions = {**codec.versions(), **plugins.version(card.adapter.partition(":")[0])}
+    return Probe(card.id, versions, codec.device_kind(), codec.complexity())
 
 
 _bench: Bench | None = None
@@ -332,5 +420,6 @@ def measure_tasks(tasks: Sequence[Task]) -> Portion:
     """Measures tasks one after the other in a worker that ``start_worker`` made ready."""
     assert _bench is not None, "start_worker was not called"
     start = time.perf_counter()
-    measured = tuple(_bench.measure(task) for task in tasks)
-    return Portion(measured, time.perf_counter() - start)
+    measured = tuple(_bench.measure(task) for task in tasks if not task.lacks)
+    added = tuple(_bench.add(task) for task in tasks if task.lacks)
+    return Portion(measured, time.perf_counter() - start, added)

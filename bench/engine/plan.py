@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from bench.cards import CodecCard
 from bench.codecs.base import Complexity
 from bench.datasets.base import Item
-from bench.records import Task
+from bench.records import Stored, Task
 
+Key = tuple[str, str, str]
+"""Codec, point and item of a task."""
 # Raised when a change of the harness changes measured numbers: older records are measured again.
 RULES = 1
 
@@ -34,14 +36,15 @@ class Plan:
     """Tasks that are left, in the order of codecs, items, points, and what does not belong."""
 
     tasks: tuple[Task, ...]
-    stale: tuple[tuple[str, str, str], ...]
+    stale: tuple[Key, ...]
     """Keys of stored records that other versions, cards, weights, devices or data gave."""
     finished: int
-    """Tasks of this run that are stored already."""
+    """Tasks of this run that are stored already with all their metrics."""
 
 
-def codec_fingerprint(card: CodecCard, probe: Probe, metrics: Sequence[str]) -> str:
-    """Hash of what all records of a codec depend on."""
+def codec_fingerprint(card: CodecCard, probe: Probe, metrics: Sequence[str] = ()) -> str:
+    """Hash of what all records of a codec depend on. Earlier versions named the ``metrics``, too,
+    so that another one made all records stale."""
     facts = [RULES, card.digest, sorted(probe.versions.items()), sorted(metrics)]
     facts += [probe.device] if probe.device else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -55,29 +58,40 @@ def item_fingerprint(codec: str, item: Item) -> str:
 def make_plan(
     codecs: Sequence[tuple[CodecCard, Probe]],
     items: Sequence[Item],
-    metrics: Sequence[str],
-    done: Mapping[tuple[str, str, str], str],
+    done: Mapping[Key, str],
+    *,
+    lacking: Mapping[Key, tuple[tuple[str, ...], Stored]] | None = None,
+    earlier: Sequence[str] = (),
 ) -> Plan:
-    """All (codec, point, item) that are not in ``done`` with the fingerprint of today.
+    """All (codec, point, item) that are not in ``done`` with the fingerprint of today, and those
+    whose records lack metrics.
 
-    ``done`` maps (codec, point, item) to the fingerprint of the stored record. Records of codecs
-    that this run does not name are left alone.
+    ``done`` maps (codec, point, item) to the fingerprint of the stored record, ``lacking`` some of
+    them to what is to be added. ``earlier`` are the metrics that an earlier version would have
+    fingerprinted. Records of codecs that this run does not name are left alone.
     """
     tasks: list[Task] = []
-    stale: list[tuple[str, str, str]] = []
+    stale: list[Key] = []
     finished = 0
+    lacking = lacking or {}
     for card, probe in codecs:
-        base = codec_fingerprint(card, probe, metrics)
+        base = codec_fingerprint(card, probe)
+        former = codec_fingerprint(card, probe, earlier) if earlier else base
         words = [(point, str(point)) for point in card.ladder]
         for item in items:
             fingerprint = item_fingerprint(base, item)
+            also = item_fingerprint(former, item) if earlier else fingerprint
             for point, word in words:
                 key = (card.id, word, item.name)
                 found = done.get(key)
-                if found == fingerprint:
+                answered = found is not None and found in (fingerprint, also)
+                if answered and key not in lacking:
                     finished += 1
                     continue
-                if found is not None:
+                lacks, stored = lacking[key] if answered else ((), None)
+                if found is not None and not answered:
                     stale.append(key)
-                tasks.append(Task(card.id, point, item.name, fingerprint, probe.device))
+                tasks.append(
+                    Task(card.id, point, item.name, fingerprint, probe.device, lacks, stored)
+                )
     return Plan(tuple(tasks), tuple(stale), finished)

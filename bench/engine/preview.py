@@ -10,10 +10,11 @@ from statistics import mean
 
 from bench.engine.campaign import Campaign
 from bench.engine.measure import probe
+from bench.engine.metrics import lacking
 from bench.engine.plan import make_plan
 from bench.records import Record
 from bench.results.salvage import salvage
-from bench.results.store import FILE, TABLE
+from bench.results.store import FILE, TABLE, MeasuredWith, held_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,11 @@ def preview(campaign: Campaign, out: Path, *, jobs: int, device: str, fresh: boo
     records = [] if fresh or not out.is_dir() else salvage(out / FILE, out / TABLE)
     pairs = [(card, probe(card, device)) for card in campaign.codecs]
     able = [(card, found) for card, found in pairs if found.unavailable is None]
-    plan = make_plan(able, items, campaign.suite.metrics, _done(records))
+    held = held_metrics(out) if records else MeasuredWith()
+    asked = tuple(dict.fromkeys((*held.names, *campaign.suite.metrics)))
+    plan = make_plan(
+        able, items, _done(records), lacking=lacking(records, items, asked), earlier=held.names
+    )
     left = Counter(task.codec for task in plan.tasks)
     seconds = _seconds(records)
     return Preview(

@@ -22,6 +22,7 @@ from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_codec, describe_run
 from bench.engine.measure import (
+    Added,
     Portion,
     WorkSpec,
     measure_tasks,
@@ -29,12 +30,14 @@ from bench.engine.measure import (
     start_worker,
     with_layout,
 )
-from bench.engine.plan import Plan, Probe, make_plan
+from bench.engine.metrics import Chosen, applying, choose_metrics
+from bench.engine.plan import Key, Plan, Probe, make_plan
 from bench.engine.proofs import Evidence, Finding, Proofs
 from bench.engine.schedule import Schedule
 from bench.engine.workers import LocalPool, Pool, scratch_folder
 from bench.errors import BenchError, UsageError
-from bench.records import Record, Status, Task
+from bench.metrics.base import Scores
+from bench.records import Record, Status, Stored, Task
 from bench.results.gallery import Gallery
 from bench.results.store import TABLE, Store
 
@@ -65,8 +68,8 @@ class Progress(Protocol):
     def begin(self, total: int, finished: int) -> None:
         """Called once, with all tasks of the run and those that are stored already."""
 
-    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
-        """Called when records were stored."""
+    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
+        """Called when tasks are over, ``failed`` of them without a result."""
 
     def say(self, line: str) -> None:
         """One line that the user should read."""
@@ -81,6 +84,8 @@ class Outcome:
     done: int = 0
     failed: int = 0
     skipped: int = 0
+    added: int = 0
+    """Stored records to which metrics were added."""
     refuted: int = 0
     """Streams that a fresh process decoded to other pixels."""
     interrupted: bool = False
@@ -105,6 +110,8 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
     started = datetime.now(UTC)
     with Store(options.out, fresh=options.fresh) as store:
         store.claim(suite=campaign.suite.id, dataset=campaign.suite.dataset)
+        metrics = choose_metrics(campaign.suite.metrics, store, progress.say)
+        campaign = replace(campaign, suite=replace(campaign.suite, metrics=metrics.names))
         if store.repaired is not None:
             progress.say(
                 f"the results store was damaged: {store.repaired} records were saved, "
@@ -115,11 +122,11 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
         dropped = store.set_items([(item.name, item.digest) for item in items])
         if dropped:
             progress.say(f"{dropped} records of items whose content changed are measured again")
-        outcome = _measure_all(campaign, options, items, store, progress)
+        outcome = _measure_all(campaign, options, items, store, progress, metrics)
         damaged = store.drop_damaged()
         if damaged and not outcome.interrupted:
             progress.say(f"{damaged} stored records were damaged; they are measured again")
-            again = _measure_all(campaign, options, items, store, progress)
+            again = _measure_all(campaign, options, items, store, progress, metrics)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
         store.export_csv(options.out / TABLE)
         Gallery(options.out).write_index(store.records())
@@ -142,10 +149,11 @@ def _measure_all(
     items: Sequence[Item],
     store: Store,
     progress: Progress,
+    metrics: Chosen,
 ) -> Outcome:
     with (
         scratch_folder(options.out) as scratch,
-        closing(_Runner(campaign, options, items, scratch, store, progress)) as runner,
+        closing(_Runner(campaign, options, items, scratch, store, progress, metrics)) as runner,
     ):
         return runner.run()
 
@@ -161,7 +169,9 @@ class _Runner:
         scratch: Path,
         store: Store,
         progress: Progress,
+        metrics: Chosen,
     ) -> None:
+        self.metrics = metrics
         self.campaign, self.options, self.items = campaign, options, items
         self.store, self.progress = store, progress
         self.outcome = Outcome()
@@ -248,12 +258,14 @@ class _Runner:
             for key, mark in stored.items()
             if key[2] not in self.spec.keep or self.gallery.holds(*key)
         }
-        plan = make_plan(able, self.items, self.campaign.suite.metrics, done)
+        plan = make_plan(
+            able, self.items, done, lacking=self._lacking(), earlier=self.metrics.earlier
+        )
         if plan.stale:
             self.store.drop(plan.stale)
             self.progress.say(
                 f"{len(plan.stale)} stored records come from another version, card, weights, "
-                "device or metric set; they are measured again"
+                "or device; they are measured again"
             )
         self.outcome.finished_before = plan.finished
         self.outcome.total = sum(len(card.ladder) for card in self.campaign.codecs) * len(
@@ -263,6 +275,16 @@ class _Runner:
             if found.unavailable is not None:
                 self._skip(card, found.unavailable, stored)
         return plan
+
+    def _lacking(self) -> dict[Key, tuple[tuple[str, ...], Stored]]:
+        """What stored records lack of the metrics that can run here and apply to their items."""
+        able = {item.name: applying(item, self.metrics.able) for item in self.items}
+        found = {}
+        for key, (names, stored) in self.store.lacking(self.metrics.able).items():
+            lacks = tuple(name for name in names if name in able.get(key[2], ()))
+            if lacks:
+                found[key] = (lacks, replace(stored, kept=self.gallery.stream(*key)))
+        return found
 
     def _skip(
         self, card: CodecCard, reason: str, stored: Mapping[tuple[str, str, str], str]
@@ -296,7 +318,7 @@ class _Runner:
         self._keep([self._blank(t, "failed", problems[t.item]) for t in plan.tasks
                     if t.item in problems])  # fmt: skip
         tasks = [task for task in plan.tasks if task.item not in problems]
-        self.proofs.expect(task for task in tasks if task.item in self.spec.evidence)
+        self.proofs.expect(filter(self._proved, tasks))
         self.schedule = Schedule(tasks, self.workers)
         while self._feed() or self.running or self.proofs.running:
             everything: list[Future[Any]] = [*self.running, *self.proofs.running]
@@ -332,6 +354,7 @@ class _Runner:
             if entry.keepsake is not None:
                 self.gallery.add(entry.keepsake)
         self._keep([entry.record for entry in result.measured])
+        self._add(result.added)
         evidence = [entry.evidence for entry in result.measured if entry.evidence is not None]
         self._prove(portion, evidence)
 
@@ -340,14 +363,28 @@ class _Runner:
         if len(portion) > 1:
             self.schedule.retry_alone(portion)
             return
-        self._keep([self._blank(portion[0], status, reason)])
+        (task,) = portion
+        if task.lacks:
+            self._add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
+        else:
+            self._keep([self._blank(task, status, reason)])
         self._prove(portion, [])
 
     def _prove(self, portion: tuple[Task, ...], evidence: Sequence[Evidence]) -> None:
-        self.proofs.arrived([t for t in portion if t.item in self.spec.evidence], evidence)
+        self.proofs.arrived(list(filter(self._proved, portion)), evidence)
         timed = self.options.repeats > 0
         if not (timed and (len(self.schedule) or self.running)):  # timed tasks have nobody beside
             self.proofs.start()
+
+    def _proved(self, task: Task) -> bool:
+        """Whether a fresh process is to decode the stream of this task, too."""
+        return task.item in self.spec.evidence and not task.lacks
+
+    def _add(self, found: Sequence[Added]) -> None:
+        for entry in found:
+            self.store.add_scores(entry.task.key, entry.scores.values, entry.scores.remarks)
+            self.outcome.added += 1
+        self.progress.advance(len(found), 0, self.schedule.seconds_left())
 
     def _judge(self, future: Future[list[Finding]]) -> None:
         verdicts = self.proofs.judge(future)
@@ -369,7 +406,8 @@ class _Runner:
                 self.outcome.failed += 1
             reason = f"{record.codec}: {record.reason}"
             self.outcome.reasons[reason] = self.outcome.reasons.get(reason, 0) + 1
-        self.progress.advance(records, self.schedule.seconds_left())
+        failed = sum(record.status in ("failed", "timeout") for record in records)
+        self.progress.advance(len(records), failed, self.schedule.seconds_left())
 
 
 def _probe_result(card: CodecCard, future: Future[Probe]) -> Probe:

@@ -53,7 +53,7 @@ class Silent:
     def begin(self, total: int, finished: int) -> None:
         return None
 
-    def advance(self, records: Sequence[Record], seconds_left: float | None) -> None:
+    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
         return None
 
     def say(self, line: str) -> None:
@@ -109,7 +109,7 @@ def measure_resume(records: int, codecs: int = 10, points: int = 10) -> Resume:
     with tempfile.TemporaryDirectory() as folder:
         with Store(Path(folder)) as store:
             for card, probe in cards:
-                mark = codec_fingerprint(card, probe, ("psnr_rgb",))
+                mark = codec_fingerprint(card, probe)
                 store.add(
                     _record(card.id, str(point), item.name, item_fingerprint(mark, item))
                     for item in items
@@ -118,7 +118,7 @@ def measure_resume(records: int, codecs: int = 10, points: int = 10) -> Resume:
         start, cpu = time.perf_counter(), time.process_time()
         with Store(Path(folder)) as store:
             opened = time.perf_counter()
-            plan = make_plan(cards, items, ("psnr_rgb",), store.done())
+            plan = make_plan(cards, items, store.done())
             planned = time.perf_counter()
             cpu = time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -17,6 +17,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from bench import plugins
+
 T = TypeVar("T")
 
 _THREAD_VARIABLES = (
@@ -96,7 +98,7 @@ class LocalPool:
             max_workers=1,
             max_tasks=1,
             initializer=_start,
-            initargs=(str(scratch), _nothing, ()),
+            initargs=(str(scratch), plugins.install, (plugins.loaded(),)),
             context=context,
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
@@ -136,10 +138,6 @@ def scratch_folder(out: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _start(scratch: str, initializer: Callable[..., None], arguments: tuple[object, ...]) -> None:

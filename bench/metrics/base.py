@@ -5,8 +5,10 @@ A metric of one's own is a `FrameMetric` or a `SignalMetric`. Knows no metric.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +22,40 @@ Stack: TypeAlias = "NDArray[Any]"
 """Some frames of a signal: ``(frames, *layout.frame_shape)``."""
 Values: TypeAlias = "NDArray[np.float64]"
 Prepared = TypeVar("Prepared")
+
+
+ALWAYS = "mse"
+"""The metric of every measured record: all else that is said of exactness rests on it."""
+_SAME_PIXELS_DB = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Means over frames by metric id, and in words why a metric that was asked for has none.
+
+    ``mse`` is always there, on the 8-bit scale, of real samples as they are; an infinite PSNR
+    means that all frames are identical to the source's.
+    """
+
+    values: Mapping[str, float]
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> float | None:
+        return self.values.get(name)
+
+    def agrees_with(self, mse: float | None) -> bool:
+        """Whether this may be the mse of the same pixels: to rounding of a float synthesis, which
+        is far within what a check calls a change."""
+        if mse is None or mse == self.values[ALWAYS]:
+            return True
+        if 0 in (mse, self.values[ALWAYS]):
+            return False
+        return abs(10 * math.log10(mse / self.values[ALWAYS])) < _SAME_PIXELS_DB
+
+    @property
+    def identical(self) -> bool:
+        """Every sample is the source's."""
+        return self.values[ALWAYS] == 0
 
 
 class Metric(ABC):

@@ -9,42 +9,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from bench.errors import BenchError, CodecError
 from bench.facts import MetricFacts
-from bench.metrics.base import Basis, FrameMetric, Metric, SharedMetric, SignalMetric, Stack, Values
+from bench.metrics.base import (
+    ALWAYS,
+    Basis,
+    FrameMetric,
+    Metric,
+    Scores,
+    SharedMetric,
+    SignalMetric,
+    Stack,
+    Values,
+)
 from bench.metrics.error import frame_mse
-from bench.metrics.registry import ALWAYS, applicable, facts_of, metrics
+from bench.metrics.registry import applicable, facts_of, metrics
 from bench.signals import Frame, Layout, Signal
 
 CACHE_BYTES = 256 * 2**20
 """A reference side that would be larger than this is computed again for each decoded signal."""
 STACK_SAMPLES = 300_000
 """Small frames are best compared in stacks of about this size."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Means over frames by metric id, and in words why a metric that was asked for has none.
-
-    ``mse`` is always there, on the 8-bit scale, of real samples as they are; an infinite PSNR
-    means that all frames are identical to the source's.
-    """
-
-    values: Mapping[str, float]
-    remarks: Mapping[str, str] = field(default_factory=dict)
-
-    def get(self, name: str) -> float | None:
-        return self.values.get(name)
-
-    @property
-    def identical(self) -> bool:
-        """Every sample is the source's."""
-        return self.values[ALWAYS] == 0
 
 
 class Evaluator:

@@ -6,11 +6,14 @@ A row is a class with its facts; what computes it is imported on first use. Meas
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from bench import plugins
 from bench.errors import UsageError, near_matches
 from bench.facts import MetricFacts
+from bench.metrics.base import ALWAYS
 from bench.records import RESERVED
 
 if TYPE_CHECKING:
@@ -27,10 +30,9 @@ BUILT_IN = (
     "bench.metrics.vmaf:Vmaf",
 )
 ENTRY_POINTS = "bench.metrics"
-ALWAYS = "mse"
-"""The metric of every measured record: all else that is said of exactness rests on it."""
 
 _table: dict[str, type[Metric]] = {}
+_seen: dict[str, plugins.Plugin] = {}
 
 
 def metrics() -> Mapping[str, type[Metric]]:
@@ -40,6 +42,10 @@ def metrics() -> Mapping[str, type[Metric]]:
             module, _, name = path.partition(":")
             _add(getattr(importlib.import_module(module), name))
         _add_installed()
+    for plugin in plugins.loaded():
+        if _seen.get(plugin.name) != plugin:
+            _seen[plugin.name] = plugin
+            _add_plugin(plugin.name)
     return _table
 
 
@@ -61,6 +67,22 @@ def _add_installed() -> None:
                 "of a metric with facts; see bench.metrics.base"
             )
         _add(metric)
+
+
+def _add_plugin(name: str) -> None:
+    """The metrics that a plug-in file defines, in the place of those of an earlier text of it."""
+    for known in [one for one, metric in _table.items() if metric.__module__ == name]:
+        del _table[known]
+    for value in list(vars(sys.modules[name]).values()):
+        own = isinstance(value, type) and value.__module__ == name
+        if own and isinstance(getattr(value, "facts", None), MetricFacts):
+            _add(value)
+
+
+def versions_of(name: str) -> dict[str, str]:
+    """What a metric's values depend on outside the project, by name."""
+    metric = metrics()[name]
+    return {**metric.versions(), **plugins.version(metric.__module__)}
 
 
 def register(metric: type[Metric]) -> None:

@@ -59,6 +59,11 @@ class Gallery:
         path = self._path(record.item, record.codec, record.point, ".png")
         return path if path.is_file() else None
 
+    def stream(self, codec: str, point: str, item: str) -> Path | None:
+        """Where the kept stream of a task lies, if there is one."""
+        path = self._path(item, codec, point, ".bin")
+        return path if path.is_file() else None
+
     def add(self, keepsake: Keepsake) -> None:
         """Writes the files of one task; the original only once."""
         original = self._original(keepsake.item)

@@ -6,18 +6,19 @@ was finished. One process at a time may hold a folder. Never decides what is to 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.provenance import CodecInfo, Verdict, read_run
-from bench.records import COLUMNS, Record, columns_of
+from bench.facts import MetricFacts
+from bench.provenance import CodecInfo, Verdict, facts_of, facts_table, read_run
+from bench.records import COLUMNS, Record, Stored, columns_of, join_remarks, split_remarks
+from bench.results.lock import lock_folder
 from bench.results.salvage import checksum, damaged, salvage
 from bench.results.table import Cell, cells, metric_columns, record_of, write_records
 
@@ -27,6 +28,7 @@ TABLE = "records.csv"
 # for each metric beyond the first; 5: rate
 FORMAT = 5
 
+Key = tuple[str, str, str]
 _KEYS = ("codec", "point", "item")
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
@@ -41,12 +43,31 @@ CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEX
 """
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredWith:
+    """The metrics of a folder: their ids, the facts of those that the project did not bring, and
+    versions of what is behind their values."""
+
+    names: tuple[str, ...] = ()
+    facts: tuple[MetricFacts, ...] = ()
+    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def held_metrics(folder: Path) -> MeasuredWith:
+    """What a folder's run.json says of its metrics; nothing where there is none."""
+    try:
+        run = read_run(folder)
+    except StoreError:
+        return MeasuredWith()
+    return MeasuredWith(run.metrics, run.metric_facts, run.metric_versions)
+
+
 class Store:
     """An open results folder; a context manager that holds the folder's lock."""
 
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self.folder = folder
-        self._lock = _lock_folder(folder)
+        self._lock = lock_folder(folder)
         self.repaired: int | None = None
         """How many records were saved when this folder's store was found damaged; None if whole."""
         self.restored: int | None = None
@@ -56,6 +77,8 @@ class Store:
                 self._discard()
             with _explained(folder):
                 self._open()
+            if fresh:
+                self.set_metrics(MeasuredWith())
         except BaseException:
             os.close(self._lock)
             raise
@@ -278,6 +301,78 @@ class Store:
             for check, codec, point, item, passed, detail in rows
         )
 
+    def metrics(self) -> MeasuredWith:
+        """The metrics of this folder's records; of a store that did not keep them, run.json's."""
+        text = self.meta("metrics")
+        if text is not None:
+            table = json.loads(text)
+            facts = tuple(facts_of(entry) for entry in table["facts"])
+            return MeasuredWith(tuple(table["names"]), facts, table["versions"])
+        if self._db.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None:
+            return MeasuredWith()
+        return held_metrics(self.folder)
+
+    def set_metrics(self, found: MeasuredWith) -> None:
+        table = {
+            "names": found.names,
+            "facts": [facts_table(one) for one in found.facts],
+            "versions": {name: dict(versions) for name, versions in found.versions.items()},
+        }
+        self.set_meta("metrics", json.dumps(table, ensure_ascii=False))
+
+    def lacking(self, metrics: Sequence[str]) -> dict[Key, tuple[tuple[str, ...], Stored]]:
+        """Finished records without a value of some of these metrics: which, and what they were
+        measured on."""
+        own = [name if name in self._columns else None for name in metrics]
+        columns = ["codec", "point", "item", "bitstream_sha256", "mse", "reached"]
+        columns += [f'"{name}"' if name else "NULL" for name in own]
+        missing = " OR ".join(f"{word} IS NULL" for word in columns[6:])
+        if not metrics:
+            return {}
+        with _explained(self.folder):
+            rows = self._db.execute(
+                f"SELECT {', '.join(columns)} FROM records WHERE status = 'done' AND ({missing})"
+            )
+            return {
+                row[:3]: (
+                    tuple(name for name, v in zip(metrics, row[6:], strict=True) if v is None),
+                    Stored(row[3] or "", row[4], row[5]),
+                )
+                for row in rows
+            }
+
+    def add_scores(self, key: Key, scores: Mapping[str, float], remarks: Mapping[str, str]) -> None:
+        """Adds metrics to a stored record, whose other values stay; ``remarks`` say why there are
+        none. Nothing happens where the record is gone."""
+        with self._transaction():
+            record = self._record(key)
+            if record is None:
+                return
+            said = {**split_remarks(record.remarks), **remarks}
+            said = {name: why for name, why in said.items() if name not in scores}
+            merged = {**record.scores, **scores}
+            self._insert([replace(record, scores=merged, remarks=join_remarks(said))])
+
+    def _record(self, key: Key) -> Record | None:
+        where = " AND ".join(f"{name} = ?" for name in _KEYS)
+        columns = ", ".join(f'"{name}"' for name in self._columns)
+        row = self._db.execute(f"SELECT {columns} FROM records WHERE {where}", key).fetchone()
+        return None if row is None else record_of(dict(zip(self._columns, row, strict=True)))
+
+    def forget(self, metric: str) -> int:
+        """Removes the values of a metric; returns how many there were."""
+        if metric not in self._columns:
+            return 0
+        with self._transaction() as db:
+            query = f'SELECT codec, point, item FROM records WHERE "{metric}" IS NOT NULL'
+            keys = db.execute(query).fetchall()
+            for key in keys:
+                record = self._record(key)
+                assert record is not None
+                scores = {name: value for name, value in record.scores.items() if name != metric}
+                self._insert([replace(record, scores=scores)])
+        return len(keys)
+
     def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
         """Removes records that no longer belong (another codec version, card or weights)."""
         with self._transaction() as db:
@@ -337,28 +432,6 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-
-
-def _lock_folder(folder: Path) -> int:
-    """Makes the folder and locks it for this process; the lock dies with the process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-        if not os.access(folder, os.W_OK):
-            os.close(handle)
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise StoreError(
-            f"{folder}: cannot be written: {error.strerror}; choose another --out"
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise StoreError(
-            f"{folder}: another run is writing here; wait for it or use another --out"
-        ) from error
-    return handle
 
 
 @contextmanager

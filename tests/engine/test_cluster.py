@@ -175,3 +175,26 @@ def test_timing_on_a_cluster_is_refused(tmp_path: Path) -> None:
     done = run(*command(cards, tmp_path / "out", "--cluster", "tcp://127.0.0.1:9", "--timing"))
     assert done.returncode == 2
     assert "--timing needs this machine to itself" in done.stderr
+
+
+def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster: Cluster) -> None:
+    """A metric and a codec of one file, which lies nowhere near the worker."""
+    from tests.engine.test_added_metrics import PLUGIN
+
+    plugin = tmp_path / "here" / "mine.py"
+    plugin.parent.mkdir()
+    plugin.write_text(PLUGIN)
+    cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
+    for card in (*cards.glob("codecs/*.toml"), *cards.glob("datasets/*.toml")):
+        text = card.read_text().replace("tests.fakes:Coarse", "mine:Wavering")
+        card.write_text(text.replace("tests.fakes:Noise", "mine:MoreNoise"))
+    away = tmp_path / "away"
+    away.mkdir()
+    cluster.add_worker(cwd=away)
+    words = ("--cluster", cluster.address, "--plugin", str(plugin), "--metrics", "largest")
+    done = run(*command(cards, out, *words))
+    assert (done.returncode, done.stderr) == (0, "")
+    import csv
+
+    with (out / "records.csv").open() as file:
+        assert all(float(row["largest"]) > 0 for row in csv.DictReader(file))

@@ -28,7 +28,7 @@ class Silent:
     def begin(self, total: int, finished: int) -> None:
         pass
 
-    def advance(self, records: object, seconds_left: float | None) -> None:
+    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
         pass
 
     def say(self, line: str) -> None:
