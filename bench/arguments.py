@@ -147,8 +147,8 @@ def _rates(word: str) -> list[float]:
 
 
 def add_list(parser: argparse.ArgumentParser) -> None:
-    kinds = ("suites", "codecs", "datasets", "metrics")
-    parser.add_argument("kind", nargs="?", choices=kinds, help="default: all")
+    kinds = ("suites", "codecs", "datasets", "metrics", "columns")
+    parser.add_argument("kind", nargs="?", choices=kinds, help="default: all but columns")
     _cards(parser)
 
 

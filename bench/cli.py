@@ -204,9 +204,12 @@ def _new(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
-    from bench.listing import print_lists
+    from bench.listing import print_columns, print_lists
 
-    print_lists(load_registry(options.cards), options.kind)
+    if options.kind == "columns":
+        print_columns()
+    else:
+        print_lists(load_registry(options.cards), options.kind)
     return 0
 
 

@@ -9,6 +9,22 @@ from bench.errors import Unavailable
 from bench.metrics.registry import metrics
 
 
+def print_columns() -> None:
+    """Prints, as Markdown, what every column of the tables of a run means."""
+    from bench.columns import tables
+
+    definitions = {name: one.facts.definition for name, one in metrics().items()}
+    print("# The columns of every table\n\nWritten by `python -m bench list columns`.")
+    for file, columns in tables(definitions):
+        print(f"\n## {file}\n\n| column | meaning |\n| --- | --- |")
+        for column, words in columns:
+            print(f"| `{column}` | {words} |")
+    print(
+        "\nFurther metrics are further columns of records.csv and, with their axis, of curves.csv. "
+        "What does not\napply is empty, never 0; `inf` is infinite."
+    )
+
+
 def print_lists(registry: Registry, kind: str | None) -> None:
     """Prints one kind of entries, or all of them under headings."""
     sections = {

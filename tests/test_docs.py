@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bench.cli import main
 from tests.codecs.tiny_zoo import picture
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,3 +82,8 @@ def test_its_links_lead_somewhere(page: Path) -> None:
 def test_the_site_names_every_page() -> None:
     named = re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)
     assert sorted(named) == [page.name for page in PAGES]
+
+
+def test_the_columns_are_those_of_today(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "columns"]) == 0
+    assert capsys.readouterr().out == (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")

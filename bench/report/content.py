@@ -20,6 +20,7 @@ from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
 from bench.provenance import RunInfo
 from bench.report.extras import ExtraCurve, load_overlay
+from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ def footnote(content: Content) -> list[str]:
     sentences = [
         f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
         f"in {content.rate_unit}; rate and quality are means over {word}.",
+        *mark_sentences(content.results.codecs),
         *_metric_sentences(content),
     ]
     if content.bd.anchor is not None:

@@ -17,6 +17,7 @@ from bench.report.content import (
     published_deltas,
 )
 from bench.report.remarks import warnings_of
+from bench.results.rates import without_estimates
 
 MINUS = "−"
 BD_COLUMNS = (
@@ -26,14 +27,14 @@ BD_COLUMNS = (
     "warnings",
 )
 """Rates, interval, overlap and spread in percent; ``bd_quality`` in the metric's unit."""
+MATRIX_COLUMNS = ("suite", "metric", "codec", "anchor", "bd_rate", "overlap")
 
 
 def write_curves(content: Content, folder: Path) -> None:
     """curves.csv, and curves.tsv with the same columns for PGFPlots."""
-    content.curves.to_csv(folder / "curves.csv", index=False, lineterminator="\n")
-    content.curves.to_csv(
-        folder / "curves.tsv", index=False, sep="\t", na_rep="nan", lineterminator="\n"
-    )
+    kept = without_estimates(content.curves)
+    kept.to_csv(folder / "curves.csv", index=False, lineterminator="\n")
+    kept.to_csv(folder / "curves.tsv", index=False, sep="\t", na_rep="nan", lineterminator="\n")
 
 
 def write_bd(content: Content, folder: Path) -> None:
@@ -55,7 +56,7 @@ def write_bd(content: Content, folder: Path) -> None:
             writer.writerow((*row, *map(_number, numbers), "; ".join(c.warnings)))
     with (folder / "bd_matrix.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("suite", "metric", "codec", "anchor", "bd_rate", "overlap"))
+        writer.writerow(MATRIX_COLUMNS)
         for matrix in content.bd.matrices:
             for cells in _matrix_cells(matrix):
                 writer.writerow((suite, matrix.metric, *cells))

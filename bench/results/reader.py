@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.errors import StoreError, UsageError
 from bench.provenance import CodecInfo, RunInfo, read_run
 from bench.results.merging import merge_runs, names_of, on_common_items
+from bench.results.rates import mark_rates, unmarked
 from bench.results.table import FILE, LABELS, metric_columns, read_frame
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Results:
 
     def info(self, codec: str) -> CodecInfo | None:
         """What run.json says of a codec, None for one it does not know."""
-        return next((info for info in self.run.codecs if info.id == codec), None)
+        name = unmarked(codec)
+        return next((info for info in self.run.codecs if info.id == name), None)
 
 
 def read_results(folders: Path | Sequence[Path], *, common: bool = False) -> Results:
@@ -73,7 +75,7 @@ def read_results(folders: Path | Sequence[Path], *, common: bool = False) -> Res
 
 
 def _ordered(table: pd.DataFrame, run: RunInfo) -> pd.DataFrame:
-    """The table with codecs and points as ordered categories, and never a row twice."""
+    """The table with codecs, marked, and points as ordered categories, and never a row twice."""
     ladders = [point for info in run.codecs for point in info.ladder]
     for name, first in (("codec", [info.id for info in run.codecs]), ("point", ladders)):
         present = set(map(str, table[name].cat.remove_unused_categories().cat.categories))
@@ -87,7 +89,7 @@ def _ordered(table: pd.DataFrame, run: RunInfo) -> pd.DataFrame:
             f"records.csv: {row['codec']} {row['point']} on {row['item']} is there twice; "
             "run the suite again with --fresh"
         )
-    return table
+    return mark_rates(table)
 
 
 def _merge_tables(paths: Sequence[Path], tables: list[pd.DataFrame]) -> pd.DataFrame:

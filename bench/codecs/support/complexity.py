@@ -46,7 +46,7 @@ def measure_complexity(
     def share(names: Sequence[str]) -> float:
         return sum(macs.get(f"{type(network).__name__}.{name}", 0) for name in names)
 
-    total = macs["Global"] - share(ignored)
+    total = macs.get("Global", 0.0) - share(ignored)
     return Complexity(
         parameters=float(sum(each.numel() for each in network.parameters())),
         encoder_kmac_per_pixel=(total - share(decoder_only)) / pixels / 1000,

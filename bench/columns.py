@@ -1,0 +1,121 @@
+"""What every column of the tables that a run leaves means; `bench list columns` prints it.
+
+Holds words only; the columns themselves are defined where they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bench.records import COLUMNS
+
+_LABELS = {
+    "suite": "the suite, or `input`",
+    "dataset": "the data set",
+    "codec": "the codec as it was asked for, settings included",
+    "point": "the operating point, `key=value`",
+}
+RECORDS: Mapping[str, str] = {
+    **_LABELS,
+    "item": "the picture, clip or block of vectors",
+    "status": "`done`, `failed`, `timeout` or `skipped`; all but the first with a reason",
+    "width": "pixels",
+    "height": "pixels; for vectors their number",
+    "frames": "frames; 1 for a picture",
+    "channels": "1 for gray and vectors, 3 for colour",
+    "bytes": "all that a decoder needs besides the codec itself",
+    "header_bytes": "the part of `bytes` that is no picture content, where it can be told",
+    "discarded_bytes": "what the encoder wrote and no decoder needs, not in `bytes`",
+    "bpp": "8·`bytes` over width·height·frames; for vectors bits per symbol",
+    "bpp_estimated": "the estimate of a learned codec: entropy, likelihood or KL, never a size",
+    "encode_seconds": "wall time of encoding, entropy coding included",
+    "decode_seconds": "wall time of decoding",
+    "bitstream_sha256": "hash of the payload",
+    "reason": "why there are no numbers, or none of quality",
+    "psnr_rgb_ceiling": "PSNR of the codec's colour conversion alone, without coding",
+    "lossless": "`true`: the decoded pixels equal the source's; only for codecs that claim it",
+    "parallel": "how many tasks ran at the same time; times with more than one are not ranked",
+    "encode_cpu_seconds": "CPU time of encoding, child processes included",
+    "decode_cpu_seconds": "CPU time of decoding, child processes included",
+    "encode_spread_seconds": "interquartile range of the repeats of `--timing`",
+    "decode_spread_seconds": "interquartile range of the repeats of `--timing`",
+    "repeats": "how often each call was timed",
+    "reached": "the parameter that came closest to a target rate",
+    "bpp_likelihood": "likelihood of the coded symbols, where `bpp_estimated` is another estimate",
+    "fingerprint": "hash of all that the result depends on; records of two are never pooled",
+    "remarks": "why metrics that were asked for have no value",
+    "rate": "`estimated` or `reported` where no stream was decoded, else empty",
+}
+CURVES: Mapping[str, str] = {
+    **_LABELS,
+    "items": "finished items that the means run over",
+    "bpp": "mean over items; empty where there is only an estimate",
+    "bpp_pooled": "all bits over all pixels",
+    "bpp_estimated": "mean over items",
+    "psnr_rgb_pooled": "PSNR of the mean MSE of the set",
+    "ssim_db": "−10·log10(1 − mean SSIM)",
+    "ms_ssim_db": "−10·log10(1 − mean MS-SSIM)",
+    "encode_seconds": "mean over items",
+    "decode_seconds": "mean over items",
+    "items_expected": "items of the run",
+    "items_failed": "items whose record is not `done`",
+    "psnr_rgb_infinite": "items whose decoded pixels equal the source's",
+    "psnr_rgb_ceiling": "mean over items",
+    "bytes": "mean over items",
+    "header_bytes": "mean over items",
+    "discarded_bytes": "mean over items",
+    "bpp_interval": "half the width of the 95 % interval of the mean over items",
+    "psnr_rgb_interval": "half the width of the 95 % interval of the mean over items",
+    "pixels": "width·height·frames, mean over items",
+    "parallel": "the most tasks that ran at the same time",
+    "bpp_likelihood": "mean over items",
+}
+_BD = {
+    "suite": "the suite",
+    "metric": "the axis of quality",
+    "anchor": "the codec that is compared with",
+    "codec": "the codec that is compared",
+}
+BD: Mapping[str, str] = {
+    **_BD,
+    "items": "items that both curves hold",
+    "bd_rate": "percent of rate at equal quality, mean curves, PCHIP; negative saves bits",
+    "bd_rate_low": "lower end of its 95 % interval, paired bootstrap over items",
+    "bd_rate_high": "upper end of its 95 % interval",
+    "significant": "whether the interval leaves out 0",
+    "bd_quality": "difference of quality at equal rate, in the metric's unit",
+    "overlap": "percent of both quality ranges that they share",
+    "spread_low": "lowest BD-rate under other conventions",
+    "spread_high": "highest BD-rate under other conventions",
+    "warnings": "why the number is missing or to be doubted",
+}
+BD_MATRIX: Mapping[str, str] = {
+    **_BD,
+    "bd_rate": "percent of rate at equal quality",
+    "overlap": "percent of both quality ranges that they share",
+}
+_AVERAGING = {"mean": "mean curves", "pooled": "pooled curves", "item": "each item, then the mean"}
+
+
+def meaning(table: Mapping[str, str], column: str, metrics: Mapping[str, str]) -> str:
+    """What a column means; ``metrics`` are their definitions by id. Raises KeyError."""
+    if column in table:
+        return table[column]
+    averaging, _, method = column.partition("_")
+    if table is BD and averaging in _AVERAGING:
+        return f"BD-rate of {_AVERAGING[averaging]}, {method}"
+    return metrics[column]
+
+
+def tables(metrics: Mapping[str, str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """(file, [(column, meaning)]) of every table, in their order."""
+    from bench.analysis.curves import CURVE_COLUMNS
+    from bench.report.tables import BD_COLUMNS, MATRIX_COLUMNS
+
+    for name, known, columns in (
+        ("records.csv", RECORDS, COLUMNS),
+        ("curves.csv", CURVES, CURVE_COLUMNS),
+        ("bd.csv", BD, BD_COLUMNS),
+        ("bd_matrix.csv", BD_MATRIX, MATRIX_COLUMNS),
+    ):
+        yield name, [(column, meaning(known, column, metrics)) for column in columns]
