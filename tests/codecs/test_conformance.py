@@ -7,6 +7,7 @@ import pytest
 
 from bench.cards import CodecCard, adapter_class, build_codec, check_values, load_registry
 from bench.codecs.base import Codec
+from bench.codecs.learned import LearnedCodec
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Layout, Signal, clip, image, vectors
@@ -160,6 +161,23 @@ def test_versions_are_named(name: str) -> None:
     versions = codec.versions()
     assert all(isinstance(word, str) and word for pair in versions.items() for word in pair)
     assert versions == _fresh(name).versions()
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_device_is_named_by_those_whose_bits_depend_on_it(name: str) -> None:
+    """And those alone decode in a second way, which must give the same picture but for rounding."""
+    codec, signal = _available(name), _easy(name)
+    learned = isinstance(codec, LearnedCodec)
+    assert bool(codec.device_kind()) == learned
+    assert learned or codec.complexity() is None
+    if signal is None:
+        pytest.skip("takes none of the signals here")
+    payload = codec.encode(signal, _middle(name)).payload
+    elsewhere = codec.decode_elsewhere(payload)
+    assert (elsewhere is not None) == learned
+    if elsewhere is not None:
+        here = codec.decode(payload).array().astype(float)
+        assert np.abs(elsewhere.array() - here).max() <= 1
 
 
 @pytest.mark.parametrize(("name", "kind"), _pairs(SIGNALS))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import torch
 
 from bench.cards import build_codec, load_registry
 from bench.codecs.learned import LearnedCodec
+from bench.datasets.base import DataOptions
+from bench.engine.campaign import suite_campaign
+from bench.engine.measure import Bench, WorkSpec
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.machine import device_kind
-from bench.records import Point
+from bench.records import Point, Task
 from bench.signals import Signal, image
 from bench.weights import save_weights
 from tests.codecs.newcomer.adapter import BlockCodec
@@ -88,6 +92,19 @@ def test_another_kind_of_device_is_measured_again_and_never_pooled(tmp_path: Pat
     codecs = json.loads((out / "run.json").read_text())["codecs"]
     devices = {info["id"]: info["device"] for info in codecs}
     assert devices["blocks"].startswith("cpu DEFAULT ") and devices["coarse"] == ""
+
+
+def test_a_worker_of_another_kind_leaves_a_task_to_others(tmp_path: Path) -> None:
+    registry = load_registry([newcomer(tmp_path)])
+    card = registry.codec("blocks")
+    loader = suite_campaign(registry, "noise", ["blocks"], DataOptions(limit=1)).loader
+    (item,) = loader.items()
+    spec = WorkSpec("noise", "noise", loader, {item.name: item}, {card.id: card}, ("psnr_rgb",))
+    task = Task(card.id, card.ladder[0], item.name, "f", device_kind("cpu"))
+    assert Bench(spec).measure(task).record.status == "done"
+    record = Bench(spec).measure(replace(task, device="cpu AVX9000")).record
+    assert record.status == "skipped"
+    assert "the run was planned for cpu AVX9000" in str(record.reason)
 
 
 def bench(words: list[str], **variables: str) -> str:

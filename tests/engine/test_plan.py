@@ -40,15 +40,24 @@ def test_planned_less_stored_is_what_is_left(stored: set[int]) -> None:
     assert (plan.finished, plan.stale) == (len(done), ())
 
 
-def test_a_record_of_another_version_card_or_data_is_stale() -> None:
+def test_a_record_of_another_version_card_data_or_device_is_stale() -> None:
     done = answers(make_plan([(card(), PROBE)], ITEMS, {}))
     changed = [
         make_plan([(card(), Probe("a", {"lib": "2"}))], ITEMS, done),
         make_plan([(card(preset="slow"), PROBE)], ITEMS, done),
         make_plan([(card(), PROBE)], [Item("x", "new", None), ITEMS[1]], done),
+        make_plan([(card(), replace(PROBE, device="cuda"))], ITEMS, done),
     ]
-    assert [len(plan.stale) for plan in changed] == [4, 4, 2]
-    assert [len(plan.tasks) for plan in changed] == [4, 4, 2]
+    assert [len(plan.stale) for plan in changed] == [4, 4, 2, 4]
+    assert [len(plan.tasks) for plan in changed] == [4, 4, 2, 4]
+    assert {task.device for task in changed[-1].tasks} == {"cuda"}
+
+
+def test_a_record_of_the_first_version_is_not_measured_again() -> None:
+    """Its fingerprint names metrics and knows of no device; written by that version."""
+    done = {("a", "q=0", "x"): "35ef1636ed0d0058ed5397b0"}
+    plan = make_plan([(card(), PROBE)], ITEMS[:1], done, earlier=["mse", "psnr_rgb"])
+    assert (plan.finished, plan.stale) == (1, ())
 
 
 def test_records_of_codecs_that_are_not_named_are_left_alone() -> None:
