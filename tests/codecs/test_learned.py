@@ -87,7 +87,7 @@ def test_another_kind_of_device_is_measured_again_and_never_pooled(tmp_path: Pat
     assert "12 measured" in before
     assert "0 measured, 12 kept" in bench(words)
     after = bench(words, ATEN_CPU_CAPABILITY="default")
-    assert "4 stored records come from another version, card, weights, device" in after
+    assert "4 stored records come from another version" in after
     assert "4 measured, 8 kept" in after, "the classical codec's eight records stay"
     codecs = json.loads((out / "run.json").read_text())["codecs"]
     devices = {info["id"]: info["device"] for info in codecs}
