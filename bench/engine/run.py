@@ -264,7 +264,7 @@ class _Runner:
         if plan.stale:
             self.store.drop(plan.stale)
             self.progress.say(
-                f"{len(plan.stale)} stored records come from another version, card, weights, "
+                f"{len(plan.stale)} stored records come from another version, card, weights "
                 "or device; they are measured again"
             )
         self.outcome.finished_before = plan.finished
