@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,9 @@ def read_run(folder: Path) -> RunInfo:
             f"{path}: format {table['format']} is newer than this bench reads ({FORMAT}); "
             "upgrade bench"
         )
+    for key, fits in _SHAPES.items():
+        if not fits(table.get(key)):
+            raise StoreError(f"{path}: {key} is {str(table.get(key))[:60]}; the file is damaged")
     try:
         codecs = tuple(_codec_info(entry) for entry in table.pop("codecs"))
         verdicts = tuple(Verdict(**entry) for entry in table.pop("verdicts"))
@@ -124,6 +127,21 @@ def read_run(folder: Path) -> RunInfo:
         return RunInfo(codecs=codecs, verdicts=verdicts, metric_facts=facts, **table)
     except (KeyError, TypeError) as error:
         raise StoreError(f"{path}: not a run of format {FORMAT}: {error}") from error
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+_SHAPES: Mapping[str, Callable[[object], bool]] = {
+    "codecs": lambda value: isinstance(value, list) and bool(value),
+    "items": lambda value: isinstance(value, int) and value > 0,
+    "metrics": _are_words,
+    "command": _are_words,
+    "verdicts": lambda value: isinstance(value, list),
+    "jobs": lambda value: isinstance(value, int),
+}
+"""What parts of the file must be, where a wrong one would come to light late or as a wrong word."""
 
 
 def _codec_info(entry: dict[str, Any]) -> CodecInfo:

@@ -21,7 +21,8 @@ from bench.records import Record
 Items = Mapping[str, Record]
 IMPROVEMENT, NO_CHANGE, REGRESSION = "improvement", "no change", "regression"
 MISSING, NEW = "missing", "new"
-OUTCOMES = (REGRESSION, MISSING, IMPROVEMENT, NEW, NO_CHANGE)
+OTHER_STREAMS = "same numbers, other streams"
+OUTCOMES = (REGRESSION, MISSING, IMPROVEMENT, NEW, OTHER_STREAMS, NO_CHANGE)
 """From what matters most to what matters least: the worst point names its codec's outcome."""
 
 _ITEM_FACTOR = 10.0
@@ -197,7 +198,7 @@ def _compare_codec(
         bd_rate = _bd_rate_shift(new, old, judged.first, tolerances.bd_rate_percent)
     points = tuple(_settle(point, bd_rate) for point in points)
     outcome = min((point.outcome for point in points), key=OUTCOMES.index)
-    if outcome in (NO_CHANGE, IMPROVEMENT) and bd_rate is not None:
+    if outcome in (NO_CHANGE, OTHER_STREAMS, IMPROVEMENT) and bd_rate is not None:
         if bd_rate.worse:
             outcome = REGRESSION
         elif bd_rate.better:
@@ -305,8 +306,12 @@ def _judge(
         return IMPROVEMENT, ", ".join(map(amount, better))
     if identical == len(pairs):
         return NO_CHANGE, "same bitstreams"
-    kind = "bitstreams differ" if deterministic else "within tolerance"
-    return NO_CHANGE, f"{kind} on {len(pairs) - identical} of {len(pairs)} items: {amount(bits)}"
+    changed = f"{len(pairs) - identical} of {len(pairs)} items"
+    if not deterministic:
+        return NO_CHANGE, f"within tolerance on {changed}: {amount(bits)}"
+    if same_pixels and all(new.bytes == old.bytes for new, old in pairs):
+        return OTHER_STREAMS, f"bits and quality are the same, the streams of {changed} are not"
+    return NO_CHANGE, f"bitstreams differ on {changed}: {amount(bits)}"
 
 
 def _grown_bytes(pairs: Sequence[tuple[Record, Record]]) -> float:

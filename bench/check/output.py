@@ -12,6 +12,7 @@ from bench.check.compare import (
     MISSING,
     NEW,
     NO_CHANGE,
+    OTHER_STREAMS,
     REGRESSION,
     CheckReport,
     CodecVerdict,
@@ -22,8 +23,22 @@ from bench.check.compare import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLOURS = {REGRESSION: "red", MISSING: "yellow", IMPROVEMENT: "green", NEW: "cyan", NO_CHANGE: ""}
-_SIGNS = {REGRESSION: "❌", MISSING: "⚠️", IMPROVEMENT: "✅", NEW: "🆕", NO_CHANGE: "▫️"}
+_COLOURS = {
+    REGRESSION: "red",
+    MISSING: "yellow",
+    IMPROVEMENT: "green",
+    NEW: "cyan",
+    OTHER_STREAMS: "yellow",
+    NO_CHANGE: "",
+}
+_SIGNS = {
+    REGRESSION: "❌",
+    MISSING: "⚠️",
+    IMPROVEMENT: "✅",
+    NEW: "🆕",
+    OTHER_STREAMS: "🔀",
+    NO_CHANGE: "▫️",
+}
 
 
 def verdict_line(report: CheckReport) -> str:

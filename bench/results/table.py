@@ -6,7 +6,6 @@ What is no column of a record is a metric's. Never decides which records belong 
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError
 from bench.records import COLUMNS, FIRST_METRICS, RESERVED, Record
+from bench.results.damage import implausible, ragged, suspicious
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,10 +82,11 @@ def read_records(path: Path, required: Sequence[str] = REQUIRED) -> Iterator[tup
     """The records of a table with their line numbers.
 
     Only ``required`` columns must be there. Raises StoreError for a file that cannot be read, a
-    column that is missing, a line that is cut short and a value that is no value.
+    column that is missing, a line that is cut short and a value that no run writes, naming line and
+    column.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             header = tuple(reader.fieldnames or ())
             missing = [name for name in required if name not in header]
@@ -93,9 +94,13 @@ def read_records(path: Path, required: Sequence[str] = REQUIRED) -> Iterator[tup
                 raise StoreError(f"{path}: column {missing[0]!r} is missing; not a {FILE}")
             metrics = metric_columns(header)
             for row in reader:
-                if any(row[name] is None for name in required):
-                    raise StoreError(f"{path}: line {reader.line_num} is cut short")
-                yield reader.line_num, _record(path, reader.line_num, row, metrics)
+                if None in row or None in row.values():
+                    what = "has too many cells" if None in row else "is cut short"
+                    raise StoreError(f"{path}: line {reader.line_num} {what}")
+                record = _record(path, reader.line_num, row, metrics)
+                if fault := implausible(record, _NUMBERS):
+                    raise StoreError(f"{path}: line {reader.line_num}: {fault}; it is damaged")
+                yield reader.line_num, record
     except FileNotFoundError as error:
         raise StoreError(
             f"{path}: no such file; give a results folder, a baseline folder or a CSV"
@@ -106,16 +111,18 @@ def read_records(path: Path, required: Sequence[str] = REQUIRED) -> Iterator[tup
 
 def _record(path: Path, line: int, row: Mapping[str, str], metrics: Sequence[str]) -> Record:
     values: dict[str, Any] = dict.fromkeys(LABELS, "")
-    try:
-        for name, text in row.items():
-            if name in _KINDS and text:
+    scores: dict[str, float] = {}
+    for name, text in row.items():
+        try:
+            if text and name in metrics:
+                scores[name] = float(text)
+            elif text and name in _KINDS:
                 values[name] = _typed(_KINDS[name], text)
-        scores = {name: float(row[name]) for name in metrics if row[name]}
-    except ValueError as error:
-        raise StoreError(f"{path}: line {line}: {error}; the file is damaged") from error
-    for name, value in scores.items():
-        if math.isnan(value):
-            raise StoreError(f"{path}: line {line}: a metric is nan: {name}; the file is damaged")
+        except ValueError as error:
+            shown = text if len(text) <= 40 else f"{text[:40]}…"
+            raise StoreError(
+                f"{path}: line {line}: {name} is {shown!r}, not a number; it is damaged"
+            ) from error
     return Record(scores=scores, **values)
 
 
@@ -142,12 +149,16 @@ def read_frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:
     kinds |= dict.fromkeys((*numbers, *_OPTIONAL_NUMBERS), "float64")
     try:
         table = pd.read_csv(
-            path, usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""]
-        )
-    except (ValueError, pd.errors.ParserError) as error:
+            path, usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""],
+            encoding="utf-8-sig",
+        )  # fmt: skip
+    except (ValueError, OverflowError, pd.errors.ParserError) as error:
+        _name_damage(path)
         raise StoreError(f"{path}: cannot be read: {error}") from error
     if table.empty:
         raise StoreError(f"{path}: holds no record; run the suite before its report")
+    if suspicious(table, _NUMBERS) or ragged(path, len(header)):
+        _name_damage(path)
     unnamed = [name for name in LABELS if table[name].isna().any()]
     if unnamed:
         row = int(table[unnamed[0]].isna().to_numpy().argmax()) + 2
@@ -161,9 +172,15 @@ def read_frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:
     return table
 
 
+def _name_damage(path: Path) -> None:
+    """Reads line by line, which raises StoreError at the first line that is damaged."""
+    for _ in read_records(path):
+        continue
+
+
 def _header(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline().strip().split(",")
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: cannot be read: {error}; run the suite again") from error
