@@ -262,9 +262,10 @@ def _doctor(options: argparse.Namespace) -> int:
     from bench.doctor.command import doctor
 
     if options.scaling:
+        from bench.cards import load_registry
         from bench.engine.scaling import scaling_report
 
-        print(scaling_report(), end="")
+        print(scaling_report(load_registry().codec("none")), end="")
         return 0
     return doctor(options.codec, options.cards, data=options.data, device=options.device)
 

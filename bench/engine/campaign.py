@@ -69,7 +69,7 @@ def input_campaign(
 ) -> Campaign:
     """The campaign of the user's own pictures or clips, which ``loader`` reads from ``path``."""
     if not codecs:
-        raise UsageError("--input needs --codecs, such as --codecs jpeg,webp,x265")
+        raise UsageError("--input needs --codecs A,B; see `bench list codecs`")
     chosen = select_codecs(registry, codecs)
     suite = Suite(
         id="input",

@@ -8,18 +8,18 @@ import resource
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench.cards import Suite, load_registry
+from bench.cards import CodecCard, Suite
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.plan import Probe, codec_fingerprint, item_fingerprint, make_plan
 from bench.engine.run import RunOptions, run
 from bench.machine import describe_machine
-from bench.records import Record
+from bench.records import Point, Record
 from bench.results.store import Store
 from bench.signals import Layout, Signal, image
 
@@ -74,9 +74,8 @@ class Cost:
         return self.wall_seconds / self.tasks
 
 
-def measure_cost(tasks: int, workers: int) -> Cost:
-    """Runs ``tasks`` tasks of the `none` codec from start to tables."""
-    card = load_registry().codec("none")
+def measure_cost(card: CodecCard, tasks: int, workers: int) -> Cost:
+    """Runs ``tasks`` tasks of a codec from start to tables."""
     suite = Suite("scaling", "tiny", "Tiny pictures", (card.id,), ("psnr_rgb",))
     campaign = Campaign(suite, (card,), Tiny(tasks), "image", "Tiny pictures")
     with tempfile.TemporaryDirectory() as folder:
@@ -101,10 +100,15 @@ class Resume:
 
 def measure_resume(records: int, codecs: int = 10, points: int = 10) -> Resume:
     """Fills a store with ``records`` and plans the run that would continue it."""
-    registry = load_registry()
-    base = registry.select("jpeg:quality=" + "+".join(str(5 + 5 * n) for n in range(points)))
-    names = [f"{base.id}:{n}" for n in range(codecs)]
-    cards = [(replace(base, id=name), Probe(name, {"jpeg": "1"})) for name in names]
+    ladder = tuple(Point("quality", 5 + 5 * n) for n in range(points))
+    names = [f"made-up-{n}" for n in range(codecs)]
+    cards = [
+        (
+            CodecCard(name, Path(f"{name}.toml"), name, "none:None", ("image",), ladder=ladder),
+            Probe(name, {"library": "1"}),
+        )
+        for name in names
+    ]
     items = Tiny(records // (codecs * points)).items()
     with tempfile.TemporaryDirectory() as folder:
         with Store(Path(folder)) as store:
@@ -190,8 +194,12 @@ def _prediction(costs: Sequence[Cost]) -> list[str]:
 
 
 def scaling_report(
-    tasks: Sequence[int] = TASKS, workers: Sequence[int] = WORKERS, records: int = RECORDS
+    card: CodecCard,
+    tasks: Sequence[int] = TASKS,
+    workers: Sequence[int] = WORKERS,
+    records: int = RECORDS,
 ) -> str:
-    """Measures all sizes, which takes minutes on an idle machine; Markdown."""
-    costs = [measure_cost(count, each) for count in tasks for each in workers]
+    """Measures all sizes with a codec that does next to nothing, which takes minutes on an idle
+    machine; Markdown."""
+    costs = [measure_cost(card, count, each) for count in tasks for each in workers]
     return describe(costs, measure_resume(records))

@@ -1,5 +1,6 @@
 """The scaling report: its arithmetic on made-up costs, and a small run of all of it."""
 
+from bench.cards import load_registry
 from bench.engine.scaling import Cost, Resume, describe, scaling_report
 
 
@@ -18,6 +19,6 @@ def test_efficiency_and_prediction_follow_from_the_costs() -> None:
 
 
 def test_every_task_is_measured_and_every_record_found_again() -> None:
-    text = scaling_report(tasks=(50,), workers=(1,), records=200)
+    text = scaling_report(load_registry().codec("none"), tasks=(50,), workers=(1,), records=200)
     assert "| 50 | 1 |" in text
     assert "A store of 200 records is opened" in text and "(0 tasks left)" in text
