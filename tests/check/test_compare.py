@@ -287,7 +287,7 @@ def test_only_the_named_codecs_are_compared(tmp_path: Path) -> None:
         ("item,codec,point,status,bytes\na,b,c,done,x\n", "line 2"),
         ("item,codec,point,status,bytes\na,b\n", "line 2 is cut short"),
         ("item,codec,point,status,bytes\na,b,c,done,1\na,b,c,done,1\n", "is there twice"),
-        ("item,codec,point,status,bytes,psnr_rgb\na,b,c,done,1,nan\n", "a metric is nan"),
+        ("item,codec,point,status,bytes,psnr_rgb\na,b,c,done,1,nan\n", "psnr_rgb is nan"),
     ],
 )
 def test_a_damaged_table_is_refused(tmp_path: Path, text: str, says: str) -> None:
