@@ -18,6 +18,8 @@ from bench.results.table import Cell, cells, read_records, write_records
 
 _BEFORE = "suite dataset item codec point status width height frames bytes header_bytes".split()
 _AFTER = ("bitstream_sha256", "reason")
+_ESTIMATES = ("bpp_estimated", "rate")
+"""Of runs with codecs that make no stream of their own."""
 _REQUIRED = ("item", "codec", "point", "status", "bytes")
 _HASH_DIGITS = 16
 """64 bits: two different streams of a baseline do not collide by chance."""
@@ -27,6 +29,14 @@ def pixels(record: Record) -> int | None:
     """width · height · frames, None where one is missing."""
     sizes = (record.width, record.height, record.frames)
     return None if None in sizes else math.prod(size or 0 for size in sizes)
+
+
+def coded_bytes(record: Record) -> float:
+    """Bytes of the stream or, where there is none, those that the estimate stands for; 0 where
+    there is neither."""
+    if record.bytes is not None:
+        return record.bytes
+    return (record.bpp_estimated or 0.0) * (pixels(record) or 0) / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,9 @@ def write_baseline(results: Path, baseline: Path) -> None:
     if measured.run is None and baseline.suffix != ".csv":
         raise StoreError(f"{results}: has no run.json; a baseline folder needs the versions in it")
     held = dict.fromkeys(name for record in measured.records() for name in record.scores)
-    columns = (*_BEFORE, *dict.fromkeys((*FIRST_METRICS, *_AFTER, *held)))
+    estimated = any(record.rate for record in measured.records())
+    after = (*_AFTER, *(_ESTIMATES if estimated else ()))
+    columns = (*_BEFORE, *dict.fromkeys((*FIRST_METRICS, *after, *held)))
     try:
         table.parent.mkdir(parents=True, exist_ok=True)
         rows = (_shortened(record, columns) for record in measured.records())

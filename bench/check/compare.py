@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.check.axes import Axis, Judged, Tolerances, judge
-from bench.check.baseline import Measurements, pixels
+from bench.check.baseline import Measurements, coded_bytes, pixels
 from bench.check.causes import likely_causes
 from bench.check.paired import Shift, paired_shift
 from bench.errors import UsageError, near_matches
@@ -232,7 +232,7 @@ def _compare_point(
     if lost:
         return _lost_point(codec, point, lost, len(done))
     assert new is not None
-    sizes = [(new[item].bytes or 0, old[item].bytes or 0) for item in done]
+    sizes = [(coded_bytes(new[item]), coded_bytes(old[item])) for item in done]
     growth = [100 * (n - o) / max(o, 1) for n, o in sizes]
     bits = paired_shift("bits", "%", growth, done, tolerances.bits_percent, rising=True)
     losses = [(axis, shift) for axis in axes if (shift := _loss(axis, done, new, old)) is not None]
@@ -309,14 +309,14 @@ def _judge(
     changed = f"{len(pairs) - identical} of {len(pairs)} items"
     if not deterministic:
         return NO_CHANGE, f"within tolerance on {changed}: {amount(bits)}"
-    if same_pixels and all(new.bytes == old.bytes for new, old in pairs):
+    if same_pixels and all(coded_bytes(new) == coded_bytes(old) for new, old in pairs):
         return OTHER_STREAMS, f"bits and quality are the same, the streams of {changed} are not"
     return NO_CHANGE, f"bitstreams differ on {changed}: {amount(bits)}"
 
 
 def _grown_bytes(pairs: Sequence[tuple[Record, Record]]) -> float:
     """Mean growth in bytes where every item grew, else 0."""
-    growth = [(new.bytes or 0) - (old.bytes or 0) for new, old in pairs]
+    growth = [coded_bytes(new) - coded_bytes(old) for new, old in pairs]
     return sum(growth) / len(growth) if min(growth) > 0 else 0.0
 
 
@@ -371,14 +371,14 @@ def _bd_rate_shift(
     points = [
         point
         for point in points
-        if all(axis.of(side[point][i]) < limit and side[point][i].bytes
+        if all(axis.of(side[point][i]) < limit and coded_bytes(side[point][i])
                for i in items for side in sides)
     ]  # fmt: skip
     if not items or len(points) < MIN_POINTS:
         return None
 
     def curve(side: Mapping[str, Items], item: str) -> Curve:
-        rates = [float(side[point][item].bytes or 0) for point in points]
+        rates = [coded_bytes(side[point][item]) for point in points]
         return Curve.of(rates, [axis.of(side[point][item]) for point in points])
 
     rates = [bd_rate(curve(old, item), curve(new, item)) for item in items]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bench.cli import main
 from tests.codecs.tiny_zoo import picture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,9 +115,10 @@ def test_they_are_compared_under_their_mark(folder: Path) -> None:
     assert set(compared) == {"net [estimated]", "said [reported]"}
 
 
-def test_check_compares_what_is_there(folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "check", str(folder), "--against", str(folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_check_guards_an_estimate_too(folder: Path, tmp_path: Path) -> None:
+    assert main(["check", str(folder), "--against", str(tmp_path / "base"), "--update"]) == 0
+    assert main(["check", str(folder), "--against", str(tmp_path / "base")]) == 0
+    worse = shutil.copytree(folder, tmp_path / "worse")
+    table = (worse / "records.csv").read_text()
+    (worse / "records.csv").write_text(table.replace(",4.0,", ",4.4,"))
+    assert main(["check", str(worse), "--against", str(tmp_path / "base")]) == 1
