@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: run test speed lint baselines clean
+.PHONY: run test speed lint docs baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -19,6 +19,10 @@ speed: $(VENV)/ready-dev
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+docs: $(VENV)/ready-dev
+	$(BIN)/python -m bench list columns > docs/columns.md
+	$(BIN)/python -m mkdocs build --strict
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
