@@ -167,6 +167,9 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         help="of several folders: compare on the items that all of them hold",
     )  # fmt: skip
     parser.add_argument("--style", default="paper", help="plot style: paper or ieee")
+    parser.add_argument(
+        "--rate", choices=("log", "linear"), help="rate axis of the plots; default: log"
+    )
     _cards(parser)
 
 

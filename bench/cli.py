@@ -233,7 +233,7 @@ def _report(options: argparse.Namespace) -> int:
         raise UsageError("several folders: say with --out where their report goes")
     built = build(
         options.folders, style=options.style, overlay=options.overlay, out=options.out,
-        registry=load_registry(options.cards), common=options.common,
+        registry=load_registry(options.cards), common=options.common, rate_axis=options.rate,
     )  # fmt: skip
     console = make_console()
     print_summary(built.folder, content=built.content, console=console)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from bench.cards import Registry, load_registry
 from bench.errors import StoreError, UsageError
-from bench.report.content import Content, collect
+from bench.report.content import Content, RateAxis, collect
 from bench.report.extras import ExtraCurve
 from bench.report.html import write_page
 from bench.report.papers import write_papers
-from bench.report.plots import style as named_style
 from bench.report.plots import write_plots
+from bench.report.style import named_style
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
 
 
@@ -37,6 +37,7 @@ def build(
     extras: Sequence[ExtraCurve] = (),
     registry: Registry | None = None,
     common: bool = False,
+    rate_axis: RateAxis | None = None,
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
     report.html, and the pages that the suite's card names, from ``registry`` or the project's own.
@@ -50,7 +51,7 @@ def build(
     if out is None and len(paths) != 1:
         raise UsageError("a report of several folders needs a folder of its own; give --out")
     named_style(style)
-    content = collect(paths, overlay=overlay, extras=extras, common=common)
+    content = collect(paths, overlay=overlay, extras=extras, common=common, rate_axis=rate_axis)
     target = Path(out) if out is not None else paths[0]
     try:
         target.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.analysis.bd import Comparison, Curve, bd_rate, overlap_percent
 from bench.analysis.bootstrap import RESAMPLES
@@ -19,12 +19,15 @@ from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
 from bench.provenance import RunInfo
+from bench.report.card_facts import curve_notes
 from bench.report.extras import ExtraCurve, load_overlay
 from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
 
 if TYPE_CHECKING:
     import pandas as pd
+
+RateAxis = Literal["log", "linear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Content:
     bd: BdTable
     rows: tuple[SummaryRow, ...]
     extras: tuple[ExtraCurve, ...]
+    rate_axis: RateAxis | None = None
 
     @property
     def rate_unit(self) -> str:
@@ -71,7 +75,10 @@ class Content:
 
     @property
     def linear_rate(self) -> bool:
-        """Plots against linear rate: the SNR of a vector source grows by 6 dB a bit."""
+        """Plots against linear rate: as asked for, else of a vector source, whose SNR grows by 6 dB
+        a bit."""
+        if self.rate_axis is not None:
+            return self.rate_axis == "linear"
         return self.results.run.media == "vector"
 
     @property
@@ -98,12 +105,13 @@ def collect(
     overlay: str | None = None,
     extras: Sequence[ExtraCurve] = (),
     common: bool = False,
+    rate_axis: RateAxis | None = None,
 ) -> Content:
     """Reads one or several results folders and computes all that a report shows.
 
     ``extras`` are further curves to draw, such as a bound; ``common`` takes of several folders the
-    items that all of them hold. Raises StoreError and UsageError as
-    ``read_results`` and ``load_overlay`` do.
+    items that all of them hold; ``rate_axis`` is that of the plots. Raises StoreError and
+    UsageError as ``read_results`` and ``load_overlay`` do.
     """
     results = read_results(folders, common=common)
     run = results.run
@@ -115,15 +123,16 @@ def collect(
             for rate, mse in zip(curves["bpp"], curves["mse"], strict=True)
         ]
         extras = (*extras, _as_extra(bound))
+    gray = bool((results.records["channels"].dropna() == 1).all())
     axes = tuple(
-        axis
+        replace(axis, title="PSNR") if gray and axis.id == "psnr_rgb" else axis
         for axis in reported(run.metrics, run.media, run.metric_facts)
         if axis.column in curves and curves[axis.column].notna().any()
     )
     measured = grids(results)
     bd = compare_run(results, measured, axes, matrix=True)
     published = load_overlay(overlay, run.dataset) if overlay else ()
-    content = Content(results, curves, measured, axes, bd, (), (*published, *extras))
+    content = Content(results, curves, measured, axes, bd, (), (*published, *extras), rate_axis)
     return replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
 
 
@@ -215,6 +224,7 @@ def footnote(content: Content) -> list[str]:
     described = [text for codec in content.results.codecs if (text := describe(content, codec))]
     if described:
         sentences.append("Codecs: " + "; ".join(described) + ".")
+    sentences += curve_notes(content.results.codecs)
     sentences.append(run.timing)
     return sentences
 

@@ -26,7 +26,7 @@ REQUIRED = COLUMNS[: COLUMNS.index("reason") + 1]
 Cell = int | float | str | None
 
 _NUMBERS = (
-    *("width", "height", "frames", "bytes", "header_bytes", "discarded_bytes", "bpp"),
+    *("width", "height", "frames", "channels", "bytes", "header_bytes", "discarded_bytes", "bpp"),
     *("bpp_estimated", "encode_seconds", "decode_seconds"),
 )
 _OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel", "bpp_likelihood")

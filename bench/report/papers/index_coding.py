@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.bd import compare
 from bench.analysis.curves import grids
 from bench.analysis.qualities import quality
-from bench.report.budgets import training_budgets
+from bench.report.card_facts import training_budgets
 from bench.report.papers import Page
 
 if TYPE_CHECKING:

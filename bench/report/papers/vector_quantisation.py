@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.errors import BenchError, UsageError
-from bench.report.budgets import training_budgets
+from bench.report.card_facts import training_budgets
 from bench.report.papers import Page
 from bench.results.reader import Results, read_results
 

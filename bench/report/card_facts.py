@@ -1,12 +1,13 @@
-"""What training stands behind measured learned codecs, from the model cards of their weights.
+"""What the cards of measured codecs say of them: the training behind their weights, and what a
+break in their curve means.
 
-Only cards whose weights are those that were measured are quoted.
+Only model cards whose weights are those that were measured are quoted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cards import load_registry
@@ -28,6 +29,18 @@ def training_budgets(codecs: Sequence[CodecInfo]) -> list[str]:
         _sentence(cards[digest]) if digest in cards else f"{name}: no model card of these weights"
         for digest, name in wanted.items()
     ]
+
+
+def curve_notes(codecs: Iterable[str]) -> list[str]:
+    """What ``source.curve`` of their cards says of the shape of these codecs' curves."""
+    try:
+        registry = load_registry()
+        names = dict.fromkeys(codec.partition(":")[0] for codec in codecs)
+        cards = [registry.codec(name) for name in names if name in registry.codecs]
+    except BenchError:
+        # a report needs only the results folder: the cards may live on another machine
+        return []
+    return [f"{card.id}: {card.source['curve']}." for card in cards if "curve" in card.source]
 
 
 def _model_cards() -> dict[str, dict[str, object]]:

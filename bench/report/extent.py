@@ -1,0 +1,108 @@
+"""Which part of the rate-distortion plane a plot shows: a codec far from the rest does not squash
+the others, and what lies outside is said. Draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from bench.analysis.qualities import Floats, Quality
+from bench.report.content import Content
+
+Range = tuple[float, float]
+_MARGIN = 0.04
+_REACH = 0.25
+"""Beyond the common range the axis goes on by this part of it, as far as there are points."""
+_SAVING = 1.25
+"""Nothing is left outside unless the axis would be longer by this factor."""
+_FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Limits of both axes, without a margin, and a sentence on what lies outside, else empty."""
+
+    rate: Range
+    quality: Range
+    outside: str
+
+    def padded(self) -> Range:
+        """The quality limits with a margin for the markers."""
+        low, high = self.quality
+        margin = _MARGIN * max(high - low, 1e-6)
+        return low - margin, high + margin
+
+
+def finite_points(content: Content, codec: str, axis: Quality) -> tuple[Floats, Floats]:
+    """Rates and qualities of a codec's lossy points, by rising rate, that a plot can show."""
+    points = content.lossy_points(codec)
+    rate = points["bpp"].to_numpy(dtype=np.float64)
+    quality = axis.of(points[axis.column].to_numpy(dtype=np.float64))
+    keep = np.isfinite(quality) & (rate > 0)
+    return rate[keep], quality[keep]
+
+
+def extent(content: Content, axis: Quality) -> Extent | None:
+    """What the plot of an axis shows; None where there is no point."""
+    found = {codec: finite_points(content, codec, axis) for codec in content.results.codecs}
+    curves = {codec: curve for codec, curve in found.items() if curve[0].size}
+    if not curves:
+        return None
+    low, high = _shown({codec: quality for codec, (_, quality) in curves.items()})
+    inside = [rate[(quality >= low) & (quality <= high)] for rate, quality in curves.values()]
+    rates = np.concatenate(inside)
+    notes = [
+        _note(codec, quality[(quality < low) | (quality > high)])
+        for codec, (_, quality) in curves.items()
+        if quality.min() < low or quality.max() > high
+    ]
+    unit = f" {axis.unit}" if axis.unit else ""
+    outside = f"Outside the axes: {', '.join(notes)}{unit}" if notes else ""
+    return Extent((float(rates.min()), float(rates.max())), (low, high), outside)
+
+
+def _note(codec: str, quality: Floats) -> str:
+    ends = dict.fromkeys(f"{value:.1f}" for value in (quality.min(), quality.max()))
+    return f"{codec} {'–'.join(ends)}"
+
+
+def _shown(qualities: Mapping[str, Floats]) -> Range:
+    """All points, unless a few cards' points are far from the range that the others share."""
+    families: dict[str, list[float]] = {}
+    for codec, quality in qualities.items():
+        families.setdefault(codec.partition(":")[0], []).extend(quality.tolist())
+    ranges = [(min(values), max(values)) for values in families.values()]
+    full = (min(low for low, _ in ranges), max(high for _, high in ranges))
+    common = _common([each for each in ranges if each[1] > each[0]])
+    if common is None or len(ranges) < _FEW:
+        return full
+    reach = _REACH * (common[1] - common[0])
+    low, high = max(full[0], common[0] - reach), min(full[1], common[1] + reach)
+    beyond = sum(each[0] < low or each[1] > high for each in ranges)
+    if beyond > max(1, len(ranges) // 4) or full[1] - full[0] < _SAVING * (high - low):
+        return full
+    return low, high
+
+
+def _common(ranges: Sequence[Range]) -> Range | None:
+    """The connected range that at least two of these cover, of several the one of most cards."""
+    ends = sorted({end for each in ranges for end in each})
+    shared: list[Range] = []
+    for low, high in pairwise(ends):
+        if sum(one <= low and high <= other for one, other in ranges) < 2:
+            continue
+        if shared and shared[-1][1] == low:
+            shared[-1] = (shared[-1][0], high)
+        else:
+            shared.append((low, high))
+    if not shared:
+        return None
+
+    def weight(part: Range) -> tuple[int, float]:
+        touching = sum(low < part[1] and high > part[0] for low, high in ranges)
+        return touching, part[1] - part[0]
+
+    return max(shared, key=weight)

@@ -1,0 +1,52 @@
+"""RD curves as a PGFPlots axis for LaTeX; computes no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.analysis.qualities import Floats, Quality
+from bench.report.content import Content
+from bench.report.extent import Extent, finite_points
+from bench.report.looks import looks
+from bench.report.tables import latex
+
+
+def pgfplots(content: Content, axis: Quality, shown: Extent) -> str:
+    """A PGFPlots axis with the measured curves and, dashed, those of others."""
+    kind = "axis" if content.linear_rate else "semilogxaxis"
+    low, high = shown.padded()
+    limits = f"ymin={low:.4g}, ymax={high:.4g}, "
+    lines = [
+        "% \\usepackage{pgfplots}",
+        *([f"% {shown.outside}"] if shown.outside else []),
+        "\\begin{tikzpicture}",
+        f"\\begin{{{kind}}}[xlabel={{Rate ({content.rate_unit})}}, "
+        f"ylabel={{{latex(axis.title)} ({axis.unit or '1'})}}, grid=major, "
+        f"{limits if shown.outside else ''}"
+        "legend pos=outer north east, log ticks with fixed point]",
+    ]
+    looked = looks(content)
+    for codec in content.results.codecs:
+        rate, quality = finite_points(content, codec, axis)
+        if rate.size:
+            look = looked[codec]
+            colour = look.colour.removeprefix("#")
+            name = f"c{colour}"
+            lines.append(f"\\definecolor{{{name}}}{{HTML}}{{{colour}}}")
+            lines += _curve(codec, rate, quality, f"[{name}, {look.dash.pgf}, mark=*]")
+    for extra in content.extras:
+        values = extra.quality(axis)
+        if values is not None:
+            lines += _curve(extra.name, extra.rate, values, "[dashed, black!60]")
+    lines += [f"\\end{{{kind}}}", "\\end{tikzpicture}"]
+    return "\n".join(lines) + "\n"
+
+
+def _curve(
+    name: str, rate: Sequence[float] | Floats, quality: Sequence[float] | Floats, options: str
+) -> list[str]:
+    points = " ".join(f"({r:.6g},{q:.6g})" for r, q in zip(rate, quality, strict=True))
+    return [
+        f"\\addplot{options} coordinates {{{points}}};",
+        f"\\addlegendentry{{{latex(name)}}}",
+    ]

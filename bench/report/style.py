@@ -1,0 +1,54 @@
+"""Sizes of the figures: for a paper, or for a column of IEEE's. Draws nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import UsageError, near_matches
+
+FAMILY = 3
+"""So many single points of one card share one entry of a legend or of the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Sizes in inches and points; ``legend_below`` puts the legend under the axes."""
+
+    width: float
+    height: float
+    font_size: float
+    serif: bool
+    line: float
+    marker: float
+    legend_below: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Matplotlib's settings."""
+        family = {"font.family": "STIXGeneral", "mathtext.fontset": "stix"} if self.serif else {}
+        return {
+            "font.size": self.font_size,
+            "axes.titlesize": self.font_size,
+            "legend.fontsize": self.font_size - 1,
+            "pdf.fonttype": 42,
+            "ps.fonttype": 42,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.linewidth": 0.7,
+            "path.simplify": False,
+            **family,
+        }
+
+
+STYLES = {
+    "paper": Style(6.4, 4.0, 9.0, False, 1.2, 4.0, False),
+    "ieee": Style(3.5, 3.0, 8.0, True, 0.9, 3.0, True),
+}
+
+
+def named_style(name: str) -> Style:
+    """The style of ``--style``. Raises UsageError for an unknown one."""
+    if name not in STYLES:
+        raise UsageError(f"unknown style {name!r}; {near_matches(name, STYLES)}")
+    return STYLES[name]
