@@ -84,7 +84,8 @@ def _shown(qualities: Mapping[str, Floats]) -> Range:
     beyond = sum(each[0] < low or each[1] > high for each in ranges)
     if beyond > max(1, len(ranges) // 4) or full[1] - full[0] < _SAVING * (high - low):
         return full
-    return low, high
+    inside = [value for values in families.values() for value in values if low <= value <= high]
+    return min(inside), max(inside)
 
 
 def _common(ranges: Sequence[Range]) -> Range | None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from bench.analysis.qualities import quality
 from bench.report.content import collect
-from bench.report.plots import STYLES, _heaviest, draw_curves
+from bench.report.ledger import heaviest
+from bench.report.plots import draw_curves
 from bench.report.remarks import warnings_of
+from bench.report.style import STYLES
 from tests.report.samples import curve_records, record, results_folder
 
 
@@ -32,7 +34,7 @@ def test_the_ledger_shows_one_of_many_variations() -> None:
     rows = [(f"card:x={i}", "mode=only", 0.01 * i, 0.0) for i in range(4)]
     curves = [("a", "q=1", 0.1, 0.0), ("a:x=1", "q=1", 0.2, 0.0), ("a:x=2", "q=1", 0.2, 0.0)]
     other = [(f"b:x={i}", "mode=only", 0.5, 0.0) for i in range(3)]
-    shown = _heaviest([*rows, *curves, *other], {row[0] for row in [*rows, *other]})
+    shown = heaviest([*rows, *curves, *other], {row[0] for row in [*rows, *other]})
     assert shown == [("card (4 variations)", "", 0.03, 0.0), *curves,
                      ("b (3 variations)", "", 0.5, 0.0)]  # fmt: skip
 
