@@ -41,6 +41,22 @@ def rgb_to_yuv(rgb: Frame) -> NDArray[np.uint8]:
     return round_to_uint8(rgb_to_yuv_float(rgb))
 
 
+def rgb_to_yuv_truncated(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Y', Cb, Cr as CompressAI's bench hands them to HM and VTM: BT.709, full range, chroma around
+    127.5, cut to whole numbers instead of rounded; bit by bit its arithmetic, for comparison with
+    the curves that it published (compressai/utils/bench/codecs.py)."""
+    r, g, b = (rgb[..., index].astype(np.float32) / 255 for index in range(3))
+    y = KR * r + 0.7152 * g + KB * b
+    parts = (y, 0.5 * (b - y) / (1 - KB) + 0.5, 0.5 * (r - y) / (1 - KR) + 0.5)
+    cut: NDArray[np.uint8] = (np.clip(np.stack(parts, axis=-1), 0, 1) * 255).astype(np.uint8)
+    return cut
+
+
+def truncated_yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
+    """The inverse of `rgb_to_yuv_truncated`, rounded and clipped."""
+    return yuv_to_rgb(np.asarray(yuv, np.float32) + np.float32([0, 0.5, 0.5]))
+
+
 def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
     """RGB as uint8 of Y', Cb, Cr ``(H, W, 3)`` on the 8-bit scale: rounded and clipped."""
     return round_to_uint8(_affine(yuv, YUV_TO_RGB, -YUV_TO_RGB @ _CHROMA_OFFSET))

@@ -19,12 +19,19 @@ Chroma = Literal["400", "420", "444"]
 
 @dataclass(frozen=True, slots=True)
 class PlaneFormat:
-    """Shape of coded frames: chroma format, bits per sample, and the padded luma size."""
+    """Coded frames: chroma format, bits per sample, the padded luma size, and how RGB gets there.
+
+    ``shifted``: samples of more bits are 8-bit ones times a power of two, as reference encoders
+    make them of 8-bit input, rather than scaled so that white stays white. ``truncated``: the
+    samples of Y'CbCr are cut to whole numbers, as CompressAI does, rather than rounded.
+    """
 
     chroma: Chroma
     depth: int
     width: int
     height: int
+    shifted: bool = False
+    truncated: bool = False
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -58,8 +65,8 @@ def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> bytes:
     RGB becomes BT.709 full range; gray in a format with chroma gets neutral chroma; 4:2:0 planes
     stay as they are.
     """
-    planes = _to_planes(frame, layout, coded.chroma)
-    full_range = layout.samples != "yuv420"
+    planes = _to_planes(frame, layout, coded)
+    full_range = layout.samples != "yuv420" and not coded.shifted
     written = []
     for index, (plane, (height, width)) in enumerate(zip(planes, coded.shapes, strict=True)):
         if plane.shape != (height, width):
@@ -71,7 +78,8 @@ def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> bytes:
     return b"".join(written)
 
 
-def _to_planes(frame: Frame, layout: Layout, chroma: Chroma) -> list[Frame]:
+def _to_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> list[Frame]:
+    chroma = coded.chroma
     if layout.samples == "yuv420":
         return list(split_planes(frame, layout))
     if layout.samples == "gray":
@@ -81,7 +89,7 @@ def _to_planes(frame: Frame, layout: Layout, chroma: Chroma) -> list[Frame]:
         size = (height, width) if chroma == "444" else ((height + 1) // 2, (width + 1) // 2)
         neutral = np.full(size, 128, np.uint8)
         return [frame, neutral, neutral]
-    yuv = colour.rgb_to_yuv(frame)
+    yuv = colour.rgb_to_yuv_truncated(frame) if coded.truncated else colour.rgb_to_yuv(frame)
     y, u, v = (yuv[..., index] for index in range(3))
     if chroma == "420":
         return [y, colour.halve_chroma(u), colour.halve_chroma(v)]
@@ -98,7 +106,8 @@ def read_planes(
         planes.append(flat[start : start + rows * columns].reshape(rows, columns))
         start += rows * columns
     if samples == "gray":
-        return colour.round_to_uint8(_to_8_bit(planes[0][:height, :width], coded.depth, True))
+        luma = _to_8_bit(planes[0][:height, :width], coded.depth, not coded.shifted)
+        return colour.round_to_uint8(luma)
     if samples == "yuv420":
         half = ((height + 1) // 2, (width + 1) // 2)
         cropped = [planes[0][:height, :width], *(p[: half[0], : half[1]] for p in planes[1:])]
@@ -125,10 +134,11 @@ def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) ->
     if coded.chroma == "420":
         u, v = (colour.double_chroma(plane, height, width) for plane in (u, v))
     parts = [
-        _to_8_bit(plane[:height, :width], coded.depth, True, is_chroma=index > 0)
+        _to_8_bit(plane[:height, :width], coded.depth, not coded.shifted, is_chroma=index > 0)
         for index, plane in enumerate((y, u, v))
     ]
-    return colour.yuv_to_rgb(np.stack(parts, axis=2))
+    yuv = np.stack(parts, axis=2)
+    return colour.truncated_yuv_to_rgb(yuv) if coded.truncated else colour.yuv_to_rgb(yuv)
 
 
 def _deepen(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool) -> Frame:

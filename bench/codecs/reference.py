@@ -1,0 +1,321 @@
+"""The reference encoders of H.265 and H.266, HM and VTM, by their own programs and configurations.
+
+Pixels go in as 8-bit planes that this project converts and come out at the codec's internal
+depth; payloads are elementary streams without SEI. One thread, one process a task.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from bench.bitstreams import annexb
+from bench.bitstreams.hevc import picture_size
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.codecs.support import exchange
+from bench.codecs.support.framing import SideInfo, read_side_info
+from bench.codecs.support.planes import Chroma, PlaneFormat, through_planes
+from bench.codecs.support.template import Template, first_line, program_hash
+from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.records import Point
+from bench.signals import Layout, Samples, Signal
+
+_INTERNAL_DEPTH = 10
+_SMALLEST_SIDE = 8
+_SAMPLES: Mapping[Chroma, Samples] = {"400": "gray", "420": "yuv420", "444": "rgb"}
+"""What a stream without side information holds."""
+_NAME = re.compile(r"[\w./-]+\.cfg")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationFile:
+    """The name of an encoder configuration in the program's own folder ``cfg``."""
+
+    example: str
+
+    def __contains__(self, value: object) -> bool:
+        return (
+            isinstance(value, str) and bool(_NAME.fullmatch(value)) and ".." not in Path(value).parts
+        )
+
+    def __str__(self) -> str:
+        return f"a configuration file that comes with the program, such as {self.example}"
+
+
+_PARAMETERS: Mapping[str, Allowed] = {
+    "structure": Choice(("random-access", "low-delay", "intra")),
+    "chroma": Choice((444, 420)),
+    "conversion": Choice(("rounded", "compressai")),
+    "frames": Range(1, 100000),
+    "intra": ConfigurationFile("encoder_intra_vtm.cfg"),
+    "low-delay": ConfigurationFile("encoder_lowdelay_vtm.cfg"),
+    "random-access": ConfigurationFile("encoder_randomaccess_vtm.cfg"),
+}
+"""What both families take; the configurations code pictures and clips of that structure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where a reference codec's programs and configurations lie."""
+
+    encoder: Path
+    decoder: Path
+    configurations: Path
+
+
+class ReferenceCodec(CodecBase):
+    """An encoder and decoder of the standard's own software; subclasses name them.
+
+    Pictures are coded with the card's ``intra`` configuration, clips with that of ``structure``.
+    The programs lie in ``bin/`` of the folder that ``variable`` names, or on the PATH, with
+    ``cfg/`` beside ``bin/``.
+    """
+
+    variable: ClassVar[str]
+    package: ClassVar[str]
+    encoder_names: ClassVar[tuple[str, ...]]
+    decoder_names: ClassVar[tuple[str, ...]]
+    standard: ClassVar[annexb.Standard]
+    side_step: ClassVar[int] = 1
+    """Sides of coded pictures are multiples of this, and never below 8."""
+    largest_side: ClassVar[int] = 8192
+
+    def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
+        """Width and height of the pictures that the decoder wrote into ``folder``."""
+        raise NotImplementedError
+
+    def decoder_options(self) -> tuple[str, ...]:
+        """Further words of the decoder's command."""
+        return ()
+
+    def check_available(self) -> None:
+        self._installation()
+
+    def versions(self) -> Mapping[str, str]:
+        found = self._installation()
+        said = first_line((str(found.encoder),))
+        version = re.search(r"\[([\w.-]+)\]|Version (\d[\w.-]*)", said)
+        name = version and (version[1] or version[2])
+        return {
+            self.package: name or program_hash(str(found.encoder)),
+            **{
+                str(self.settings[key]): program_hash(str(self._configuration(key)))
+                for key in ("intra", "low-delay", "random-access")
+                if key in self.settings
+            },
+        }
+
+    def _installation(self) -> Installation:
+        """Raises Unavailable with the two commands that build the program."""
+        encoder = self._find(self.encoder_names)
+        decoder = self._find(self.decoder_names)
+        if encoder is None or decoder is None:
+            missing = self.encoder_names[0] if encoder is None else self.decoder_names[0]
+            raise Unavailable(f"{self.card.id}: no program {missing}; {build_commands(self)}")
+        return Installation(encoder, decoder, encoder.resolve().parent.parent / "cfg")
+
+    def _find(self, names: tuple[str, ...]) -> Path | None:
+        root = os.environ.get(self.variable)
+        folders = os.pathsep.join(str(Path(root, part)) for part in ("bin", "")) if root else None
+        found = (shutil.which(name, path=folders) for name in names)
+        return next((Path(path).absolute() for path in found if path), None)
+
+    def _configuration(self, key: str) -> Path:
+        path = self._installation().configurations / str(self.settings[key])
+        if not path.is_file():
+            raise Unavailable(
+                f"{self.card.id}: {self.package} has no configuration {path}; "
+                f"keep its folder cfg beside bin, or change settings.{key}"
+            )
+        return path
+
+    def refusal(self, layout: Layout) -> str | None:
+        name, most = self.card.id, int(self.settings.get("frames", 33))
+        if layout.samples == "real":
+            return f"{name} codes 8-bit pictures, not real numbers"
+        if layout.frames > most:
+            return (
+                f"{name} codes clips of up to {most} frames, not {layout.frames}, since each takes "
+                "seconds to minutes; raise settings.frames"
+            )
+        if max(layout.width, layout.height) > self.largest_side:
+            return (
+                f"{name} codes at most {self.largest_side} pixels a side, "
+                f"not {layout.width}x{layout.height}"
+            )
+        return None
+
+    def colour_path(self, signal: Signal) -> Signal | None:
+        if signal.layout.samples != "rgb":
+            return None
+        return through_planes(signal, self._source_format(signal.layout))
+
+    def _source_format(self, layout: Layout) -> PlaneFormat:
+        """The 8-bit planes that the encoder gets."""
+        chroma: Chroma = "420"
+        if layout.samples == "gray":
+            chroma = "400"
+        elif layout.samples == "rgb" and self.settings.get("chroma", 444) == 444:
+            chroma = "444"
+        step = max(self.side_step, 2 if chroma == "420" else 1)
+        width, height = (
+            max(_SMALLEST_SIDE, -(-side // step) * step) for side in (layout.width, layout.height)
+        )
+        return PlaneFormat(chroma, 8, width, height, truncated=self._as_compressai)
+
+    @property
+    def _as_compressai(self) -> bool:
+        return self.settings.get("conversion", "rounded") == "compressai"
+
+    def _side_info(self, layout: Layout, coded: PlaneFormat) -> bytes:
+        if (coded.width, coded.height) != (layout.width, layout.height):
+            return SideInfo(layout.samples, layout.width, layout.height).write()
+        return b"" if _SAMPLES[coded.chroma] == layout.samples else SideInfo(layout.samples).write()
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        layout = signal.layout
+        coded = self._source_format(layout)
+        still = layout.media == "image"
+        structure = "intra" if still else str(self.settings.get("structure", "random-access"))
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            folder = Path(name)
+            exchange.write_video(folder / "input.yuv", signal, coded)
+            said = self._command(
+                *(str(self._installation().encoder), "-c", str(self._configuration(structure))),
+                *("-i", "input.yuv", "-b", "coded.bin", "-o", os.devnull),
+                *("-wdt", str(coded.width), "-hgt", str(coded.height)),
+                *("-f", str(layout.frames), "-fr", str(max(1, round(layout.fps)))),
+                *("-q", str(point.value), "--InputBitDepth=8"),
+                *(f"--InputChromaFormat={coded.chroma}", "--ConformanceWindowMode=1"),
+                "--SEIDecodedPictureHash=1",
+            ).run({}, folder)
+            stream = _read(folder / "coded.bin")
+        if not stream:
+            raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
+        stripped = annexb.strip(stream, self.standard)
+        count = annexb.count_pictures(stripped.payload, self.standard)
+        if count != layout.frames:
+            raise CodecError(
+                f"{self.card.id} at {point}: the encoder coded {count} frames of {layout.frames}"
+            )
+        side = self._side_info(layout, coded)
+        return Encoded(
+            side + stripped.payload,
+            header_bytes=len(side) + stripped.header_bytes,
+            discarded_bytes=stripped.discarded_bytes,
+        )
+
+    def decode(self, payload: bytes) -> Signal:
+        info, stream = read_side_info(payload)
+        count = annexb.count_pictures(stream, self.standard)
+        depth = 8 if self._as_compressai else _INTERNAL_DEPTH
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            folder = Path(name)
+            (folder / "coded.bin").write_bytes(stream)
+            command = (str(self._installation().decoder), "-b", "coded.bin", "-o", "output.yuv")
+            said = self._command(*command, "-d", str(depth), *self.decoder_options()).run(
+                {}, folder
+            )
+            written = folder / "output.yuv"
+            size = written.stat().st_size if written.is_file() else 0
+            if not size:
+                raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
+            coded = self._decoded_format(self.picture_size(stream, folder), depth, count, size)
+            layout = _layout(info, coded, count)
+            return exchange.read_video(written, layout, coded)
+
+    def _decoded_format(
+        self, size: tuple[int, int], depth: int, count: int, file_bytes: int
+    ) -> PlaneFormat:
+        """The planes in the decoder's file, told by its length."""
+        chromas: tuple[Chroma, ...] = ("400", "420", "444")
+        for chroma in chromas:
+            coded = PlaneFormat(
+                chroma, depth, *size, shifted=True, truncated=self._as_compressai
+            )
+            if coded.frame_bytes * count == file_bytes:
+                return coded
+        raise BitstreamError(
+            f"{self.card.id}: the decoder wrote {file_bytes} bytes, which are not {count} frames "
+            f"of {size[0]}x{size[1]}"
+        )
+
+    def _command(self, *words: str) -> Template:
+        return Template(self.card.id, words)
+
+
+def _layout(info: SideInfo | None, coded: PlaneFormat, count: int) -> Layout:
+    samples = info.samples if info else _SAMPLES[coded.chroma]
+    width = (info and info.width) or coded.width
+    height = (info and info.height) or coded.height
+    if width > coded.width or height > coded.height:
+        raise BitstreamError(
+            f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
+        )
+    if samples != _SAMPLES[coded.chroma] and coded.chroma != "420":
+        raise BitstreamError(f"decoded planes of {coded.chroma} where {samples} was coded")
+    return Layout("image" if count == 1 else "video", samples, width, height)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def build_commands(codec: ReferenceCodec) -> str:
+    """The two commands that build a codec's program and tell this project of it."""
+    folder = codec.package.lower()
+    return (
+        f"make reference-{folder} SOURCES=<folder of the source archives> PREFIX=$HOME/reference; "
+        f"export {codec.variable}=$HOME/reference/{folder}"
+    )
+
+
+class Hm(ReferenceCodec):
+    """H.265/HEVC by the HM reference software."""
+
+    variable = "BENCH_HM"
+    package = "HM"
+    encoder_names = ("TAppEncoderStatic", "TAppEncoder")
+    decoder_names = ("TAppDecoderStatic", "TAppDecoder")
+    standard = annexb.H265
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "qp": Range(0, 51),
+        **_PARAMETERS,
+    }
+
+    def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
+        return picture_size(stream)
+
+
+class Vtm(ReferenceCodec):
+    """H.266/VVC by the VTM reference software."""
+
+    variable = "BENCH_VTM"
+    package = "VTM"
+    encoder_names = ("EncoderAppStatic", "EncoderApp")
+    decoder_names = ("DecoderAppStatic", "DecoderApp")
+    standard = annexb.H266
+    # the decoder lists the size before the conformance window, so that there must be none
+    side_step = 8
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "qp": Range(0, 63),
+        **_PARAMETERS,
+    }
+
+    def decoder_options(self) -> tuple[str, ...]:
+        return ("--OplFile=pictures.opl",)
+
+    def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
+        """From the list of pictures that the decoder writes: the syntax of the sequence parameter
+        set changed between VTM's versions."""
+        listed = _read(folder / "pictures.opl").decode(errors="replace")
+        match = re.search(r"^ *\d+, *(\d+), *(\d+),", listed, re.MULTILINE)
+        if match is None:
+            raise BitstreamError(f"{self.card.id}: the decoder listed no picture: {listed[:80]!r}")
+        return int(match[1]), int(match[2])
