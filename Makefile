@@ -51,5 +51,8 @@ baselines: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter --limit 1 --codecs $(IMAGES) --out build/guard/images --fresh --no-report
 	$(BIN)/python -m bench check build/guard/images --against results/baselines/images --update
 
+# make reference-codecs SOURCES=… PREFIX=…: VTM, HM, libbpg and Cool-chic from their sources
+include reference.mk
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.planes import Chroma, PlaneFormat, through_planes
+from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
@@ -73,12 +73,11 @@ class ReferenceCodec(CodecBase):
     """An encoder and decoder of the standard's own software; subclasses name them.
 
     Pictures are coded with the card's ``intra`` configuration, clips with that of ``structure``.
-    The programs lie in ``bin/`` of the folder that ``variable`` names, or on the PATH, with
-    ``cfg/`` beside ``bin/``.
+    The programs lie in ``bin/``, the configurations in ``cfg/`` beside it.
     """
 
-    variable: ClassVar[str]
-    package: ClassVar[str]
+    package: ClassVar[Package]
+    software: ClassVar[str]
     encoder_names: ClassVar[tuple[str, ...]]
     decoder_names: ClassVar[tuple[str, ...]]
     standard: ClassVar[annexb.Standard]
@@ -103,7 +102,7 @@ class ReferenceCodec(CodecBase):
         version = re.search(r"\[([\w.-]+)\]|Version (\d[\w.-]*)", said)
         name = version and (version[1] or version[2])
         return {
-            self.package: name or program_hash(str(found.encoder)),
+            self.software: name or program_hash(str(found.encoder)),
             **{
                 str(self.settings[key]): program_hash(str(self._configuration(key)))
                 for key in ("intra", "low-delay", "random-access")
@@ -112,25 +111,16 @@ class ReferenceCodec(CodecBase):
         }
 
     def _installation(self) -> Installation:
-        """Raises Unavailable with the two commands that build the program."""
-        encoder = self._find(self.encoder_names)
-        decoder = self._find(self.decoder_names)
-        if encoder is None or decoder is None:
-            missing = self.encoder_names[0] if encoder is None else self.decoder_names[0]
-            raise Unavailable(f"{self.card.id}: no program {missing}; {build_commands(self)}")
+        """Raises Unavailable with the two commands that build the programs."""
+        encoder = self.package.program(self.card.id, self.encoder_names)
+        decoder = self.package.program(self.card.id, self.decoder_names)
         return Installation(encoder, decoder, encoder.resolve().parent.parent / "cfg")
-
-    def _find(self, names: tuple[str, ...]) -> Path | None:
-        root = os.environ.get(self.variable)
-        folders = os.pathsep.join(str(Path(root, part)) for part in ("bin", "")) if root else None
-        found = (shutil.which(name, path=folders) for name in names)
-        return next((Path(path).absolute() for path in found if path), None)
 
     def _configuration(self, key: str) -> Path:
         path = self._installation().configurations / str(self.settings[key])
         if not path.is_file():
             raise Unavailable(
-                f"{self.card.id}: {self.package} has no configuration {path}; "
+                f"{self.card.id}: {self.software} has no configuration {path}; "
                 f"keep its folder cfg beside bin, or change settings.{key}"
             )
         return path
@@ -267,20 +257,11 @@ def _read(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def build_commands(codec: ReferenceCodec) -> str:
-    """The two commands that build a codec's program and tell this project of it."""
-    folder = codec.package.lower()
-    return (
-        f"make reference-{folder} SOURCES=<folder of the source archives> PREFIX=$HOME/reference; "
-        f"export {codec.variable}=$HOME/reference/{folder}"
-    )
-
-
 class Hm(ReferenceCodec):
     """H.265/HEVC by the HM reference software."""
 
-    variable = "BENCH_HM"
-    package = "HM"
+    package = Package("hm", "BENCH_HM")
+    software = "HM"
     encoder_names = ("TAppEncoderStatic", "TAppEncoder")
     decoder_names = ("TAppDecoderStatic", "TAppDecoder")
     standard = annexb.H265
@@ -296,8 +277,8 @@ class Hm(ReferenceCodec):
 class Vtm(ReferenceCodec):
     """H.266/VVC by the VTM reference software."""
 
-    variable = "BENCH_VTM"
-    package = "VTM"
+    package = Package("vtm", "BENCH_VTM")
+    software = "VTM"
     encoder_names = ("EncoderAppStatic", "EncoderApp")
     decoder_names = ("DecoderAppStatic", "DecoderApp")
     standard = annexb.H266

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.cards import DatasetCard
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.locate import cure, locate
 from bench.datasets.pictures import load_picture, picture_item
-from bench.errors import DataError
+from bench.errors import CardError, DataError
 from bench.signals import Signal, image
 
 
@@ -46,13 +50,45 @@ class PictureFiles:
         return (f"{problems} of {len(self._items)} pictures cannot be used; each record says why",)
 
 
+def crop_side(card: DatasetCard, settings: dict[str, object]) -> int:
+    """``settings.crop`` as a number, 0 without it. Raises CardError for anything else."""
+    crop = settings.get("crop", 0)
+    if not isinstance(crop, int) or isinstance(crop, bool) or crop < 0:
+        raise CardError(f"datasets/{card.id}.toml: crop is {crop!r}; give a side in pixels")
+    return crop
+
+
+def cropped_item(item: Item, side: int) -> Item:
+    """The item of a picture's centre; one with a side below that of the crop has a problem."""
+    name = f"{item.name}-{side}"
+    layout = item.layout
+    if layout is None:
+        return replace(item, name=name)
+    if min(layout.width, layout.height) < side:
+        size = f"{layout.width}x{layout.height}"
+        return Item(name, item.digest, None, f"{item.name}: {size}, smaller than a crop of {side}")
+    digest = f"{item.digest}, centre {side}"
+    return replace(item, name=name, digest=digest, layout=replace(layout, width=side, height=side))
+
+
+def centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The ``side``×``side`` samples in the middle of ``(H, W, …)``, towards the top left where
+    the rest is odd."""
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + side, left : left + side])
+
+
 class ImageFolder(PictureFiles):
-    """The pictures that the card lists, found in one folder and equal to the card's checksums."""
+    """The pictures that the card lists, found in one folder and equal to the card's checksums.
+
+    ``settings.crop`` = n: of each the n×n samples in its centre, the item's name ending in ``-n``.
+    """
 
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:
         self.card = card
+        self._crop = crop_side(card, settings)
         folder = self._folder(options)
         paths = [folder / file.name for file in card.files]
         super().__init__(paths, folder, limit=options.limit)
@@ -63,6 +99,20 @@ class ImageFolder(PictureFiles):
                     f"{folder / file.name}: not the file of card {card.id} ({seen}); delete it "
                     f"and {cure(card)}"
                 )
+        if self._crop:
+            self._whole = {f"{item.name}-{self._crop}": item for item in self._items}
+            self._items = tuple(cropped_item(item, self._crop) for item in self._items)
+
+    def load(self, item: Item) -> Signal:
+        if not self._crop or item.problem is not None:
+            return super().load(item)
+        signal = super().load(self._whole[item.name])
+        return image(centre(signal.array()[0], self._crop))
+
+    def notes(self) -> tuple[str, ...]:
+        if not self._crop:
+            return super().notes()
+        return (*super().notes(), f"centre crops of {self._crop}×{self._crop} samples")
 
     def _folder(self, options: DataOptions) -> Path:
         wanted = [file.name for file in self.card.files[: options.limit]]

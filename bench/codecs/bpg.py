@@ -1,0 +1,84 @@
+"""BPG through the programs of libbpg: pictures as PNG files in, PNG files out.
+
+The conversion to Y'CbCr is bpgenc's own, since a BPG file says how its samples become RGB.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from bench.bitstreams import Stripped, bpg
+from bench.codecs.base import Allowed, Choice, Range
+from bench.codecs.support import exchange
+from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.still import StillCodec
+from bench.codecs.support.template import Template, first_line
+from bench.errors import BitstreamError, CodecError
+from bench.records import Point
+from bench.signals import Frame
+
+_PACKAGE = Package("libbpg", "BENCH_BPG")
+
+
+class Bpg(StillCodec):
+    """BPG with one of libbpg's two HEVC encoders; gray is coded as 4:0:0.
+
+    ``colour`` is what RGB becomes: ``ycbcr`` is BT.601. x265 inside bpgenc starts as many threads
+    as the machine has cores.
+    """
+
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "qp": Range(0, 51),
+        "encoder": Choice(("x265", "jctvc")),
+        "chroma": Choice((444, 420)),
+        "depth": Choice((8, 10)),
+        "colour": Choice(("ycbcr", "ycbcr_bt709", "rgb", "ycgco")),
+        "level": Range(1, 9),
+    }
+
+    def check_available(self) -> None:
+        self._program("bpgenc")
+        self._program("bpgdec")
+
+    def versions(self) -> Mapping[str, str]:
+        said = first_line((self._program("bpgenc"), "-h"))
+        return {"libbpg": said.rpartition(" ")[2]}
+
+    def _program(self, name: str) -> str:
+        return str(_PACKAGE.program(self.card.id, (name,)))
+
+    def encode_picture(self, pixels: Frame, point: Point) -> Stripped:
+        settings = self.settings
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            folder = Path(name)
+            exchange.write_picture(folder / "input.png", pixels)
+            said = self._run(
+                folder,
+                *("bpgenc", "-q", str(point.value), "-e", str(settings.get("encoder", "x265"))),
+                *("-f", str(settings.get("chroma", 444)), "-b", str(settings.get("depth", 8))),
+                *("-c", str(settings.get("colour", "ycbcr"))),
+                *("-m", str(settings.get("level", 8)), "-o", "coded.bpg", "input.png"),
+            )
+            written = folder / "coded.bpg"
+            if not written.is_file() or not written.stat().st_size:
+                raise CodecError(f"{self.card.id}: bpgenc wrote no file: {said}")
+            return bpg.strip(written.read_bytes())
+
+    def decode_picture(self, file: bytes) -> Frame:
+        # bpgdec reads on past the end of a file that is cut inside its headers
+        bpg.strip(file)
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            folder = Path(name)
+            (folder / "coded.bpg").write_bytes(file)
+            said = self._run(folder, "bpgdec", "-o", "output.png", "coded.bpg")
+            written = folder / "output.png"
+            if not written.is_file():
+                raise BitstreamError(f"{self.card.id}: bpgdec wrote no picture: {said}")
+            return exchange.read_picture(written)
+
+    def _run(self, folder: Path, program: str, *arguments: str) -> str:
+        words = (self._program(program), *arguments)
+        return Template(self.card.id, words).run({}, folder)

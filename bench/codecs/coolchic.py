@@ -1,0 +1,136 @@
+"""Cool-chic through its own scripts: a network fitted to each picture and sent with it.
+
+Runs the encoder and decoder in processes of their own; holds none of their code.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from bench.bitstreams import Stripped
+from bench.codecs.base import Allowed, Choice, Encoded, Range
+from bench.codecs.support import exchange
+from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.still import StillCodec
+from bench.codecs.support.template import Template, first_line, program_hash
+from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.records import Point
+from bench.signals import Frame, Layout, Signal
+
+_PACKAGE = Package("coolchic", "BENCH_COOLCHIC")
+_ENCODER, _DECODER = "cc_encode.py", "cc_decode.py"
+_VERSION = re.compile(r"version (\d[\w.]*)")
+_ASK = "import constriction, fvcore, torch; print(torch.__version__)"
+
+
+class CoolChic(StillCodec):
+    """Cool-chic, still pictures; ``lmbda`` weighs rate, ``iterations`` is how long it trains and
+    ``decoder`` names a configuration in ``cfg/dec/intra``.
+
+    The scripts run with the interpreter of a ``.venv`` beside them, else with this one, and with
+    the packages of a folder ``site`` beside them.
+    """
+
+    codes_gray = False
+    smallest_side: ClassVar[int] = 32
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "lmbda": Range(1e-6, 10, integer=False),
+        "iterations": Range(1, 1_000_000),
+        "decoder": Choice(("hop", "mop", "lop", "vhop")),
+    }
+
+    def refusal(self, layout: Layout) -> str | None:
+        if min(layout.width, layout.height) < self.smallest_side:
+            return (
+                f"{self.card.id} codes pictures of at least {self.smallest_side} pixels a side, "
+                f"not {layout.width}x{layout.height}"
+            )
+        return super().refusal(layout)
+
+    def check_available(self) -> None:
+        self.versions()
+
+    def versions(self) -> Mapping[str, str]:
+        folder = self._folder()
+        words = self._python(_ASK, option="-c")
+        torch = first_line(words)
+        if not re.match(r"\d", torch):
+            raise Unavailable(
+                f"{self.card.id}: {words[0]} cannot run Cool-chic ({torch}); install what "
+                f"{folder / 'requirements.txt'} names, or {_PACKAGE.cure}"
+            )
+        found = _VERSION.search((folder / _ENCODER).read_text(encoding="utf-8"))
+        return {
+            "cool-chic": found[1] if found else program_hash(str(folder / _ENCODER)),
+            "torch": torch,
+            self._configuration().name: program_hash(str(self._configuration())),
+        }
+
+    def _folder(self) -> Path:
+        """The folder of the scripts. Raises Unavailable with the commands that make it."""
+        return _PACKAGE.file(self.card.id, _ENCODER).resolve().parent
+
+    def _configuration(self) -> Path:
+        name = self.settings.get("decoder", "hop")
+        path = self._folder() / "cfg" / "dec" / "intra" / f"{name}.cfg"
+        if not path.is_file():
+            raise Unavailable(f"{self.card.id}: Cool-chic has no configuration {path}")
+        return path
+
+    def _python(self, script: str, *arguments: str, option: str | None = None) -> tuple[str, ...]:
+        """The command of a script in one thread; packages in ``site`` come first."""
+        folder = self._folder()
+        own = folder / ".venv" / "bin" / "python"
+        python = str(own) if own.is_file() else sys.executable
+        env = shutil.which("env") or "env"
+        settings = ("OMP_NUM_THREADS=1", f"PYTHONPATH={folder / 'site'}", "PYTHONWARNINGS=ignore")
+        if self.device == "cpu":
+            settings += ("CUDA_VISIBLE_DEVICES=",)
+        return (env, *settings, python, *([option] if option else []), script, *arguments)
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        return replace(super().encode(signal, point), header_bytes=None)
+
+    def encode_picture(self, pixels: Frame, point: Point) -> Stripped:
+        if pixels.ndim == 2:
+            pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            folder = Path(name)
+            exchange.write_picture(folder / "input.png", pixels)
+            said = self._run(
+                folder,
+                *(_ENCODER, "-i", str(folder / "input.png"), "-o", str(folder / "coded.cool")),
+                *("--workdir", str(folder), "--lmbda", f"{float(point.value):.10g}"),
+                *("--n_itr", str(self.settings.get("iterations", 10000))),
+                *("--dec_cfg_residue", str(self._configuration())),
+            )
+            written = folder / "coded.cool"
+            if not written.is_file() or not written.stat().st_size:
+                raise CodecError(f"{self.card.id}: the encoder wrote no file: {said}")
+            return Stripped(written.read_bytes(), 0, 0)
+
+    def decode_picture(self, file: bytes) -> Frame:
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            folder = Path(name)
+            (folder / "coded.cool").write_bytes(file)
+            said = self._run(
+                folder,
+                *(_DECODER, "-i", str(folder / "coded.cool"), "-o", str(folder / "output.png")),
+            )
+            written = folder / "output.png"
+            if not written.is_file():
+                raise BitstreamError(f"{self.card.id}: the decoder wrote no picture: {said}")
+            return exchange.read_picture(written)
+
+    def _run(self, folder: Path, script: str, *arguments: str) -> str:
+        words = self._python(str(self._folder() / script), *arguments)
+        return Template(self.card.id, words).run({}, folder)
