@@ -54,7 +54,7 @@ def rgb_to_yuv_truncated(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def truncated_yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
     """The inverse of `rgb_to_yuv_truncated`, rounded and clipped."""
-    return yuv_to_rgb(np.asarray(yuv, np.float32) + np.float32([0, 0.5, 0.5]))
+    return yuv_to_rgb(np.asarray(yuv, np.float32) + np.array([0, 0.5, 0.5], np.float32))
 
 
 def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:

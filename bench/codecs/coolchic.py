@@ -23,6 +23,7 @@ from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.machine import device_kind
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal
 
@@ -59,6 +60,9 @@ class CoolChic(StillCodec):
     def check_available(self) -> None:
         self.versions()
 
+    def device_kind(self) -> str:
+        return device_kind(self.device)
+
     def versions(self) -> Mapping[str, str]:
         folder = self._folder()
         words = self._python(_ASK, option="-c")
@@ -92,9 +96,9 @@ class CoolChic(StillCodec):
         own = folder / ".venv" / "bin" / "python"
         python = str(own) if own.is_file() else sys.executable
         env = shutil.which("env") or "env"
-        settings = ("OMP_NUM_THREADS=1", f"PYTHONPATH={folder / 'site'}", "PYTHONWARNINGS=ignore")
+        settings = ["OMP_NUM_THREADS=1", f"PYTHONPATH={folder / 'site'}", "PYTHONWARNINGS=ignore"]
         if self.device == "cpu":
-            settings += ("CUDA_VISIBLE_DEVICES=",)
+            settings.append("CUDA_VISIBLE_DEVICES=")
         return (env, *settings, python, *([option] if option else []), script, *arguments)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:

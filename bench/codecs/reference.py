@@ -41,7 +41,9 @@ class ConfigurationFile:
 
     def __contains__(self, value: object) -> bool:
         return (
-            isinstance(value, str) and bool(_NAME.fullmatch(value)) and ".." not in Path(value).parts
+            isinstance(value, str)
+            and bool(_NAME.fullmatch(value))
+            and ".." not in Path(value).parts
         )
 
     def __str__(self) -> str:
@@ -161,7 +163,7 @@ class ReferenceCodec(CodecBase):
 
     @property
     def _as_compressai(self) -> bool:
-        return self.settings.get("conversion", "rounded") == "compressai"
+        return str(self.settings.get("conversion", "rounded")) == "compressai"
 
     def _side_info(self, layout: Layout, coded: PlaneFormat) -> bytes:
         if (coded.width, coded.height) != (layout.width, layout.height):
@@ -226,9 +228,7 @@ class ReferenceCodec(CodecBase):
         """The planes in the decoder's file, told by its length."""
         chromas: tuple[Chroma, ...] = ("400", "420", "444")
         for chroma in chromas:
-            coded = PlaneFormat(
-                chroma, depth, *size, shifted=True, truncated=self._as_compressai
-            )
+            coded = PlaneFormat(chroma, depth, *size, shifted=True, truncated=self._as_compressai)
             if coded.frame_bytes * count == file_bytes:
                 return coded
         raise BitstreamError(

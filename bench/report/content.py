@@ -20,6 +20,7 @@ from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
 from bench.provenance import RunInfo
 from bench.report.card_facts import curve_notes
+from bench.report.chroma import chroma_sentence
 from bench.report.extras import ExtraCurve, load_overlay
 from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
@@ -221,6 +222,8 @@ def footnote(content: Content) -> list[str]:
             "Colour: RGB reaches YUV codecs as BT.709, full range, 4:4:4 unless a setting says "
             f"otherwise; PSNR of that conversion without coding: {low}."
         )
+    if halved := chroma_sentence(content):
+        sentences.append(halved)
     described = [text for codec in content.results.codecs if (text := describe(content, codec))]
     if described:
         sentences.append("Codecs: " + "; ".join(described) + ".")

@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.analysis.bd import Comparison, Matrix
 from bench.analysis.interpolation import METHODS
 from bench.analysis.qualities import Quality
+from bench.report.chroma import marked
 from bench.report.content import (
     Content,
     SummaryRow,
@@ -124,7 +125,7 @@ def summary_columns(content: Content) -> list[str]:
 def summary_cells(content: Content, row: SummaryRow) -> list[str]:
     """One row under ``summary_columns``; a curve over fewer items is marked with ``*``."""
     items = f"{row.items}*" if row.incomplete else str(row.items)
-    cells = [row.codec, str(row.points), items, rate_range(row)]
+    cells = [marked(content, row.codec), str(row.points), items, rate_range(row)]
     if content.bd.anchor:
         for index, comparison in enumerate(row.comparisons):
             cells += _delta_cells(content, row, comparison, first=index == 0)
@@ -276,7 +277,7 @@ def _tex_head(content: Content) -> list[str]:
 
 
 def _tex_cells(content: Content, row: SummaryRow) -> list[str]:
-    codec = f"{row.codec}*" if row.incomplete else row.codec
+    codec = marked(content, row.codec) + ("*" if row.incomplete else "")
     cells = [codec, rate_range(row)]
     for index, comparison in enumerate(row.comparisons[: len(_tex_axes(content))]):
         if row.codec == content.bd.anchor or row.lossless:
@@ -301,7 +302,7 @@ _TEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", "–": "--", "…": r"\ldots{}",
     "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "\0": "$_{10}$", "σ": r"$\sigma$",
-    "²": "$^2$", "\n": " ",
+    "²": "$^2$", "†": r"$^\dagger$", "\n": " ",
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ FAMILIES = ["hm", "vtm"]
 
 
 def _build(spec: str) -> Codec:
-    """The codec of a spec such as ``hm:structure=low-delay``, or a skip that says what is missing."""
+    """The codec of a spec such as ``hm:structure=low-delay``, or a skip with the reason."""
     codec: Codec = build_codec(load_registry().select(spec))
     try:
         codec.check_available()
@@ -57,8 +57,10 @@ def _ffmpeg_planes(stream: bytes, demuxer: str, chroma: str) -> bytes:
     """All frames of an elementary stream as 10-bit planes, decoded by ffmpeg."""
     pix_fmt = {"400": "gray10le", "420": "yuv420p10le", "444": "yuv444p10le"}[chroma]
     done = subprocess.run(
-        [ffmpeg_binary.find_ffmpeg(), "-nostdin", "-loglevel", "error", "-f", demuxer, "-i", "-"]
-        + ["-f", "rawvideo", "-pix_fmt", pix_fmt, "-"],
+        [
+            *(ffmpeg_binary.find_ffmpeg(), "-nostdin", "-loglevel", "error"),
+            *("-f", demuxer, "-i", "-", "-f", "rawvideo", "-pix_fmt", pix_fmt, "-"),
+        ],
         input=stream,
         capture_output=True,
         check=True,
@@ -151,9 +153,7 @@ def test_a_missing_program_names_both_commands(monkeypatch: pytest.MonkeyPatch) 
             codec.check_available()
 
 
-def test_programs_are_found_on_the_path(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_programs_are_found_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("BENCH_HM", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
@@ -169,7 +169,7 @@ def test_programs_are_found_on_the_path(
 
 def test_configurations_stay_in_the_programs_folder() -> None:
     card = load_registry().select("hm:intra=../../etc/x.cfg")
-    with pytest.raises(CardError, match="intra .* is outside a configuration file that comes"):
+    with pytest.raises(CardError, match=r"intra .* is outside a configuration file that comes"):
         build_codec(card)
 
 
