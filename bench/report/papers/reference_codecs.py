@@ -16,7 +16,7 @@ import numpy as np
 from bench.analysis.bd import Curve, bd_rate, compare, overlap_percent
 from bench.analysis.curves import Grid
 from bench.analysis.interpolation import METHODS, average_differences
-from bench.analysis.qualities import QUALITIES, Floats
+from bench.analysis.qualities import Floats, quality
 from bench.errors import UsageError
 from bench.report.extras import ExtraCurve, load_overlay
 from bench.report.papers import Page
@@ -270,7 +270,7 @@ def _fast(content: Content) -> list[str]:
         if fast not in content.grids or reference is None:
             missing.append(f"{fast} beside {references[0]}")
             continue
-        found = compare(content.grids[reference], content.grids[fast], QUALITIES[_COLUMN])
+        found = compare(content.grids[reference], content.grids[fast], quality(_COLUMN))
         info = content.results.info(reference)
         doubt = f"; {'; '.join(found.warnings)}" if found.warnings else ""
         title = info.title if info else reference
