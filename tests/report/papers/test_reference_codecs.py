@@ -72,11 +72,10 @@ def test_sei_and_conversion_explain_their_share(tmp_path: Path) -> None:
     pixels, ceiling = 96 * 64, 46.0
     records = []
     for one in _records("hm", 1.0, 0.0, discarded_bytes=64, psnr_rgb_ceiling=ceiling):
-        assert one.bpp is not None and one.psnr_rgb is not None
-        error = 10 ** (-one.psnr_rgb / 10) + 10 ** (-ceiling / 10)
-        records.append(
-            replace(one, bpp=one.bpp - 8 * 64 / pixels, psnr_rgb=float(-10 * np.log10(error)))
-        )
+        assert one.bpp is not None
+        error = 10 ** (-one.scores["psnr_rgb"] / 10) + 10 ** (-ceiling / 10)
+        scores = {**one.scores, "psnr_rgb": float(-10 * np.log10(error))}
+        records.append(replace(one, bpp=one.bpp - 8 * 64 / pixels, scores=scores))
     content = _content(tmp_path, records)
     path = write(content, tmp_path, suite()).path
     assert path is not None
