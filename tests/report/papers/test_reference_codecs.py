@@ -72,10 +72,11 @@ def test_sei_and_conversion_explain_their_share(tmp_path: Path) -> None:
     pixels, ceiling = 96 * 64, 46.0
     records = []
     for one in _records("hm", 1.0, 0.0, discarded_bytes=64, psnr_rgb_ceiling=ceiling):
-        assert one.bpp is not None
+        assert one.bpp is not None and one.bytes is not None
         error = 10 ** (-one.scores["psnr_rgb"] / 10) + 10 ** (-ceiling / 10)
         scores = {**one.scores, "psnr_rgb": float(-10 * np.log10(error))}
-        records.append(replace(one, bpp=one.bpp - 8 * 64 / pixels, scores=scores))
+        bpp = one.bpp - 8 * 64 / pixels
+        records.append(replace(one, bpp=bpp, bytes=one.bytes - 64, scores=scores))
     content = _content(tmp_path, records)
     path = write(content, tmp_path, suite()).path
     assert path is not None
