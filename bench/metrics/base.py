@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -58,6 +58,18 @@ class Scores:
         return self.values[ALWAYS] == 0
 
 
+def mean_over_frames(values: Values, facts: MetricFacts) -> float:
+    """Mean over frames: infinite if all are, else each frame of a linear metric capped; of one
+    frame its value."""
+    import numpy as np
+
+    if len(values) == 1 or np.isinf(values).all():
+        return float(values[0])
+    if facts.scale == "linear" and facts.cap < math.inf:
+        values = np.minimum(values, facts.cap)
+    return float(values.mean())
+
+
 class Metric(ABC):
     """A metric, built once per process and reference. ``facts`` is its row in the table."""
 
@@ -94,6 +106,19 @@ class FrameMetric(Metric, Generic[Prepared]):
     @abstractmethod
     def score(self, prepared: Prepared, decoded: Frame) -> float:
         """The value of one decoded frame; NaN or an exception leaves its cell empty."""
+
+
+class BatchMetric(FrameMetric[Prepared]):
+    """A frame metric that compares several decoded frames with one reference faster at once."""
+
+    prepared_bytes: ClassVar[int] = 64
+
+    @abstractmethod
+    def score_many(self, prepared: Prepared, decoded: Sequence[Frame]) -> Sequence[float]:
+        """The value of each decoded frame."""
+
+    def score(self, prepared: Prepared, decoded: Frame) -> float:
+        return self.score_many(prepared, [decoded])[0]
 
 
 class SignalMetric(Metric, Generic[Prepared]):

@@ -15,7 +15,6 @@ from itertools import islice
 import numpy as np
 
 from bench.errors import BenchError, CodecError
-from bench.facts import MetricFacts
 from bench.metrics.base import (
     ALWAYS,
     Basis,
@@ -26,6 +25,7 @@ from bench.metrics.base import (
     SignalMetric,
     Stack,
     Values,
+    mean_over_frames,
 )
 from bench.metrics.error import frame_mse
 from bench.metrics.registry import applicable, facts_of, metrics
@@ -263,13 +263,3 @@ def _mean(parts: list[Mapping[str, Values]], name: str, remarks: dict[str, str])
         return mean
     remarks[name] = _NAN
     return None
-
-
-def mean_over_frames(values: Values, facts: MetricFacts) -> float:
-    """Mean over frames: infinite if all are, else each frame of a linear metric capped; of one
-    frame its value."""
-    if len(values) == 1 or np.isinf(values).all():
-        return float(values[0])
-    if facts.scale == "linear" and facts.cap < math.inf:
-        values = np.minimum(values, facts.cap)
-    return float(values.mean())

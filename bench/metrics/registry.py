@@ -28,6 +28,16 @@ BUILT_IN = (
     "bench.metrics.basics:Ssim",
     "bench.metrics.basics:MsSsim",
     "bench.metrics.vmaf:Vmaf",
+    "bench.metrics.psnr_hvs:PsnrHvs",
+    "bench.metrics.ciede:Ciede",
+    "bench.metrics.ssimulacra2:Ssimulacra2",
+    "bench.metrics.butteraugli:Butteraugli",
+    "bench.metrics.vif:Vif",
+    "bench.metrics.haarpsi:HaarPsi",
+    "bench.metrics.lpips:LpipsAlex",
+    "bench.metrics.lpips:LpipsVgg",
+    "bench.metrics.dists:Dists",
+    "bench.metrics.cvvdp:Cvvdp",
 )
 ENTRY_POINTS = "bench.metrics"
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.colour import rgb_to_yuv_float
+from bench.metrics.base import mean_over_frames
 from bench.metrics.basics import PsnrRgb
 from bench.metrics.error import frame_mse, plane_mse, psnr, rgb_yuv_mse, weighted_yuv
-from bench.metrics.evaluate import mean_over_frames
 from bench.signals import Layout
 
 
