@@ -153,7 +153,7 @@ def add_list(parser: argparse.ArgumentParser) -> None:
 
 
 def add_fetch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="a data set; see `bench list datasets`")
+    parser.add_argument("name", help="a data set or the weights of a metric; see `bench list`")
     _data(parser)
     _cards(parser)
 
@@ -200,6 +200,10 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scaling", action="store_true",
         help="print instead, as Markdown, what a task costs besides its codec (minutes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--metrics", action="store_true",
+        help="print instead, as Markdown, how metrics agree with their references on Kodak",
     )  # fmt: skip
     _data(parser)
     _cards(parser)

@@ -216,7 +216,11 @@ def _list(options: argparse.Namespace) -> int:
 def _fetch(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
     from bench.datasets.fetch import fetch
+    from bench.metrics.packages import BACKBONES, fetch_backbone
 
+    if options.name in BACKBONES:
+        print(fetch_backbone(options.name))
+        return 0
     folder = fetch(load_registry(options.cards).dataset(options.name), options.data)
     print(folder)
     return 0
@@ -261,6 +265,11 @@ def _check(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from bench.doctor.command import doctor
 
+    if options.metrics:
+        from bench.doctor.agreement import metrics_report
+
+        print(metrics_report(options.data), end="")
+        return 0
     if options.scaling:
         from bench.cards import load_registry
         from bench.engine.scaling import scaling_report

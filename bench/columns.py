@@ -83,7 +83,7 @@ BD: Mapping[str, str] = {
     "bd_rate_low": "lower end of its 95 % interval, paired bootstrap over items",
     "bd_rate_high": "upper end of its 95 % interval",
     "significant": "whether the interval leaves out 0",
-    "bd_quality": "difference of quality at equal rate, in the metric's unit",
+    "bd_quality": "difference of quality at equal rate, in the metric's unit; more is better",
     "overlap": "percent of both quality ranges that they share",
     "spread_low": "lowest BD-rate under other conventions",
     "spread_high": "highest BD-rate under other conventions",

@@ -94,7 +94,7 @@ class MetricFacts:
     def refusal(self, layout: Layout) -> str | None:
         """Why signals of this layout have no value, or None."""
         if layout.media not in self.media:
-            return f"not defined on a {layout.media}"
+            return f"not defined on {layout.media}s"
         if layout.samples not in self.samples:
             return f"not defined on {_KINDS[layout.samples]}"
         short, long_ = sorted((layout.width, layout.height))

@@ -87,3 +87,11 @@ def test_the_site_names_every_page() -> None:
 def test_the_columns_are_those_of_today(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "columns"]) == 0
     assert capsys.readouterr().out == (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
+
+
+def test_the_documentation_says_of_each_metric_what_it_is_good_for() -> None:
+    from bench.metrics.registry import metrics
+
+    page = (ROOT / "docs" / "metric.md").read_text(encoding="utf-8")
+    for name, one in metrics().items():
+        assert f"| `{name}` | {one.facts.purpose} |" in page

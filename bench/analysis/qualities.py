@@ -49,6 +49,12 @@ class Quality:
         """The metric itself falls with quality and stands on the axis with its sign turned."""
         return self.scale == "linear" and not self.facts.higher_is_better
 
+    @property
+    def label(self) -> str:
+        """The metric as it is shown on a plot, where a falling one hangs from the top."""
+        title = f"{self.facts.title}, less is better" if self.falling else self.title
+        return f"{title} ({self.unit})" if self.unit else title
+
     def of(self, mean: ArrayLike) -> Floats:
         """The axis value of means of ``column``, any shape; capped where the facts say so."""
         values = np.asarray(mean, dtype=np.float64)
@@ -59,9 +65,14 @@ class Quality:
             decibels: Floats = -10.0 * np.log10(np.maximum(error, 0.0))
         return np.minimum(decibels, self.facts.cap)
 
+    @property
+    def sign(self) -> int:
+        """What turns a place on the axis into what a reader expects: −1 for a falling metric."""
+        return -1 if self.falling else 1
+
     def shown(self, mean: ArrayLike) -> Floats:
         """What a reader expects in a table: the axis value, or a falling metric as it is."""
-        return -self.of(mean) if self.falling else self.of(mean)
+        return self.sign * self.of(mean)
 
 
 def qualities(foreign: Iterable[MetricFacts] = ()) -> Mapping[str, Quality]:
@@ -79,7 +90,8 @@ def _axes(facts: MetricFacts) -> Iterable[Quality]:
     if facts.scale == "error_db":
         yield Quality(facts.id, facts, f"−10·log₁₀ {facts.title}", "dB", facts.scale)
         return
-    yield Quality(facts.id, facts, facts.title, facts.unit, "linear")
+    turned = "" if facts.higher_is_better else "−"
+    yield Quality(facts.id, facts, f"{turned}{facts.title}", facts.unit, "linear")
     if facts.scale == "one_minus_db":
         yield Quality(facts.axis, facts, facts.title, "dB", facts.scale)
 

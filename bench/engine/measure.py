@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from statistics import median, quantiles
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from bench import plugins
@@ -23,14 +22,16 @@ from bench.datasets.base import Item, Loader
 from bench.engine.plan import Probe
 from bench.engine.proofs import Evidence
 from bench.engine.target import find_rate
+from bench.engine.timing import NOT_TIMED, Timed, repeated, timed, timing_core
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
-from bench.records import Point, Record, Status, Stored, Task, Value, join_remarks
+from bench.records import Point, Record, Status, Stored, Task, Value, join_remarks, split_remarks
 from bench.results.gallery import Keepsake, make_keepsake
 from bench.signals import Layout, Signal
 from bench.words import parse_value
 
 _REFERENCES_KEPT = 2
+_BATCH = 8
 _Place = tuple[str, tuple[str, ...]]
 T = TypeVar("T")
 if TYPE_CHECKING:
@@ -93,43 +94,6 @@ class Portion:
     added: tuple[Added, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Timed:
-    wall_seconds: float | None
-    cpu_seconds: float | None
-    spread_seconds: float | None = None
-
-
-_NOT_TIMED = _Timed(None, None)
-
-
-def _timed(call: Callable[[], T]) -> tuple[T, _Timed]:
-    """The call's result with its wall time and the CPU time of this process and its children."""
-    cpu = _cpu_seconds()
-    start = time.perf_counter()
-    result = call()
-    wall = time.perf_counter() - start
-    return result, _Timed(wall, _cpu_seconds() - cpu)
-
-
-def _repeated(call: Callable[[], T], repeats: int) -> tuple[T, _Timed]:
-    """The result of a first call that is not timed, then the medians of ``repeats`` calls and
-    the interquartile range of their wall times."""
-    result = call()
-    runs = [_timed(call)[1] for _ in range(repeats)]
-    walls = [run.wall_seconds or 0.0 for run in runs]
-    low, middle, high = quantiles(walls, n=4, method="inclusive")
-    return result, _Timed(middle, median(run.cpu_seconds or 0.0 for run in runs), high - low)
-
-
-def _cpu_seconds() -> float:
-    import resource
-
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-
 class Bench:
     """A worker's codecs and reference signals, built on first use."""
 
@@ -140,6 +104,9 @@ class Bench:
         self._references: OrderedDict[_Place, tuple[Signal, Evaluator]] = OrderedDict()
         self._ceilings: dict[str, tuple[str, float | None]] = {}
         self._reached: dict[tuple[str, Point], Value] = {}
+        # networks on a GPU take the points of one picture together
+        self._batching = spec.device != "cpu"
+        self._late: tuple[Evaluator, Signal] | None = None
 
     def codec(self, name: str) -> Codec:
         """The adapter of a codec of this run. Raises Unavailable where it cannot run here."""
@@ -163,6 +130,25 @@ class Bench:
             if len(self._references) > _REFERENCES_KEPT:
                 self._references.popitem(last=False)
         return self._references[place]
+
+    def measure_all(self, tasks: Sequence[Task]) -> tuple[Measured, ...]:
+        """Measures tasks one after the other, and with a GPU what metrics compare in batches once
+        several points of a picture are decoded."""
+        found: list[Measured] = []
+        waiting: list[tuple[int, Signal]] = []
+        evaluator: Evaluator | None = None
+        for task in tasks:
+            self._late = None
+            found.append(self.measure(task))
+            if self._late is None:
+                continue
+            latest, decoded = self._late
+            if latest is not evaluator or len(waiting) == _BATCH:
+                _settle(found, evaluator, waiting)
+                evaluator, waiting = latest, []
+            waiting.append((len(found) - 1, decoded))
+        _settle(found, evaluator, waiting)
+        return tuple(found)
 
     def measure(self, task: Task) -> Measured:
         """Measures one task; whatever goes wrong in a codec becomes a record with its reason."""
@@ -203,8 +189,10 @@ class Bench:
             encoded = replace(encoded, bits_estimated=codec.estimate(signal, point))
         decoded, decoding = self._decode(codec, encoded)
         if not encoded.coded_here:
-            encoding = _NOT_TIMED
-        scores = evaluator.score(decoded)
+            encoding = NOT_TIMED
+        scores = evaluator.score(decoded, batches=not self._batching)
+        if self._batching and evaluator.batches:
+            self._late = (evaluator, decoded)
         record = replace(
             _with_scores(record, scores, encoded),
             encode_seconds=encoding.wall_seconds,
@@ -228,10 +216,10 @@ class Bench:
             keepsake = make_keepsake(record, encoded.payload, signal, decoded)
         return Measured(record, evidence, keepsake)
 
-    def _decode(self, codec: Codec, encoded: Encoded) -> tuple[Signal, _Timed]:
+    def _decode(self, codec: Codec, encoded: Encoded) -> tuple[Signal, Timed]:
         """What is compared with the source: decoded from the bytes, or what stands in for it."""
         if encoded.reconstruction is not None:
-            return encoded.reconstruction, _NOT_TIMED
+            return encoded.reconstruction, NOT_TIMED
         return self._time(lambda: codec.decode(encoded.payload))
 
     def _codec_of(self, task: Task) -> Codec:
@@ -283,8 +271,8 @@ class Bench:
             )
         return codec.decode(payload)
 
-    def _time(self, call: Callable[[], T]) -> tuple[T, _Timed]:
-        return _repeated(call, self.spec.repeats) if self.spec.repeats else _timed(call)
+    def _time(self, call: Callable[[], T]) -> tuple[T, Timed]:
+        return repeated(call, self.spec.repeats) if self.spec.repeats else timed(call)
 
     def _point(self, task: Task, codec: Codec, signal: Signal) -> Point:
         """The task's operating point, searched for where it asks for a rate."""
@@ -312,6 +300,23 @@ class Bench:
             value = colour_ceiling(signal, codec.colour_path(signal))
             self._ceilings[task.codec] = (task.item, value)
         return value
+
+
+def _settle(
+    found: list[Measured], evaluator: Evaluator | None, waiting: Sequence[tuple[int, Signal]]
+) -> None:
+    """Adds what was left to a batch to the records that wait for it."""
+    if evaluator is None or not waiting:
+        return
+    batch = evaluator.score_batch([decoded for _, decoded in waiting])
+    for (index, _), scores in zip(waiting, batch, strict=True):
+        record = found[index].record
+        if record.status != "done":
+            continue
+        said = {**split_remarks(record.remarks), **scores.remarks}
+        merged = {**record.scores, **scores.values}
+        record = replace(record, scores=merged, remarks=join_remarks(said))
+        found[index] = replace(found[index], record=record)
 
 
 def with_layout(record: Record, layout: Layout) -> Record:
@@ -410,16 +415,10 @@ def start_worker(spec: WorkSpec) -> None:
     _bench = Bench(spec)
 
 
-def timing_core() -> int:
-    """The core that timed tasks are pinned to: the last one that this process may use, which the
-    system's own work prefers least."""
-    return max(os.sched_getaffinity(0))
-
-
 def measure_tasks(tasks: Sequence[Task]) -> Portion:
     """Measures tasks one after the other in a worker that ``start_worker`` made ready."""
     assert _bench is not None, "start_worker was not called"
-    start = time.perf_counter()
-    measured = tuple(_bench.measure(task) for task in tasks if not task.lacks)
+    start = perf_counter()
+    measured = _bench.measure_all([task for task in tasks if not task.lacks])
     added = tuple(_bench.add(task) for task in tasks if task.lacks)
-    return Portion(measured, time.perf_counter() - start, added)
+    return Portion(measured, perf_counter() - start, added)

@@ -61,9 +61,11 @@ class Scores:
 def mean_over_frames(values: Values, facts: MetricFacts) -> float:
     """Mean over frames: infinite if all are, else each frame of a linear metric capped; of one
     frame its value."""
+    if len(values) == 1:
+        return float(values[0])
     import numpy as np
 
-    if len(values) == 1 or np.isinf(values).all():
+    if np.isinf(values).all():
         return float(values[0])
     if facts.scale == "linear" and facts.cap < math.inf:
         values = np.minimum(values, facts.cap)

@@ -8,16 +8,18 @@ where a clip is large.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from bench.errors import BenchError, CodecError
+from bench.facts import MetricFacts
 from bench.metrics.base import (
     ALWAYS,
     Basis,
+    BatchMetric,
     FrameMetric,
     Metric,
     Scores,
@@ -54,10 +56,15 @@ class Evaluator:
             name: f"{facts_of(name).refusal(layout)}" for name in names if name not in able
         }
         self._names = able
+        self._facts = {name: facts_of(name) for name in able}
         built = self._build(able, device)
         self._signals = [one for one in built if isinstance(one, SignalMetric)]
         self._prepared: dict[str, object] = {}
         self._parts = _group(built)
+        single = layout.media == "image"
+        self._batched = frozenset(
+            one.facts.id for one in built if single and isinstance(one, BatchMetric)
+        )
         samples = layout.frame_bytes // np.dtype(layout.frame_dtype).itemsize
         self._stack = max(1, STACK_SAMPLES // max(1, samples))
         held = sum(part.kept_bytes for part in self._parts) * samples
@@ -80,24 +87,50 @@ class Evaluator:
         for frames in _stacks(self._reference.frames(), self._stack):
             yield _Reference(frames, self._layout, self._parts, keep=keep)
 
-    def score(self, decoded: Signal) -> Scores:
-        """The metrics of ``decoded``. Raises CodecError, before any metric, if its layout differs
-        from the reference's, and if it yields another number of frames than it says."""
+    @property
+    def batches(self) -> bool:
+        """Whether there are metrics that take several decoded pictures at once."""
+        return bool(self._batched) and self._cache is not None
+
+    def score_batch(self, decoded: Sequence[Signal]) -> list[Scores]:
+        """Of pictures that ``score`` took without its batches, those metrics alone."""
+        assert self._cache is not None
+        found = [Scores({}, {}) for _ in decoded]
+        stacks = [_stack(list(signal.frames())) for signal in decoded]
+        for name, basis in self._cache[0].alone(self._batched):
+            try:
+                values = basis.compare_many(stacks)
+            except Exception as error:  # a plug-in may raise anything: it is that cell's remark
+                values, why = [math.nan] * len(decoded), _reason(error)
+            else:
+                why = _NAN
+            for index, value in enumerate(values):
+                new = ({}, {name: why}) if math.isnan(value) else ({name: value}, {})
+                found[index] = Scores(
+                    {**found[index].values, **new[0]}, {**found[index].remarks, **new[1]}
+                )
+        return found
+
+    def score(self, decoded: Signal, *, batches: bool = True) -> Scores:
+        """The metrics of ``decoded``, without ``batches`` those that ``score_batch`` leaves.
+        Raises CodecError, before any metric, if its layout differs from the reference's, and if
+        it yields another number of frames than it says."""
         check_layout(self._layout, decoded.layout)
         remarks = dict(self._remarks)
+        late = self._batched if self.batches and not batches else frozenset()
         found: list[Mapping[str, Values]] = []
         frames = _counted(decoded)
         references = self._references(keep=False) if self._cache is None else iter(self._cache)
         for reference in references:
             stack = _stack(list(islice(frames, reference.count)))
-            found.append(reference.compare(stack, remarks))
+            found.append(reference.compare(stack, remarks, late))
         for _ in frames:  # a frame too many raises in the iterator
             pass
         values = {
             name: mean
             for name in self._names
             if name not in remarks and name in found[0]
-            if (mean := _mean(found, name, remarks)) is not None
+            if (mean := _mean(found, self._facts[name], remarks)) is not None
         }
         for metric in self._signals:
             self._score_whole(metric, decoded, values, remarks)
@@ -211,15 +244,23 @@ class _Alone(Basis):
         self._prepared: list[object] | None = None
 
     def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
-        prepared: Iterable[object] | None = self._prepared
-        if prepared is None:
-            prepared = map(self._metric.prepare, self._frames)
-            if self._keep:
-                prepared = self._prepared = list(prepared)
-        values = [
-            self._metric.score(one, other) for one, other in zip(prepared, decoded, strict=True)
-        ]
+        pairs = zip(self._references(), decoded, strict=True)
+        values = [self._metric.score(one, other) for one, other in pairs]
         return {self._metric.facts.id: np.array(values, np.float64)}
+
+    def compare_many(self, decoded: Sequence[Stack]) -> list[float]:
+        """The value of each of several pictures; every stack is one frame."""
+        assert isinstance(self._metric, BatchMetric)
+        (prepared,) = self._references()
+        return list(self._metric.score_many(prepared, [stack[0] for stack in decoded]))
+
+    def _references(self) -> Iterable[object]:
+        if self._prepared is not None:
+            return self._prepared
+        if not self._keep:
+            return map(self._metric.prepare, self._frames)
+        self._prepared = list(map(self._metric.prepare, self._frames))
+        return self._prepared
 
 
 class _Reference:
@@ -232,12 +273,21 @@ class _Reference:
         self._frames = frames
         self._bases = [(part.wanted, part.prepare(frames, layout, keep=keep)) for part in parts]
 
-    def compare(self, decoded: Stack, remarks: dict[str, str]) -> Mapping[str, Values]:
-        """Values of each frame; a metric that fails gets a remark, and no value from then on."""
+    def alone(self, names: Collection[str]) -> Iterator[tuple[str, _Alone]]:
+        """The single metrics of these ids."""
+        for wanted, basis in self._bases:
+            if isinstance(basis, _Alone) and wanted <= set(names):
+                yield min(wanted), basis
+
+    def compare(
+        self, decoded: Stack, remarks: dict[str, str], late: Collection[str] = ()
+    ) -> Mapping[str, Values]:
+        """Values of each frame but of ``late`` metrics; one that fails gets a remark, and no value
+        from then on."""
         mse = frame_mse(self._frames, decoded)
         values: dict[str, Values] = {}
         for wanted, basis in self._bases:
-            if wanted <= remarks.keys():
+            if wanted <= remarks.keys() or (late and wanted <= set(late)):
                 continue
             try:
                 values.update(basis.compare(decoded, mse))
@@ -256,10 +306,14 @@ def _stacks(frames: Iterator[Frame], count: int) -> Iterator[Stack]:
         yield _stack([first, *islice(frames, count - 1)])
 
 
-def _mean(parts: list[Mapping[str, Values]], name: str, remarks: dict[str, str]) -> float | None:
-    values = np.concatenate([part[name] for part in parts])
-    mean = mean_over_frames(values, facts_of(name))
+def _mean(
+    parts: list[Mapping[str, Values]], facts: MetricFacts, remarks: dict[str, str]
+) -> float | None:
+    values = parts[0][facts.id]
+    if len(parts) > 1:
+        values = np.concatenate([part[facts.id] for part in parts])
+    mean = mean_over_frames(values, facts)
     if not math.isnan(mean):
         return mean
-    remarks[name] = _NAN
+    remarks[facts.id] = _NAN
     return None

@@ -18,11 +18,12 @@ class PsnrHvs(SignalMetric["Signal"]):
         id="psnr_hvs",
         title="PSNR-HVS",
         unit="dB",
-        definition="libvmaf's psnr_hvs: (8·Y + Cb + Cr)/10, 4:4:4 BT.709 full range of RGB",
+        definition="libvmaf's psnr_hvs: errors weighted 8:1:1, BT.709 4:4:4 full range of RGB",
         purpose=(
             "Predicts the visibility of block-transform noise: errors count by the contrast "
             "sensitivity of their frequency and by what masks them. Made for JPEG-like coding; "
-            "says little of invented texture or of colour."
+            "says little of invented texture or of colour. Xiph's masking, not that of the paper "
+            "on PSNR-HVS-M: do not quote it as that."
         ),
         cap=100.0,
         saturation=100.0,

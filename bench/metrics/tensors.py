@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 def as_tensor(frame: Frame, device: str) -> torch.Tensor:
     """A uint8 frame ``(H, W[, 3])`` as float32 ``(1, C, H, W)`` in 0–255."""
     planes = frame[..., np.newaxis] if frame.ndim == 2 else frame
-    samples = torch.from_numpy(np.ascontiguousarray(planes)).to(device)
+    samples = torch.tensor(np.ascontiguousarray(planes), device=device)
     return samples.permute(2, 0, 1)[None].float()

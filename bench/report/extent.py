@@ -55,7 +55,7 @@ def extent(content: Content, axis: Quality) -> Extent | None:
     inside = [rate[(quality >= low) & (quality <= high)] for rate, quality in curves.values()]
     rates = np.concatenate(inside)
     notes = [
-        _note(codec, quality[(quality < low) | (quality > high)])
+        _note(codec, axis.sign * quality[(quality < low) | (quality > high)])
         for codec, (_, quality) in curves.items()
         if quality.min() < low or quality.max() > high
     ]

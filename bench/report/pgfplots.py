@@ -14,14 +14,16 @@ from bench.report.tables import latex
 def pgfplots(content: Content, axis: Quality, shown: Extent) -> str:
     """A PGFPlots axis with the measured curves and, dashed, those of others."""
     kind = "axis" if content.linear_rate else "semilogxaxis"
-    low, high = shown.padded()
+    low, high = sorted(axis.sign * end for end in shown.padded())
     limits = f"ymin={low:.4g}, ymax={high:.4g}, "
+    turned = "y dir=reverse, " if axis.falling else ""
+    title = axis.facts.title if axis.falling else axis.title
     lines = [
         "% \\usepackage{pgfplots}",
         *([f"% {shown.outside}"] if shown.outside else []),
         "\\begin{tikzpicture}",
         f"\\begin{{{kind}}}[xlabel={{Rate ({content.rate_unit})}}, "
-        f"ylabel={{{latex(axis.title)} ({axis.unit or '1'})}}, grid=major, "
+        f"ylabel={{{latex(title)} ({axis.unit or '1'})}}, {turned}grid=major, "
         f"{limits if shown.outside else ''}"
         "legend pos=outer north east, log ticks with fixed point]",
     ]
@@ -33,11 +35,12 @@ def pgfplots(content: Content, axis: Quality, shown: Extent) -> str:
             colour = look.colour.removeprefix("#")
             name = f"c{colour}"
             lines.append(f"\\definecolor{{{name}}}{{HTML}}{{{colour}}}")
-            lines += _curve(codec, rate, quality, f"[{name}, {look.dash.pgf}, mark=*]")
+            lines += _curve(codec, rate, axis.sign * quality, f"[{name}, {look.dash.pgf}, mark=*]")
     for extra in content.extras:
         values = extra.quality(axis)
         if values is not None:
-            lines += _curve(extra.name, extra.rate, values, "[dashed, black!60]")
+            turned_values = [axis.sign * value for value in values]
+            lines += _curve(extra.name, extra.rate, turned_values, "[dashed, black!60]")
     lines += [f"\\end{{{kind}}}", "\\end{tikzpicture}"]
     return "\n".join(lines) + "\n"
 

@@ -240,7 +240,9 @@ def _label_axes(axes: Axes, content: Content, axis: Quality) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xlabel(f"Rate ({content.rate_unit})")
-    axes.set_ylabel(f"{axis.title} ({axis.unit})" if axis.unit else axis.title)
+    axes.set_ylabel(axis.label)
+    if axis.falling:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-value:g}"))
     axes.grid(True, which="major", linewidth=0.4, color="#d9d9d9")
     axes.set_axisbelow(True)
     if content.linear_rate:

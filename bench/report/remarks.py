@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from bench.analysis.bd import Comparison, few_items, small_overlap
 from bench.analysis.bootstrap import MIN_ITEMS
 from bench.analysis.bounds import Measured, violations
 from bench.provenance import Verdict
+from bench.records import split_remarks
 from bench.report.content import Content, source_bound
 
 
@@ -29,10 +32,75 @@ def warnings_of(content: Content) -> list[str]:
     curves = {row.codec for row in content.rows if row.points > 1 and not row.lossless}
     titles = {axis.id: axis.title for axis in content.axes}
     found += _doubts([c for c in content.bd.comparisons if c.codec in curves], items, titles)
+    found += _empty_cells(content)
+    found += _disagreement(content)
     single = [row.codec for row in content.rows if row.points == 1 and not row.lossless]
     if single and content.bd.anchor is not None:
         found.append(f"One operating point has no BD-rate: {'; '.join(single)}")
     return list(dict.fromkeys(found))
+
+
+def _empty_cells(content: Content) -> list[str]:
+    """One line a metric that some finished records have no value of, with the commonest reason."""
+    records = content.results.records
+    done = records.loc[records["status"] == "done", "remarks"]
+    said = Counter[tuple[str, str]]()
+    for text, count in done.dropna().astype(str).value_counts().items():
+        for name, reason in split_remarks(str(text)).items():
+            said[name, reason] += int(count)
+    lines: dict[str, str] = {}
+    for (name, reason), _ in said.most_common():
+        total = sum(count for (other, _), count in said.items() if other == name)
+        lines.setdefault(name, f"{name}: no value on {total} of {len(done)} records ({reason})")
+    return list(lines.values())
+
+
+_CLEAR_PERCENT = 1.0
+"""BD-rates nearer than this do not put one codec ahead of another."""
+
+
+def _disagreement(content: Content) -> list[str]:
+    """One line where the order of codecs depends on the metric: who leads under which, else two
+    that change places. Only codecs with a BD-rate under every metric are ranked."""
+    axes = content.axes
+    if content.bd.anchor is None or len(axes) < 2:
+        return []
+    rates = {row.codec: _rates(row.comparisons) for row in content.rows if not row.lossless}
+    rates[content.bd.anchor] = [0.0] * len(axes)
+    ranked = {name: found for name, found in rates.items() if len(found) == len(axes)}
+    pairs = {
+        (one, two): clear
+        for one, two in combinations(ranked, 2)
+        if (clear := _contradiction(ranked[one], ranked[two])) > _CLEAR_PERCENT
+    }
+    if not pairs:
+        return []
+    titles = [axis.title for axis in axes]
+    led: dict[str, list[str]] = {}
+    for place, title in enumerate(titles):
+        led.setdefault(min(ranked, key=lambda name: ranked[name][place]), []).append(title)
+    if any(pair in pairs or pair[::-1] in pairs for pair in combinations(led, 2)):
+        words = [f"{name} in {', '.join(under)}" for name, under in led.items()]
+        return [f"The metrics disagree in rank: least rate is needed by {'; by '.join(words)}"]
+    one, two = max(pairs, key=lambda pair: pairs[pair])
+    order = zip(titles, ranked[one], ranked[two], strict=True)
+    ahead = [title for title, mine, theirs in order if mine < theirs]
+    behind = [title for title in titles if title not in ahead]
+    return [
+        f"The metrics disagree in rank: {one} is ahead of {two} in {', '.join(ahead)}, behind in "
+        f"{', '.join(behind)}"
+    ]
+
+
+def _rates(comparisons: Sequence[Comparison | None]) -> list[float]:
+    return [one.rate_percent for one in comparisons if one is not None and one.defined]
+
+
+def _contradiction(one: Sequence[float], two: Sequence[float]) -> float:
+    """By how many percent at least each of two codecs is ahead under some metric; 0 or less where
+    one is never behind."""
+    gaps = [mine - theirs for mine, theirs in zip(one, two, strict=True)]
+    return min(max(gaps), -min(gaps))
 
 
 def own_warnings(comparison: Comparison) -> list[str]:

@@ -27,7 +27,8 @@ BD_COLUMNS = (
     *(f"{a}_{m}" for a in ("mean", "pooled", "item") for m in METHODS),
     "warnings",
 )
-"""Rates, interval, overlap and spread in percent; ``bd_quality`` in the metric's unit."""
+"""Rates, interval, overlap and spread in percent; ``bd_quality`` in the metric's unit,
+its sign turned for a metric that falls with quality: more is better."""
 MATRIX_COLUMNS = ("suite", "metric", "codec", "anchor", "bd_rate", "overlap")
 
 
@@ -196,13 +197,14 @@ def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
         mark = "*" if point["items"] < point["items_expected"] else ""
         cells = [str(point["codec"]), str(point["point"]), f"{point['items']}{mark}"]
         cells += [_plain(point["bpp"]), _plain(point["bpp_pooled"])]
-        cells += [_plain(float(a.of(point[a.column])), a) for a in content.axes]
+        cells += [_plain(float(a.shown(point[a.column])), a) for a in content.axes]
         rows.append([*cells, _plain(point["bound_gap_db"])] if bounded else cells)
     return columns, rows
 
 
 def _with_unit(axis: Quality) -> str:
-    return f"{axis.title}, {axis.unit}" if axis.unit else axis.title
+    title = axis.facts.title if axis.falling else axis.title
+    return f"{title}, {axis.unit}" if axis.unit else title
 
 
 def _plain(value: float, axis: Quality | None = None) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.engine import measure
+from bench.engine import timing
 
 
 def test_median_and_interquartile_range_of_known_times(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,9 +23,9 @@ def test_median_and_interquartile_range_of_known_times(monkeypatch: pytest.Monke
             now[0] += 1000
         return "result"
 
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(measure, "_cpu_seconds", lambda: now[0] / 2)
-    result, timed = measure._repeated(call, 5)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(timing, "_cpu_seconds", lambda: now[0] / 2)
+    result, timed = timing.repeated(call, 5)
     assert (result, len(calls)) == ("result", 6)
     assert (timed.wall_seconds, timed.spread_seconds, timed.cpu_seconds) == (3.0, 2.0, 1.5)
 

@@ -42,8 +42,8 @@ def test_derived_metrics_are_refused_with_their_source() -> None:
 @pytest.mark.parametrize(
     ("signal", "expected"),
     [
-        (image(_noise(200, 180, 3)), "mse psnr_rgb psnr_y psnr_yuv ssim ms_ssim"),
-        (image(_noise(160, 300, 3)), "mse psnr_rgb psnr_y psnr_yuv ssim"),
+        (image(_noise(200, 180, 3)), "mse psnr_rgb psnr_y psnr_yuv ssim ms_ssim vmaf"),
+        (image(_noise(160, 300, 3)), "mse psnr_rgb psnr_y psnr_yuv ssim vmaf"),
         (image(_noise(20, 10)), "mse psnr_rgb psnr_y"),
         (image(_noise(1, 1, 3)), "mse psnr_rgb psnr_y psnr_yuv"),
         (clip(_noise(3, 64, 64)), "mse psnr_rgb psnr_y ssim"),

@@ -56,7 +56,8 @@ def test_equals_libvmaf_on_two_files(tmp_path: Path) -> None:
         (Layout("video", "rgb", 175, 400, 1), True),
         (Layout("video", "rgb", 400, 143, 1), False),
         (Layout("video", "rgb", 175, 150, 1), False),
-        (Layout("image", "rgb", 768, 512, 1), False),
+        (Layout("image", "rgb", 768, 512, 1), True),
+        (Layout("vector", "real", 768, 512, 1), False),
     ],
 )
 def test_smallest_clip(layout: Layout, fits: bool) -> None:

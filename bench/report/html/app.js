@@ -83,8 +83,12 @@ function comparisonOf(codec) {
   return report.data.comparisons.find((c) => c.codec === codec && c.metric === report.metric);
 }
 
+function metricShown() {
+  return report.data.metrics.find((m) => m.id === report.metric);
+}
+
 function metricTitle() {
-  const metric = report.data.metrics.find((m) => m.id === report.metric);
+  const metric = metricShown();
   if (!metric) return "";
   return metric.unit ? `${metric.title} (${metric.unit})` : metric.title;
 }

@@ -73,6 +73,9 @@ function setUpChips() {
 
 function drawCurves() {
   const rate = byId("rate").value;
+  const metric = metricShown();
+  const words = metric && `${metric.title}: ${metric.definition}. ${metric.purpose}`;
+  byId("purpose").textContent = words || "";
   const traces = [];
   for (const codec of shownCodecs()) {
     const points = codec.points.filter(
@@ -83,7 +86,7 @@ function drawCurves() {
     if (byId("bands").checked) traces.push(bandTrace(codec, points, rate));
     traces.push(curveTrace(codec, points, rate));
   }
-  const limits = axisLimits(traces);
+  const limits = axisLimits(traces, metric);
   for (const [index, extra] of report.data.extras.entries()) {
     const values = extra.values[report.metric];
     if (!values || (extra.origin === "published" && !byId("published").checked)) continue;
@@ -195,12 +198,17 @@ function extraTrace(extra, values, index) {
 }
 
 // Published curves and bounds may reach far beyond what was measured: the view does not follow.
-function axisLimits(traces) {
+// A metric that falls with quality hangs from the top, so that better is higher in every chart.
+function axisLimits(traces, metric) {
   const measured = traces.filter((trace) => trace.meta);
   if (!measured.length) return null;
   const x = measured.flatMap((trace) => trace.x);
   const y = traces.flatMap((trace) => trace.y);
   const [low, high] = [Math.min(...y), Math.max(...y)];
   const margin = 0.04 * Math.max(high - low, 1e-6);
-  return { x: [Math.min(...x) / 1.15, Math.max(...x) * 1.15], y: [low - margin, high + margin] };
+  const ends = [low - margin, high + margin];
+  return {
+    x: [Math.min(...x) / 1.15, Math.max(...x) * 1.15],
+    y: metric && metric.falling ? ends.reverse() : ends,
+  };
 }

@@ -21,6 +21,7 @@ from bench.analysis.bd import Comparison, Matrix
 from bench.analysis.curves import Grid
 from bench.analysis.qualities import Quality
 from bench.report.content import Content, describe, footnote, published_deltas
+from bench.report.extras import ExtraCurve
 from bench.report.html.pictures import choose_shots, picture_data, read_shots
 from bench.report.remarks import warnings_of
 from bench.report.tables import point_table, signed, summary_cells, summary_columns
@@ -93,13 +94,20 @@ def page_data(content: Content) -> dict[str, Any]:
         "anchor": content.bd.anchor,
         "parallel": content.parallel,
         "timing": run.timing,
-        "metrics": [{"id": a.id, "title": a.title, "unit": a.unit} for a in content.axes],
+        "metrics": [
+            {
+                "id": axis.id, "title": axis.facts.title if axis.falling else axis.title,
+                "unit": axis.unit, "falling": axis.falling, "purpose": axis.facts.purpose,
+                "definition": axis.facts.definition,
+            }
+            for axis in content.axes
+        ],
         "codecs": [_codec(content, codec) for codec in content.results.codecs],
         "extras": [
             {
                 "name": extra.name, "origin": extra.origin, "rate": extra.rate,
                 "convention": extra.convention, "source": extra.source, "labels": extra.labels,
-                "values": {axis.id: extra.quality(axis) for axis in content.axes},
+                "values": {axis.id: _shown(extra, axis) for axis in content.axes},
             }
             for extra in content.extras
         ],
@@ -123,6 +131,11 @@ def page_data(content: Content) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _shown(extra: ExtraCurve, axis: Quality) -> list[float] | None:
+    values = extra.quality(axis)
+    return None if values is None else [axis.sign * value for value in values]
+
+
 def _codec(content: Content, codec: str) -> dict[str, Any]:
     info = content.results.info(codec)
     row = next(row for row in content.rows if row.codec == codec)
@@ -143,7 +156,7 @@ def _codec(content: Content, codec: str) -> dict[str, Any]:
                 "items": point["items"],
                 "expected": point["items_expected"],
                 **{name: point[name] for name in _POINT_NUMBERS},
-                "values": {a.id: float(a.of(point[a.column])) for a in content.axes},
+                "values": {a.id: float(a.shown(point[a.column])) for a in content.axes},
                 "bands": {a.id: bands[a.id].get(str(point["point"])) for a in content.axes},
             }
             for point in shown.to_dict("records")
@@ -165,7 +178,7 @@ def _bands(grid: Grid, axis: Quality) -> dict[str, list[float]]:
         done = values[np.isfinite(values[:, column]), column]
         if len(done) > 1:
             half = 1.96 * done.std(ddof=1) / math.sqrt(len(done))
-            ends = axis.of([done.mean() - half, done.mean() + half])
+            ends = axis.shown([done.mean() - half, done.mean() + half])
             found[point] = sorted(float(end) for end in ends)
     return found
 
@@ -202,6 +215,10 @@ def _provenance(content: Content) -> list[dict[str, Any]]:
             ["data set", run.dataset_title], ["digest", run.dataset_digest],
             *[["note", note] for note in run.dataset_notes],
             ["licence", run.licence], ["citation", run.citation],
+        ]),
+        ("Metrics", [
+            [name, ", ".join(f"{key} {value}" for key, value in versions.items())]
+            for name, versions in run.metric_versions.items()
         ]),
         ("Codecs", [
             [info.id, f"{info.title} — {describe(content, info.id)}"] for info in run.codecs
