@@ -16,8 +16,9 @@ from bench.report.content import collect
 from bench.report.extent import extent
 from bench.report.html.page import page_data
 from bench.report.pgfplots import pgfplots
-from bench.report.plots import STYLES, draw_curves
+from bench.report.plots import draw_curves
 from bench.report.remarks import warnings_of
+from bench.report.style import STYLES
 from bench.report.tables import point_table
 from tests.report import samples
 
