@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import pytest
 
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.datasets.base import DataOptions, Item
+from bench.engine.measure import measure_tasks
 from bench.errors import BitstreamError, Unavailable
 from bench.records import Point
 from bench.signals import Layout, Signal, image
 
 SIDE = 16
+PATIENCE = 600
+"""Seconds after which a test gives up on a process; reached by what hangs, never by a loaded
+machine."""
 
 
 class Coarse(CodecBase):
@@ -43,6 +48,7 @@ class Coarse(CodecBase):
             )
         ),
         "on": Range(0, 1000),
+        "gate": Text("FILE"),
         "flag": Choice(("", "set")),
     }
 
@@ -83,6 +89,8 @@ class Coarse(CodecBase):
         fault = self.settings.get("fault", "none")
         if int(frame[0, 0]) != self.settings.get("on", int(frame[0, 0])):
             return
+        while "gate" in self.settings and not Path(self.settings["gate"]).exists():
+            time.sleep(0.01)
         if fault == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         elif fault == "killed":
@@ -127,13 +135,22 @@ class Noise:
         return ("made of noise",)
 
 
-def write_cards(folder: Path, count: int = 4, codecs: str = '["coarse"]', salt: str = "") -> Path:
-    """Card folders with the codec ``coarse`` and the suite ``noise``."""
+def write_cards(
+    folder: Path,
+    count: int = 4,
+    codecs: str = '["coarse"]',
+    salt: str = "",
+    gate: tuple[int, Path] | None = None,
+) -> Path:
+    """Card folders with the codec ``coarse`` and the suite ``noise``. At the item with the number
+    of ``gate`` the codec waits until the file is there: what a test does to a run in progress does
+    not depend on how fast this machine is."""
     (folder / "codecs").mkdir(parents=True, exist_ok=True)
     (folder / "datasets").mkdir(exist_ok=True)
+    held = f'[settings]\non = {gate[0]}\ngate = "{gate[1]}"\n' if gate else ""
     (folder / "codecs" / "coarse.toml").write_text(
         'title = "Coarse"\nadapter = "tests.fakes:Coarse"\nmedia = ["image"]\n'
-        "[ladder]\nbits = [1, 2, 4, 6]\n"
+        f"{held}[ladder]\nbits = [1, 2, 4, 6]\n"
     )
     (folder / "datasets" / "noise.toml").write_text(
         'title = "Noise"\nloader = "tests.fakes:Noise"\nmedia = "image"\n'
@@ -141,3 +158,16 @@ def write_cards(folder: Path, count: int = 4, codecs: str = '["coarse"]', salt: 
         f'[suites.noise]\ncodecs = {codecs}\nmetrics = ["psnr_rgb"]\nanchor = "coarse"\n'
     )
     return folder
+
+
+def hurry_only(monkeypatch: pytest.MonkeyPatch, pool: type[Any], item: str) -> None:
+    """Leaves a run's time limit to the tasks that hang, at one item: how long the others take is
+    decided by this machine's load."""
+    submit = pool.submit
+
+    def submitted(self: Any, call: Any, *arguments: Any, timeout: float) -> Any:
+        tasks = arguments[0] if call is measure_tasks else ()
+        hangs = any("fault=hang" in task.codec and task.item == item for task in tasks)
+        return submit(self, call, *arguments, timeout=timeout if hangs else PATIENCE)
+
+    monkeypatch.setattr(pool, "submit", submitted)

@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.engine.test_faults import command, mark, numbers, stored, undisturbed
-from tests.fakes import write_cards
+from tests.engine.test_faults import command, mark, numbers, stored_some, undisturbed
+from tests.engine.test_run import measure
+from tests.fakes import PATIENCE, hurry_only, write_cards
 
 pytest.importorskip("distributed")
+from bench.engine.cluster import ClusterPool
+
 __all__ = ["mark"]
 
 
@@ -30,8 +33,7 @@ class Cluster:
     def start(self) -> str:
         file = self.folder / "scheduler.json"
         self._dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
-        deadline = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < deadline:
+        while not file.exists() and self.processes[0].poll() is None:
             time.sleep(0.05)
         import json
 
@@ -66,50 +68,49 @@ def cluster(tmp_path: Path, mark: str) -> Iterator[Cluster]:
     for process in cluster.processes:
         process.terminate()
     for process in cluster.processes:
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, timeout=300)
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_two_workers_one_killed_give_the_results_of_a_local_run(
     tmp_path: Path, cluster: Cluster
 ) -> None:
-    cards, out = write_cards(tmp_path / "cards", count=1000), tmp_path / "out"
+    out, gate = tmp_path / "out", tmp_path / "gate"
+    cards = write_cards(tmp_path / "cards", count=200, gate=(199, gate))
     first = cluster.add_worker("--no-nanny")
     cluster.add_worker()
     process = subprocess.Popen(
         command(cards, out, "--cluster", cluster.address), stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
-    while stored(out) < 200 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert stored_some(process, out)
     first.send_signal(signal.SIGKILL)
-    assert process.poll() is None, "the run ended before its worker was killed"
-    assert process.wait(180) == 0
+    assert process.poll() is None
+    gate.touch()
+    assert process.wait(PATIENCE) == 0
     found = numbers(out)
     parallel = {row.pop("parallel") for row in found}
     local = undisturbed(cards, tmp_path / "local")
     assert {row.pop("parallel") for row in local} == {"2"} and parallel == {"2"}
     assert found == local
-    assert len(found) == 4000
+    assert len(found) == 800
 
 
 def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
-    tmp_path: Path, cluster: Cluster
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
     cluster.add_worker()
-    done = run(
-        *command(cards, out, "--cluster", cluster.address, "--timeout", "2", "--codecs",
-                 "coarse:bits=4,fault=crash,on=2,coarse:bits=4,fault=hang,on=1")
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, "")
+    hurry_only(monkeypatch, ClusterPool, "noise1")
+    codecs = "coarse:bits=4,fault=crash,on=2,coarse:bits=4,fault=hang,on=1"
+    outcome, _ = measure(cards, out, codecs, cluster=cluster.address, timeout=2)
+    assert outcome.exit_status == 1
     status = {(row["codec"], row["item"]): (row["status"], row["reason"]) for row in numbers(out)}
     assert "killed by SIGSEGV" in status["coarse:fault=crash,on=2", "noise2"][1]
     assert status["coarse:fault=hang,on=1", "noise1"][0] == "timeout"
-    assert sum(found[0] == "done" for found in status.values()) == 6
+    assert [found[0] for found in status.values()].count("done") == 6
 
 
 def test_a_worker_without_the_data_gets_them_from_the_coordinator(
@@ -153,7 +154,7 @@ def test_a_cluster_that_does_not_answer_or_cannot_is_named(
     done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 2 and "no worker offers fpga=1 for codec coarse" in done.stderr
     cluster.add_worker("--resources", "fpga=1")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while done.returncode == 2 and time.monotonic() < deadline:
         done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ import pytest
 from PIL import Image
 
 from bench.results.store import FILE
-from tests.fakes import write_cards
+from tests.fakes import PATIENCE, write_cards
 
 KILLS = 50
 _TIMES = ("encode_seconds", "decode_seconds", "encode_cpu_seconds", "decode_cpu_seconds")
@@ -75,15 +75,20 @@ def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Marks all processes that a test starts; none of them may be left afterwards."""
     monkeypatch.setenv(_MARK, str(tmp_path))
     yield str(tmp_path)
-    deadline = time.monotonic() + 20
-    while (left := marked_processes(str(tmp_path))) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert [process.cmdline() for process in left] == []
+    _, left = psutil.wait_procs(marked_processes(str(tmp_path)), PATIENCE)
+    assert left == []
 
 
 def undisturbed(cards: Path, out: Path, *words: object) -> list[dict[str, str]]:
     subprocess.run(command(cards, out, *words), check=True, stdout=subprocess.DEVNULL)
     return numbers(out)
+
+
+def stored_some(process: subprocess.Popen[str] | subprocess.Popen[bytes], out: Path) -> int:
+    """Waits until a run has stored its first records; how many it has."""
+    while process.poll() is None and not stored(out):
+        time.sleep(0.005)
+    return stored(out)
 
 
 def test_fifty_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path, mark: str) -> None:
@@ -203,25 +208,29 @@ def test_what_is_no_longer_available_does_not_replace_what_was_measured(
 def _pictures(folder: Path, count: int) -> None:
     folder.mkdir()
     for n in range(count):
-        pixels = np.random.default_rng(n).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        pixels = np.random.default_rng(n).integers(0, 256, (48, 64), dtype=np.uint8)
+        pixels[0, 0] = n
         Image.fromarray(pixels).save(folder / f"p{n:03d}.png")
 
 
 def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path, mark: str) -> None:
-    data, out = tmp_path / "pictures", tmp_path / "out"
+    data, out, gate = tmp_path / "pictures", tmp_path / "out", tmp_path / "gate"
+    cards = write_cards(tmp_path / "cards", gate=(12, gate))
     _pictures(data, 24)
-    words = [sys.executable, "-m", "bench", "run", "--input", str(data), "--codecs", "jpeg,webp",
-             "--jobs", "2", "--out"]  # fmt: skip
-    subprocess.run([*words, str(tmp_path / "undisturbed")], check=True, stdout=subprocess.DEVNULL)
+    words = [sys.executable, "-m", "bench", "run", "--input", str(data), "--codecs", "coarse",
+             "--cards", str(cards), "--jobs", "1", "--out"]  # fmt: skip
     process = subprocess.Popen([*words, str(out)], stdout=subprocess.DEVNULL)
-    while process.poll() is None and stored(out) < 10:
-        time.sleep(0.005)
+    assert stored_some(process, out)
     data.rename(tmp_path / "elsewhere")
-    assert process.wait(60) in (0, 1)
+    gate.touch()
+    assert process.wait(PATIENCE) == 1
+    status = {(row["item"], row["status"]) for row in numbers(out)}
+    assert ("p000.png", "done") in status and ("p023.png", "failed") in status
     gone = subprocess.run([*words, str(out)], capture_output=True, text=True)
     assert gone.returncode == 2 and str(data) in gone.stderr
     (tmp_path / "elsewhere").rename(data)
-    subprocess.run([*words, str(out)], check=True, stdout=subprocess.DEVNULL)
+    for folder in (out, tmp_path / "undisturbed"):
+        subprocess.run([*words, str(folder)], check=True, stdout=subprocess.DEVNULL)
     assert numbers(out) == numbers(tmp_path / "undisturbed")
 
 
@@ -229,14 +238,17 @@ def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path,
 def test_a_store_corrupted_during_a_run_is_repaired_by_the_next(
     tmp_path: Path, mark: str, place: str
 ) -> None:
-    cards, out = write_cards(tmp_path / "cards", count=400), tmp_path / "out"
+    out, gate = tmp_path / "out", tmp_path / "gate"
+    cards = write_cards(tmp_path / "cards", count=400, gate=(250, gate))
     process = subprocess.Popen(
         command(cards, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and stored(out) < 500:
         time.sleep(0.005)
     _corrupt(out / FILE, place)
-    _, said = process.communicate(timeout=120)
+    assert process.poll() is None
+    gate.touch()
+    _, said = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in said
     for _ in range(2):
         again = subprocess.run(command(cards, out), stdout=subprocess.PIPE, text=True, check=True)
@@ -257,13 +269,14 @@ def _corrupt(path: Path, place: str) -> None:
 
 
 def test_the_second_of_two_runs_into_one_folder_says_so_at_once(tmp_path: Path, mark: str) -> None:
-    cards, out = write_cards(tmp_path / "cards", count=1500), tmp_path / "out"
+    out, gate = tmp_path / "out", tmp_path / "gate"
+    cards = write_cards(tmp_path / "cards", gate=(3, gate))
     first = subprocess.Popen(command(cards, out), stdout=subprocess.DEVNULL)
-    while first.poll() is None and not stored(out):
-        time.sleep(0.01)
+    assert stored_some(first, out)
     second = subprocess.run(command(cards, out), capture_output=True, text=True)
-    assert first.poll() is None, "the first run ended before the second was refused"
+    assert first.poll() is None
     assert (second.returncode, second.stdout) == (2, "")
     assert "another run is writing here" in second.stderr
-    assert first.wait(120) == 0
-    assert stored(out) == 6000
+    gate.touch()
+    assert first.wait(PATIENCE) == 0
+    assert stored(out) == 16

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,12 @@ from bench.cards import load_registry
 from bench.datasets.base import DataOptions
 from bench.engine.campaign import suite_campaign
 from bench.engine.run import Outcome, RunOptions, run
+from bench.engine.workers import LocalPool
 from bench.errors import StoreError
 from bench.results.store import Store
 from bench.words import split_codecs
-from tests.fakes import write_cards
+from tests.engine.test_faults import command, stored, stored_some
+from tests.fakes import PATIENCE, hurry_only, write_cards
 
 
 class Silent:
@@ -121,8 +122,9 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
     ],
 )
 def test_trouble_with_one_item_hurts_only_its_tasks(
-    cards: Path, out: Path, fault: str, status: str, says: str
+    cards: Path, out: Path, monkeypatch: pytest.MonkeyPatch, fault: str, status: str, says: str
 ) -> None:
+    hurry_only(monkeypatch, LocalPool, "noise2")
     outcome, _ = measure(cards, out, f"coarse:bits=4,fault={fault},on=2", timeout=1.5)
     found = {row["item"]: (row["status"], row["reason"]) for row in rows(out)}
     assert found["noise2"][0] == status
@@ -188,54 +190,40 @@ def test_a_folder_in_use_is_refused_at_once(cards: Path, out: Path) -> None:
         measure(cards, out)
 
 
+def _started(cards: Path, out: Path) -> subprocess.Popen[str]:
+    """A run in a process of its own that has stored some of its records."""
+    process = subprocess.Popen(
+        command(cards, out), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert stored_some(process, out)
+    return process
+
+
 def test_a_killed_run_is_continued_to_the_same_tables(tmp_path: Path, out: Path) -> None:
-    cards = write_cards(tmp_path / "cards", count=400)
-    command = [
-        sys.executable, "-m", "bench", "run", "--suite", "noise", "--cards", str(cards),
-        "--out", str(out), "--jobs", "2",
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline and not _stored(out):
-        time.sleep(0.02)
+    gate = tmp_path / "gate"
+    cards = write_cards(tmp_path / "cards", count=20, gate=(12, gate))
+    process = _started(cards, out)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = _stored(out)
-    assert before > 0
+    process.communicate()
+    before = stored(out)
+    gate.touch()
     outcome, _ = measure(cards, out)
-    assert outcome.finished_before + outcome.done == 1600
-    assert outcome.finished_before >= before
-    assert len({(r["codec"], r["point"], r["item"]) for r in rows(out)}) == len(rows(out)) == 1600
+    assert outcome.finished_before + outcome.done == 80
+    assert 80 > outcome.finished_before >= before
+    assert len({(r["codec"], r["point"], r["item"]) for r in rows(out)}) == len(rows(out)) == 80
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_keeps_what_is_finished_and_says_so(
     tmp_path: Path, out: Path, number: signal.Signals
 ) -> None:
-    cards = write_cards(tmp_path / "cards", count=2000)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "run", "--suite", "noise", "--cards", str(cards),
-         "--out", str(out), "--jobs", "2"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline and not _stored(out):
-        time.sleep(0.02)
+    cards = write_cards(tmp_path / "cards", count=20, gate=(12, tmp_path / "gate"))
+    process = _started(cards, out)
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "stopped; what was finished is kept, the same command continues" in said
-    assert 0 < len(rows(out)) < 8000
-
-
-def _stored(out: Path) -> int:
-    import sqlite3
-
-    try:
-        with sqlite3.connect(f"file:{out}/records.sqlite?mode=ro", uri=True) as db:
-            return int(db.execute("SELECT COUNT(*) FROM records").fetchone()[0])
-    except sqlite3.Error:
-        return 0
+    assert 0 < len(rows(out)) < 80
 
 
 def test_timing_repeats_each_call_alone_and_says_how(cards: Path, out: Path) -> None:
