@@ -172,6 +172,20 @@ def test_a_point_that_mostly_failed_is_dropped_not_its_items(tmp_path: Path) -> 
     assert "dear: q=5 left out, done on 1 of 6 items" in found.warnings
 
 
+@pytest.mark.parametrize(("done", "kept"), [(2, False), (3, True)])
+def test_a_point_done_on_half_the_items_stays(tmp_path: Path, done: int, kept: bool) -> None:
+    rows = samples.curve_records("good", 1.0) + [
+        row
+        for row in samples.curve_records("dear", 1.5)
+        if row.point != "q=5" or row.item in [f"item{i}" for i in range(done)]
+    ]
+    measured = _grids(tmp_path, rows)
+    found = compare(measured["good"], measured["dear"], PSNR)
+    left_out = f"dear: q=5 left out, done on {done} of 6 items"
+    assert (left_out not in found.warnings) == kept
+    assert found.items == (done if kept else 6)
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
