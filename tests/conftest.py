@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: real data where this machine has them."""
+"""What all tests share: real data where this machine has them, and examples that do not vary."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# the same examples in every run, and no verdict by how loaded the machine is
+settings.register_profile(
+    "bench", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("bench")
 
 
 @pytest.fixture(scope="session")
