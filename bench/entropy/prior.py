@@ -7,6 +7,7 @@ that both see the same probabilities. Knows steppers, no particular network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal, localcontext
 from typing import Protocol
 
 import numpy as np
@@ -18,9 +19,8 @@ from bench.errors import BitstreamError
 Indices = NDArray[np.int64]
 Group = tuple[Indices, Indices]
 """Rows and columns of positions that are independent given all groups before."""
-_LOGIT_UNIT = 2.0**-8
-"""Logits are rounded to this: far above the last bits in which machines differ (10⁻¹³), far below
-what a rate would notice."""
+_SMALLEST = 746
+"""e to the power of its negative is 0 in float64."""
 
 
 class Stepper(Protocol):
@@ -87,10 +87,27 @@ class MapDecoder:
         return maps
 
 
+def _exponentials(unit: Decimal, count: int) -> NDArray[np.float64]:
+    """e to the power of 0, −unit, −2·unit, …, each the nearest float64."""
+    with localcontext() as context:
+        context.prec = 40
+        return np.array([float((-unit * place).exp()) for place in range(count)])
+
+
+_PARTS = 256
+"""Logits are rounded to 1/256: far above the last bits in which machines differ (10⁻¹³), far below
+what a rate would notice."""
+_TABLE = np.outer(
+    _exponentials(Decimal(1), _SMALLEST + 1), _exponentials(1 / Decimal(_PARTS), _PARTS)
+).ravel()
+
+
 def _probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(B · n, codes)``, one row for each symbol."""
-    rounded = np.round(logits.reshape(-1, logits.shape[-1]) / _LOGIT_UNIT) * _LOGIT_UNIT
-    shares = np.exp(rounded - rounded.max(1, keepdims=True))
+    """``(B · n, codes)``, one row for each symbol. By a table: exp() differs in the last bit
+    between instruction sets and libraries."""
+    units = np.rint(logits.reshape(-1, logits.shape[-1]) * _PARTS)
+    below = np.minimum(units.max(1, keepdims=True) - units, len(_TABLE) - 1)
+    shares = _TABLE[below.astype(np.intp)]
     normalised: NDArray[np.float64] = shares / shares.sum(1, keepdims=True)
     return normalised
 
