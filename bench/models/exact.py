@@ -7,6 +7,8 @@ aim of Ballé et al. 2019, "Integer networks for data compression with latent-va
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,6 +44,13 @@ def exact_activation(x: Tensor) -> Tensor:
     """x in float64, rounded to the unit of activations."""
     rounded = torch.round(x.double() / ACTIVATION_UNIT) * ACTIVATION_UNIT
     return rounded.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+
+
+def geometric_scales(low: float, high: float, count: int) -> list[float]:
+    """The scales of coding tables, from low to high by equal factors. Not by torch, whose exp()
+    differs in the last bit between instruction sets."""
+    step = math.log(high / low) / (count - 1)
+    return [low * math.exp(step * place) for place in range(count)]
 
 
 def exact_relu(x: Tensor) -> Tensor:

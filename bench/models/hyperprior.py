@@ -15,7 +15,7 @@ from compressai.models.base import CompressionModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.models.exact import ACTIVATION_UNIT, ExactConv2d, exact_relu
+from bench.models.exact import ACTIVATION_UNIT, ExactConv2d, exact_relu, geometric_scales
 
 QUALITIES = 8
 LAMBDA_RATIO = 2**0.75
@@ -255,8 +255,8 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         self.h_a = _hyper_analysis(m, k, h)
         self.h_s = HyperDecoder(h, k, m)
         self.entropy_bottleneck = EntropyBottleneck(h, init_scale=4)
-        scales = _SCALE_MIN * torch.exp(_SCALE_STEP * torch.arange(_SCALE_LEVELS))
-        self.gaussian_conditional = GaussianConditional(scales.tolist())
+        scales = geometric_scales(_SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS)
+        self.gaussian_conditional = GaussianConditional(scales)
         # the step size of a uniform quantiser goes with λ^(-1/2)
         start = (
             0.5 * math.log(LAMBDA_RATIO) * (torch.arange(QUALITIES) - 3.5)[:, None].expand(-1, m)

@@ -16,7 +16,7 @@ from compressai.entropy_models import GaussianConditional
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.models.exact import ExactConv2d, exact_relu
+from bench.models.exact import ExactConv2d, exact_relu, geometric_scales
 from bench.models.hyperprior import ResidualUnit
 
 STRIDE = 4
@@ -200,8 +200,8 @@ class ConditionalAutoencoder(nn.Module):
         self.refine1 = ExactConv2d(8, 32, 3, padding=1)
         self.refine2 = ExactConv2d(32, 4, 3, padding=1)
         self._start_as_transform_codec()
-        scales = _SCALE_MIN * torch.exp(_SCALE_STEP * torch.arange(_SCALE_LEVELS))
-        self.gaussian_conditional = GaussianConditional(scales.tolist())
+        scales = geometric_scales(_SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS)
+        self.gaussian_conditional = GaussianConditional(scales)
         start = torch.linspace(math.log(2), math.log(12), QUALITIES)
         self.log_gain = nn.Parameter(start[:, None].repeat(REFERENCES + 1, 1, m))
 
