@@ -1,72 +1,26 @@
 """The project guarded by its own check: committed baselines, and planted regressions turn it red.
 
-The runs are those of `make baselines`, which also wrote the baselines.
+The runs are those of :mod:`tests.baselines`, by which `make baselines` also writes them.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-BASELINES = ROOT / "results" / "baselines"
-LEARNED = "gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50"
-VAES = "cifar-vae,cifar-vae:loss=mse"
-IMAGES = (
-    "hyperprior:quality=2+5,vqvae2-512,vqvae2-512:coder=pixelsnail,vqvae2-512:coder=transformer"
-)
-CLIPS = "qcae:codes=2+8+32+128,qcae-rd:quality=1+2+3+4"
+from tests.baselines import GUARDS, ROOT, Guard, bench, measured
 
 
-def bench(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *map(str, words)], capture_output=True, text=True, cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300", **variables},
-    )  # fmt: skip
-
-
-def measured(out: Path, *words: object, **variables: str) -> Path:
-    done = bench("run", "--no-report", "--out", out, *words, **variables)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return out
-
-
-def test_the_starter_suite_is_what_it_was(tmp_path: Path) -> None:
-    out = measured(tmp_path / "out", "--suite", "starter", "--limit", 2)
-    done = bench("check", out, "--against", BASELINES / "starter")
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_shipped_learned_codecs_are_what_they_were(tmp_path: Path) -> None:
-    out = measured(tmp_path / "out", "--suite", "gaussian", "--limit", 2, "--codecs", LEARNED)
-    done = bench("check", out, "--against", BASELINES / "gaussian")
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_shipped_image_autoencoders_are_what_they_were(
-    bench_data: Path, tmp_path: Path
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_what_is_shipped_is_what_it_was(
+    guard: Guard, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if not (bench_data / "cifar-10-batches-bin").is_dir():
-        pytest.skip(f"needs CIFAR-10 in {bench_data}/cifar-10-batches-bin")
-    out = measured(tmp_path / "out", "--suite", "cifar10", "--limit", 8, "--codecs", VAES)
-    done = bench("check", out, "--against", BASELINES / "cifar10")
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_shipped_image_codecs_are_what_they_were(tmp_path: Path) -> None:
-    out = measured(tmp_path / "out", "--suite", "starter", "--limit", 1, "--codecs", IMAGES)
-    done = bench("check", out, "--against", BASELINES / "images")
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_shipped_video_codecs_are_what_they_were(bench_data: Path, tmp_path: Path) -> None:
-    if not (bench_data / "mnist").is_dir():
-        pytest.skip(f"needs MNIST in {bench_data}/mnist")
-    out = measured(tmp_path / "out", "--suite", "moving-mnist", "--limit", 2, "--codecs", CLIPS)
-    done = bench("check", out, "--against", BASELINES / "moving-mnist")
+    if guard.data is not None:
+        folder = request.getfixturevalue("bench_data") / guard.data
+        if not folder.is_dir():
+            pytest.skip(f"needs {folder}")
+    out = measured(tmp_path / "out", *guard.words)
+    done = bench("check", out, "--against", guard.baseline)
     assert done.returncode == 0, done.stdout
 
 
