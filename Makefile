@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: run test speed lint docs baselines clean
+.PHONY: run test test-portable speed lint docs baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -13,6 +13,12 @@ run: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/speed
+
+# The learned codecs' tests as on a machine with another instruction set, on two threads.
+PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
+test-portable: $(VENV)/ready-dev
+	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
+	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/codecs/%.py)
 
 speed: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -s tests/speed
@@ -35,21 +41,8 @@ $(VENV)/ready-dev: $(VENV)/ready
 	touch $@
 
 # Writes the numbers that `make test` guards. Say in the commit why they changed.
-LEARNED := gaussian-ae:latents=10,gaussian-ae:latents=30,gaussian-ae:latents=50
-VAES := cifar-vae,cifar-vae:loss=mse
-CLIPS := qcae:codes=2+8+32+128,qcae-rd:quality=1+2+3+4
-IMAGES := hyperprior:quality=2+5,vqvae2-512,vqvae2-512:coder=pixelsnail,vqvae2-512:coder=transformer
-baselines: $(VENV)/ready
-	$(BIN)/python -m bench run --suite starter --limit 2 --out build/guard/starter --fresh --no-report
-	$(BIN)/python -m bench check build/guard/starter --against results/baselines/starter --update
-	$(BIN)/python -m bench run --suite gaussian --limit 2 --codecs $(LEARNED) --out build/guard/gaussian --fresh --no-report
-	$(BIN)/python -m bench check build/guard/gaussian --against results/baselines/gaussian --update
-	$(BIN)/python -m bench run --suite cifar10 --limit 8 --codecs $(VAES) --out build/guard/cifar10 --fresh --no-report
-	$(BIN)/python -m bench check build/guard/cifar10 --against results/baselines/cifar10 --update
-	$(BIN)/python -m bench run --suite moving-mnist --limit 2 --codecs "$(CLIPS)" --out build/guard/moving-mnist --fresh --no-report
-	$(BIN)/python -m bench check build/guard/moving-mnist --against results/baselines/moving-mnist --update
-	$(BIN)/python -m bench run --suite starter --limit 1 --codecs $(IMAGES) --out build/guard/images --fresh --no-report
-	$(BIN)/python -m bench check build/guard/images --against results/baselines/images --update
+baselines: $(VENV)/ready-dev
+	$(BIN)/python -m tests.baselines
 
 # make reference-codecs SOURCES=… PREFIX=…: VTM, HM, libbpg and Cool-chic from their sources
 include reference.mk

@@ -20,6 +20,7 @@ from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
 from bench.models.qcae_rd import ConditionalAutoencoder
 from bench.records import Point
 from bench.signals import Layout, Signal, clip
+from tests.agreement import assert_rounded_alike
 
 CODERS = ("fixed", "zlib", CONTEXT)
 K8 = Point("codes", 8)
@@ -96,7 +97,8 @@ def test_all_coders_of_a_codebook_give_the_same_clip(shared: CodecCard, codes: i
     with torch.no_grad():
         expected = network.decode(network.encode(planes, book), book)[0, 0]
     for each in decoded:
-        assert np.array_equal(each, np.rint(255 * expected.numpy()))
+        assert np.array_equal(each, decoded[0])
+    assert_rounded_alike(decoded[0], np.rint(255 * expected.numpy()).astype(np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,9 @@ def test_any_size_and_length(
         assert (decoded.layout.frames, decoded.layout.height) == (frames, height)
         assert decoded.layout.width == width
         elsewhere = codec.decode_elsewhere(payload)
-        assert np.array_equal(elsewhere.array(), decoded.array())
+        if codec is conditional:  # all of its arithmetic is exact
+            assert np.array_equal(elsewhere.array(), decoded.array())
+        assert_rounded_alike(elsewhere.array(), decoded.array())
 
 
 def test_the_standard_size_costs_nothing(shared: CodecCard) -> None:

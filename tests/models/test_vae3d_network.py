@@ -61,7 +61,8 @@ def test_gaussian_divergence_and_cell_mass() -> None:
 
 def test_the_divergence_of_equal_gaussians_is_zero() -> None:
     normal = Conditional(torch.tensor(0.3), torch.tensor(-0.7))
-    assert float(normal.divergence(torch.tensor(0.3), torch.tensor(-0.7))) == pytest.approx(0)
+    found = float(normal.divergence(torch.tensor(0.3), torch.tensor(-0.7)))
+    assert found == pytest.approx(0, abs=1e-6)  # of float32: machines differ in exp()
 
 
 @pytest.mark.parametrize("point", [0, len(LAMBDAS) - 1])
