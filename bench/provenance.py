@@ -16,8 +16,8 @@ from bench.cards import Settings
 from bench.errors import StoreError
 from bench.facts import MetricFacts
 
-# 1: first version; 2: metric_facts, metric_versions
-FORMAT = 2
+# 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ class Verdict:
     item: str
     passed: bool
     detail: str = ""
+    isolation: str = ""
+    """How far that process was kept from the original and from all that the encoder wrote:
+    ``isolated``, ``not isolated: …``; empty in runs of versions that did not say."""
 
 
 @dataclass(frozen=True, slots=True)

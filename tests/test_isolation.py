@@ -94,7 +94,7 @@ def test_a_decoder_does_not_see_the_original(tmp_path: Path) -> None:
     script = f"cat {{}} > $0 2>&1; ls {data} >&2"
     seen = {}
     try:
-        isolation.hide([data])
+        isolation.put_up(isolation.Walls(originals=(data,)))
         for name, path in (("original", original), ("model", model)):
             codec = build(
                 folder,
@@ -104,7 +104,7 @@ def test_a_decoder_does_not_see_the_original(tmp_path: Path) -> None:
             )
             seen[name] = codec.encode(PICTURE, ONLY).payload
     finally:
-        isolation.hide([])
+        isolation.put_up(isolation.Walls())
     assert seen["model"] == b"what is in it"
     assert b"Permission denied" in seen["original"]
 

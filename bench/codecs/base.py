@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.cards import CodecCard
     from bench.records import Point, Value
     from bench.signals import Layout, Signal
@@ -204,6 +206,10 @@ class Codec(Protocol):
     def complexity(self) -> Complexity | None:
         """Of the networks of a learned codec; None for all others."""
 
+    def reads(self) -> tuple[Path, ...]:
+        """Programs and files that ``decode`` needs besides installed packages, the card's weights
+        and what card and settings name: all else is out of sight when payloads are proved."""
+
     def estimate(self, signal: Signal, point: Point) -> float | None:
         """The estimate of ``Encoded.bits_estimated`` where encoding does not come by it; asked for
         outside of timing. None where there is none."""
@@ -269,6 +275,9 @@ class CodecBase(ABC):
 
     def complexity(self) -> Complexity | None:
         return None
+
+    def reads(self) -> tuple[Path, ...]:
+        return ()
 
     def estimate(self, signal: Signal, point: Point) -> float | None:
         return None

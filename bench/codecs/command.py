@@ -155,6 +155,9 @@ class CommandCodec(StillCodec):
                     f"{self.card.id}: {path} is not there; put it there or correct the card's reads"
                 )
 
+    def reads(self) -> tuple[Path, ...]:
+        return self._decoder.places()
+
     def versions(self) -> Mapping[str, str]:
         if "version" in self.settings:
             version = parse_template(self.card.id, "version", self.settings["version"])

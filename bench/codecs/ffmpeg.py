@@ -7,6 +7,7 @@ elementary streams without signatures and containers. One thread per process.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, ClassVar
 
 import ffmpeg
@@ -25,6 +26,7 @@ from bench.codecs.support.planes import (
     write_planes,
 )
 from bench.codecs.support.process import read_all, run_piped
+from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.y4m import DecodedFormat, read_format, read_frames
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point, Value
@@ -105,6 +107,9 @@ class FfmpegCodec(CodecBase):
 
     def check_available(self) -> None:
         ffmpeg_binary.check_encoder(self.card.id, self.encoder)
+
+    def reads(self) -> tuple[Path, ...]:
+        return tuple(places_of_program(Path(ffmpeg_binary.find_ffmpeg())))
 
     def versions(self) -> Mapping[str, str]:
         return ffmpeg_binary.versions(self.encoder)

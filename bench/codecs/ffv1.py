@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import IO, ClassVar
 
 import ffmpeg
@@ -14,6 +15,7 @@ from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
 from bench.codecs.support.process import read_all, read_exactly, run_piped
+from bench.codecs.support.programs import places_of_program
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
 from bench.signals import Frame, Layout, Samples, Signal
@@ -38,6 +40,9 @@ class Ffv1(CodecBase):
 
     def check_available(self) -> None:
         ffmpeg_binary.check_encoder(self.card.id, "ffv1")
+
+    def reads(self) -> tuple[Path, ...]:
+        return tuple(places_of_program(Path(ffmpeg_binary.find_ffmpeg())))
 
     def versions(self) -> Mapping[str, str]:
         return ffmpeg_binary.versions("ffv1")

@@ -91,6 +91,9 @@ class Recorded(CodecBase):
         if not self._files():
             raise Unavailable(f"codec {self.card.id}: no file is like {self._pattern}; make them")
 
+    def reads(self) -> tuple[Path, ...]:
+        return self._command.places() if "decode" in self.settings else ()
+
     def versions(self) -> Mapping[str, str]:
         """A mark of all files: their names, sizes and times of change."""
         digest = hashlib.sha256(repr(sorted(self._sizes.items()) if self.reported else "").encode())

@@ -59,6 +59,14 @@ class Loader(Protocol):
         """What a reader of the results must know: generated or official, how many of how many."""
 
 
+def places_of(loader: Loader) -> tuple[Path, ...]:
+    """The files and folders that a loader reads its items from, as far as it says: decoders are
+    kept from them. A loader says it with a method ``places``."""
+    # not in the protocol: loaders of plug-ins need not have it, and generators have no files
+    places = getattr(loader, "places", None)
+    return tuple(places()) if places is not None else ()
+
+
 def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:
     """The loader of a card. Raises DataError where its data are missing."""
     from bench.cards import loader_class

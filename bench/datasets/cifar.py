@@ -231,6 +231,11 @@ class CifarTest:
     def _pixels(self, index: int) -> Images:
         return self._images.pixels[index * self._per_item : (index + 1) * self._per_item]
 
+    def places(self) -> tuple[Path, ...]:
+        named = [f / name for f in self._folders for name in (*_FOLDERS, *_ARCHIVES)]
+        loose = [file for f in self._folders if f.is_dir() for file in _batch_files(f, "test")]
+        return tuple(path for path in (*named, *loose) if path.exists())
+
     def notes(self) -> tuple[str, ...]:
         notes = [self._images.note]
         if self._per_item > 1:

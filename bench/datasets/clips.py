@@ -46,6 +46,9 @@ class PictureClip:
             digest.update(sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
+    def places(self) -> tuple[Path, ...]:
+        return self.paths
+
     def frames(self) -> Iterator[Frame]:
         for path in self.paths:
             yield _named(path, decode_picture)

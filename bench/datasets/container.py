@@ -49,6 +49,9 @@ class ContainerFile:
     def digest(self) -> str:
         return file_digest(self.path)
 
+    def places(self) -> tuple[Path, ...]:
+        return (self.path,)
+
     def frames(self) -> Iterator[Frame]:
         from av.error import FFmpegError
 

@@ -43,6 +43,9 @@ class PictureFiles:
             raise DataError(item.problem)
         return image(load_picture(self._paths[item.name], item))
 
+    def places(self) -> tuple[Path, ...]:
+        return tuple(self._paths.values())
+
     def notes(self) -> tuple[str, ...]:
         problems = sum(item.problem is not None for item in self._items)
         if not problems:

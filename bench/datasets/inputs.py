@@ -92,6 +92,9 @@ class _NotedPictures:
     def load(self, item: Item) -> Signal:
         return self._pictures.load(item)
 
+    def places(self) -> tuple[Path, ...]:
+        return self._pictures.places()
+
     def notes(self) -> tuple[str, ...]:
         return (*self._pictures.notes(), self._note)
 

@@ -111,6 +111,9 @@ class MovingMnist:
         assert self._digits is not None
         return clip(generate(read_digits(self._digits, "test"), self._seed, index))
 
+    def places(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self._official, self._digits) if path is not None)
+
     def notes(self) -> tuple[str, ...]:
         if self._official is not None:
             return (f"the first {self._count} sequences of the official {OFFICIAL_FILE}",)

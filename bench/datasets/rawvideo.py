@@ -50,6 +50,9 @@ class Y4mFile:
     def digest(self) -> str:
         return file_digest(self.path)
 
+    def places(self) -> tuple[Path, ...]:
+        return (self.path,)
+
     def frames(self) -> Iterator[Frame]:
         with self.path.open("rb") as file:
             header = _y4m_layout(file)
@@ -81,6 +84,9 @@ class RawFile:
 
     def digest(self) -> str:
         return file_digest(self.path)
+
+    def places(self) -> tuple[Path, ...]:
+        return (self.path,)
 
     def frames(self) -> Iterator[Frame]:
         with self.path.open("rb") as file:

@@ -37,6 +37,9 @@ class Source(Protocol):
     def frames(self) -> Iterator[Frame]:
         """The frames in order, read one at a time."""
 
+    def places(self) -> tuple[Path, ...]:
+        """The files that hold it."""
+
 
 class Clips:
     """Items of clip sources by name; frames are read when they are asked for, one at a time."""
@@ -57,6 +60,9 @@ class Clips:
             raise DataError(item.problem or f"{item.name}: has no layout")
         source, layout, name = self._sources[item.name], item.layout, item.name
         return remembered(Signal(layout, lambda: _checked(source, layout, name)))
+
+    def places(self) -> tuple[Path, ...]:
+        return tuple(path for source in self._sources.values() for path in source.places())
 
     def notes(self) -> tuple[str, ...]:
         problems = sum(item.problem is not None for item in self._items)

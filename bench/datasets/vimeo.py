@@ -209,6 +209,9 @@ class Vimeo90k:
         layout = Layout(media, "rgb", width, height, self._frames)
         return Item(clip, digest.hexdigest(), layout)
 
+    def places(self) -> tuple[Path, ...]:
+        return (self._store.where,)
+
     def load(self, item: Item) -> Signal:
         assert item.layout is not None
         names = self._names(item.name)

@@ -23,6 +23,7 @@ from pebble import ProcessExpired
 from bench.cards import CodecCard, builtin_folder
 from bench.datasets.base import Item, Loader
 from bench.engine.measure import WorkSpec, measure_tasks, start_worker
+from bench.engine.walls import walls_of
 from bench.engine.workers import LocalPool
 from bench.errors import BenchError, StoreError, UsageError
 from bench.records import Task
@@ -284,7 +285,10 @@ class _WorkerSide(WorkerPlugin):
         # `dask worker` runs as a daemon of its nanny, and daemons may not start processes; this
         # one ends its own in teardown, and they end with it where it is killed
         current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-        self.pool = LocalPool(worker.state.nthreads, start_worker, (spec,), scratch=self.folder)
+        walls = walls_of(self.spec.loader, spec.codecs.values(), (self.folder,))
+        self.pool = LocalPool(
+            worker.state.nthreads, start_worker, (spec,), scratch=self.folder, walls=walls
+        )
 
     def teardown(self, worker: Any) -> None:
         """Called by Dask when the run or the worker ends."""

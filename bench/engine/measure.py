@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
-from bench import plugins
+from bench import isolation, plugins
 from bench.cards import CodecCard, build_codec
 from bench.codecs.base import Codec, Encoded
 from bench.datasets.base import Item, Loader
@@ -209,8 +209,9 @@ class Bench:
         evidence = None
         if task.item in self.spec.evidence and encoded.reconstruction is None:
             evidence = Evidence(
-                task.codec, str(task.point), task.item, encoded.payload, decoded.sha256()
-            )
+                task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
+                isolation.is_guarded(),
+            )  # fmt: skip
         keepsake = None
         if task.item in self.spec.keep:
             keepsake = make_keepsake(record, encoded.payload, signal, decoded)
@@ -401,7 +402,7 @@ def probe(card: CodecCard, device: str) -> Probe:
     except Unavailable as error:
         return Probe(card.id, {}, unavailable=str(error))
     versions = {**codec.versions(), **plugins.version(card.adapter.partition(":")[0])}
-    return Probe(card.id, versions, codec.device_kind(), codec.complexity())
+    return Probe(card.id, versions, codec.device_kind(), codec.complexity(), codec.reads())
 
 
 _bench: Bench | None = None
@@ -412,6 +413,7 @@ def start_worker(spec: WorkSpec) -> None:
     global _bench
     if spec.repeats and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {timing_core()})
+    isolation.guard_code()
     _bench = Bench(spec)
 
 

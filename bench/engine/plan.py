@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.cards import CodecCard
 from bench.codecs.base import Complexity
@@ -27,6 +28,8 @@ class Probe:
     device: str = ""
     """The kind of device that its bits or pixels depend on; empty where they depend on none."""
     complexity: Complexity | None = None
+    reads: tuple[Path, ...] = ()
+    """Programs and files that its decoder needs to see."""
     unavailable: str | None = None
     """Why the codec cannot run here, with the cure; None if it can."""
 

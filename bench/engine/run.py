@@ -34,6 +34,7 @@ from bench.engine.metrics import Chosen, applying, choose_metrics
 from bench.engine.plan import Key, Plan, Probe, make_plan
 from bench.engine.proofs import Evidence, Finding, Proofs
 from bench.engine.schedule import Schedule
+from bench.engine.walls import walls_of
 from bench.engine.workers import LocalPool, Pool, scratch_folder
 from bench.errors import BenchError, UsageError
 from bench.metrics.base import Scores
@@ -199,13 +200,17 @@ class _Runner:
         )
         self.pool: Pool
         if cluster is None:
-            self.pool = LocalPool(options.jobs, start_worker, (self.spec,), scratch=scratch)
+            walls = walls_of(campaign.loader, campaign.codecs, (options.out, scratch))
+            self.pool = LocalPool(
+                options.jobs, start_worker, (self.spec,), scratch=scratch, walls=walls
+            )
         else:
             self.pool = cluster
             cluster.start(self.spec)
         self.gallery = Gallery(options.out)
         self.schedule = Schedule((), self.workers)
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
+        self.reads: dict[str, tuple[Path, ...]] = {}
         self.proofs = Proofs(self.pool, self.cards, options.device, options.timeout)
 
     def close(self) -> None:
@@ -250,6 +255,7 @@ class _Runner:
             (card, _probe_result(card, future))
             for card, future in zip(self.campaign.codecs, futures, strict=True)
         ]
+        self.reads = {found.codec: found.reads for _, found in pairs}
         able = [(card, found) for card, found in pairs if found.unavailable is None]
         self._register(pairs)
         stored = self.store.done(repeats=self.options.repeats)
@@ -318,7 +324,7 @@ class _Runner:
         self._keep([self._blank(t, "failed", problems[t.item]) for t in plan.tasks
                     if t.item in problems])  # fmt: skip
         tasks = [task for task in plan.tasks if task.item not in problems]
-        self.proofs.expect(filter(self._proved, tasks))
+        self.proofs.expect(filter(self._proved, tasks), self.reads)
         self.schedule = Schedule(tasks, self.workers)
         while self._feed() or self.running or self.proofs.running:
             everything: list[Future[Any]] = [*self.running, *self.proofs.running]

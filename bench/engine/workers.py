@@ -10,14 +10,14 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from bench import plugins
+from bench import isolation, strays
+from bench.isolation import Walls
 
 T = TypeVar("T")
 
@@ -28,7 +28,6 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 _PRELOAD = ("bench.engine.measure", "bench.metrics.evaluate", "bench.codecs.pillow")
-_PR_SET_PDEATHSIG = 1
 
 
 def available_cores() -> int:
@@ -82,6 +81,7 @@ class LocalPool:
         arguments: tuple[object, ...],
         *,
         scratch: Path,
+        walls: Walls,
     ) -> None:
         from pebble import ProcessPool
 
@@ -91,24 +91,24 @@ class LocalPool:
         self._pool = ProcessPool(
             max_workers=workers,
             initializer=_start,
-            initargs=(str(scratch), initializer, arguments),
+            initargs=(str(scratch), walls, initializer, arguments),
             context=context,
         )
         self._fresh = ProcessPool(
             max_workers=1,
             max_tasks=1,
             initializer=_start,
-            initargs=(str(scratch), plugins.install, (plugins.loaded(),)),
+            initargs=(str(scratch), walls, _nothing, ()),
             context=context,
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
 
     def submit(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
-        future: Future[T] = self._pool.schedule(call, args=arguments, timeout=timeout)
+        future: Future[T] = self._pool.schedule(_tidily, args=(call, *arguments), timeout=timeout)
         return future
 
     def submit_fresh(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
-        future: Future[T] = self._fresh.schedule(call, args=arguments, timeout=timeout)
+        future: Future[T] = self._fresh.schedule(_tidily, args=(call, *arguments), timeout=timeout)
         return future
 
     def close(self) -> None:
@@ -140,19 +140,33 @@ def scratch_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(scratch: str, initializer: Callable[..., None], arguments: tuple[object, ...]) -> None:
+def _nothing() -> None:
+    pass
+
+
+def _start(
+    scratch: str, walls: Walls, initializer: Callable[..., None], arguments: tuple[object, ...]
+) -> None:
     """Makes this process the leader of a group that dies as one when it is told to stop or when
-    the run that started it dies."""
+    the run that started it dies, with its own temporary folder."""
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _kill_group)
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    strays.die_with_parent(signal.SIGTERM)
+    strays.adopt()
     tempfile.tempdir = scratch
+    isolation.put_up(walls)
     initializer(*arguments)
 
 
+def _tidily(call: Callable[..., T], *arguments: object) -> T:
+    """A call, and the end of what it left running."""
+    try:
+        return call(*arguments)
+    finally:
+        strays.end_orphans()
+
+
 def _kill_group(number: int, frame: object) -> None:
+    strays.end_descendants()
     os.killpg(os.getpgrp(), signal.SIGKILL)

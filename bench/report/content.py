@@ -18,7 +18,7 @@ from bench.analysis.curves import Grid, grids, mean_curves
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
-from bench.provenance import RunInfo
+from bench.provenance import RunInfo, Verdict
 from bench.report.card_facts import curve_notes
 from bench.report.chroma import chroma_sentence
 from bench.report.extras import ExtraCurve, load_overlay
@@ -228,8 +228,19 @@ def footnote(content: Content) -> list[str]:
     if described:
         sentences.append("Codecs: " + "; ".join(described) + ".")
     sentences += curve_notes(content.results.codecs)
-    sentences.append(run.timing)
-    return sentences
+    return [*sentences, *_proof_sentences(run.verdicts), run.timing]
+
+
+def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
+    """How many streams a fresh process decoded to the same pixels, and what it could see."""
+    proofs = [verdict for verdict in verdicts if verdict.check == "fresh_decode"]
+    kinds = dict.fromkeys(verdict.isolation for verdict in proofs)
+    return [
+        f"{sum(one.passed for one in proofs if one.isolation == kind)} of "
+        f"{sum(one.isolation == kind for one in proofs)} streams gave the same pixels in a fresh "
+        f"process ({kind or 'how far it was isolated is not recorded'})."
+        for kind in kinds
+    ]
 
 
 def describe(content: Content, codec: str) -> str:

@@ -25,8 +25,8 @@ from bench.results.table import Cell, cells, metric_columns, record_of, write_re
 FILE = "records.sqlite"
 TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
-# for each metric beyond the first; 5: rate
-FORMAT = 5
+# for each metric beyond the first; 5: rate; 6: isolation of verdicts
+FORMAT = 6
 
 Key = tuple[str, str, str]
 _KEYS = ("codec", "point", "item")
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS points (codec TEXT, point TEXT, place INTEGER,
     PRIMARY KEY (codec, point));
 CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, place INTEGER, digest TEXT);
 CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEXT,
-    passed INTEGER, detail TEXT, PRIMARY KEY (name, codec, point));
+    passed INTEGER, detail TEXT, isolation TEXT DEFAULT '', PRIMARY KEY (name, codec, point));
 """
 
 
@@ -177,6 +177,8 @@ class Store:
             for name in (*COLUMNS, "checksum"):
                 if name not in held:
                     db.execute(f'ALTER TABLE records ADD COLUMN "{name}"')
+            if "isolation" not in [row[1] for row in db.execute("PRAGMA table_info(verdicts)")]:
+                db.execute("ALTER TABLE verdicts ADD COLUMN isolation TEXT DEFAULT ''")
             if "checksum" not in held or "bpp_likelihood" in held:
                 return
             key = " AND ".join(f"{name} = ?" for name in _KEYS)
@@ -290,15 +292,15 @@ class Store:
         with self._transaction() as db:
             self._insert(records)
             db.executemany(
-                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
                 map(astuple, verdicts),
             )
 
     def verdicts(self) -> tuple[Verdict, ...]:
         rows = self._db.execute("SELECT * FROM verdicts ORDER BY codec, point, name")
         return tuple(
-            Verdict(check, codec, point, item, bool(passed), detail)
-            for check, codec, point, item, passed, detail in rows
+            Verdict(check, codec, point, item, bool(passed), detail, isolation)
+            for check, codec, point, item, passed, detail, isolation in rows
         )
 
     def metrics(self) -> MeasuredWith:

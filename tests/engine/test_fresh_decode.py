@@ -48,7 +48,7 @@ def test_verdicts(
 ) -> None:
     codec = _Learned(plain(pixel), plain(elsewhere))
     monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: codec)
-    (found,) = proofs.fresh_decode(CARD, "cpu", [evidence("x", "mode=only", plain(7))])
+    (found,) = proofs.decode_again(CARD, "cpu", [evidence("x", "mode=only", plain(7))])
     assert found.passed == passed
     assert says in found.detail and bool(says) == bool(found.detail)
 
@@ -59,7 +59,7 @@ def test_real_samples_may_differ_by_rounding_and_by_no_more(
 ) -> None:
     here, elsewhere = vectors(np.zeros((3, 4))), vectors(np.full((3, 4), difference))
     monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: _Learned(here, elsewhere))
-    (found,) = proofs.fresh_decode(CARD, "cpu", [evidence("x", "mode=only", here)])
+    (found,) = proofs.decode_again(CARD, "cpu", [evidence("x", "mode=only", here)])
     assert found.passed == passed
 
 
@@ -70,7 +70,13 @@ class _Pool:
         self.asked: list[list[str]] = []
 
     def submit_fresh(
-        self, call: object, card: object, device: str, sent: list[proofs.Evidence], timeout: float
+        self,
+        call: object,
+        card: object,
+        device: str,
+        sent: list[proofs.Evidence],
+        *_: object,
+        timeout: float,
     ) -> Future[list[proofs.Finding]]:
         self.asked.append([f"{one.codec} {one.point} {timeout:g} s" for one in sent])
         future: Future[list[proofs.Finding]] = Future()

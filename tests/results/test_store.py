@@ -242,6 +242,19 @@ def test_a_store_of_format_2_is_carried_on(tmp_path: Path) -> None:
         assert [row["bpp_likelihood"] for row in read_csv(store, tmp_path)] == ["", "0.5"]
 
 
+def test_a_store_of_format_5_is_carried_on(tmp_path: Path) -> None:
+    old = Verdict("fresh_decode", "a", "q=1", "i", True)
+    new = Verdict("fresh_decode", "a", "q=2", "i", True, isolation="isolated")
+    with Store(tmp_path) as store:
+        store.add([], [old])
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("ALTER TABLE verdicts DROP COLUMN isolation")
+        db.execute("UPDATE meta SET value = '5' WHERE key = 'format'")
+    with Store(tmp_path) as store:
+        store.add([], [new])
+        assert store.verdicts() == (old, new)
+
+
 def test_a_table_without_later_columns_is_read(tmp_path: Path) -> None:
     row = record(
         bytes=4, width=8, height=4, frames=1, bpp=1.0, bitstream_sha256="0" * 64, fingerprint="f"

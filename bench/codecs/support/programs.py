@@ -20,6 +20,7 @@ from bench.errors import CodecError
 
 _FOLDERS_OF_PROGRAMS = ("bin", "sbin")
 _BESIDE_THEM = ("lib", "lib32", "lib64", "libexec", "share", "include", "etc", "pyvenv.cfg")
+_SEARCHED = ("LD_LIBRARY_PATH", "PYTHONPATH")
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 _SHEBANG_BYTES = 256
 
@@ -29,11 +30,9 @@ def run_confined(
 ) -> int:
     """The exit status of a program whose messages go to ``log``; negative: the signal that ended
     it. Its folder is its current and temporary one. Raises OSError if it does not start."""
-    confinement = isolation.confine(
-        folder,
-        programs=tuple(places_of_program(Path(arguments[0]))),
-        reads=(*named_places(arguments[1:], folder), *reads),
-    )
+    named = (path for path in named_places(arguments[1:]) if not path.is_relative_to(folder))
+    program = places_of_program(Path(arguments[0]))
+    confinement = isolation.confine(folder, (*program, *named, *reads))
 
     def shut_in() -> None:
         strays.die_with_parent()
@@ -72,7 +71,8 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def places_of_program(program: Path) -> Iterator[Path]:
-    """The program, its folder, libraries beside it, and the same of a script's interpreter."""
+    """The program, its folder, libraries beside it and where the environment says
+    that they are; and the same of a script's interpreter."""
     for path in dict.fromkeys((program.absolute(), program.resolve())):
         yield path
         yield _folder_of(path)
@@ -81,6 +81,9 @@ def places_of_program(program: Path) -> Iterator[Path]:
     interpreter = _interpreter(program)
     if interpreter is not None and interpreter != program:
         yield from places_of_program(interpreter)
+    for name in _SEARCHED:
+        added = (Path(word) for word in os.environ.get(name, "").split(os.pathsep))
+        yield from (path for path in added if path.is_absolute())
 
 
 def _interpreter(program: Path) -> Path | None:
@@ -97,13 +100,13 @@ def _interpreter(program: Path) -> Path | None:
     return Path(found) if found else None
 
 
-def named_places(words: Sequence[str], folder: Path) -> Iterator[Path]:
-    """What arguments name outside ``folder``: folders, and of files the folder that holds them,
-    for a script finds its modules and a model its parts beside it."""
+def named_places(words: Sequence[str]) -> Iterator[Path]:
+    """What arguments name: folders, and of files the folder that holds them, for a script finds its
+    modules and a model its parts beside it."""
     for word in words:
         for part in dict.fromkeys((word, *re.split(r"[=:,]", word))):
             path = Path(part)
-            if path.is_absolute() and path.exists() and not path.is_relative_to(folder):
+            if path.is_absolute() and path.exists():
                 yield path if path.is_dir() else _folder_of(path)
                 yield path
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.process import describe_failure, summarize
-from bench.codecs.support.programs import run_confined
+from bench.codecs.support.programs import named_places, places_of_program, run_confined
 from bench.errors import CardError, CodecError, Unavailable, near_matches
 from bench.records import Value
 
@@ -74,6 +74,11 @@ class Template:
                 "path in the card"
             )
         return found
+
+    def places(self) -> tuple[Path, ...]:
+        """The program with what it needs beside it, and what the card's words name."""
+        program = places_of_program(Path(self.program()))
+        return (*program, *named_places(self.words[1:]))
 
     def fill(self, facts: Mapping[str, Value]) -> list[str]:
         """The arguments: placeholders replaced inside each word, so that a value with spaces or

@@ -202,7 +202,10 @@ def _provenance(content: Content) -> list[dict[str, Any]]:
     """Titled lists of names and values."""
     run = content.results.run
     verdicts = [
-        [f"{v.check}: {v.codec} {v.point} on {v.item}", _outcome(v.passed, v.detail)]
+        [
+            f"{v.check}: {v.codec} {v.point} on {v.item}",
+            "; ".join(filter(None, (_outcome(v.passed, v.detail), v.isolation))),
+        ]
         for v in run.verdicts
     ]
     sections: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
