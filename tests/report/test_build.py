@@ -183,7 +183,7 @@ def test_a_point_below_the_bound_is_an_accounting_error(tmp_path: Path) -> None:
     for mse, wrong in ((0.363, False), (0.2, True)):
         rows = [
             samples.record("coder", "levels=2", f"item{i}", 1.0, 0.0, psnr_rgb=None, ssim=None,
-                           ms_ssim=None, mse=mse, width=100, height=250)
+                           ms_ssim=None, mse=mse, width=100, height=250, bytes=3125)
             for i in range(20)
         ]  # fmt: skip
         folder = samples.results_folder(
