@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from bench.datasets.base import Loader
 
 ENTRY_POINTS = "bench.codecs"
+CODEC_NEEDS = tuple(
+    "encode decode parameters lossless refusal check_available versions colour_path warm_up "
+    "device_kind decode_elsewhere complexity reads estimate".split()
+)
+LOADER_NEEDS = ("items", "load", "notes")
 Kind = Literal["codecs", "datasets"]
 Settings = Mapping[str, Any]
 """A card's own table: what its values are, the adapter, loader or task that reads them says."""
@@ -261,7 +267,7 @@ def read_codec(path: Path) -> CodecCard:
         ladder=_ladder(table.where, table.get("ladder", dict, {})),
         source=table.get("source", dict, {}),
         training=table.get("training", dict, {}),
-        resources=table.get("resources", dict, {}),
+        resources=table.numbers("resources"),
         reads=tuple(path.parent / Path(one).expanduser() for one in table.words("reads")),
     )
 
@@ -274,6 +280,10 @@ def _ladder(where: str, table: Mapping[str, object]) -> tuple[Point, ...]:
     ((key, values),) = table.items()
     if not isinstance(values, list) or not values:
         raise CardError(f"{where}: ladder.{key} is {values!r}; give a list of values")
+    for value in values:
+        is_number = isinstance(value, int | float) and math.isfinite(value)
+        if not is_number and not isinstance(value, str):
+            raise CardError(f"{where}: ladder.{key} holds {value!r}; give numbers or words")
     if len(set(values)) != len(values):
         raise CardError(f"{where}: ladder.{key} names a value twice: {values}")
     return tuple(Point(key, value) for value in values)
@@ -286,14 +296,8 @@ def read_dataset(path: Path) -> DatasetCard:
     where, media = table.where, table.get("media", str, "")
     if media not in _MEDIA:
         raise CardError(f"{where}: media {media!r} is not one of {', '.join(_MEDIA)}")
-    suites = {
-        name: _suite(Table(f"{where} [suites.{name}]", suite), path.stem, name)
-        for name, suite in table.get("suites", dict, {}).items()
-    }
-    files = tuple(
-        _data_file(Table(f"{where} [[files]] {index}", entry))
-        for index, entry in enumerate(table.get("files", list, []))
-    )
+    suites = {name: _suite(suite, path.stem, name) for name, suite in table.below("suites").items()}
+    files = tuple(_data_file(entry) for entry in table.listed("files"))
     return DatasetCard(
         id=path.stem,
         path=path,
@@ -330,7 +334,7 @@ def _suite(table: Table, dataset: str, name: str) -> Suite:
         anchor=table.get("anchor", str, None),
         items=table.get("items", int, None),
         settings=table.get("settings", dict, {}),
-        tolerances=table.get("tolerances", dict, {}),
+        tolerances=table.numbers("tolerances"),
         keep=table.get("keep", int, 0),
         papers=table.attribute_paths("papers"),
         examples=table.words("examples"),
@@ -364,17 +368,41 @@ def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
 
 
 def import_attribute(where: str, path: str) -> Any:
-    """What ``package.module:Name`` of a card names. Raises CardError if it does not exist."""
+    """What ``package.module:Name`` of a card names. Raises CardError if it does not exist or its
+    module cannot be imported."""
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise CardError(f"{where}: {path!r} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # a third party's module may raise anything
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CardError(f"{where}: {path!r} cannot be imported: {detail}") from error
+
+
+def _import_class(where: str, key: str, path: str, needed: tuple[str, ...], base: str) -> Any:
+    """A class with all the attributes that ``needed`` names."""
+    found = import_attribute(where, path)
+    if not isinstance(found, type):
+        raise CardError(f"{where}: {key} {path!r} is a {type(found).__name__}, not a class")
+    if missing := [name for name in needed if not hasattr(found, name)]:
+        raise CardError(
+            f"{where}: {key} {path!r} has no {', '.join(missing)}; write what {base} asks for"
+        )
+    return found
 
 
 def adapter_class(card: CodecCard) -> type[Codec]:
-    """The adapter class, imported now. Raises CardError if the card's adapter does not exist."""
-    adapter: type[Codec] = import_attribute(label(card.path), card.adapter)
+    """The adapter class, imported now. Raises CardError if the card's adapter does not exist or is
+    no codec."""
+    adapter: type[Codec] = _import_class(
+        label(card.path), "adapter", card.adapter, CODEC_NEEDS, "bench.codecs.base:CodecBase"
+    )
+    if not isinstance(adapter.parameters, Mapping):
+        raise CardError(
+            f"{label(card.path)}: adapter {card.adapter!r}: parameters is a "
+            f"{type(adapter.parameters).__name__}; write a mapping of names to allowed values"
+        )
     return adapter
 
 
@@ -409,6 +437,8 @@ def check_values(card: CodecCard, parameters: Mapping[str, Allowed]) -> None:
 
 
 def loader_class(card: DatasetCard) -> type[Loader]:
-    """The loader class of a data set card, imported now."""
-    loader: type[Loader] = import_attribute(label(card.path), card.loader)
+    """The loader class of a data set card, imported now. Raises CardError as ``adapter_class``."""
+    loader: type[Loader] = _import_class(
+        label(card.path), "loader", card.loader, LOADER_NEEDS, "bench.datasets.base:Loader"
+    )
     return loader

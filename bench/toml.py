@@ -54,9 +54,33 @@ class Table:
         if key not in self.values:
             return default
         value = self.values[key]
-        if not isinstance(value, kind):
+        # Python takes true for 1, a card does not
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise CardError(f"{self.where}: {key} is {value!r}; give a {kind.__name__}")
         return value
+
+    def numbers(self, key: str) -> Mapping[str, float]:
+        """A table of numbers, empty where the key is absent."""
+        values = self.get(key, dict, {})
+        for name, value in values.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise CardError(f"{self.where}: {key}.{name} is {value!r}; give a number")
+        return values
+
+    def below(self, key: str) -> dict[str, Table]:
+        """The tables of a table by name, none where the key is absent."""
+        tables = self.get(key, dict, {})
+        return {name: self._table(f"[{key}.{name}]", value) for name, value in tables.items()}
+
+    def listed(self, key: str) -> tuple[Table, ...]:
+        """A list of tables, empty where the key is absent."""
+        tables = enumerate(self.get(key, list, []))
+        return tuple(self._table(f"[[{key}]] {index}", value) for index, value in tables)
+
+    def _table(self, name: str, value: object) -> Table:
+        if not isinstance(value, dict):
+            raise CardError(f"{self.where} {name} is {value!r}; give a table")
+        return Table(f"{self.where} {name}", value)
 
     def words(self, key: str) -> tuple[str, ...]:
         """A list of words, empty where the key is absent."""

@@ -1,8 +1,23 @@
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from bench.cards import load_registry, read_codec
+from bench.cards import (
+    _CODEC_KEYS,
+    _DATASET_KEYS,
+    CODEC_NEEDS,
+    load_registry,
+    loader_class,
+    read_codec,
+    read_dataset,
+)
+from bench.cli import main
+from bench.codecs.base import Codec
 from bench.errors import CardError, UsageError
 from bench.records import Point
 from bench.words import parse_value, split_codecs
@@ -35,6 +50,9 @@ GOOD = 'title = "T"\nadapter = "a.b:C"\nmedia = ["image"]\n'
         ('title = "T"\n', "adapter is missing; add it"),
         ("title = \n", "cannot be read as TOML"),
         (GOOD + 'deterministic = "yes"\n', "deterministic is 'yes'; give a bool"),
+        (GOOD + "[ladder]\nq = [[1, 2], [3]]\n", "ladder.q holds [1, 2]; give numbers or words"),
+        (GOOD + "[ladder]\nq = [nan]\n", "ladder.q holds nan; give numbers or words"),
+        (GOOD + '[resources]\ngpu = "1"\n', "resources.gpu is '1'; give a number"),
     ],
 )
 def test_a_bad_card_is_named_with_key_and_value(tmp_path: Path, text: str, says: str) -> None:
@@ -47,6 +65,79 @@ def test_an_adapter_that_does_not_exist_is_named(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     with pytest.raises(CardError, match=r"'a\.b:C' cannot be imported"):
         load_registry([tmp_path]).select("bad:q=1")
+
+
+NO_CODECS = {
+    "os:system": "adapter 'os:system' is a builtin_function_or_method, not a class",
+    "fractions:Fraction": "adapter 'fractions:Fraction' has no encode, decode, parameters",
+    "broken:X": "'broken:X' cannot be imported: ZeroDivisionError: division by zero",
+    "leaving:X": "'leaving:X' cannot be imported: SystemExit: 3",
+    "untyped:X": "adapter 'untyped:X': parameters is a list; write a mapping of names",
+}
+
+
+@pytest.mark.parametrize("adapter", NO_CODECS)
+def test_what_is_no_codec_is_one_line_and_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, adapter: str
+) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "untyped.py").write_text(
+        "from bench.codecs.base import CodecBase\nclass X(CodecBase):\n    parameters = ['q']\n"
+    )
+    write(tmp_path, GOOD.replace("a.b:C", adapter))
+    Image.new("L", (8, 8)).save(tmp_path / "p.png")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["run", "--input", str(tmp_path / "p.png"), "--codecs", "bad", "--cards", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith(f"bench: {tmp_path.name}/bad.toml: ")
+    assert NO_CODECS[adapter] in said
+
+
+def test_a_class_that_loads_nothing_is_no_loader(tmp_path: Path) -> None:
+    path = tmp_path / "set.toml"
+    path.write_text('title = "T"\nloader = "fractions:Fraction"\nmedia = "image"\n')
+    with pytest.raises(CardError, match="loader 'fractions:Fraction' has no items, load, notes"):
+        loader_class(read_dataset(path))
+
+
+def test_what_an_adapter_needs_is_the_protocol() -> None:
+    public = {name for name in dir(Codec) if not name.startswith("_")}
+    assert set(CODEC_NEEDS) == public | set(Codec.__annotations__)
+
+
+TOML = st.recursive(
+    st.booleans() | st.integers(-9, 9) | st.floats() | st.text("ab:/.", max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", min_size=1), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_whatever_a_card_holds_is_read_or_refused(data: st.DataObject) -> None:
+    for keys, read, base in (
+        (_CODEC_KEYS, read_codec, {"title": "T", "adapter": "a.b:C", "media": ["image"]}),
+        (_DATASET_KEYS, read_dataset, {"title": "T", "loader": "a.b:C", "media": "image"}),
+    ):
+        key = data.draw(st.sampled_from(sorted(keys)))
+        table = base | {key: data.draw(TOML | st.just({"x": {"codecs": 3}}))}
+        text = "".join(f"{name} = {_toml(value)}\n" for name, value in table.items())
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                read(write(Path(folder), text))
+            except CardError as error:
+                assert "\n" not in str(error)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        inside = ", ".join(f"{key} = {_toml(one)}" for key, one in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf")
 
 
 def test_two_owners_of_one_id_are_both_named(tmp_path: Path) -> None:
