@@ -152,6 +152,7 @@ def shut_in(own: Path, reads: Iterable[Path], *, since: float) -> str:
     Downloaded weights can be read if they did not change since ``since``, in seconds of the clock.
     """
     kind = describe()
+    os.environ[_LAUNCH_VARIABLE] = str(Path.cwd())
     _set_environment(own)
     confinement = confine(own, (*_walls.code, *reads, *_downloaded_weights(since)))
     if confinement is not None:
@@ -160,6 +161,15 @@ def shut_in(own: Path, reads: Iterable[Path], *, since: float) -> str:
         except OSError as error:
             return f"{NOT_ISOLATED}: {error}"
     return kind
+
+
+def launch_folder() -> Path:
+    """The folder that relative names of cards belong to: the current one or, in a process that was
+    shut in, the one it came from."""
+    return Path(os.environ.get(_LAUNCH_VARIABLE) or Path.cwd())
+
+
+_LAUNCH_VARIABLE = "BENCH_LAUNCH_FOLDER"
 
 
 def _set_environment(own: Path) -> None:

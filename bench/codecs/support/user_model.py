@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bench.codecs.support.nest import Nest
 from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import CardError, Unavailable
+from bench.isolation import launch_folder
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -95,8 +96,8 @@ class ModelSource:
     def candidates(self, point: Point) -> tuple[Path, ...]:
         """Where a point's checkpoint may lie."""
         name = _FIELD.sub(lambda _: str(point.value), self.weights)
-        path = Path(name).expanduser()
-        return (path,) if path.is_absolute() else (path.absolute(), self.folder.absolute() / path)
+        path, here = Path(name).expanduser(), launch_folder()
+        return (path,) if path.is_absolute() else (here / path, here / self.folder / path)
 
     def checkpoint(self, point: Point) -> Path:
         """The checkpoint of a point. Raises Unavailable naming where it was looked for."""
