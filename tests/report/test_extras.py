@@ -16,7 +16,7 @@ from bench.report.extras import UNKNOWN_CONVENTION, load_overlay, read_compressa
 def test_kodak_comes_with_the_project_with_conventions() -> None:
     curves = {curve.name: curve for curve in load_overlay("published", "kodak")}
     assert len(curves) == 20
-    assert sum(len(curve.rate) for curve in curves.values()) == 181 + 8
+    assert sum(len(curve.rate) for curve in curves.values()) == 181 + 5
     webp = curves["webp"]
     # DESIGN.md section 6: q5 .2344/28.328
     assert (webp.labels[0], round(webp.rate[0], 4)) == ("5", 0.2344)
