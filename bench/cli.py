@@ -281,9 +281,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
-    from bench.training.command import request_of, train
+    from bench.training.command import run_command
 
-    print(train(load_registry(options.cards).codec(options.name), request_of(options)))
+    print(run_command(options, load_registry(options.cards)))
     return 0
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.entropy.prior import Group
+from bench.models.constants import on_device
 from bench.models.prior import (
     Array,
     Condition,
@@ -144,7 +145,7 @@ class BlockTransformer(nn.Module):
         if self.from_condition is not None and condition is not None:
             tokens = tokens + self.from_condition(_blocks(condition))
         tokens = tokens.flatten(1, 2)
-        distance = _distances(rows, columns).to(tokens.device)
+        distance = _distances(tokens.device, rows, columns)
         for layer in self.layers:
             tokens = layer(tokens, distance)
         context = self.context(self.norm(tokens)).view(len(x), rows, columns, BLOCK, BLOCK, -1)
@@ -185,6 +186,7 @@ def _known() -> Tensor:
     return known
 
 
+@on_device
 def _distances(rows: int, columns: int) -> Tensor:
     """Between all blocks, row by row and column by column added; ∞ where a block is not of an
     earlier wavefront than the one that looks (the first index), but for itself."""

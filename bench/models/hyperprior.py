@@ -284,7 +284,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         gain, inverse = self.gains(quality)
         plain = self.g_a(x - 0.5).float()
         z, y = self._hyper_latent(plain, quality).float(), plain * gain
-        _, z_likelihoods = self.entropy_bottleneck(z)
+        z_likelihoods = self._hyper_likelihoods(z)
         with torch.autocast(x.device.type, enabled=False):
             index, means = self._gaussian(self._straight_through(z), quality)
         scales = self._scales(index)
@@ -304,6 +304,18 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
             self.entropy_bottleneck.quantiles.data[:, :, 1] = 0
         self.entropy_bottleneck.update(force=True)
         self.gaussian_conditional.update()
+
+    def _hyper_likelihoods(self, z: Tensor) -> Tensor:
+        """What ``entropy_bottleneck(z)`` gives beside the rounded z. Its forward pass permutes axes
+        by a tensor on the device, for whose numbers the host of a GPU waits."""
+        bottleneck = self.entropy_bottleneck
+        if not self.training:
+            likelihoods: Tensor = bottleneck(z)[1]
+            return likelihoods
+        by_channel = z.transpose(0, 1).contiguous()
+        noisy = bottleneck.quantize(by_channel.reshape(len(by_channel), 1, -1), "noise")
+        likelihoods = bottleneck.likelihood_lower_bound(bottleneck._likelihood(noisy)[0])
+        return likelihoods.reshape(by_channel.shape).transpose(0, 1).contiguous()
 
     @staticmethod
     def _straight_through(x: Tensor) -> Tensor:

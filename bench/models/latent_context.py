@@ -8,12 +8,13 @@ and a decoder, on any machine, one after the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.models.constants import on_device
 from bench.models.exact import ExactConv2d, exact_activation, exact_relu
 
 PAST = 3
@@ -25,6 +26,19 @@ def group_of(latents: int, height: int, width: int) -> Tensor:
     each first one colour of a checkerboard, then the other."""
     parity = (torch.arange(height)[:, None] + torch.arange(width)) % 2
     return 2 * torch.arange(latents)[:, None, None] + parity
+
+
+@on_device
+def _known_before(group: int, latents: int, height: int, width: int) -> Tensor:
+    """1 at the latents ``(C, h, w)`` of the groups before one."""
+    return (group_of(latents, height, width) < group).float()
+
+
+@on_device
+def _places(group: int, latents: int, height: int, width: int) -> Tensor:
+    """The places of a frame, in raster order, whose latents are of a group."""
+    channel = group_of(latents, height, width)[group // 2]
+    return (channel == group).flatten().nonzero().flatten()
 
 
 class LatentContext(nn.Module):
@@ -60,8 +74,8 @@ class LatentContext(nn.Module):
     def logits(self, features: Tensor, values: Tensor, group: int, book: int) -> Tensor:
         """``(T, n, K)`` of the n latents of a group in raster order; of ``values`` ``(T, C, h, w)``
         only those of earlier groups are looked at."""
-        places = group_of(*values.shape[1:]).to(values.device)
-        known = (places < group).to(values).expand_as(values)
+        size = values.shape[1:]
+        known = _known_before(values.device, group, *size).to(values).expand_as(values)
         x = exact_relu(features + self.here1(torch.cat([values * known, known], 1)))
         x = exact_relu(x + self.here2(x))
         x = exact_relu(x + self.here3(x))
@@ -69,19 +83,21 @@ class LatentContext(nn.Module):
         # (T, C·K, h, w) to the group's channel, (T, h, w, K)
         by_channel = logits.reshape(len(values), self.latents, self.codes[book], *values.shape[2:])
         of_group: Tensor = by_channel[:, group // 2]
-        return of_group.permute(0, 2, 3, 1)[:, places[group // 2] == group]
+        by_place = of_group.permute(0, 2, 3, 1).flatten(1, 2)
+        return by_place[:, _places(values.device, group, *size)]
 
-    def bits(self, values: Tensor, indices: Tensor, book: int, groups: Tensor) -> Tensor:
+    def bits(
+        self, values: Tensor, indices: Tensor, book: int, frames: Mapping[int, Tensor]
+    ) -> Tensor:
         """Bits of the latents of one clip ``(C, T, h, w)`` that are in the group drawn for their
-        frame, ``groups`` ``(T,)``, 0-d; for training."""
+        frame, 0-d; ``frames`` are the numbers of those of each group. For training."""
         past, here = past_frames(values), values.transpose(0, 1)
         features = self.features(past, book)
         total = torch.zeros((), device=values.device)
-        for group in sorted(set(groups.tolist())):
-            chosen = groups == group
+        for group, chosen in sorted(frames.items()):
             logits = self.logits(features[chosen], here[chosen], group, book).float()
-            places = group_of(*here.shape[1:]) == group
-            expected = indices.transpose(0, 1)[chosen][:, places]
+            places = _places(values.device, group, *here.shape[1:])
+            expected = indices[group // 2][chosen].flatten(1)[:, places]
             total = total + F.cross_entropy(
                 logits.flatten(0, 1) * math.log(2), expected.flatten(), reduction="sum"
             )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.entropy.prior import Group
+from bench.models.constants import on_device
 from bench.models.prior import (
     Array,
     Condition,
@@ -83,13 +84,19 @@ class CausalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[1:3]
-        front = _fronts(height, width).to(x.device).flatten()
-        seen = (front[:, None] > front) | torch.eye(len(front), dtype=torch.bool, device=x.device)
+        seen = _seen(x.device, height, width)
         flat = x.flatten(1, 2)
         mixed = F.scaled_dot_product_attention(
             self.query(flat), self.key(flat), self.value(flat), attn_mask=seen
         )
         return x + mixed.view_as(x)
+
+
+@on_device
+def _seen(height: int, width: int) -> Tensor:
+    """Which positions ``(n, n)`` each position attends to."""
+    front = _fronts(height, width).flatten()
+    return (front[:, None] > front) | torch.eye(len(front), dtype=torch.bool)
 
 
 def _fronts(height: int, width: int) -> Tensor:

@@ -6,6 +6,7 @@ Holds the transforms and codebooks; the indices are coded elsewhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -129,11 +130,7 @@ class QuantisedAutoencoder(nn.Module):
 
     def forward(self, x: Tensor, which: Tensor) -> Coded:
         """Clips ``(B, 1, T, H, W)`` in 0–1, each with the codebook ``which`` ``(B,)``."""
-        latent = self._analyse(x, which)
-        quantised = [
-            self.codebooks[int(book)](each) for book, each in zip(which, latent, strict=True)
-        ]
-        values, indices = (torch.stack(part) for part in zip(*quantised, strict=True))
+        values, indices = self._quantise(self._analyse(x, which), which)
         return Coded(self._synthesise(values, which), indices)
 
     def encode(self, x: Tensor, book: int) -> Tensor:
@@ -153,6 +150,24 @@ class QuantisedAutoencoder(nn.Module):
         """Keeps all codebooks sorted, after an optimiser's step."""
         for book in range(len(self.codes)):
             self._codebook(book).project()
+
+    def _quantise(self, latent: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``Codebook.forward`` for each item of a batch with the codebook of its own, without
+        asking a GPU which that is."""
+        if len(self.codes) == 1:
+            values, indices = self._codebook(0)(latent)
+            return values, indices
+        longest, never = max(self.codes), math.inf
+        table = torch.stack(
+            [
+                F.pad(self.levels(book), (0, longest - codes), value=never)
+                for book, codes in enumerate(self.codes)
+            ]
+        )[which]
+        flat, known = latent.flatten(1), table.detach()
+        indices = torch.searchsorted((known[:, 1:] + known[:, :-1]) / 2, flat.detach())
+        values = table.gather(1, indices) + (flat - flat.detach())
+        return values.view(latent.shape), indices.view(latent.shape)
 
     def _codebook(self, book: int) -> Codebook:
         codebook = self.codebooks[book]

@@ -16,6 +16,7 @@ from compressai.entropy_models import GaussianConditional
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.models.constants import on_device
 from bench.models.exact import ExactConv2d, exact_relu, geometric_scales
 from bench.models.hyperprior import ResidualUnit
 
@@ -263,7 +264,7 @@ class ConditionalAutoencoder(nn.Module):
         blank = torch.zeros_like(like)
         last, before = (references + [blank] * REFERENCES)[:REFERENCES]
         height, width = like.shape[-2] // STRIDE, like.shape[-1] // STRIDE
-        flags = torch.zeros(len(like), REFERENCES + 1, height, width).to(like)
+        flags = like.new_zeros(len(like), REFERENCES + 1, height, width)
         flags[:, : len(references)] = 1
         flags[:, REFERENCES] = ((quality - 3) / 2).to(like)[:, None, None]
         motion = closeness(last, displaced(before))
@@ -321,7 +322,7 @@ class ConditionalAutoencoder(nn.Module):
     def gaussian(self, features: Tensor, known: Tensor, group: int) -> tuple[Tensor, Tensor]:
         """Scale index and mean ``(B, M, h, w)`` of the latents, given those of earlier groups;
         index 0 is σ = 0.11, 63 is σ = 32."""
-        mask = group_mask(*known.shape[-2:], below=group).to(known).expand_as(known)
+        mask = _mask_below(known.device, group, *known.shape[-2:]).to(known).expand_as(known)
         x = exact_relu(features + self.known(torch.cat([known * mask, mask], 1)))
         x = exact_relu(self.entropy1(x))
         index, mean = self.entropy2(x).chunk(2, 1)
@@ -351,7 +352,7 @@ class ConditionalAutoencoder(nn.Module):
         latent = torch.zeros_like(y)
         bits = torch.zeros(len(y), device=y.device)
         for group in range(GROUPS):
-            here = group_mask(*y.shape[-2:], only=group).to(y)
+            here = _mask_of(y.device, group, *y.shape[-2:]).to(y)
             rounded, likelihoods = self._quantise(y, *self.gaussian(features, latent, group))
             bits = bits - (likelihoods.log2() * here).sum((1, 2, 3))
             latent = latent + rounded * here
@@ -374,6 +375,16 @@ def group_mask(
         row, column = _GROUP_PLACES[group]
         mask[row::2, column::2] = 1
     return mask
+
+
+@on_device
+def _mask_of(group: int, height: int, width: int) -> Tensor:
+    return group_mask(height, width, only=group)
+
+
+@on_device
+def _mask_below(group: int, height: int, width: int) -> Tensor:
+    return group_mask(height, width, below=group)
 
 
 def table_rows(index: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class Codebook(nn.Module):
     appendix A.1); everything that training changes is a buffer.
 
     ``learning`` keeps in the state what only training needs: use of each code, running sums.
+    Nothing in a training step waits for a GPU: whether the codes have started is known here too.
     """
 
     vectors: Tensor
@@ -51,12 +52,14 @@ class Codebook(nn.Module):
         # encoder outputs of the last step, among which dead codes are reborn
         self.register_buffer("recent", torch.zeros(codes, dim), persistent=learning)
         self.register_buffer("started", torch.zeros(()), persistent=learning)
+        self._started = False
+        self.register_load_state_dict_post_hook(_note_start)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Quantised:
         """Quantises ``(B, D, h, w)``; in training mode the codebook moves."""
         flat = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).float()
         with torch.autocast(x.device.type, enabled=False):
-            if self.training and not self.started:
+            if self.training and not self._started:
                 self._start(flat.detach())
             indices = self.nearest(flat)
             if self.training:
@@ -84,12 +87,20 @@ class Codebook(nn.Module):
         """Codes start as encoder outputs: far from them most would never be used."""
         rows = torch.randint(len(flat), (len(self.vectors),), device=flat.device)
         self.vectors.copy_(flat[rows] + 1e-3 * torch.randn_like(self.vectors))
+        self.keep_vectors()
+
+    @torch.no_grad()
+    def keep_vectors(self) -> None:
+        """Training goes on from the codes as they are."""
         self.sums.copy_(self.vectors)
         self.started.fill_(1)
+        self._started = True
 
     @torch.no_grad()
     def _follow(self, flat: Tensor, indices: Tensor) -> None:
-        hits = torch.bincount(indices, minlength=len(self.counts)).float()
+        hits = torch.zeros_like(self.counts).index_add_(
+            0, indices, torch.ones_like(indices, dtype=self.counts.dtype)
+        )
         sums = torch.zeros_like(self.sums).index_add_(0, indices, flat)
         self.counts.lerp_(hits, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
@@ -98,14 +109,20 @@ class Codebook(nn.Module):
         self.recent.copy_(flat[rows])
 
     @torch.no_grad()
-    def revive(self, threshold: float = 0.03) -> int:
+    def revive(self, threshold: float = 0.03) -> Tensor:
         """Moves codes used less often than ``threshold`` a step to recent encoder outputs; returns
-        how many (Dhariwal et al. 2020, Jukebox, random restarts)."""
+        how many, 0-d (Dhariwal et al. 2020, Jukebox, random restarts)."""
         dead = self.counts < threshold
-        self.vectors[dead] = self.recent[dead]
-        self.sums[dead] = self.recent[dead]
-        self.counts[dead] = 1.0
-        return int(dead.sum())
+        self.vectors.copy_(torch.where(dead[:, None], self.recent, self.vectors))
+        self.sums.copy_(torch.where(dead[:, None], self.recent, self.sums))
+        self.counts.masked_fill_(dead, 1.0)
+        return dead.sum()
+
+
+def _note_start(module: nn.Module, _: object) -> None:
+    """After a state was loaded."""
+    assert isinstance(module, Codebook)
+    module._started = bool(module.started)
 
 
 @dataclass(frozen=True, slots=True)

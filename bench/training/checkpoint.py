@@ -5,40 +5,53 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
+from torch import Tensor
 
 from bench.errors import UsageError
 from bench.training.settings import Recipe
 
 # 1: first version
-FORMAT = 1
+# 2: may be compact; knows where its schedule began and whether it ended
+FORMAT = 2
+_READ = (1, 2)
+_NEXT_TO_NONE = 0.009
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The whole state of a training after ``step`` steps.
 
     ``rows`` are those of the loss curve so far, ``window`` the sums since the last row; ``start``
-    names the weights that it began from.
+    names the weights that it began from, ``precision`` is that of the last steps. The schedule of
+    the learning rate began at ``since_step`` and ``since_seconds``; ``annealed`` says that it came
+    to its end. ``rounded`` are the steps at which the state was written ``compact``.
     """
 
     codec: str
     name: str
-    settings: dict[str, Any]
+    settings: Mapping[str, object]
     step: int = 0
     seconds: float = 0.0
-    model: dict[str, Any] = field(default_factory=dict)
-    optimiser: dict[str, Any] = field(default_factory=dict)
-    auxiliary: dict[str, Any] = field(default_factory=dict)
-    average: dict[str, Any] = field(default_factory=dict)
-    rows: list[dict[str, float]] = field(default_factory=list)
-    window: dict[str, float] = field(default_factory=dict)
+    model: Mapping[str, Tensor] = field(default_factory=dict)
+    optimiser: Mapping[str, object] = field(default_factory=dict)
+    auxiliary: Mapping[str, object] = field(default_factory=dict)
+    average: Mapping[str, Tensor] = field(default_factory=dict)
+    rows: Sequence[Mapping[str, float]] = ()
+    window: Mapping[str, float] = field(default_factory=dict)
     window_steps: int = 0
     start: str = ""
+    precision: str = ""
+    since_step: int = 0
+    since_seconds: float = 0.0
+    annealed: bool = False
+    rounded: Sequence[int] = ()
+    compact: bool = False
     format: int = FORMAT
 
 
@@ -58,13 +71,18 @@ def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
     """The checkpoint of this recipe. Raises UsageError for a broken or foreign one."""
     try:
         table = torch.load(path, map_location="cpu", weights_only=True)
+        if table.get("format") == 1:
+            table["annealed"] = _was_annealed(table, recipe)
         checkpoint = Checkpoint(**table)
-    except (OSError, EOFError, RuntimeError, TypeError, ValueError) as error:
+    except (OSError, EOFError, RuntimeError, TypeError, ValueError, LookupError) as error:
         raise _broken(path, error) from error
     except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise _broken(path, error) from error
-    if checkpoint.format != FORMAT:
-        raise UsageError(f"{path}: checkpoint format {checkpoint.format}, not {FORMAT}; --fresh")
+    if checkpoint.format not in _READ:
+        raise UsageError(
+            f"{path}: checkpoint format {checkpoint.format}; this version reads "
+            f"{' and '.join(map(str, _READ))}; --fresh"
+        )
     if (checkpoint.codec, checkpoint.name) != (recipe.codec, recipe.name):
         raise UsageError(
             f"{path}: a checkpoint of {checkpoint.codec}/{checkpoint.name}, not of "
@@ -82,6 +100,14 @@ def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
             f"{recipe.codec}/{recipe.name} ({'; '.join(changed)}); restore it, or give --fresh"
         )
     return checkpoint
+
+
+def _was_annealed(table: Mapping[str, object], recipe: Recipe) -> bool:
+    """Whether the schedule of a checkpoint of format 1, which does not say so, had ended: its last
+    learning rate was next to none."""
+    groups = cast(Mapping[str, Sequence[Mapping[str, float]]], table["optimiser"])["param_groups"]
+    rates = [group["lr"] / group["factor"] for group in groups]
+    return max(rates) < _NEXT_TO_NONE * recipe.settings.learning_rate
 
 
 def _broken(path: Path, error: Exception) -> UsageError:

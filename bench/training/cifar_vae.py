@@ -12,13 +12,15 @@ from torch.nn import functional
 from bench.datasets.cifar import read_cifar
 from bench.entropy.quantise import lloyd_max_normal, uniform_interval
 from bench.models.cifar_vae import LATENT, CifarVae
+from bench.models.constants import on_device
 from bench.training.data import data_root, to_unit
 from bench.training.task import Losses, TaskBase, TrainingContext
 
 _VALIDATION_IMAGES = 1000
+_WINDOW, _WINDOW_DEVIATION = 11, 1.5
 
 
-class CifarVaeTask(TaskBase):
+class CifarVaeTask(TaskBase[Tensor]):
     """Minimises ``weight · distortion + beta · KL + match · mismatch``, both per latent; distortion
     by ``loss``: ``ssim`` (1 − SSIM) or ``mse``. The KL term alone leaves heavy-tailed means, for
     which a Lloyd–Max quantiser of N(0, 1) is not optimal; the mismatch term shapes them.
@@ -33,11 +35,11 @@ class CifarVaeTask(TaskBase):
         self.pixels = pixels[:-_VALIDATION_IMAGES]
         self.held_out = pixels[-_VALIDATION_IMAGES:]
         self._digest = images.digest
-        self.model = CifarVae(int(context.options.get("width", 48)))
+        self.model = CifarVae(context.options.whole("width", 48))
         self.model.to(memory_format=torch.channels_last)
-        self.beta = float(context.options["beta"])
-        self.weight = float(context.options.get("weight", 1.0))
-        self.match = float(context.options.get("match", 0.0))
+        self.beta = context.options.number("beta")
+        self.weight = context.options.number("weight", 1.0)
+        self.match = context.options.number("match", 0.0)
 
     def batch(self, step: int, rng: np.random.Generator) -> Tensor:
         places = rng.integers(len(self.pixels), size=self.settings.batch)
@@ -121,10 +123,19 @@ def marginal_mismatch(mean: Tensor) -> Tensor:
     return torch.mean((values - torch.special.ndtri(levels)) ** 2)
 
 
+@on_device
+def _ssim_window(channels: int) -> Tensor:
+    """Wang et al.'s window for each channel, which pytorch-msssim would make anew on every call."""
+    place = torch.arange(_WINDOW) - _WINDOW // 2
+    weights = torch.exp(-(place**2) / (2 * _WINDOW_DEVIATION**2))
+    return (weights / weights.sum()).repeat(channels, 1, 1, 1)
+
+
 def mean_ssim(decoded: Tensor, reference: Tensor) -> Tensor:
     """SSIM of Wang et al. on [0, 1], mean over batch and channels, in float32."""
     from pytorch_msssim import ssim
 
+    window = _ssim_window(reference.device, reference.shape[1])
     with torch.autocast(reference.device.type, enabled=False):
-        out: Tensor = ssim(decoded.float(), reference.float(), data_range=1.0)
+        out: Tensor = ssim(decoded.float(), reference.float(), data_range=1.0, win=window)
     return out

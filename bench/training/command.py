@@ -1,4 +1,5 @@
-"""`bench train`: one network of one card, from its recipe to weights, model card and loss curve.
+"""`bench train`: one network of one card, from its recipe to weights, model card and loss curve;
+with ``--all`` many of them, one after the other.
 
 Also the arguments of the command line; printing and exit status are the caller's.
 """
@@ -7,20 +8,29 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
-from bench.cards import CodecCard
+from bench.cards import CodecCard, Registry
 from bench.errors import CardError, Unavailable, UsageError
 from bench.records import Point
-from bench.training.settings import PRECISIONS, Recipe, read_recipe, recipe_names
+from bench.training.settings import PRECISIONS, Changes, Recipe, read_recipe, recipe_names
 from bench.words import parse_value
 
 if TYPE_CHECKING:
-    from bench.training.loop import Trained
+    import torch
+
+    from bench.training.loop import Trainer
+    from bench.training.task import TrainingContext, TrainingTask
+
+
+_OF_ONE = (
+    "point", "part", "steps", "budget", "batch", "crop", "weights", "seed", "start", "stop_after",
+    "export",
+)  # fmt: skip
+"""Options that many networks at once cannot share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,39 +54,106 @@ class TrainRequest:
     fresh: bool = False
     start: Path | None = None
     stop_after: int | None = None
+    workers: int | None = None
+    compact: bool = False
+    export: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``bench train``, each named as the field of TrainRequest that it fills."""
-    parser.add_argument("name", help="codec id whose card has a [training] table")
-    parser.add_argument("--point", help="key=value of the ladder, where each point has a network")
-    parser.add_argument("--part", help="a separately trained part, such as a prior")
-    parser.add_argument("--steps", type=int, help="instead of the card's")
-    parser.add_argument("--budget", type=float, help="minutes in which the schedule is finished")
-    parser.add_argument("--minutes", type=float, help="stop after this time, to be continued")
-    parser.add_argument("--precision", choices=PRECISIONS, help="instead of the card's")
-    parser.add_argument("--batch", type=int, help="items of a step, instead of the card's")
-    parser.add_argument("--crop", type=int, help="side of training crops, where the card has one")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument("--data", type=Path, help="data folder, instead of $BENCH_DATA")
-    parser.add_argument("--work", type=Path, help="folder of checkpoints, instead of the cache")
-    parser.add_argument("--weights", type=Path, help="folder of the results")
-    parser.add_argument("--seed", type=int, help="instead of the card's")
-    parser.add_argument("--fresh", action="store_true", help="ignore an existing checkpoint")
-    parser.add_argument("--start", type=Path, help="start from these weights (.safetensors)")
-    parser.add_argument("--stop-after", type=int, help="stop at this step, to be continued")
+    which = parser.add_argument_group("which network")
+    which.add_argument("name", nargs="*", help="codec id whose card has a [training] table")
+    which.add_argument(
+        "--all", action="store_true", help="all networks of these codecs, or of every codec, in "
+        "turn: each slice of --minutes to the one whose loss falls fastest",
+    )  # fmt: skip
+    which.add_argument("--point", help="key=value of the ladder, where each point has a network")
+    which.add_argument("--part", help="a separately trained part, such as a prior")
+    when = parser.add_argument_group(
+        "how long", "The same command continues what was stopped or killed. See also --minutes."
+    )
+    when.add_argument(
+        "--minutes", type=float, help="end this command after so long, at a checkpoint"
+    )
+    when.add_argument(
+        "--budget", type=float, help="minutes of all its commands together: the learning rate "
+        "falls with the clock, instead of with --steps, and is at its end then",
+    )  # fmt: skip
+    when.add_argument("--steps", type=int, help="of the schedule, instead of the card's")
+    when.add_argument("--stop-after", type=int, help="end this command at this step")
+    start = parser.add_argument_group("from what")
+    start.add_argument("--start", type=Path, help="weights (.safetensors), with a new warm-up")
+    start.add_argument("--fresh", action="store_true", help="ignore an existing checkpoint")
+    start.add_argument("--seed", type=int, help="instead of the card's")
+    start.add_argument("--data", type=Path, help="data folder, instead of $BENCH_DATA")
+    how = parser.add_argument_group("how")
+    how.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    how.add_argument("--threads", type=int, help="CPU threads of the network")
+    how.add_argument(
+        "--workers", type=int, help="processes that make batches ahead (default: 0 on a CPU, one "
+        "a core for a GPU)",
+    )  # fmt: skip
+    how.add_argument("--precision", choices=PRECISIONS, help="instead of the card's")
+    how.add_argument("--batch", type=int, help="items of a step, instead of the card's")
+    how.add_argument("--crop", type=int, help="side of training crops, where the card has one")
+    out = parser.add_argument_group("to what")
+    out.add_argument("--work", type=Path, help="folder of checkpoints, instead of the cache")
+    out.add_argument("--weights", type=Path, help="folder of the results, instead of the card's")
+    out.add_argument(
+        "--compact", action="store_true", help="leave a checkpoint of half the size, with rounded "
+        "moments of the optimiser",
+    )  # fmt: skip
+    out.add_argument(
+        "--export", action="store_true", help="train nothing: write the weights of the checkpoint "
+        "as it stands, validated",
+    )  # fmt: skip
 
 
-def request_of(args: argparse.Namespace) -> TrainRequest:
-    """The request of parsed arguments."""
-    return TrainRequest(**{key: getattr(args, key) for key in TrainRequest.__dataclass_fields__})
+def run_command(args: argparse.Namespace, registry: Registry) -> str:
+    """Does what parsed arguments ask for; the sentence it returns says what was done."""
+    request = TrainRequest(**{key: getattr(args, key) for key in TrainRequest.__dataclass_fields__})
+    if not args.all:
+        if len(args.name) != 1:
+            raise UsageError("give one codec, or --all")
+        return train(registry.codec(args.name[0]), request)
+    for key in _OF_ONE:
+        if getattr(request, key):
+            raise UsageError(f"--{key.replace('_', '-')} is for one network; leave it or --all out")
+    from bench.training.campaign import Campaign
+
+    cards = [registry.codec(name) for name in args.name or registry.codecs]
+    trained = [card for card in cards if card.training]
+    for card in cards:
+        if args.name and card not in trained:
+            raise UsageError(f"codec {card.id} has no [training] table; it needs no training")
+    return Campaign(trained, request).run()
 
 
 def train(card: CodecCard, request: TrainRequest) -> str:
     """Trains and writes; the sentence it returns says what was written and the figures."""
+    from bench.training.product import Circumstances, figures_of, write_product
+
+    trainer = make_trainer(card, request)
+    if request.export:
+        if not trainer.checkpoint.exists():
+            raise UsageError(f"{trainer.checkpoint}: no checkpoint to export; train first")
+        trainer.restore()
+        trained = trainer.result(validate=True)
+    else:
+        trained = trainer.run()
+        if not trained.finished:
+            cause = f" by {trained.stopped_by}" if trained.stopped_by else ""
+            return f"{trainer.title}: stopped{cause} at step {trained.steps}; run it again"
+    how = Circumstances(trainer.options.device, request.budget, request.weights)
+    path = write_product(trainer, trained, how)
+    return f"{path}: {trained.steps} steps in {trained.seconds:.0f} s; {figures_of(trained)}"
+
+
+def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:
+    """The training of one network of a card, built but not begun."""
     import torch
 
+    from bench.training.feed import default_workers
     from bench.training.loop import LoopOptions, Trainer
     from bench.training.task import TrainingContext
 
@@ -85,12 +162,13 @@ def train(card: CodecCard, request: TrainRequest) -> str:
     device = _device(request.device)
     recipe = _recipe(card, request)
     torch.manual_seed(recipe.settings.seed)
-    work = request.work or _cache() / "training" / recipe.codec / recipe.name
+    work = request.work or cache_folder() / recipe.codec / recipe.name
     task = task_class(recipe)(TrainingContext(recipe, device, request.data, work.parent))
     if request.start is not None:
         from bench.weights import read_tensors
 
         task.load(read_tensors(request.start))
+    workers = default_workers(device) if request.workers is None else request.workers
     options = LoopOptions(
         work,
         device,
@@ -99,21 +177,18 @@ def train(card: CodecCard, request: TrainRequest) -> str:
         fresh=request.fresh,
         stop_after=request.stop_after,
         start=request.start.name if request.start else "",
+        workers=workers,
+        compact=request.compact,
     )
-    trainer = Trainer(recipe, task, options)
-    trained = trainer.run()
-    if not trained.finished:
-        return f"{recipe.codec}/{recipe.name}: stopped at step {trained.steps}; run it again"
-    path = _write(recipe, request, trained, trainer.export(), task.data_digest())
-    figures = ", ".join(f"{key} {value:.5g}" for key, value in trained.figures.items())
-    return f"{path}: {trained.steps} steps in {trained.seconds:.0f} s; {figures or 'no validation'}"
+    return Trainer(recipe, task, options)
 
 
-def task_class(recipe: Recipe) -> Any:
+def task_class(recipe: Recipe) -> Callable[[TrainingContext], TrainingTask[object]]:
     """The task that a recipe names, imported now."""
     module, _, attribute = recipe.settings.task.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
+        return cast("Callable[[TrainingContext], TrainingTask[object]]", found)
     except (ImportError, AttributeError) as error:
         raise CardError(
             f"{recipe.card.path.name} [training]: task {recipe.settings.task!r} cannot be "
@@ -131,73 +206,37 @@ def _recipe(card: CodecCard, request: TrainRequest) -> Recipe:
                 f"{', '.join(recipe_names(card))}"
             )
         point = Point(key, parse_value(word))
-    return read_recipe(
-        card,
-        point=point,
-        part=request.part,
+    changes = Changes(
         steps=request.steps,
         seed=request.seed,
         precision=request.precision,
         batch=request.batch,
         crop=request.crop,
     )
+    recipe = read_recipe(card, point=point, part=request.part, changes=changes)
+    settings = recipe.settings
+    if request.batch is None and settings.gpu_batch and request.device.startswith("cuda"):
+        return replace(recipe, settings=replace(settings, batch=settings.gpu_batch))
+    return recipe
 
 
-def _device(name: str) -> Any:
+def _device(name: str) -> torch.device:
     import torch
 
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(f"--device {name!r}: {error}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise Unavailable("--device cuda: torch sees no GPU; use --device cpu")
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise Unavailable("--device cuda: torch sees no GPU; use --device cpu")
+        # every step has the same sizes: the fastest convolutions are worth a search
+        torch.backends.cudnn.benchmark = True
     return device
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where checkpoints lie that no folder was named for."""
     import pooch
 
-    return Path(pooch.os_cache("bench-rd"))
-
-
-def _write(
-    recipe: Recipe, request: TrainRequest, trained: Trained, tensors: Mapping[str, Any], data: str
-) -> Path:
-    import torch
-
-    from bench.training.curve import write_curve
-    from bench.weights import save_model_card, save_weights, weights_path
-
-    settings = recipe.settings
-    folder = request.weights or weights_path(recipe.card).parent
-    path = save_weights(folder, recipe.codec, recipe.name, tensors, precision=settings.weights)
-    device = request.device
-    if device.startswith("cuda"):
-        device = f"{device} ({torch.cuda.get_device_name(device)})"
-    save_model_card(
-        path,
-        {
-            "codec": recipe.codec,
-            "name": recipe.name,
-            "title": recipe.card.title,
-            "command": recipe.command,
-            "data": list(settings.data),
-            "data_sha256": data,
-            "settings": settings.comparable()
-            | {key: getattr(settings, key) for key in ("steps", "weights", "batch")}
-            | {"options": dict(settings.options), "precision": trained.precision},
-            "steps": trained.steps,
-            "seconds": round(trained.seconds, 1),
-            "budget_minutes": request.budget,
-            "started_from": trained.start or None,
-            "device": device,
-            "threads": torch.get_num_threads(),
-            "machine": platform.machine(),
-            "torch": torch.__version__,
-            "parameters": sum(each.numel() for each in tensors.values()),
-            "validation": {key: float(f"{value:.6g}") for key, value in trained.figures.items()},
-        },
-    )
-    write_curve(path.with_name(f"{recipe.name}.loss.csv"), trained.rows)
-    return path
+    return Path(pooch.os_cache("bench-rd")) / "training"

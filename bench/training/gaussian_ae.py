@@ -17,14 +17,14 @@ _TRAINING_VECTORS = 20_000
 _VALIDATION_SEED = 30_001
 
 
-class GaussianAutoencoderTask(TaskBase):
+class GaussianAutoencoderTask(TaskBase[Tensor]):
     """Minimises MSE on 20,000 vectors; validates on 5,000 that are neither these nor the test's."""
 
     model: GaussianAutoencoder
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
-        self.model = GaussianAutoencoder(int(context.options["latents"]))
+        self.model = GaussianAutoencoder(context.options.whole("latents"))
         self.vectors = _vectors(_TRAINING_VECTORS, TRAINING_SEED)
         self.held_out = _vectors(5_000, _VALIDATION_SEED)
 

@@ -2,7 +2,8 @@
 
 Owns optimisers, schedule, seeds, devices and files of a training; knows no network and no data.
 A run that is killed and started again ends with the same weights as one that was not (on the CPU,
-with a schedule by steps): each step draws its random numbers from (seed, step) alone.
+with a schedule by steps): each step draws its random numbers from (seed, step) alone. Where a
+checkpoint was written compact the state was rounded, and the checkpoint names those steps.
 """
 
 from __future__ import annotations
@@ -10,25 +11,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic
 
-import numpy as np
 import torch
 
 from bench.errors import UsageError
 from bench.training.average import WeightAverage
 from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bench.training.compact import compacted, expanded
+from bench.training.feed import feed, generators, to_device
 from bench.training.precision import AUTO, FULL, autocast, faster_precision
-from bench.training.progress import show_progress
+from bench.training.progress import Progress, show_progress
 from bench.training.schedule import rate_factor
 from bench.training.settings import Recipe, TrainingSettings
-from bench.training.task import Losses, TrainingTask
+from bench.training.stop import StopSignals
+from bench.training.task import Batch, Losses, ParameterGroup, TrainingTask
 
 CHECKPOINT = "checkpoint.pt"
 _CURVE_ROWS = 400
+_CURVE_SECONDS = 30.0
+"""With a budget of time a row of the loss curve stands for at most so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,9 @@ class LoopOptions:
     """How a training runs, as far as the card does not say.
 
     ``budget`` is the wall time in minutes of all continuations together: the schedule then follows
-    the clock and ends with it. ``minutes`` and ``stop_after``, a step, end this process early, at a
-    checkpoint. ``start`` names the weights that the task was given, for the record.
+    the clock and ends with it, whatever the card's steps. ``minutes`` and ``stop_after``, a step,
+    end this process early, at a checkpoint, which is ``compact`` if asked for. ``start`` names the
+    weights that the task was given, for the record. ``workers`` processes make the batches.
     """
 
     work: Path
@@ -48,11 +54,17 @@ class LoopOptions:
     stop_after: int | None = None
     start: str = ""
     checkpoint_seconds: float = 60.0
+    workers: int = 0
+    compact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The end of a training: figures of the last validation and the rows of the loss curve."""
+    """Where a training stands: figures of the last validation and the rows of the loss curve.
+
+    ``stopped_by`` is the signal that ended it; ``rounded`` are the steps at which its state was
+    written compact.
+    """
 
     steps: int
     seconds: float
@@ -61,12 +73,14 @@ class Trained:
     finished: bool
     start: str = ""
     precision: str = FULL
+    stopped_by: str = ""
+    rounded: tuple[int, ...] = ()
 
 
-class Trainer:
-    """One training in one process: ``run`` drives it to its end or to ``stop_after``."""
+class Trainer(Generic[Batch]):
+    """One training in one process: ``run`` drives it to its end or to where it is to stop."""
 
-    def __init__(self, recipe: Recipe, task: TrainingTask, options: LoopOptions) -> None:
+    def __init__(self, recipe: Recipe, task: TrainingTask[Batch], options: LoopOptions) -> None:
         self.recipe, self.task, self.options = recipe, task, options
         self.settings = recipe.settings
         self.model = task.model.to(options.device)
@@ -78,63 +92,94 @@ class Trainer:
             else None
         )
         ema = self.settings.ema
-        self.average = WeightAverage(self.model, ema) if ema is not None else None
+        buffers = task.averaged_buffers()
+        self.average = WeightAverage(self.model, ema, buffers) if ema is not None else None
         self.step, self.seconds = 0, 0.0
         self.start, self.precision = options.start, self.settings.precision
-        self.rows: list[dict[str, float]] = []
-        self._window: dict[str, float] = {}
+        self.rows: list[Mapping[str, float]] = []
+        self._since = (0, 0.0)
+        self._rounded: tuple[int, ...] = ()
+        self._window: dict[str, float | torch.Tensor] = {}
         self._window_steps = 0
         self._every = max(1, self.settings.steps // _CURVE_ROWS)
 
+    @property
+    def title(self) -> str:
+        """Codec and network, for messages."""
+        return f"{self.recipe.codec}/{self.recipe.name}"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the checkpoint."""
+        return self.options.work / CHECKPOINT
+
     def run(self) -> Trained:
         """Trains from the checkpoint in the work folder, or from the start."""
-        path = self.options.work / CHECKPOINT
-        if path.exists() and not self.options.fresh:
-            self._restore(load_checkpoint(path, self.recipe))
-        title = f"{self.recipe.codec}/{self.recipe.name}"
-        if self.precision == AUTO:
-            self.precision = faster_precision(
-                self.model, self.options.device, self._gradients, title
-            )
-        base, start = self.seconds, time.perf_counter()
-        last_save = start
-        stop = self.options.stop_after or self.settings.steps
-        until = start + 60 * (self.options.minutes or math.inf)
-        with show_progress(title, self.fraction) as progress:
-            while self.step < stop and self.fraction < 1 and time.perf_counter() < until:
-                try:
-                    self._train_step()
-                except KeyboardInterrupt:
-                    # the interrupted step is repeated from the last whole checkpoint
-                    raise UsageError(
-                        f"{title}: interrupted at step {self.step}; the same command continues it"
-                    ) from None
-                now = time.perf_counter()
-                self.seconds = base + now - start
-                progress.update(self.step, self.fraction, self.rows[-1] if self.rows else {})
-                if now - last_save > self.options.checkpoint_seconds:
-                    save_checkpoint(path, self._checkpoint())
-                    last_save = time.perf_counter()
-        save_checkpoint(path, self._checkpoint())
-        finished = self.step >= self.settings.steps or self.fraction >= 1
-        figures = self._validate() if finished else {}
+        self.restore()
+        if self.settings.precision == AUTO and self.fraction < 1:
+            self.precision = self._faster_precision()
+        with StopSignals() as signals, show_progress(self.title, self.fraction) as progress:
+            self._train(signals, progress)
+        self._save(compact=self.options.compact)
+        return self.result(validate=self.fraction >= 1, stopped_by=signals.received)
+
+    def restore(self) -> None:
+        """Goes to where the checkpoint in the work folder stands, if there is one."""
+        if self.checkpoint.exists() and not self.options.fresh:
+            self._restore(expanded(load_checkpoint(self.checkpoint, self.recipe)))
+
+    def result(self, *, validate: bool, stopped_by: str = "") -> Trained:
+        """Where the training stands now, validated on held-out data if asked for."""
         return Trained(
             self.step,
             self.seconds,
-            figures,
+            self._validate() if validate else {},
             tuple(self.rows),
-            finished,
+            self.fraction >= 1,
             self.start,
             self.precision,
+            stopped_by,
+            self._rounded,
         )
 
     @property
     def fraction(self) -> float:
-        """How much of the run is done, by steps or, with a budget of time, by the clock."""
-        done = self.step / self.settings.steps
+        """How much of the schedule is done, by steps or, with a budget of time, by the clock."""
+        step, seconds = self._since
         if self.options.budget is not None:
-            done = max(done, self.seconds / (60 * self.options.budget))
-        return min(done, 1.0)
+            done, whole = self.seconds - seconds, 60 * self.options.budget - seconds
+        else:
+            done, whole = self.step - step, self.settings.steps - step
+        return min(done / whole, 1.0) if whole > 0 else 1.0
+
+    def _train(self, signals: StopSignals, progress: Progress) -> None:
+        options = self.options
+        base, start = self.seconds, time.perf_counter()
+        now = last_save = start
+        until = start + 60 * (options.minutes or math.inf)
+        stop = options.stop_after or math.inf
+        steps = range(self.step, 1 << 62)
+        batches = feed(self.task, self.settings.seed, steps, options.device, options.workers)
+        with closing(batches):
+            while self.step < stop and self.fraction < 1 and now < until and not signals.received:
+                self._train_step(next(batches))
+                now = time.perf_counter()
+                self.seconds = base + now - start
+                progress.update(self.step, self.fraction, self.rows[-1] if self.rows else {})
+                if now - last_save > options.checkpoint_seconds:
+                    self._save()
+                    last_save = time.perf_counter()
+        if self.fraction >= 1 and self._window_steps:
+            self._end_row({})
+
+    def _faster_precision(self) -> str:
+        _, rng = generators(self.settings.seed, self.step)
+        batch = to_device(self.task.batch(self.step, rng), self.options.device)
+
+        def gradients(precision: str) -> Losses:
+            return self._gradients(batch, precision)
+
+        return faster_precision(self.model, self.options.device, gradients, self.title)
 
     def export(self) -> dict[str, torch.Tensor]:
         """The task's weights, averaged if the card says so."""
@@ -142,23 +187,21 @@ class Trainer:
         with self._averaged():
             return {key: each.detach().clone() for key, each in self.task.export().items()}
 
-    def _gradients(self, precision: str) -> Losses:
+    def _gradients(self, batch: Batch, precision: str) -> Losses:
         """The losses of the current step, their gradients in the parameters."""
-        settings, device = self.settings, self.options.device
-        seed = np.random.SeedSequence([settings.seed, self.step])
-        torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        torch.manual_seed(generators(self.settings.seed, self.step)[0])
         self.model.train()
-        batch = _to_device(self.task.batch(self.step, np.random.default_rng(seed)), device)
-        with autocast(precision, device):
+        with autocast(precision, self.options.device):
             losses = self.task.loss(batch, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(losses.total)
         return losses
 
-    def _train_step(self) -> None:
+    def _train_step(self, batch: Batch) -> None:
         settings = self.settings
-        losses = self._gradients(self.precision)
-        factor = rate_factor(settings, self.fraction)
+        losses = self._gradients(batch, self.precision)
+        trained = bool(self.start) or self._since[0] > 0
+        factor = rate_factor(settings, self.fraction, trained=trained)
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
         if settings.clip is not None:
@@ -182,26 +225,34 @@ class Trainer:
             values["auxiliary"] = losses.auxiliary
         for key, value in values.items():
             # sums stay on the device: reading one on every step would stall a GPU
-            self._window[key] = self._window.get(key, 0.0) + value.detach().double()  # type: ignore[assignment]
+            self._window[key] = self._window.get(key, 0.0) + value.detach().double()
         self._window_steps += 1
         every = self.settings.validate_every
         validate = bool(every) and self.step % every == 0 and self.step < self.settings.steps
-        if self.step % self._every and self.step != self.settings.steps and not validate:
-            return
+        if validate or self._row_is_due():
+            figures = self._validate() if validate else {}
+            self._end_row({f"validation_{key}": value for key, value in figures.items()})
+
+    def _end_row(self, figures: Mapping[str, float]) -> None:
+        """A row of the loss curve: the mean losses since the one before."""
         row: dict[str, float] = {"step": self.step, "seconds": round(self.seconds, 3)}
         row |= {key: float(value) / self._window_steps for key, value in self._window.items()}
         self._check_finite()
-        if validate:
-            row |= {f"validation_{key}": value for key, value in self._validate().items()}
-        self.rows.append(row)
+        self.rows.append({**row, **figures})
         self._window, self._window_steps = {}, 0
+
+    def _row_is_due(self) -> bool:
+        if self.step % self._every == 0 or self.step == self.settings.steps:
+            return True
+        last = self.rows[-1]["seconds"] if self.rows else 0.0
+        return self.options.budget is not None and self.seconds - last >= _CURVE_SECONDS
 
     def _check_finite(self) -> None:
         total = float(self._window.get("loss", 0.0))
         if not math.isfinite(total):
             raise UsageError(
-                f"{self.recipe.codec}/{self.recipe.name}: the loss became {total} by step "
-                f"{self.step}; lower learning_rate or set clip in the card's [training]"
+                f"{self.title}: the loss became {total} by step {self.step}; lower learning_rate "
+                "or set clip in the card's [training]"
             )
 
     def _validate(self) -> dict[str, float]:
@@ -209,12 +260,13 @@ class Trainer:
         with self._averaged(), torch.no_grad():
             return {key: float(value) for key, value in self.task.validate().items()}
 
-    def _averaged(self) -> Any:
+    def _averaged(self) -> AbstractContextManager[None]:
         return self.average.applied() if self.average is not None else nullcontext()
 
-    def _checkpoint(self) -> Checkpoint:
+    def _save(self, *, compact: bool = False) -> None:
         self._check_finite()
-        return Checkpoint(
+        step, seconds = self._since
+        checkpoint = Checkpoint(
             codec=self.recipe.codec,
             name=self.recipe.name,
             settings=self.settings.comparable(),
@@ -228,17 +280,26 @@ class Trainer:
             window={key: float(value) for key, value in self._window.items()},
             window_steps=self._window_steps,
             start=self.start,
+            since_step=step,
+            since_seconds=seconds,
+            annealed=self.fraction >= 1,
+            rounded=self._rounded,
+            precision=self.precision,
         )
+        if compact:
+            checkpoint = compacted(checkpoint)
+            self._rounded = tuple(checkpoint.rounded)
+        save_checkpoint(self.checkpoint, checkpoint)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         try:
             self.model.load_state_dict(checkpoint.model)
-            self.optimiser.load_state_dict(checkpoint.optimiser)
+            self.optimiser.load_state_dict(dict(checkpoint.optimiser))
             if self.auxiliary is not None:
-                self.auxiliary.load_state_dict(checkpoint.auxiliary)
+                self.auxiliary.load_state_dict(dict(checkpoint.auxiliary))
         except (RuntimeError, ValueError, KeyError) as error:
             raise UsageError(
-                f"{self.options.work / CHECKPOINT}: of another architecture ({error}); --fresh"
+                f"{self.checkpoint}: of another architecture ({error}); --fresh"
             ) from error
         if self.average is not None:
             self.average.load(checkpoint.average)
@@ -246,25 +307,22 @@ class Trainer:
         self.rows = list(checkpoint.rows)
         self._window = dict(checkpoint.window)
         self._window_steps = checkpoint.window_steps
-        self.start = checkpoint.start
+        self.start, self._rounded = checkpoint.start, tuple(checkpoint.rounded)
+        if self.precision == AUTO and checkpoint.precision:
+            self.precision = checkpoint.precision
+        self._since = (checkpoint.since_step, checkpoint.since_seconds)
+        if checkpoint.annealed and self.fraction < 1:
+            # what ended is given more time: a schedule of its own, with a new warm-up
+            self._since = (self.step, self.seconds)
 
 
 def _optimiser(
-    settings: TrainingSettings, groups: list[dict[str, Any]]
+    settings: TrainingSettings, groups: list[ParameterGroup]
 ) -> torch.optim.Adam | torch.optim.AdamW:
-    ready = []
-    for group in groups:
-        factor = group.get("lr", 1.0)
-        ready.append({**group, "factor": factor, "lr": settings.learning_rate * factor})
+    rate = settings.learning_rate
+    ready: list[dict[str, object]] = [
+        {"params": list(each.parameters), "factor": each.factor, "lr": rate * each.factor}
+        for each in groups
+    ]
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind(ready, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-
-
-def _to_device(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, torch.Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {key: _to_device(value, device) for key, value in batch.items()}
-    if isinstance(batch, tuple | list):
-        return type(batch)(_to_device(value, device) for value in batch)
-    return batch
+    return kind(ready, lr=rate, weight_decay=settings.weight_decay)

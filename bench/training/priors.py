@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from bench import weights
 from bench.codecs.support.vqvae2_priors import LEARNED, LEVELS, PIXELSNAIL, build_prior
-from bench.errors import UsageError
 from bench.models.blocktransformer import BlockTransformer
 from bench.models.pixelsnail import PixelSnail
 from bench.models.vqvae2 import VqVae2
@@ -46,7 +45,7 @@ def index_maps(autoencoder: VqVae2, pixels: Tensor, device: torch.device) -> Ind
     return IndexMaps(top, bottom)
 
 
-class PriorTask(TaskBase):
+class PriorTask(TaskBase[tuple[Tensor, Tensor]]):
     """One level's prior. ``[training.options]``: ``coder`` and ``level``; ``input`` (indices or
     vectors); ``pieces``: how many random pieces of the pictures are turned into indices before the
     first step; ``window``: side of the part of a map that a step sees.
@@ -57,16 +56,16 @@ class PriorTask(TaskBase):
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
         card, options = context.recipe.card, context.options
-        self.level = _word(card.id, options, "level", LEVELS)
-        coder = _word(card.id, options, "coder", LEARNED)
-        entropy_input = str(options.get("input", "indices"))
+        self.level = options.word("level", LEVELS)
+        coder = options.word("coder", LEARNED, PIXELSNAIL)
+        entropy_input = options.word("input", ("indices", "vectors"), "indices")
         autoencoder = VqVae2(int(card.settings["codes"]), int(card.settings["dim"]))
         weights.load_into(autoencoder, weights.load_weights(card), weights.weights_path(card))
         autoencoder.eval().requires_grad_(False).to(context.device)
-        pictures = Pictures.open(context.data, vimeo=bool(options.get("vimeo", False)))
+        pictures = Pictures.open(context.data, vimeo=options.flag("vimeo"))
         self.digest = pictures.digest
         self.maps, self.held_out = self._maps(autoencoder, pictures)
-        self.window = int(options.get("window", 32))
+        self.window = options.whole("window", 32)
         self.model: PixelSnail | BlockTransformer = build_prior(
             card.settings, coder, entropy_input, self.level
         )
@@ -74,7 +73,7 @@ class PriorTask(TaskBase):
 
     def _maps(self, autoencoder: VqVae2, pictures: Pictures) -> tuple[IndexMaps, IndexMaps]:
         """Of training and of validation; once computed they serve all priors of an autoencoder."""
-        count, seed = int(self.context.options.get("pieces", 1000)), self.settings.seed
+        count, seed = self.context.options.whole("pieces", 1000), self.settings.seed
         weights_digest = weights.weights_digest(self.context.recipe.card)
         key = hashlib.sha256(f"{weights_digest} {self.digest} {seed} {count}".encode()).hexdigest()
         scratch = self.context.scratch
@@ -145,12 +144,3 @@ class PriorTask(TaskBase):
 
 def _kept(key: str) -> str:
     return f"indices-{key[:16]}.safetensors"
-
-
-def _word(card: str, options: Mapping[str, object], key: str, words: tuple[str, ...]) -> str:
-    word = str(options.get(key, PIXELSNAIL if key == "coder" else None))
-    if word not in words:
-        raise UsageError(
-            f"codec {card}: training.options.{key} is {word!r}; choose {' or '.join(words)}"
-        )
-    return word

@@ -11,16 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.codecs.qcae import Qcae
-from bench.errors import UsageError
 from bench.models.latent_context import LatentContext
 from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
 from bench.training.digits import MovingDigits
-from bench.training.task import Losses, TaskBase, TrainingContext
+from bench.training.task import Losses, TaskBase, TrainingContext, foreign_start
 
 _HELD_OUT = 8
 
 
-class AutoencoderTask(TaskBase):
+class AutoencoderTask(TaskBase[tuple[Tensor, Tensor]]):
     """Mean squared error only (section II.C of the paper): for the codebook of the recipe's point,
     or for all of the ladder, each clip of a batch then with a codebook of its own."""
 
@@ -63,18 +62,25 @@ class AutoencoderTask(TaskBase):
         """Weights of the same codebooks, this one's share of those of the whole ladder, or those
         of another codebook, whose levels are not taken."""
         if len(self.model.codes) > 1:
-            self.model.load_state_dict(dict(tensors))
+            super().load(tensors)
             return
         share = _share(tensors, self.model.codes[0])
-        missing, _ = self.model.load_state_dict(share, strict=False)
-        if set(missing) - {"codebooks.0.levels"}:
-            raise UsageError(f"--start: not weights of this network; {missing[0]} is not in them")
+        try:
+            missing, _ = self.model.load_state_dict(share, strict=False)
+            if set(missing) - {"codebooks.0.levels"}:
+                raise RuntimeError(f"{missing[0]} is not in them")
+        except RuntimeError as error:
+            raise foreign_start(self.context.recipe, error) from error
 
     def data_digest(self) -> str:
         return self.digits.digest
 
 
-class ContextTask(TaskBase):
+Excerpt = tuple[int, int, dict[int, Tensor]]
+"""The place of a codebook in the ladder, a clip, and of each group the numbers of its frames."""
+
+
+class ContextTask(TaskBase[list[Excerpt]]):
     """The context model of all codebooks at once, on indices of the trained autoencoders.
 
     ``options.clips`` clips are encoded with each codebook at the start and kept; a step sees one of
@@ -87,7 +93,7 @@ class ContextTask(TaskBase):
         self.model: LatentContext = LatentContext(LADDER, LATENTS)
         self.digits = MovingDigits.open(context.data)
         rng = np.random.default_rng(self.settings.seed)
-        clips = self.digits.clips(rng, int(context.options.get("clips", 150)))
+        clips = self.digits.clips(rng, context.options.whole("clips", 150))
         held_out = MovingDigits.open(context.data, held_out=True)
         self.levels = [self.codec.values(codes).float().to(context.device) for codes in LADDER]
         self.indices = [self._encode(clips, codes) for codes in LADDER]
@@ -104,38 +110,41 @@ class ContextTask(TaskBase):
         ]
         return torch.cat(parts)
 
-    def batch(self, step: int, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+    def batch(self, step: int, rng: np.random.Generator) -> list[Excerpt]:
         frames = self.indices[0].shape[2]
         batch = []
         for book in rng.integers(len(LADDER), size=self.settings.batch):
             clip = int(rng.integers(len(self.indices[book])))
-            groups = torch.from_numpy(rng.integers(self.model.groups, size=frames))
-            batch.append((torch.tensor([int(book), clip]), groups))
+            groups = rng.integers(self.model.groups, size=frames)
+            numbers = {
+                int(group): torch.from_numpy(np.flatnonzero(groups == group))
+                for group in np.unique(groups)
+            }
+            batch.append((int(book), clip, numbers))
         return batch
 
-    def loss(self, batch: list[tuple[Tensor, Tensor]], step: int) -> Losses:
+    def loss(self, batch: list[Excerpt], step: int) -> Losses:
         losses, bits = [], []
-        for choice, groups in batch:
-            book, clip = choice.tolist()
-            indices = self.indices[book][clip].long()
-            per_latent = self._bits(indices, book, groups)
+        for book, clip, frames in batch:
+            per_latent = self._bits(self.indices[book][clip].long(), book, frames)
             bits.append(per_latent.detach())
             # small codebooks have few bits to save but as much right to be learned
             losses.append(per_latent / np.log2(LADDER[book]) ** 0.5)
         return Losses(torch.stack(losses).mean(), {"bits": torch.stack(bits).mean()})
 
-    def _bits(self, indices: Tensor, book: int, groups: Tensor) -> Tensor:
-        """Mean bits a latent."""
+    def _bits(self, indices: Tensor, book: int, frames: Mapping[int, Tensor]) -> Tensor:
+        """Mean bits a latent of one group in each frame."""
         values = self.levels[book][indices]
-        count = indices[0, 0].numel() * len(groups) / 2
-        return self.model.bits(values, indices, book, groups) / count
+        count = indices[0].numel() / 2
+        return self.model.bits(values, indices, book, frames) / count
 
     def validate(self) -> Mapping[str, float]:
         """Bits a latent on held-out clips, as a share of log2 K."""
         figures = {}
+        every = torch.arange(self.held_out[0].shape[2], device=self.context.device)
         for book, codes in enumerate(LADDER):
             shares = [
-                float(self._bits(clip.long(), book, torch.full((clip.shape[1],), group)))
+                float(self._bits(clip.long(), book, {group: every}))
                 for clip in self.held_out[book]
                 for group in range(self.model.groups)
             ]

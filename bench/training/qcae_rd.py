@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from bench.datasets.moving_mnist import FRAMES
 from bench.models.qcae_rd import QUALITIES, ConditionalAutoencoder
 from bench.training.digits import MovingDigits
-from bench.training.task import Losses, TaskBase, TrainingContext
+from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContext, foreign_start
 
 LOWEST_LAMBDA = 3e-5
 LAMBDA_RATIO = 2.5
@@ -30,7 +29,7 @@ def trade_off(quality: Tensor) -> Tensor:
     return LOWEST_LAMBDA * LAMBDA_RATIO ** (quality - 1)
 
 
-class ConditionalTask(TaskBase):
+class ConditionalTask(TaskBase[tuple[Tensor, Tensor]]):
     """The first frames of clips, each clip at a quality of its own, real values included.
 
     ``options.frames`` are coded in sequence; those after the first stand for all of a clip.
@@ -39,7 +38,7 @@ class ConditionalTask(TaskBase):
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
         self.model: ConditionalAutoencoder = ConditionalAutoencoder()
-        self.frames = int(context.options.get("frames", 6))
+        self.frames = context.options.whole("frames", 6)
         self.digits = MovingDigits.open(context.data)
         held_out = MovingDigits.open(context.data, held_out=True)
         self.held_out = held_out.clips(np.random.default_rng(0), _HELD_OUT)
@@ -70,13 +69,13 @@ class ConditionalTask(TaskBase):
         }
         return Losses(total, parts)
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[ParameterGroup]:
         """What starts as a working transform codec moves slowly."""
         slow = ("transform", "inverse", "log_gain")
         groups: dict[float, list[nn.Parameter]] = {}
         for name, each in self.model.named_parameters():
             groups.setdefault(0.2 if name.startswith(slow) else 1.0, []).append(each)
-        return [{"params": each, "lr": factor} for factor, each in groups.items()]
+        return [ParameterGroup(each, factor) for factor, each in groups.items()]
 
     def validate(self) -> Mapping[str, float]:
         """bpp and PSNR of whole clips of held-out training digits, at three qualities."""
@@ -101,7 +100,10 @@ class ConditionalTask(TaskBase):
         """Exported weights; the coding tables are built anew at the end."""
         tables = ("_offset", "_quantized_cdf", "_cdf_length")
         kept = {name: value for name, value in tensors.items() if not name.endswith(tables)}
-        self.model.load_state_dict(kept, strict=False)
+        try:
+            self.model.load_state_dict(kept, strict=False)
+        except RuntimeError as error:
+            raise foreign_start(self.context.recipe, error) from error
 
     def data_digest(self) -> str:
         return self.digits.digest

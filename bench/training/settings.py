@@ -23,7 +23,7 @@ _CHOICES = {
     "precision": PRECISIONS,
     "weights": ("float16", "float32", "int8"),
 }
-_FREE_TO_CHANGE = ("steps", "weights", "precision", "batch")
+_FREE_TO_CHANGE = ("steps", "weights", "precision", "batch", "gpu_batch")
 """What a continued training need not share with its checkpoint; so is the option ``crop``."""
 _FREE_OPTIONS = ("crop",)
 
@@ -36,7 +36,7 @@ class TrainingSettings:
     after every ``decay_every``. ``ema`` is the decay of averaged weights, which are then what is
     validated and exported. ``precision`` is that of the forward pass: auto is the faster on this
     machine, measured when the training starts. ``weights`` is the precision of the exported file.
-    ``options`` belong to the task.
+    ``gpu_batch`` takes the place of ``batch`` on a GPU. ``options`` belong to the task.
     """
 
     task: str
@@ -59,9 +59,10 @@ class TrainingSettings:
     seed: int = 0
     validate_every: int = 0
     weights: str = "float32"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    gpu_batch: int | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
 
-    def comparable(self) -> dict[str, Any]:
+    def comparable(self) -> dict[str, object]:
         """The settings that a continued training must share with its checkpoint."""
         options = {key: self.options[key] for key in self.options if key not in _FREE_OPTIONS}
         table = {**asdict(self), "options": options, "data": list(self.data)}
@@ -79,6 +80,11 @@ class Recipe:
     part: str | None = None
 
     @property
+    def where(self) -> str:
+        """The place of the settings, for messages."""
+        return training_table(self.card)
+
+    @property
     def codec(self) -> str:
         """The card's id without settings of the command line: the name of the weights' folder."""
         return self.card.path.stem
@@ -89,14 +95,34 @@ class Recipe:
         return train_command(self.codec, self.name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Settings that a command line may give in the place of the card's."""
+
+    steps: int | None = None
+    batch: int | None = None
+    seed: int | None = None
+    precision: str | None = None
+    crop: int | None = None
+
+
+def training_table(card: CodecCard) -> str:
+    """The place of a card's recipes, for messages."""
+    return f"{card.path.parent.name}/{card.path.name} [training]"
+
+
 def read_recipe(
-    card: CodecCard, *, point: Point | None = None, part: str | None = None, **changes: Any
+    card: CodecCard,
+    *,
+    point: Point | None = None,
+    part: str | None = None,
+    changes: Changes | None = None,
 ) -> Recipe:
-    """The recipe of a card's network, with ``changes`` (such as ``steps``) on top.
+    """The recipe of a card's network, with ``changes`` on top.
 
     Raises CardError for a bad table and UsageError for a point or part that the card lacks.
     """
-    where = f"{card.path.parent.name}/{card.path.name} [training]"
+    where = training_table(card)
     if not card.training:
         raise UsageError(f"codec {card.id} has no [training] table; it needs no training")
     table = {key: value for key, value in card.training.items() if key not in _STRUCTURE}
@@ -113,16 +139,16 @@ def read_recipe(
         table |= card.training.get("at", {}).get(name, {})
     elif point is not None:
         raise UsageError(f"codec {card.id} is one network for all points; leave --point out")
-    changes = {key: value for key, value in changes.items() if value is not None}
+    given = {key: value for key, value in asdict(changes or Changes()).items() if value is not None}
     options = dict(table.get("options", {}))
     for key in _FREE_OPTIONS:
-        if key in changes:
+        if key in given:
             if key not in options:
                 raise UsageError(f"{where}: {name} has no option {key} to change")
-            options[key] = changes.pop(key)
+            options[key] = given.pop(key)
     if options:
         table["options"] = options
-    return Recipe(card, name, _settings(where, table | changes), point, part)
+    return Recipe(card, name, _settings(where, table | given), point, part)
 
 
 def recipe_names(card: CodecCard) -> tuple[str, ...]:
@@ -155,8 +181,8 @@ def _settings(where: str, table: dict[str, Any]) -> TrainingSettings:
     for key, words in _CHOICES.items():
         if key in table and table[key] not in words:
             raise CardError(f"{where}: {key} {table[key]!r} is not one of {', '.join(words)}")
-    for key in ("steps", "batch"):
-        if not isinstance(table[key], int) or table[key] < 1:
+    for key in ("steps", "batch", "gpu_batch"):
+        if key in table and (not isinstance(table[key], int) or table[key] < 1):
             raise CardError(f"{where}: {key} is {table[key]!r}; give a whole number above 0")
     settings = TrainingSettings(**{**table, "data": tuple(table.get("data", ()))})
     if settings.decay_every <= 0 or not 0 <= settings.warmup < 1:

@@ -6,16 +6,21 @@ random state of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.errors import UsageError
+from bench.training.options import Options
 from bench.training.settings import Recipe
+
+Batch = TypeVar("Batch")
+"""The data of a step: tensors, numbers, and tuples, lists and dicts of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +46,52 @@ class TrainingContext:
     scratch: Path | None = None
 
     @property
-    def options(self) -> Mapping[str, Any]:
+    def options(self) -> Options:
         """``[training.options]`` of the card."""
-        return self.recipe.settings.options
+        return Options(f"{self.recipe.where}.options", self.recipe.settings.options)
 
 
-class TrainingTask(Protocol):
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters of the main optimiser; ``factor`` is of the schedule's learning rate."""
+
+    parameters: Sequence[nn.Parameter]
+    factor: float = 1.0
+
+
+class TrainingTask(Protocol[Batch]):
     """One network in training. The constructor is ``Task(context)``.
 
     All state that training changes lives in ``model``: parameters and buffers. The loop seeds
-    torch from (seed, step) before ``batch`` and ``loss``, so that a resumed run repeats exactly.
+    torch from (seed, step) before ``loss``, so that a resumed run repeats exactly. Neither ``loss``
+    nor ``after_step`` reads a tensor's value on the host (``.item()``, ``int()``, a mask as an
+    index) or makes a tensor of host numbers: a GPU would wait for each.
     """
 
     model: nn.Module
 
-    def batch(self, step: int, rng: np.random.Generator) -> Any:
-        """The data of a step: a tensor or a tuple, list or dict of tensors, on the CPU.
+    def batch(self, step: int, rng: np.random.Generator) -> Batch:
+        """The data of a step on the CPU.
 
-        Must depend on ``step`` and ``rng`` alone; ``rng`` is seeded from (seed, step).
+        Must depend on ``step`` and ``rng`` alone, not on torch's random state; ``rng`` is seeded
+        from (seed, step). May run ahead of the training, in another process.
         """
 
-    def loss(self, batch: Any, step: int) -> Losses:
+    def loss(self, batch: Batch, step: int) -> Losses:
         """The losses on a batch that the loop has moved to the device."""
 
     def after_step(self, step: int) -> None:
         """Runs after the optimiser: codebook revival, projections."""
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups for the main optimiser; ``lr`` of a group is a factor of the schedule's rate."""
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """What the main optimiser trains."""
 
     def auxiliary_parameters(self) -> Iterable[nn.Parameter]:
         """Parameters of the second optimiser, in none of the groups."""
+
+    def averaged_buffers(self) -> Iterable[str]:
+        """Names of buffers that are averaged as weights are, besides those of batch
+        normalisation: what the forward pass in training mode learns without gradients."""
 
     def validate(self) -> Mapping[str, float]:
         """Figures on held-out data; the model is in eval mode, without gradients."""
@@ -86,10 +106,8 @@ class TrainingTask(Protocol):
         """Hash of the training data, for the model card."""
 
 
-class TaskBase:
+class TaskBase(TrainingTask[Batch]):
     """Defaults of the protocol; a task adds ``model``, ``batch``, ``loss`` and ``validate``."""
-
-    model: nn.Module
 
     def __init__(self, context: TrainingContext) -> None:
         self.context = context
@@ -98,12 +116,15 @@ class TaskBase:
     def after_step(self, step: int) -> None:
         return None
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[ParameterGroup]:
         auxiliary = {id(parameter) for parameter in self.auxiliary_parameters()}
         rest = [each for each in self.model.parameters() if id(each) not in auxiliary]
-        return [{"params": [each for each in rest if each.requires_grad]}]
+        return [ParameterGroup([each for each in rest if each.requires_grad])]
 
     def auxiliary_parameters(self) -> Iterable[nn.Parameter]:
+        return ()
+
+    def averaged_buffers(self) -> Iterable[str]:
         return ()
 
     def validate(self) -> Mapping[str, float]:
@@ -113,7 +134,19 @@ class TaskBase:
         return self.model.state_dict()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        self.model.load_state_dict(dict(tensors))
+        try:
+            self.model.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise foreign_start(self.context.recipe, error) from error
 
     def data_digest(self) -> str:
         return ""
+
+
+def foreign_start(recipe: Recipe, error: Exception) -> UsageError:
+    """The error of weights to start from that do not fit a network."""
+    detail = " ".join(str(error).split())[:300]
+    return UsageError(
+        f"{recipe.codec}/{recipe.name}: weights of another architecture to start from ({detail}); "
+        "give others or none"
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.models.constants import on_device
 from bench.models.vae3d import FRAMES, LAMBDAS, Vae3d, block_deviations
 from bench.training.motion import MotionClips
-from bench.training.task import Losses, TaskBase, TrainingContext
+from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContext
 
 _STATISTICS = 200
 """Clips from which the deviations of the starting transform are taken."""
@@ -20,10 +20,15 @@ _HELD_OUT = 12
 
 def trade_off(point: Tensor) -> Tensor:
     """λ = 1/β of points of the ladder, for the loss R + λ·255²·MSE in bits per pixel."""
-    return torch.tensor(LAMBDAS, device=point.device)[point] * 1e-6
+    return _ladder(point.device)[point] * 1e-6
 
 
-class Vae3dTask(TaskBase):
+@on_device
+def _ladder() -> Tensor:
+    return torch.tensor(LAMBDAS)
+
+
+class Vae3dTask(TaskBase[tuple[Tensor, Tensor, Tensor]]):
     """Every clip of a batch gets its own point of the ladder. For a share of the clips the latent
     is sampled from the posterior and the loss is the ELBO; for the others it is quantised, as the
     codec does, and the likelihood of the rounded latent takes the place of the KL divergence."""
@@ -31,9 +36,9 @@ class Vae3dTask(TaskBase):
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
         options = context.options
-        self.model: Vae3d = Vae3d(**options.get("network", {}))
-        self.size = int(options.get("size", 96))
-        self.sampled_share = float(options.get("sampled_share", 0.3))
+        self.model: Vae3d = Vae3d(**options.sizes("network"))
+        self.size = options.whole("size", 96)
+        self.sampled_share = options.number("sampled_share", 0.3)
         self.clips, self.held_out = MotionClips.open(context.data, size=self.size)
         rng = np.random.default_rng(self.settings.seed)
         statistics = self.clips.windows(rng, _STATISTICS, self.size, FRAMES)
@@ -57,7 +62,7 @@ class Vae3dTask(TaskBase):
         total = ((bpp + weight * mse) / weight.sqrt()).mean() / 5
         return Losses(total, {"bpp": bpp.mean().detach(), "mse": mse.mean().detach()})
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[ParameterGroup]:
         """Parts that start as a working transform codec move slowly: at one rate for all, the first
         hundred steps would undo it. The table of scales is in steps of a tenth of log σ."""
         groups: dict[float, list[nn.Parameter]] = {}
@@ -71,7 +76,7 @@ class Vae3dTask(TaskBase):
             else:
                 factor = 1.0
             groups.setdefault(factor, []).append(each)
-        return [{"params": each, "lr": factor} for factor, each in groups.items()]
+        return [ParameterGroup(each, factor) for factor, each in groups.items()]
 
     def validate(self) -> Mapping[str, float]:
         """bpp of the quantised latent and PSNR on held-out clips at three points."""

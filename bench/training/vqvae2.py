@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.errors import UsageError
 from bench.models.vqvae2 import VqVae2
 from bench.training.pictures import Pictures
-from bench.training.task import Losses, TaskBase, TrainingContext
+from bench.training.task import Losses, TaskBase, TrainingContext, foreign_start
 
 _COMMITMENT = 0.25
 """β of van den Oord et al. 2017, eq. 3."""
@@ -19,15 +18,15 @@ _HELD_OUT = 16
 _REVIVE_EVERY = 50
 
 
-class VqVae2Task(TaskBase):
+class VqVae2Task(TaskBase[Tensor]):
     """Both codebooks move by averages in the forward pass; dead codes are revived between."""
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
         settings = context.recipe.card.settings
         self.model: VqVae2 = VqVae2(int(settings["codes"]), int(settings["dim"]), learning=True)
-        self.crop = int(context.options.get("crop", 128))
-        pictures = Pictures.open(context.data, vimeo=bool(context.options.get("vimeo", False)))
+        self.crop = context.options.whole("crop", 128)
+        pictures = Pictures.open(context.data, vimeo=context.options.flag("vimeo"))
         self.held_out, self.pictures = pictures.split(_HELD_OUT)
 
     def batch(self, step: int, rng: np.random.Generator) -> Tensor:
@@ -46,6 +45,10 @@ class VqVae2Task(TaskBase):
         if step % _REVIVE_EVERY == _REVIVE_EVERY - 1:
             self.model.codebook_top.revive()
             self.model.codebook_bottom.revive()
+
+    def averaged_buffers(self) -> Iterable[str]:
+        """The codes, which encoder and decoder move with."""
+        return ("codebook_top.vectors", "codebook_bottom.vectors")
 
     def validate(self) -> Mapping[str, float]:
         """PSNR and the empirical entropy of the indices, in bits per pixel, of centre crops."""
@@ -70,14 +73,10 @@ class VqVae2Task(TaskBase):
         try:
             ready = {name: grown(name, tensor, mine[name]) for name, tensor in tensors.items()}
         except (KeyError, ValueError) as error:
-            raise UsageError(
-                f"{self.context.recipe.codec}: weights of another architecture to start from "
-                f"({error}); give those of a VQ-VAE-2 with codebooks no larger"
-            ) from error
+            raise foreign_start(self.context.recipe, error) from error
         self.model.load_state_dict(ready, strict=False)
         for codebook in (self.model.codebook_top, self.model.codebook_bottom):
-            codebook.sums.copy_(codebook.vectors)
-            codebook.started.fill_(1)
+            codebook.keep_vectors()
 
     def data_digest(self) -> str:
         return self.pictures.digest

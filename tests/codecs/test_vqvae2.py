@@ -204,9 +204,8 @@ def test_missing_weights_and_other_architectures(folder: Path, tmp_path: Path) -
 def test_codebook_follows_its_vectors_and_revives_dead_codes() -> None:
     torch.manual_seed(0)
     codebook = Codebook(4, 2, learning=True, decay=0.5)
-    codebook.started.fill_(1)
     codebook.vectors.copy_(torch.tensor([[0.0, 0], [1, 0], [0, 1], [9, 9]]))
-    codebook.sums.copy_(codebook.vectors)
+    codebook.keep_vectors()
     x = torch.tensor([[1.2, 0.0], [1.2, 0.0]]).T.reshape(1, 2, 1, 2)
     found = codebook.train()(x)
     assert found.indices.tolist() == [[[1, 1]]]
@@ -215,7 +214,7 @@ def test_codebook_follows_its_vectors_and_revives_dead_codes() -> None:
     assert found.commitment.item() == pytest.approx((1.2 - 1.7 / 1.5) ** 2 / 2, rel=1e-5)
     for _ in range(5):
         codebook(x)
-    assert codebook.revive() == 3
+    assert int(codebook.revive()) == 3
     assert codebook.vectors[3].tolist() == pytest.approx([1.2, 0])
 
 

@@ -62,6 +62,18 @@ def test_one_frame_alone_gives_the_very_same_numbers() -> None:
             assert np.array_equal(units, np.rint(units))
 
 
+def test_a_coder_before_a_training_leaves_it_its_gradients() -> None:
+    """What both keep for a size must not belong to the mode in which it was made first."""
+    model = _model()
+    indices = torch.randint(8, (2, 2, 3, 5), generator=torch.Generator().manual_seed(2))
+    values = torch.linspace(-1, 1, 8)[indices]
+    with torch.inference_mode():
+        _logits(model, values.double())
+    model.train()
+    torch.autograd.backward(model.bits(values, indices, 1, {0: torch.arange(2)}))
+    assert model.past1.weight.grad is not None
+
+
 def test_the_bits_of_training_are_those_of_the_coder() -> None:
     model = _model()
     indices = torch.randint(8, (2, 5, 6, 7), generator=torch.Generator().manual_seed(2))
@@ -75,7 +87,7 @@ def test_the_bits_of_training_are_those_of_the_coder() -> None:
         expected -= float(np.log2(shares[np.arange(len(here)), here]).sum())
     model.train()
     found = sum(
-        float(model.bits(values.float(), indices, 1, torch.full((5,), group)))
+        float(model.bits(values.float(), indices, 1, {group: torch.arange(5)}))
         for group in range(model.groups)
     )
     assert found == pytest.approx(expected, rel=2e-3)

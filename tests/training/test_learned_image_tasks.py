@@ -29,18 +29,9 @@ from bench.training.task import TrainingContext
 from bench.training.vqvae2 import VqVae2Task
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    folder = root / "train" / "images"
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for index in range(20):
-        coarse = rng.integers(0, 255, (17, 18, 3), np.uint8)
-        Image.fromarray(coarse).resize((290, 280), Image.Resampling.BICUBIC).save(
-            folder / f"{index:02d}.png"
-        )
-    return root
+@pytest.fixture
+def data(drawn_data: Path) -> Path:
+    return drawn_data
 
 
 def _card(folder: Path, name: str, *changes: tuple[str, str]) -> CodecCard:
@@ -68,6 +59,16 @@ def test_the_trade_off_of_the_hyperprior() -> None:
     found = trade_off(torch.tensor([1.0, 5.0]))
     # λ grows by 2^0.75 with each quality
     assert found.tolist() == pytest.approx([0.0015, 0.0015 * 8])
+
+
+def test_the_hyper_latents_rate_is_the_bottlenecks_own() -> None:
+    torch.manual_seed(0)
+    model, z = GainedHyperprior(), 4 * torch.randn(2, 64, 3, 2)
+    for mode in (model.train(), model.eval()):
+        torch.manual_seed(1)
+        found = mode._hyper_likelihoods(z)
+        torch.manual_seed(1)
+        assert torch.equal(found, mode.entropy_bottleneck(z)[1])
 
 
 def test_a_step_lowers_the_hyperpriors_loss(data: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -13,10 +15,14 @@ from torch import nn
 
 from bench.cards import CodecCard, read_codec
 from bench.errors import CardError, Unavailable, UsageError
-from bench.training.command import TrainRequest, train
+from bench.training.command import TrainRequest, make_trainer, train
+from bench.training.curve import plot_curve
 from bench.training.precision import faster_precision
+from bench.training.stop import StopSignals
 from bench.training.task import Losses, TaskBase
-from bench.weights import load_into, load_weights, weights_path
+from bench.weights import load_into, load_weights, read_tensors, weights_path
+
+pytestmark = pytest.mark.usefixtures("drawn")
 
 CARD = """
 title = "tiny"
@@ -62,7 +68,7 @@ class TinyTask(TaskBase):
 
     def loss(self, batch, step):
         mse = torch.mean((self.model(batch) - batch) ** 2)
-        if self.context.options.get("diverge") and step == 7:
+        if self.context.options.flag("diverge") and step == 7:
             mse = mse * float("nan")
         return Losses(mse, {"mse": mse.detach()}, torch.sum(self.model.quantiles**2))
 
@@ -149,13 +155,15 @@ def test_points_and_parts_have_their_own_settings(tmp_path, card):
     assert facts["settings"]["learning_rate"] == 0.03
 
 
-def test_the_model_card_says_what_was_trained(tmp_path, card):
+def test_the_model_card_says_what_was_trained(tmp_path, card, drawn):
     train(card, request(tmp_path))
     facts = json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
     assert facts["steps"] == 40 and facts["device"] == "cpu" and "norm" in facts["validation"]
     rows = list(csv.DictReader(_curve(card).splitlines()))
     assert float(rows[-1]["mse"]) < float(rows[0]["mse"])
-    assert weights_path(card, "K=2").with_name("K=2.loss.png").stat().st_size > 1000
+    assert drawn == [weights_path(card, "K=2").with_name("K=2.loss.png")]
+    plot_curve(tmp_path / "curve.png", [{"step": 1.0, "mse": 2.0}, {"step": 9.0, "mse": 0.5}])
+    assert (tmp_path / "curve.png").stat().st_size > 1000
 
 
 def test_a_continued_training_remembers_what_it_started_from(tmp_path, card):
@@ -257,6 +265,120 @@ def test_batch_and_precision_may_change_between_continuations(tmp_path, card):
     assert (facts["settings"]["batch"], facts["settings"]["precision"]) == (3, "bfloat16")
     with pytest.raises(UsageError, match="no option crop"):
         train(card, request(tmp_path, crop=64))
+
+
+def test_a_compact_stop_is_remembered_and_changes_little(tmp_path, card):
+    train(card, request(tmp_path, work=tmp_path / "whole"))
+    whole = load_weights(card, "K=2")["layer.weight"]
+    train(card, request(tmp_path, stop_after=7, compact=True))
+    # killed, not stopped: what was saved on the way is whole, and the end is the same
+    train(card, request(tmp_path, stop_after=23))
+    train(card, request(tmp_path))
+    facts = json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
+    assert facts["compact_checkpoints"] == [7]
+    once = weights_path(card, "K=2").read_bytes()
+    train(card, request(tmp_path, stop_after=7, compact=True, work=tmp_path / "again"))
+    train(card, request(tmp_path, work=tmp_path / "again"))
+    assert weights_path(card, "K=2").read_bytes() == once
+    found = load_weights(card, "K=2")["layer.weight"]
+    assert torch.allclose(found, whole, atol=0.02)
+
+
+def test_batches_made_ahead_change_nothing(tmp_path, card):
+    train(card, request(tmp_path, work=tmp_path / "a"))
+    whole = weights_path(card, "K=2").read_bytes()
+    train(card, request(tmp_path, work=tmp_path / "b", workers=1, stop_after=9))
+    train(card, request(tmp_path, work=tmp_path / "b", workers=1))
+    assert weights_path(card, "K=2").read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_step_end_and_is_obeyed(tmp_path, card, monkeypatch, number):
+    train(card, request(tmp_path, work=tmp_path / "whole"))
+    whole = weights_path(card, "K=2").read_bytes()
+    seen, loss = [], TinyTask.loss
+
+    def interrupted(self, batch, step):
+        seen.append(step)
+        if step == 5 and len(seen) == 6:
+            os.kill(os.getpid(), number)
+        return loss(self, batch, step)
+
+    interrupted_task = type("InterruptedTask", (TinyTask,), {"loss": interrupted})
+    monkeypatch.setattr("test_loop.TinyTask", interrupted_task)
+    before = signal.getsignal(number)
+    said = train(card, request(tmp_path))
+    assert f"stopped by {signal.Signals(number).name} at step 6" in said and seen[-1] == 5
+    assert signal.getsignal(number) is before
+    train(card, request(tmp_path))
+    assert weights_path(card, "K=2").read_bytes() == whole
+
+
+def test_a_second_interrupt_ends_at_once():
+    with pytest.raises(KeyboardInterrupt), StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.received == "SIGINT"
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_weights_of_a_checkpoint_are_exported_in_the_middle(tmp_path, card):
+    with pytest.raises(UsageError, match="no checkpoint to export"):
+        train(card, request(tmp_path, export=True))
+    train(card, request(tmp_path, stop_after=7))
+    checkpoint = (tmp_path / "work" / "checkpoint.pt").read_bytes()
+    said = train(card, request(tmp_path, export=True, weights=tmp_path / "half"))
+    assert "7 steps" in said and "norm" in said
+    assert (tmp_path / "work" / "checkpoint.pt").read_bytes() == checkpoint
+    facts = json.loads((tmp_path / "half" / "K=2.json").read_text())
+    assert facts["steps"] == 7 and not facts["schedule_finished"] and facts["validation"]["norm"]
+    # what was exported is a start
+    start = tmp_path / "half" / "K=2.safetensors"
+    train(card, request(tmp_path, start=start, work=tmp_path / "other", steps=1))
+    table = torch.load(tmp_path / "work" / "checkpoint.pt", weights_only=True)
+    averaged = table["average"]["layer.weight"]
+    assert torch.equal(read_tensors(start)["layer.weight"], averaged)
+
+
+def test_a_finished_training_that_is_given_more_warms_up_again(tmp_path, card):
+    train(card, request(tmp_path, steps=20))
+    table = torch.load(tmp_path / "work" / "checkpoint.pt", weights_only=True)
+    assert table["annealed"] and table["optimiser"]["param_groups"][0]["lr"] < 1e-4
+    rates = []
+    for stop in (21, 22, 40, 60):
+        train(card, request(tmp_path, steps=60, stop_after=stop))
+        table = torch.load(tmp_path / "work" / "checkpoint.pt", weights_only=True)
+        rates.append(table["optimiser"]["param_groups"][0]["lr"] / 0.01)
+    # the warm-up is 2 % of 40 steps; the cosine spans the others, of which 18.2 are over by 39
+    assert rates == pytest.approx([0.01, 1, 0.556, 0], abs=0.01)
+    assert table["since_step"] == 20
+
+
+def test_a_checkpoint_of_the_first_format_goes_on(tmp_path, card):
+    """Written before there were compact ones; whether its schedule had ended is seen."""
+    path = tmp_path / "work" / "checkpoint.pt"
+    for steps, since in ((20, 20), (40, 0)):
+        train(card, request(tmp_path, steps=steps, stop_after=20, fresh=True))
+        table = torch.load(path, weights_only=True)
+        for key in ("precision", "since_step", "since_seconds", "annealed", "rounded", "compact"):
+            del table[key]
+        torch.save(table | {"format": 1}, path)
+        train(card, request(tmp_path, steps=40, stop_after=21))
+        assert torch.load(path, weights_only=True)["since_step"] == since
+    torch.save(table | {"format": 9}, path)
+    with pytest.raises(UsageError, match="format 9; this version reads 1 and 2"):
+        train(card, request(tmp_path))
+
+
+def test_a_gpu_has_a_batch_of_its_own(tmp_path, card, monkeypatch):
+    monkeypatch.setattr("bench.training.command._device", lambda name: torch.device("cpu"))
+    path = card.path.with_name("gpu.toml")
+    path.write_text(CARD.replace("batch = 8", "batch = 8\ngpu_batch = 64"))
+    gpu = read_codec(path)
+    sizes = [
+        make_trainer(gpu, request(tmp_path, **each)).settings.batch
+        for each in ({}, {"device": "cuda"}, {"device": "cuda:1", "batch": 5})
+    ]
+    assert sizes == [8, 64, 5]
 
 
 def _precision(card) -> str:

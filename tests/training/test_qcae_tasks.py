@@ -19,16 +19,7 @@ from bench.training.digits import MovingDigits
 from bench.training.qcae_rd import trade_off
 from bench.weights import read_tensors, weights_path
 
-
-@pytest.fixture(autouse=True)
-def drawn_digits(monkeypatch: pytest.MonkeyPatch) -> MovingDigits:
-    """Rings and bars in the place of MNIST."""
-    y, x = np.mgrid[-14:14, -14:14]
-    ring = 255 * (np.abs(np.hypot(x, y) - 8) < 2)
-    bar = 255 * (np.abs(x + y // 3) < 3) * (np.abs(y) < 11)
-    digits = MovingDigits(np.stack([ring, bar]).astype(np.uint8), "drawn")
-    monkeypatch.setattr(MovingDigits, "open", classmethod(lambda cls, *_, **__: digits))
-    return digits
+pytestmark = pytest.mark.usefixtures("drawn_digits")
 
 
 def _card(folder: Path, name: str, *changes: tuple[str, str]) -> CodecCard:
@@ -105,6 +96,22 @@ def test_codebooks_learn_by_gradients_and_stay_sorted() -> None:
         book.levels.copy_(torch.tensor([0.5, -2.0, 3.0, 0.0]))
     book.project()
     assert book.levels.tolist() == [-1.0, 0.0, 0.5, 1.0]
+
+
+def test_a_batch_is_quantised_as_each_clip_alone() -> None:
+    torch.manual_seed(0)
+    model = QuantisedAutoencoder(LADDER)
+    y = torch.tanh(2 * torch.randn(len(LADDER), 2, 3, 4, 4))
+    which = torch.randperm(len(LADDER))
+    values, indices = model._quantise(y, which)
+    torch.autograd.backward(values.square().sum())
+    together = [book.levels.grad.clone() for book in model.codebooks]
+    model.zero_grad()
+    for place, book in enumerate(which.tolist()):
+        alone, expected = model.codebooks[book](y[place])
+        assert torch.equal(values[place], alone) and torch.equal(indices[place], expected)
+        torch.autograd.backward(alone.square().sum())
+        torch.testing.assert_close(together[book], model.codebooks[book].levels.grad)
 
 
 def test_missing_digits_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.cards import CodecCard, load_registry, read_codec
+from bench.datasets.cifar import read_cifar
 from bench.entropy.design import design_for_rate, read_designs
 from bench.training.command import TrainRequest, train
 from bench.weights import load_into, load_weights, weights_path
@@ -31,24 +32,18 @@ def test_the_gaussian_autoencoder_trains_towards_the_naive_scheme(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["ssim", "mse"])
-def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, part):
+def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, drawn_data, part):
     import torch
 
     from bench.models.cifar_vae import CifarVae
 
-    rng = np.random.default_rng(0)
-    smooth = np.cumsum(rng.normal(0, 6, (1200, 3, 32, 32)), axis=3) + 128
-    pixels = np.clip(smooth, 0, 255).astype(np.uint8).reshape(1200, -1)
-    folder = tmp_path / "cifar-10-batches-bin"
-    folder.mkdir()
-    records = np.concatenate([np.zeros((1200, 1), np.uint8), pixels], axis=1)
-    (folder / "data_batch_1.bin").write_bytes(records.tobytes())
     card = _card(tmp_path, "cifar-vae")
-    request = TrainRequest(part=part, steps=3, work=tmp_path / "work", data=tmp_path)
+    request = TrainRequest(part=part, steps=3, work=tmp_path / "work", data=drawn_data)
     assert "ssim_uniform_3bit" in train(card, request)
     model = CifarVae()
     load_into(model, load_weights(card, part), weights_path(card, part))
-    x = torch.from_numpy(pixels[:200].reshape(200, 3, 32, 32)).float() / 255
+    pixels = read_cifar([drawn_data], "train").pixels[:200]
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         latents = model.eval().analyse(x)
     assert abs(float(latents.mean())) < 0.1 and float(latents.std()) == pytest.approx(1, abs=0.1)

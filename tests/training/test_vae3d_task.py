@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from scenes import scene
 
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.vae3d import Vae3dCodec
@@ -22,27 +21,9 @@ from bench.training.vae3d import trade_off
 SIZE = 32
 
 
-def _scene(seed: int) -> np.ndarray:
-    coarse = np.random.default_rng(seed).integers(0, 255, (9, 10, 3), np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((160, 96), Image.Resampling.BICUBIC))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video whose scene moves two pixels a frame to the left, and pictures."""
-    root = tmp_path_factory.mktemp("data")
-    for name in ("video", "images"):
-        (root / "train" / name).mkdir(parents=True)
-    for index in range(6):
-        Image.fromarray(_scene(index)).save(root / "train" / "images" / f"{index}.png")
-    with av.open(str(root / "train" / "video" / "a.mp4"), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25, bit_rate=4_000_000)
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
-        for time in range(60):
-            frame = av.VideoFrame.from_ndarray(np.roll(_scene(9), -2 * time, 1), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return root
+@pytest.fixture
+def data(drawn_data: Path) -> Path:
+    return drawn_data
 
 
 def _card(folder: Path) -> CodecCard:
@@ -87,7 +68,7 @@ def test_it_trains_and_codes(tmp_path: Path, data: Path) -> None:
     request = TrainRequest(steps=3, work=tmp_path / "work", data=data, threads=1)
     assert f"psnr_{LAMBDAS[-1]}" in train(card, request)
     codec = Vae3dCodec(card)
-    frames = np.stack([np.roll(_scene(9), -2 * time, 1)[:SIZE, :SIZE] for time in range(7)])
+    frames = np.stack([np.roll(scene(9), -2 * time, 1)[:SIZE, :SIZE] for time in range(7)])
     encoded = codec.encode(clip(frames), Point("lambda", LAMBDAS[-1]))
     decoded = codec.decode(encoded.payload).array()
     assert -10 * np.log10(np.mean((decoded / 255 - frames / 255) ** 2)) > 22
