@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench import __version__
 from bench.errors import BenchError, UsageError
+from bench.stopping import StopSignals
 
 if TYPE_CHECKING:
     from bench.engine.campaign import Campaign
@@ -27,9 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         complete(parser)
     options = parser.parse_args(arguments)
+    with StopSignals(last=True) as stop:
+        return _carry_out(options, stop)
+
+
+def _carry_out(options: argparse.Namespace, stop: StopSignals) -> int:
     try:
-        _load_plugins(getattr(options, "plugin", ()))
-        status: int = options.call(options)
+        with stop.interrupting():
+            _load_plugins(getattr(options, "plugin", ()))
+            status: int = options.call(options)
         return status
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -117,7 +123,6 @@ def _run(options: argparse.Namespace) -> int:
     from bench.engine.workers import available_cores, prestart
 
     prestart()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems stop jobs so
     from bench.cards import load_registry
     from bench.console import make_progress, print_missing, print_outcome
     from bench.engine.run import RunOptions, run

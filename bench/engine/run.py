@@ -41,8 +41,11 @@ from bench.metrics.base import Scores
 from bench.records import Record, Status, Stored, Task
 from bench.results.gallery import Gallery
 from bench.results.store import TABLE, Store
+from bench.stopping import StopSignals
 
 _PROBE_SECONDS = 120.0
+_LOOK_SECONDS = 0.1
+"""How often a run that waits for its workers looks whether it was told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,24 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
     """Measures what ``options.out`` does not hold yet and writes records.csv and run.json.
 
     Every finished task is stored at once. Raises UsageError or StoreError before anything is
-    measured if the folder or the data do not fit.
+    measured if the folder or the data do not fit. SIGINT, SIGTERM and SIGHUP end it with its
+    tables written; before there is anything to write they raise KeyboardInterrupt.
     """
-    items = campaign.loader.items()
-    if not items:
-        raise UsageError(f"suite {campaign.suite.id}: the data set has no items")
+    with StopSignals() as stop:
+        with stop.interrupting():
+            items = campaign.loader.items()
+        if not items:
+            raise UsageError(f"suite {campaign.suite.id}: the data set has no items")
+        return _run(campaign, options, items, progress, stop)
+
+
+def _run(
+    campaign: Campaign,
+    options: RunOptions,
+    items: Sequence[Item],
+    progress: Progress,
+    stop: StopSignals,
+) -> Outcome:
     started = datetime.now(UTC)
     with Store(options.out, fresh=options.fresh) as store:
         store.claim(suite=campaign.suite.id, dataset=campaign.suite.dataset)
@@ -123,11 +139,11 @@ def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
         dropped = store.set_items([(item.name, item.digest) for item in items])
         if dropped:
             progress.say(f"{dropped} records of items whose content changed are measured again")
-        outcome = _measure_all(campaign, options, items, store, progress, metrics)
+        outcome = _measure_all(campaign, options, items, store, progress, metrics, stop)
         damaged = store.drop_damaged()
         if damaged and not outcome.interrupted:
             progress.say(f"{damaged} stored records were damaged; they are measured again")
-            again = _measure_all(campaign, options, items, store, progress, metrics)
+            again = _measure_all(campaign, options, items, store, progress, metrics, stop)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
         store.export_csv(options.out / TABLE)
         Gallery(options.out).write_index(store.records())
@@ -151,10 +167,13 @@ def _measure_all(
     store: Store,
     progress: Progress,
     metrics: Chosen,
+    stop: StopSignals,
 ) -> Outcome:
     with (
         scratch_folder(options.out) as scratch,
-        closing(_Runner(campaign, options, items, scratch, store, progress, metrics)) as runner,
+        closing(
+            _Runner(campaign, options, items, scratch, store, progress, metrics, stop)
+        ) as runner,
     ):
         return runner.run()
 
@@ -171,8 +190,9 @@ class _Runner:
         store: Store,
         progress: Progress,
         metrics: Chosen,
+        stop: StopSignals,
     ) -> None:
-        self.metrics = metrics
+        self.metrics, self.stop = metrics, stop
         self.campaign, self.options, self.items = campaign, options, items
         self.store, self.progress = store, progress
         self.outcome = Outcome()
@@ -251,6 +271,8 @@ class _Runner:
             self.pool.submit(probe, card, self.options.device, timeout=_PROBE_SECONDS)
             for card in self.campaign.codecs
         ]
+        for future in futures:
+            self._await([future])
         pairs = [
             (card, _probe_result(card, future))
             for card, future in zip(self.campaign.codecs, futures, strict=True)
@@ -327,12 +349,21 @@ class _Runner:
         self.proofs.expect(filter(self._proved, tasks), self.reads)
         self.schedule = Schedule(tasks, self.workers)
         while self._feed() or self.running or self.proofs.running:
-            everything: list[Future[Any]] = [*self.running, *self.proofs.running]
-            wait(everything, return_when=FIRST_COMPLETED)
+            self._await([*self.running, *self.proofs.running])
             for portion in [future for future in self.running if future.done()]:
                 self._collect(portion)
             for check in [future for future in self.proofs.running if future.done()]:
                 self._judge(check)
+
+    def _await(self, futures: Sequence[Future[Any]]) -> None:
+        """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
+        only here, for raised by the handler of the signal it could leave a lock of the pool held.
+        """
+        done: set[Future[Any]] = set()
+        while not done:
+            if self.stop.received:
+                raise KeyboardInterrupt
+            done, _ = wait(futures, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
 
     def _feed(self) -> bool:
         """Hands portions to the workers so that each has one running and one waiting."""

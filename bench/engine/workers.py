@@ -128,16 +128,21 @@ def scratch_folder(out: Path) -> Iterator[Path]:
 
     Its name depends on ``out`` alone, so that what a killed run left is removed by the next.
     """
-    import hashlib
-
-    mark = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"bench-{os.getuid()}-{mark}"
+    folder = Path(tempfile.gettempdir()) / scratch_name(out)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def scratch_name(out: Path) -> str:
+    """The name of that folder."""
+    import hashlib
+
+    mark = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:12]
+    return f"bench-{os.getuid()}-{mark}"
 
 
 def _nothing() -> None:
@@ -153,6 +158,9 @@ def _start(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _kill_group)
     strays.die_with_parent(signal.SIGTERM)
+    run = multiprocessing.parent_process()
+    if run is not None and not run.is_alive():  # it ended before its end could be heard of
+        os._exit(1)
     strays.adopt()
     tempfile.tempdir = scratch
     isolation.put_up(walls)

@@ -19,6 +19,7 @@ from typing import Generic
 import torch
 
 from bench.errors import UsageError
+from bench.stopping import StopSignals
 from bench.training.average import WeightAverage
 from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bench.training.compact import compacted, expanded
@@ -27,7 +28,6 @@ from bench.training.precision import AUTO, FULL, autocast, faster_precision
 from bench.training.progress import Progress, show_progress
 from bench.training.schedule import rate_factor
 from bench.training.settings import Recipe, TrainingSettings
-from bench.training.stop import StopSignals
 from bench.training.task import Batch, Losses, ParameterGroup, TrainingTask
 
 CHECKPOINT = "checkpoint.pt"

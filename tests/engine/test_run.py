@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from bench.cards import load_registry
 from bench.datasets.base import DataOptions
 from bench.engine.campaign import suite_campaign
 from bench.engine.run import Outcome, RunOptions, run
-from bench.engine.workers import LocalPool
+from bench.engine.workers import LocalPool, scratch_name
 from bench.errors import StoreError
 from bench.results.store import Store
 from bench.words import split_codecs
@@ -193,7 +195,7 @@ def test_a_folder_in_use_is_refused_at_once(cards: Path, out: Path) -> None:
 def _started(cards: Path, out: Path) -> subprocess.Popen[str]:
     """A run in a process of its own that has stored some of its records."""
     process = subprocess.Popen(
-        command(cards, out), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command(cards, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert stored_some(process, out)
     return process
@@ -213,15 +215,20 @@ def test_a_killed_run_is_continued_to_the_same_tables(tmp_path: Path, out: Path)
     assert len({(r["codec"], r["point"], r["item"]) for r in rows(out)}) == len(rows(out)) == 80
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("times", [1, 3])
 def test_a_stopped_run_keeps_what_is_finished_and_says_so(
-    tmp_path: Path, out: Path, number: signal.Signals
+    tmp_path: Path, out: Path, number: signal.Signals, times: int
 ) -> None:
     cards = write_cards(tmp_path / "cards", count=20, gate=(12, tmp_path / "gate"))
     process = _started(cards, out)
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=PATIENCE)
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.03)
+    said, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert not list(Path(tempfile.gettempdir()).glob(f"{scratch_name(out)}*"))
     assert "stopped; what was finished is kept, the same command continues" in said
     assert 0 < len(rows(out)) < 80
 

@@ -18,7 +18,6 @@ from bench.errors import CardError, Unavailable, UsageError
 from bench.training.command import TrainRequest, make_trainer, train
 from bench.training.curve import plot_curve
 from bench.training.precision import faster_precision
-from bench.training.stop import StopSignals
 from bench.training.task import Losses, TaskBase
 from bench.weights import load_into, load_weights, read_tensors, weights_path
 
@@ -312,13 +311,6 @@ def test_a_signal_lets_the_step_end_and_is_obeyed(tmp_path, card, monkeypatch, n
     assert signal.getsignal(number) is before
     train(card, request(tmp_path))
     assert weights_path(card, "K=2").read_bytes() == whole
-
-
-def test_a_second_interrupt_ends_at_once():
-    with pytest.raises(KeyboardInterrupt), StopSignals() as signals:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert signals.received == "SIGINT"
-        os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_weights_of_a_checkpoint_are_exported_in_the_middle(tmp_path, card):
