@@ -63,11 +63,15 @@ def read_header(file: IO[bytes]) -> Y4mHeader:
 
 
 def _rate(text: str) -> Fraction:
-    """Frames a second; 25 where the header does not say."""
-    numerator, _, denominator = text.partition(":")
-    if not (numerator.isdigit() and denominator.isdigit()) or not int(numerator):
+    """Frames a second; 25 where the header does not say or says "unknown", which is F0:0. Raises
+    BitstreamError for what is no rate."""
+    if text in ("", "0:0"):
         return Fraction(25)
-    return Fraction(int(numerator), max(1, int(denominator)))
+    numerator, _, denominator = text.partition(":")
+    digits = numerator.isdecimal() and denominator.isdecimal() and len(text) <= 32
+    if not digits or not int(numerator) or not int(denominator):
+        raise BitstreamError(f"its frame rate is F{text}, which is none; write one such as F25:1")
+    return Fraction(int(numerator), int(denominator))
 
 
 def read_marker(file: IO[bytes]) -> bool:

@@ -6,19 +6,21 @@ The only place that opens still pictures; knows no folders and no data sets.
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from bench.datasets.base import Item
 from bench.datasets.sources import Refusal
 from bench.errors import DataError
 from bench.signals import Layout
+from bench.still_header import colour_refusal, is_deep, is_lossy, orientation_refusal
 
 _FORMATS: dict[str, tuple[str, ...]] = {
     "PNG": (".png",),
@@ -65,14 +67,14 @@ def header_layout(content: bytes, suffix: str) -> Layout:
     """The layout of a picture file's content, from its header. Raises Refusal with the reason and
     the cure for anything but one 8-bit gray or RGB picture whose format matches ``suffix``."""
     with _opened(content, suffix) as picture:
-        return Layout("image", _samples(picture), picture.width, picture.height)
+        return Layout("image", _samples(picture, content), picture.width, picture.height)
 
 
 def decode_picture(content: bytes, suffix: str) -> NDArray[np.uint8]:
     """The samples: ``(H, W)`` gray or ``(H, W, 3)`` RGB. Raises Refusal as header_layout does, and
     if the content is truncated or corrupt."""
     with _opened(content, suffix) as picture:
-        _samples(picture)
+        _samples(picture, content)
         try:
             return np.asarray(picture)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -112,29 +114,24 @@ def _opened(content: bytes, suffix: str) -> Image.Image:
     return picture
 
 
-def _samples(picture: Image.Image) -> Literal["gray", "rgb"]:
-    """Raises Refusal for animation, alpha, more than 8 bits and colour spaces other than these."""
+def _samples(picture: Image.Image, content: bytes) -> Literal["gray", "rgb"]:
+    """Raises Refusal for animation, alpha, more than 8 bits, colour spaces other than these, and
+    samples that a viewer would turn or convert before they are seen."""
     frames = getattr(picture, "n_frames", 1)
     if frames != 1:
         raise Refusal(f"animated or of {frames} pages; save the one picture that is meant")
-    if _is_deep(picture):
+    if is_deep(picture):
         raise Refusal("more than 8 bits per sample; convert it to 8 bits")
     if picture.mode not in ("L", "RGB"):
         raise Refusal(_KINDS.get(picture.mode, f"of Pillow mode {picture.mode}; convert it to RGB"))
     if "transparency" in picture.info:
         raise Refusal("transparent (a tRNS chunk); flatten it first")
+    if is_lossy(picture, content):
+        raise Refusal(_LOSSY)
+    try:
+        problem = colour_refusal(picture, content) or orientation_refusal(picture, content)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise Refusal(f"truncated or corrupt ({error}); get it again") from error
+    if problem is not None:
+        raise Refusal(problem)
     return "gray" if picture.mode == "L" else "rgb"
-
-
-def _is_deep(picture: Image.Image) -> bool:
-    """Whether samples have more than 8 bits, which Pillow drops silently for RGB."""
-    if picture.mode.startswith("I"):
-        return True
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        bits: Any = picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
-        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
-    tiles: list[Any] = getattr(picture, "tile", [])
-    arguments = [tile[3] for tile in tiles]
-    if picture.format == "PPM":
-        return any(isinstance(one, tuple) and int(one[-1]) != 255 for one in arguments if one)
-    return any(";16" in str(one) for one in arguments)

@@ -30,6 +30,8 @@ def test_range_and_interlacing() -> None:
     header = read_header(BytesIO(b"YUV4MPEG2 W6 H4 It XYSCSS=420JPEG XCOLORRANGE=FULL\n"))
     assert header.full_range and not header.progressive
     assert header.fps == 25
+    unknown = read_header(BytesIO(b"YUV4MPEG2 W6 H4 F0:0\n"))
+    assert unknown.fps == 25
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,10 @@ def test_range_and_interlacing() -> None:
         (b"YUV4MPEG2 W6 H4", "no YUV4MPEG2 header"),
         (b"YUV4MPEG2 W6\n", "no width and height"),
         (b"YUV4MPEG2 W0 H4\n", "no width and height"),
+        (b"YUV4MPEG2 W6 H4 F25:0\n", "its frame rate is F25:0, which is none; write one such as"),
+        (b"YUV4MPEG2 W6 H4 F0:1\n", "F0:1"),
+        (b"YUV4MPEG2 W6 H4 F25\n", "F25,"),
+        (b"YUV4MPEG2 W6 H4 Ffast\n", "Ffast"),
     ],
 )
 def test_what_is_no_header_is_refused(line: bytes, says: str) -> None:

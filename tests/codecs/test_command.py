@@ -3,8 +3,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.cards import build_codec, load_registry, read_codec, vary
 from bench.codecs.base import Codec
@@ -255,3 +257,32 @@ def test_cjpeg_and_djpeg(tmp_path: Path) -> None:
     signal = image(scene(1, 33, 47, 3)[0])
     decoded = codec.decode(codec.encode(signal, Point("quality", 90)).payload)
     assert decoded.layout == signal.layout
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("rgb16.png", "more than 8 bits per sample"),
+        ("gray16.png", "more than 8 bits per sample"),
+        ("rgb16.ppm", "more than 8 bits per sample"),
+        ("palette.png", "a P picture; write 8-bit RGB"),
+        ("animation.png", "an animation"),
+    ],
+)
+def test_decoded_pictures_that_would_be_converted_are_refused(
+    kind: str, says: str, tmp_path: Path
+) -> None:
+    rgb, path = Image.fromarray(scene(1, 4, 4, 3)[0]), tmp_path / kind
+    if kind == "rgb16.png":  # which Pillow reads as 8 bits
+        cv2.imwrite(str(path), np.full((4, 4, 3), 999, np.uint16))
+    elif kind == "gray16.png":
+        Image.fromarray(np.full((4, 4), 999, np.uint16)).save(path)
+    elif kind == "rgb16.ppm":
+        path.write_bytes(b"P6 2 1 65535\n" + bytes(12))
+    elif kind == "palette.png":
+        rgb.convert("P").save(path)
+    else:
+        rgb.save(path, save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    codec = build(tmp_path, COPY + f'output = "{path.suffix[1:]}"\n')
+    with pytest.raises(CodecError, match=says):
+        codec.decode(path.read_bytes())

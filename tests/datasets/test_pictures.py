@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from bench.datasets.inputs import input_loader
 from bench.datasets.pictures import decode_picture, header_layout, picture_item
 from bench.datasets.sources import Refusal
 from bench.errors import DataError
 
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 _RGB = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
 
 
@@ -26,15 +27,70 @@ def _stored(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def _png16_rgb() -> bytes:
-    def chunk(name: bytes, content: bytes) -> bytes:
-        check = zlib.crc32(name + content)
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
-
     header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
     rows = zlib.compress(b"\0" + bytes(12))
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*chunk) for chunk in chunks)
+
+
+def _icc(size: int, gamma: float, named: bytes) -> bytes:
+    """An ICC profile, version 2, of one gamma, of gray or of wide primaries."""
+
+    def s15(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    # D50 XYZ of Adobe RGB (1998), Bradford-adapted: Lindbloom's table
+    wide = (
+        (0.60974, 0.31111, 0.01947),
+        (0.20528, 0.62567, 0.06087),
+        (0.14919, 0.06322, 0.74457),
     )
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", len(named) + 1) + named + bytes(79),
+        b"wtpt": b"XYZ " + bytes(4) + s15(0.9642) + s15(1) + s15(0.8249),
+    }
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256))
+    if size == 1:
+        tags[b"kTRC"] = curve
+    else:
+        for letter, column in zip(b"rgb", wide, strict=True):
+            tags[bytes([letter]) + b"XYZ"] = b"XYZ " + bytes(4) + b"".join(map(s15, column))
+            tags[bytes([letter]) + b"TRC"] = curve
+    table, bodies, place = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, body in tags.items():
+        body += bytes(-len(body) % 4)
+        table += struct.pack(">4sII", name, place + len(bodies), len(body))
+        bodies += body
+    head = struct.pack(
+        ">I4xI4s4s4s12x4s28x", place + len(bodies), 0x02100000, b"mntr",
+        b"RGB " if size == 3 else b"GRAY", b"XYZ ", b"acsp",
+    )  # fmt: skip
+    head += s15(0.9642) + s15(1) + s15(0.8249) + bytes(48)
+    return head + struct.pack(">I", len(tags)) + table + bodies
+
+
+def _turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif.tobytes()
+
+
+def _late_exif() -> bytes:
+    """A PNG whose eXIf chunk comes after the samples, as the format allows."""
+    content = _stored(Image.fromarray(_RGB), "png")
+    body = _turned(6).removeprefix(b"Exif\0\0")
+    return content[:-12] + _png_chunk(b"eXIf", body) + content[-12:]
+
+
+def _png_chunk(name: bytes, body: bytes) -> bytes:
+    check = zlib.crc32(name + body)
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)
+
+
+def _with_chunk(name: bytes, body: bytes) -> bytes:
+    """A PNG with one more chunk, before its samples."""
+    content = _stored(Image.fromarray(_RGB), "png")
+    return content[:33] + _png_chunk(name, body) + content[33:]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +144,47 @@ def _refused() -> dict[str, tuple[bytes, str, str]]:
         "animated webp": (_stored(frames[0], "webp", **animation), ".webp", "animated"),
         "animated png": (_stored(frames[0], "png", **animation), ".png", "animated"),
         "pages": (_stored(frames[0], "tiff", **animation), ".tif", "2 pages"),
+        "wide gamut png": (
+            _stored(rgb, "png", icc_profile=_icc(3, 2.2, b"wide")), ".png", "ICC profile 'wide'",
+        ),
+        "wide gamut webp": (
+            _stored(rgb, "webp", lossless=True, icc_profile=_icc(3, 2.2, b"wide")), ".webp",
+            "ICC profile 'wide', up to .* levels from sRGB; convert it to sRGB",
+        ),
+        "wide gamut tiff": (
+            _stored(rgb, "tiff", icc_profile=_icc(3, 2.2, b"wide")), ".tif", "ICC profile 'wide'",
+        ),
+        "linear gray": (
+            _stored(rgb.convert("L"), "png", icc_profile=_icc(1, 1.0, b"dots")), ".png",
+            "ICC profile 'dots'",
+        ),
+        "no icc profile": (
+            _stored(rgb, "png", icc_profile=b"nothing"), ".png", "its ICC profile cannot be read",
+        ),
+        "pq": (_with_chunk(b"cICP", bytes((9, 16, 0, 1))), ".png", "primaries 9, transfer 16"),
+        "linear": (_with_chunk(b"gAMA", struct.pack(">I", 100000)), ".png", "of gamma 1"),
+        "cinema": (
+            _with_chunk(b"cHRM", struct.pack(
+                ">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)), ".png", "cHRM",
+        ),
+        "turned png": (
+            _stored(rgb, "png", exif=_turned(6)), ".png",
+            r"to be turned by 90° \(Exif orientation 6\); turn the samples",
+        ),
+        "turned late": (_late_exif(), ".png", "orientation 6"),
+        "turned webp": (
+            _stored(rgb, "webp", lossless=True, exif=_turned(8)), ".webp", "turned by 270°",
+        ),
+        "turned tiff": (_stored(rgb, "tiff", tiffinfo={0x0112: 3}), ".tif", "turned by 180°"),
+        "lab": (_stored(_lab(), "tiff"), ".tif", "CIE Lab; convert it to RGB"),
+        "lossy webp": (_stored(rgb, "webp", quality=90), ".webp", "already lossily coded"),
+        "lossy tiff": (_stored(rgb, "tiff", compression="jpeg"), ".tif", "already lossily coded"),
         "gif": (_stored(rgb.convert("P"), "gif"), ".gif", "palette"),
-    }
+    }  # fmt: skip
+
+
+def _lab() -> Image.Image:
+    return Image.fromarray(_RGB, "LAB")
 
 
 @pytest.mark.parametrize("name", _refused())
@@ -104,6 +199,31 @@ def test_refused_by_name_with_a_cure(name: str, tmp_path: Path) -> None:
     assert item.problem is not None and item.problem.startswith(path.name)
     with pytest.raises(DataError, match=f"none of 1 pictures can be used: thing{suffix}"):
         input_loader(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "options"),
+    [
+        ("png", ".png", {"icc_profile": _SRGB}),
+        ("webp", ".webp", {"lossless": True, "exif": _turned(1)}),
+        ("png", ".png", {"exif": _turned(1)}),
+        ("tiff", ".tif", {"tiffinfo": {0x0112: 1}}),
+    ],
+)  # fmt: skip
+def test_marks_that_change_nothing_are_taken(
+    kind: str, suffix: str, options: dict[str, object]
+) -> None:
+    content = _stored(Image.fromarray(_RGB), kind, **options)
+    assert np.array_equal(decode_picture(content, suffix), _RGB)
+
+
+def test_png_chunks_that_say_srgb_are_taken() -> None:
+    for name, body in (
+        (b"gAMA", struct.pack(">I", 45455)),
+        (b"cICP", bytes((1, 13, 0, 1))),
+        (b"sRGB", b"\0"),
+    ):
+        assert np.array_equal(decode_picture(_with_chunk(name, body), ".png"), _RGB), name
 
 
 def test_truncated_picture_is_found_when_it_is_read(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bench.codecs.support.process import read_exactly
 from bench.codecs.support.y4m import read_format, read_frames
 from bench.errors import CodecError
 from bench.signals import Frame, Layout, Samples, Signal
+from bench.still_header import is_deep
 
 PICTURES = ("png", "ppm")
 VIDEOS = ("y4m", "yuv")
@@ -35,6 +36,13 @@ def read_picture(path: Path) -> Frame:
     """The picture a program wrote: 8 bits, gray or RGB, opaque. Raises CodecError otherwise."""
     try:
         with Image.open(path, formats=["PNG", "PPM"]) as picture:
+            if is_deep(picture):
+                raise CodecError(
+                    "the decoder wrote more than 8 bits per sample, which would be cut to 8; write "
+                    "8-bit gray or RGB"
+                )
+            if getattr(picture, "n_frames", 1) != 1:
+                raise CodecError("the decoder wrote an animation; write one picture")
             if picture.mode in ("RGBA", "LA") and picture.getextrema()[-1] == (255, 255):
                 return np.asarray(picture.convert(picture.mode[:-1]))
             if picture.mode not in ("L", "RGB"):

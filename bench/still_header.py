@@ -1,0 +1,147 @@
+"""What the header of a still picture says of its samples besides their values: depth, colour
+space, orientation, earlier coding. One rule for sources: samples are measured as they are stored,
+so a file that asks a viewer to change them is refused by name, never converted.
+
+Decodes no samples and knows neither folders nor codecs.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, TiffImagePlugin
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: "mirrored",
+    3: "turned by 180°",
+    4: "mirrored upside down",
+    5: "mirrored and turned by 270°",
+    6: "turned by 90°",
+    7: "mirrored and turned by 90°",
+    8: "turned by 270°",
+}
+_MAY_HOLD_EXIF = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
+_SRGB_LEVELS = 2
+"""A profile that moves no colour by more than these levels when it is converted to sRGB is sRGB:
+the profiles of that name differ by one."""
+# ITU-T H.273: BT.709 primaries; transfer of sRGB, or of BT.709 and its twins, which name the same
+# displays; table 2 and 3
+_CICP_PRIMARIES = (1, 2)
+_CICP_TRANSFERS = (1, 2, 6, 13)
+_SRGB_GAMMA = 1 / 2.2
+_SRGB_CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+_LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")
+
+
+def is_deep(picture: Image.Image) -> bool:
+    """Whether samples have more than 8 bits, which Pillow drops silently for RGB."""
+    if picture.mode.startswith("I"):
+        return True
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        bits: Any = picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
+        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
+    tiles: list[Any] = getattr(picture, "tile", [])
+    arguments = [tile[3] for tile in tiles]
+    if picture.format == "PPM":
+        return any(isinstance(one, tuple) and int(one[-1]) != 255 for one in arguments if one)
+    return any(";16" in str(one) for one in arguments)
+
+
+def is_lossy(picture: Image.Image, content: bytes) -> bool:
+    """Whether a TIFF or WebP file holds samples that went through a lossy codec."""
+    if picture.format == "WEBP":
+        return b"VP8 " in _riff_names(content)
+    return picture.format == "TIFF" and picture.info.get("compression") in _LOSSY_TIFF
+
+
+def colour_refusal(picture: Image.Image, content: bytes) -> str | None:
+    """What makes a gray or RGB picture's samples not sRGB, with the cure: an ICC profile, or
+    PNG's cICP, gAMA or cHRM. The first of them that is there decides (PNG, third edition, 4.3);
+    a file without any is sRGB."""
+    chunks = dict(_png_chunks(content)) if picture.format == "PNG" else {}
+    if b"cICP" in chunks:
+        primaries, transfer = chunks[b"cICP"][:2]
+        if primaries in _CICP_PRIMARIES and transfer in _CICP_TRANSFERS:
+            return None
+        return f"of primaries {primaries}, transfer {transfer} (cICP), not sRGB; convert it to sRGB"
+    if profile := picture.info.get("icc_profile"):
+        name, levels = _profile(bytes(profile), picture.mode)
+        if levels is None:
+            return f"its ICC profile {name}; convert it to sRGB or remove the profile"
+        if levels > _SRGB_LEVELS:
+            return (
+                f"of the ICC profile {name!r}, up to {levels} levels from sRGB; convert it to sRGB"
+            )
+        return None
+    if b"sRGB" in chunks:
+        return None
+    gamma = picture.info.get("gamma", _SRGB_GAMMA) if chunks else _SRGB_GAMMA
+    if abs(gamma - _SRGB_GAMMA) > 0.02:
+        return f"of gamma {gamma:g} (gAMA), where sRGB is 0.45455; convert it to sRGB"
+    points = picture.info.get("chromaticity", _SRGB_CHROMATICITIES) if chunks else None
+    if points and max(abs(a - b) for a, b in zip(points, _SRGB_CHROMATICITIES, strict=True)) > 0.01:
+        return "of other primaries than sRGB's (cHRM); convert it to sRGB"
+    return None
+
+
+def orientation_refusal(picture: Image.Image, content: bytes) -> str | None:
+    """Says how Exif or XMP want a viewer to turn the picture, if at all, with the cure. Raises
+    what Pillow raises where the file is corrupt."""
+    if picture.format == "PNG" and not any(
+        name in _MAY_HOLD_EXIF for name, _ in _png_chunks(content)
+    ):
+        return None  # asking Pillow would decode the whole picture
+    orientation = picture.getexif().get(_ORIENTATION, 1)
+    if orientation not in _TURNS:
+        return None
+    return (
+        f"to be {_TURNS[orientation]} (Exif orientation {orientation}); turn the samples and "
+        "remove the mark"
+    )
+
+
+@lru_cache(maxsize=64)
+def _profile(profile: bytes, mode: str) -> tuple[str, int | None]:
+    """A profile's name, and by how many levels it is at most away from sRGB; for one that cannot
+    be read the reason and None."""
+    steps = np.linspace(0, 255, 18).round().astype(np.uint8)
+    if mode == "L":
+        source = np.arange(256, dtype=np.uint8)[np.newaxis]
+    else:
+        source = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 18, 3)
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        transform = ImageCms.buildTransform(own, ImageCms.createProfile("sRGB"), mode, "RGB")
+        seen = ImageCms.applyTransform(Image.fromarray(source), transform)
+        name = ImageCms.getProfileDescription(own).strip()
+    except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
+        return f"cannot be read ({error})", None
+    expected = source if mode == "RGB" else np.stack([source] * 3, -1)
+    return name, int(np.abs(np.asarray(seen).astype(int) - expected).max())
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and body of each chunk that is whole."""
+    position = 8
+    while position + 12 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, position)
+        body = content[position + 8 : position + 8 + length]
+        if len(body) == length:
+            yield name, body if name != b"IDAT" else b""
+        position += 12 + length
+
+
+def _riff_names(content: bytes) -> list[bytes]:
+    """Names of the chunks of a RIFF file, animation frames' own not among them."""
+    names, position = [], 12
+    while position + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, position)
+        names.append(name)
+        position += 8 + length + length % 2
+    return names
