@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.cards import CodecCard
 from bench.errors import CardError, Unavailable
+from bench.isolation import launch_folder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,7 +29,8 @@ _LEAST_INTEGERS = 4096
 
 def weights_path(card: CodecCard, name: str = MODEL) -> Path:
     """The file of a card's network: ``weights/<card>/<name>.safetensors`` beside the card."""
-    return card.folder / "weights" / card.path.stem / f"{name}.safetensors"
+    folder = card.folder if card.folder.exists() else launch_folder() / card.folder
+    return folder / "weights" / card.path.stem / f"{name}.safetensors"
 
 
 def train_command(codec: str, name: str = MODEL) -> str:
