@@ -161,7 +161,7 @@ def add_fetch(parser: argparse.ArgumentParser) -> None:
 def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="results folders")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to; needed for several")
-    parser.add_argument("--overlay", metavar="WHAT", help="`published`, or a CSV or JSON of curves")
+    _overlay(parser)
     parser.add_argument(
         "--common", action="store_true",
         help="of several folders: compare on the items that all of them hold",
@@ -173,10 +173,19 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     _cards(parser)
 
 
+def _overlay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overlay", action="append", default=[], metavar="WHAT",
+        help="published curves: `published`, CompressAI's JSON, or a CSV, TSV or TOML of them, "
+        "columns as in FILE:bpp=rate,psnr_rgb=PSNR (repeatable)",
+    )  # fmt: skip
+
+
 def add_bd(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
     parser.add_argument("--anchor", metavar="NAME", help="default: the suite's anchor")
     parser.add_argument("--metric", metavar="NAME", help="default: all that the suite reports")
+    _overlay(parser)
     parser.add_argument("--hull", action="store_true", help="use the convex hull of each curve")
     parser.add_argument("--matrix", action="store_true", help="every codec against every other")
 

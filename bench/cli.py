@@ -241,7 +241,7 @@ def _report(options: argparse.Namespace) -> int:
     if len(options.folders) > 1 and options.out is None:
         raise UsageError("several folders: say with --out where their report goes")
     built = build(
-        options.folders, style=options.style, overlay=options.overlay, out=options.out,
+        options.folders, style=options.style, overlays=options.overlay, out=options.out,
         registry=load_registry(options.cards), common=options.common, rate_axis=options.rate,
     )  # fmt: skip
     console = make_console()
@@ -255,8 +255,9 @@ def _bd(options: argparse.Namespace) -> int:
     from bench.report.console import print_bd
 
     table = bd_table(
-        options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix
-    )
+        options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix,
+        overlays=options.overlay,
+    )  # fmt: skip
     print_bd(table)
     return 0
 

@@ -20,6 +20,7 @@ from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality
 MIN_POINTS = 4
 MIN_OVERLAP_PERCENT = 75.0
 Averaging = Literal["mean", "pooled", "per item"]
+ItemRates = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +79,7 @@ class Comparison:
     quality_gain: float
     overlap_percent: float
     conventions: tuple[Convention, ...]
-    item_rates: tuple[tuple[str, float], ...]
+    item_rates: ItemRates
     warnings: tuple[str, ...]
 
     @property
@@ -171,28 +172,19 @@ def compare(
     on each mean curve's convex hull.
     """
     pair, curves, count, notes = _prepare(anchor, test, quality, hull)
-    reason = _undefined(pair, curves, count)
+    reason = _undefined(pair, curves, count, len(anchor.items))
     if reason is not None:
-        nan = math.nan
-        return Comparison(
-            *(quality.id, anchor.codec, test.codec, count, nan, nan, nan, None, nan, 0.0),
-            (), (), (*dict.fromkeys(notes), reason),
-        )  # fmt: skip
+        return refused(quality, anchor.codec, test.codec, [*notes, reason], items=count)
     notes += _doubts(pair, curves)
-    if count < MIN_ITEMS:
-        notes.append(few_items(count))
-    rates, item_rates = _item_rates(pair, quality)
-    undefined = sum(not math.isfinite(value) for _, value in item_rates)
-    if undefined:
-        rest = count - undefined
-        notes.append(f"per item over {rest} of {count} items: the others do not overlap")
     conventions = [Convention("mean", m, bd_rate(curves[0], curves[1], m)) for m in METHODS]
-    if quality.pooled:
-        pooled = [pooled_curve(grid) for grid in pair]
-        conventions += [Convention("pooled", m, bd_rate(pooled[0], pooled[1], m)) for m in METHODS]
-    conventions += [Convention("per item", m, r) for m, r in zip(METHODS, rates, strict=True)]
-    samples = [Sample(grid.bpp, grid.values[quality.column]) for grid in pair]
-    low, high = bd_rate_interval(samples[0], samples[1], quality, resamples=resamples)
+    item_rates: ItemRates = ()
+    low = high = math.nan
+    if not any(grid.averaged for grid in pair):
+        found, item_rates, more = _by_item(pair, quality)
+        conventions += found
+        notes += more
+        samples = [Sample(grid.bpp, grid.values[quality.column]) for grid in pair]
+        low, high = bd_rate_interval(samples[0], samples[1], quality, resamples=resamples)
     return Comparison(
         quality.id,
         anchor.codec,
@@ -208,6 +200,34 @@ def compare(
         item_rates,
         tuple(dict.fromkeys(notes)),
     )
+
+
+def refused(
+    quality: Quality, anchor: str, codec: str, reasons: Sequence[str], *, items: int = 0
+) -> Comparison:
+    """A comparison that is not made, and why."""
+    nan = math.nan
+    return Comparison(
+        *(quality.id, anchor, codec, items, nan, nan, nan, None, nan, 0.0),
+        (), (), tuple(dict.fromkeys(reasons)),
+    )  # fmt: skip
+
+
+def _by_item(pair: list[Grid], quality: Quality) -> tuple[list[Convention], ItemRates, list[str]]:
+    """The conventions that need each item, the items' own BD-rates, and what to mind."""
+    count = len(pair[0].items)
+    notes = [few_items(count)] if count < MIN_ITEMS else []
+    rates, item_rates = _item_rates(pair, quality)
+    undefined = sum(not math.isfinite(value) for _, value in item_rates)
+    if undefined:
+        rest = count - undefined
+        notes.append(f"per item over {rest} of {count} items: the others do not overlap")
+    found = []
+    if quality.pooled and all("mse" in grid.values for grid in pair):
+        pooled = [pooled_curve(grid) for grid in pair]
+        found += [Convention("pooled", m, bd_rate(pooled[0], pooled[1], m)) for m in METHODS]
+    found += [Convention("per item", m, r) for m, r in zip(METHODS, rates, strict=True)]
+    return found, item_rates, notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +255,7 @@ def compare_all(grids: Sequence[Grid], quality: Quality, *, hull: bool = False) 
         cells = []
         for anchor in grids:
             pair, curves, count, _ = _prepare(anchor, test, quality, hull)
-            if _undefined(pair, curves, count) is not None:
+            if _undefined(pair, curves, count, len(anchor.items)) is not None:
                 cells.append((math.nan, 0.0))
             else:
                 cells.append((bd_rate(curves[0], curves[1]), overlap_percent(*curves)))
@@ -306,13 +326,15 @@ def _on_hull(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
     return grid.take(None, kept)
 
 
-def _undefined(pair: list[Grid], curves: list[Curve], count: int) -> str | None:
+def _undefined(pair: list[Grid], curves: list[Curve], count: int, total: int) -> str | None:
     """Why there is no BD-rate, or None."""
     for grid in pair:
         if not len(grid.points):
             return f"{grid.codec}: no lossy point with this metric; no BD-rate"
     if not count:
         return "no item on which both codecs are complete; no BD-rate"
+    if count < total and (means := next((g for g in pair if g.averaged), None)) is not None:
+        return f"{means.codec} is a mean over {total} items, complete are {count}; no BD-rate"
     for grid, curve in zip(pair, curves, strict=True):
         if len(curve.sorted("quality").rate) < 2:
             return f"{grid.codec}: a curve of one point; no BD-rate"
@@ -351,9 +373,7 @@ def few_items(count: int) -> str:
     return f"{count} {'item is' if count == 1 else 'items are'} too few for an interval"
 
 
-def _item_rates(
-    pair: list[Grid], quality: Quality
-) -> tuple[list[float], tuple[tuple[str, float], ...]]:
+def _item_rates(pair: list[Grid], quality: Quality) -> tuple[list[float], ItemRates]:
     """Mean over items of the per-item BD-rate under each method, and the PCHIP ones by item."""
     with np.errstate(divide="ignore"):
         curves = [(quality.of(g.values[quality.column]), np.log10(g.bpp)) for g in pair]

@@ -111,6 +111,7 @@ class Grid:
 
     ``values`` holds metric columns as recorded, capped where their facts say so; ``bits`` is
     8·bytes; ``lossless`` marks the points at which all finished items have identical samples.
+    ``averaged`` is a published curve of means: every row repeats them, so no item differs.
     """
 
     codec: str
@@ -121,6 +122,7 @@ class Grid:
     pixels: Floats
     values: Mapping[str, Floats]
     infinite: Floats
+    averaged: bool = False
 
     @property
     def lossless(self) -> Mask:
@@ -145,6 +147,7 @@ class Grid:
             self.pixels[rows],
             {name: values[rows][:, points] for name, values in self.values.items()},
             self.infinite[rows][:, points],
+            self.averaged,
         )
 
 

@@ -5,12 +5,14 @@ Chooses anchor and axes from the run; computes through bd.py and prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.analysis.bd import Comparison, Matrix, compare, compare_all
+from bench.analysis.bd import Comparison, Matrix, compare, compare_all, refused
 from bench.analysis.curves import Grid, grids
+from bench.analysis.overlays import load_overlays
+from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, quality, reported
 from bench.errors import UsageError, near_matches
 from bench.results.reader import Results, read_results
@@ -40,11 +42,13 @@ def bd_table(
     *,
     hull: bool = False,
     matrix: bool = False,
+    overlays: Sequence[str] = (),
 ) -> BdTable:
-    """The BD table of one or several results folders.
+    """The BD table of one or several results folders, with the published curves of ``overlays``.
 
-    Without ``anchor`` the suite's is taken, without ``metric`` all that the suite reports. Raises
-    UsageError for a codec or metric that is not there, StoreError for an unreadable folder.
+    Without ``anchor`` the suite's is taken, without ``metric`` all that the suite reports; the
+    anchor may be a published curve. Raises UsageError for a codec or metric that is not there,
+    StoreError for an unreadable folder, DataError for an unreadable overlay.
     """
     results = read_results(folder)
     axes = (
@@ -52,11 +56,25 @@ def bd_table(
         if metric is None
         else (measured_quality(results, metric),)
     )
-    if anchor is not None and anchor not in results.codecs:
-        raise UsageError(
-            f"{results.folders[0]}: no codec {anchor!r}; {near_matches(anchor, results.codecs)}"
-        )
-    return compare_run(results, grids(results), axes, anchor=anchor, hull=hull, matrix=matrix)
+    measured = grids(results)
+    published = set_beside(load_overlays(overlays, results.run.dataset), results.run, measured)
+    return compare_run(
+        results, measured, axes, anchor=_named(anchor, results, published), hull=hull,
+        matrix=matrix, published=published,
+    )  # fmt: skip
+
+
+def _named(anchor: str | None, results: Results, published: Sequence[Beside]) -> str | None:
+    """The measured or, marked or not, the published curve of this name."""
+    if anchor is None or anchor in results.codecs:
+        return anchor
+    for one in published:
+        if anchor in (one.codec, one.curve.name):
+            if one.grid is None:
+                raise UsageError(f"{one.codec} is no anchor: {one.refusal}")
+            return one.codec
+    known = [*results.codecs, *(one.codec for one in published)]
+    raise UsageError(f"{results.folders[0]}: no codec {anchor!r}; {near_matches(anchor, known)}")
 
 
 def compare_run(
@@ -67,18 +85,23 @@ def compare_run(
     anchor: str | None = None,
     hull: bool = False,
     matrix: bool = False,
+    published: Sequence[Beside] = (),
 ) -> BdTable:
-    """The BD table of grids that are at hand."""
+    """The BD table of grids that are at hand, published ones after the measured."""
     lossy = {name: grid for name, grid in measured.items() if (~grid.lossless).sum() > 0}
     chosen, note = (anchor, "") if anchor else _default_anchor(results.run.anchor, lossy)
-    others = [grid for name, grid in measured.items() if name != chosen]
+    theirs = {one.codec: one.grid for one in published if one.grid is not None}
+    every = measured | theirs
     comparisons = (
-        [compare(measured[chosen], grid, axis, hull=hull) for axis in axes for grid in others]
+        [c for axis in axes for c in _against(every, chosen, published, axis, hull=hull)]
         if chosen is not None
         else []
     )
-    every = list(lossy.values())
-    matrices = [compare_all(every, axis, hull=hull) for axis in axes] if matrix else []
+    shown = [*lossy.values(), *theirs.values()]
+    matrices = [
+        compare_all([grid for grid in shown if axis.column in grid.values], axis, hull=hull)
+        for axis in (axes if matrix else ())
+    ]
     return BdTable(
         chosen,
         tuple(axis.id for axis in axes),
@@ -86,6 +109,37 @@ def compare_run(
         tuple(matrices),
         note,
     )
+
+
+def _against(
+    every: Mapping[str, Grid],
+    anchor: str,
+    published: Sequence[Beside],
+    axis: Quality,
+    *,
+    hull: bool,
+) -> list[Comparison]:
+    """Every other curve that has values on this axis against the anchor's; of the published ones
+    also those that are only drawn, with the reason."""
+    if axis.column not in every[anchor].values:
+        return []
+    notes = {one.codec: one.note for one in published if one.note}
+    found = [
+        _noted(compare(every[anchor], grid, axis, hull=hull), notes)
+        for name, grid in every.items()
+        if name != anchor and axis.column in grid.values
+    ]
+    return found + [
+        refused(axis, anchor, one.codec, [one.refusal])
+        for one in published
+        if one.refusal and axis.column in one.curve.values
+    ]
+
+
+def _noted(comparison: Comparison, notes: Mapping[str, str]) -> Comparison:
+    said = [f"{name}: {notes[name]}" for name in (comparison.codec, comparison.anchor)
+            if name in notes]  # fmt: skip
+    return replace(comparison, warnings=(*comparison.warnings, *said))
 
 
 def measured_quality(results: Results, metric: str) -> Quality:

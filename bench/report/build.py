@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.analysis.overlays import ExtraCurve
 from bench.cards import Registry, load_registry
 from bench.errors import StoreError, UsageError
 from bench.report.content import Content, RateAxis, collect
-from bench.report.extras import ExtraCurve
 from bench.report.html import write_page
 from bench.report.papers import write_papers
 from bench.report.plots import write_plots
@@ -32,7 +32,7 @@ def build(
     folders: Path | Sequence[Path],
     *,
     style: str = "paper",
-    overlay: str | None = None,
+    overlays: Sequence[str] = (),
     out: Path | None = None,
     extras: Sequence[ExtraCurve] = (),
     registry: Registry | None = None,
@@ -44,14 +44,14 @@ def build(
 
     One folder gets its report beside its records; several need ``out``, and ``common`` where they
     hold different items. ``style`` is ``paper`` or
-    ``ieee``; ``overlay`` is ``published`` or the path of a file of published curves. Raises
+    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. Raises
     UsageError and StoreError, each one line that says what to do.
     """
     paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(f) for f in folders]
     if out is None and len(paths) != 1:
         raise UsageError("a report of several folders needs a folder of its own; give --out")
     named_style(style)
-    content = collect(paths, overlay=overlay, extras=extras, common=common, rate_axis=rate_axis)
+    content = collect(paths, overlays=overlays, extras=extras, common=common, rate_axis=rate_axis)
     target = Path(out) if out is not None else paths[0]
     try:
         target.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,15 @@ from bench.analysis.bd import Comparison
 from bench.analysis.table import BdTable
 from bench.report.content import Content, collect
 from bench.report.remarks import own_warnings, warnings_of
-from bench.report.tables import delta, signed, spread, summary_cells, summary_columns
+from bench.report.tables import (
+    PUBLISHED_TITLE,
+    delta,
+    published_table,
+    signed,
+    spread,
+    summary_cells,
+    summary_columns,
+)
 from bench.terminal import make_console, print_table, print_wide
 
 if TYPE_CHECKING:
@@ -38,11 +46,20 @@ def print_summary(
     left_out = print_table(printer, title, columns, rows, order=order)
     if left_out:
         _say(printer, f"table.md has also: {'; '.join(left_out)}")
+    if shown.published:
+        _print_published(printer, shown)
     warned = warnings_of(shown)
     for text in warned[:_MAX_WARNINGS]:
         _say(printer, f"! {text}")
     if len(warned) > _MAX_WARNINGS:
         _say(printer, f"! and {len(warned) - _MAX_WARNINGS} more, all of them in table.md")
+
+
+def _print_published(console: Console, content: Content) -> None:
+    columns, rows = published_table(content)
+    left_out = print_table(console, PUBLISHED_TITLE, columns, rows)
+    if left_out:
+        _say(console, f"table.md has also: {'; '.join(left_out)}")
 
 
 def print_bd(table: BdTable, *, console: Console | None = None) -> None:

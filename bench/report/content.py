@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.analysis.bd import Comparison, Curve, bd_rate, overlap_percent
+from bench.analysis.bd import Comparison
 from bench.analysis.bootstrap import RESAMPLES
 from bench.analysis.bounds import Bound, dataset_bound
 from bench.analysis.curves import Grid, grids, mean_curves
+from bench.analysis.overlays import ExtraCurve, load_overlays
+from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
 from bench.provenance import RunInfo, Verdict
 from bench.report.card_facts import curve_notes
 from bench.report.chroma import chroma_sentence
-from bench.report.extras import ExtraCurve, load_overlay
 from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
 
@@ -69,6 +70,7 @@ class Content:
     rows: tuple[SummaryRow, ...]
     extras: tuple[ExtraCurve, ...]
     rate_axis: RateAxis | None = None
+    published: tuple[Beside, ...] = ()
 
     @property
     def rate_unit(self) -> str:
@@ -103,7 +105,7 @@ class Content:
 def collect(
     folders: Path | Sequence[Path],
     *,
-    overlay: str | None = None,
+    overlays: Sequence[str] = (),
     extras: Sequence[ExtraCurve] = (),
     common: bool = False,
     rate_axis: RateAxis | None = None,
@@ -131,9 +133,10 @@ def collect(
         if axis.column in curves and curves[axis.column].notna().any()
     )
     measured = grids(results)
-    bd = compare_run(results, measured, axes, matrix=True)
-    published = load_overlay(overlay, run.dataset) if overlay else ()
-    content = Content(results, curves, measured, axes, bd, (), (*published, *extras), rate_axis)
+    published = set_beside(load_overlays(overlays, run.dataset), run, measured)
+    bd = compare_run(results, measured, axes, matrix=True, published=published)
+    extras = (*(one.curve for one in published), *extras)
+    content = Content(results, curves, measured, axes, bd, (), extras, rate_axis, published)
     return replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
 
 
@@ -178,24 +181,6 @@ def _row(content: Content, codec: str) -> SummaryRow:
     )
 
 
-def published_deltas(content: Content) -> list[tuple[ExtraCurve, float, float]]:
-    """BD-rate in percent and overlap of each published curve against the measured anchor, on the
-    first reported axis; NaN where not defined."""
-    if content.bd.anchor is None or not content.axes:
-        return []
-    axis = content.axes[0]
-    points = content.lossy_points(content.bd.anchor)
-    anchor = Curve.of(points["bpp"].tolist(), axis.of(points[axis.column]).tolist())
-    found = []
-    for extra in content.extras:
-        values = extra.quality(axis)
-        if extra.origin != "published" or values is None:
-            continue
-        curve = Curve.of(extra.rate, values)
-        found.append((extra, bd_rate(anchor, curve), overlap_percent(anchor, curve)))
-    return found
-
-
 def footnote(content: Content) -> list[str]:
     """Sentences that let a number be quoted: averaging, colour path, presets, versions."""
     run = content.results.run
@@ -203,7 +188,7 @@ def footnote(content: Content) -> list[str]:
     sentences = [
         f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
         f"in {content.rate_unit}; rate and quality are means over {word}.",
-        *mark_sentences(content.results.codecs),
+        *mark_sentences((*content.results.codecs, *(one.codec for one in content.published))),
         *_metric_sentences(content),
     ]
     if content.bd.anchor is not None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.report.content import Content
 from bench.report.direct_labels import label_ends, label_width
 from bench.report.extent import Extent, extent, finite_points
-from bench.report.extras import ExtraCurve
 from bench.report.ledger import LEDGER_SHARE, draw_ledger, ledger_shares
 from bench.report.looks import Look, looks
 from bench.report.pgfplots import pgfplots
@@ -73,7 +73,7 @@ def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
     series = _series(content, names, axis)
     entries = [each.label for each in series]
     entries += [extra.name for extra in extras if extra.origin == "bound"]
-    ends = [published_name(extra) for extra in published]
+    ends = [published_name(content, extra) for extra in published]
     frame = _frame(style, entries, ends, note=bool(shown.outside))
     figure = Figure(figsize=(frame.width, frame.height))
     axes = figure.add_axes(frame.axes)
@@ -166,9 +166,12 @@ def drawn_extras(content: Content, axis: Quality) -> list[ExtraCurve]:
     ]
 
 
-def published_name(extra: ExtraCurve) -> str:
-    """The name of a published curve as a plot labels it."""
-    return extra.name.removesuffix("@8bit")
+def published_name(content: Content, extra: ExtraCurve) -> str:
+    """The name of a published curve as a plot labels it; one over other items says so."""
+    name = extra.name.removesuffix("@8bit")
+    if not any(one.curve is extra and one.refusal for one in content.published):
+        return name
+    return f"{name} ({extra.count or 'other'} {content.item_word})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,21 @@ def warnings_of(content: Content) -> list[str]:
     found += _doubts([c for c in content.bd.comparisons if c.codec in curves], items, titles)
     found += _empty_cells(content)
     found += _disagreement(content)
+    found += _drawn_only(content)
     single = [row.codec for row in content.rows if row.points == 1 and not row.lossless]
     if single and content.bd.anchor is not None:
         found.append(f"One operating point has no BD-rate: {'; '.join(single)}")
     return list(dict.fromkeys(found))
+
+
+def _drawn_only(content: Content) -> list[str]:
+    """One line for all published curves that are not compared for one reason, and one for those
+    of which nobody says over what they are means."""
+    told: dict[str, list[str]] = {}
+    for one in content.published:
+        if reason := one.refusal or one.note:
+            told.setdefault(reason, []).append(one.codec)
+    return [f"{', '.join(names)}: {reason}" for reason, names in told.items()]
 
 
 def _empty_cells(content: Content) -> list[str]:

@@ -15,7 +15,6 @@ from bench.report.content import (
     Content,
     SummaryRow,
     footnote,
-    published_deltas,
 )
 from bench.report.remarks import warnings_of
 from bench.results.rates import without_estimates
@@ -171,19 +170,43 @@ def write_markdown(content: Content, folder: Path) -> None:
     warned = warnings_of(content)
     if warned:
         lines += ["", "## Mind", "", *(f"- {_md(text)}" for text in warned)]
-    published = published_deltas(content)
-    if published:
-        lines += ["", "## Published curves, not measured here", ""]
-        lines += [f"Against {_md(str(content.bd.anchor))}, measured here.", ""]
-        lines += _md_table(
-            ["Curve", f"BD-rate {content.axes[0].title}, %", "Overlap, %", "Made with"],
-            [[e.name, signed(rate), f"{cover:.0f}", e.convention] for e, rate, cover in published],
-        )
-        lines += ["", _md(published[0][0].source)]
+    if content.published:
+        lines += ["", f"## {PUBLISHED_TITLE}", ""]
+        lines += [_md(sentence) for sentence in published_sentences(content)]
+        lines += ["", *_md_table(*published_table(content))]
     lines += ["", "## How these numbers were made", ""]
     lines += [f"- {_md(sentence)}" for sentence in footnote(content)]
     lines += ["", "## All points", "", *_md_points(content)]
     (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+PUBLISHED_TITLE = "Published curves, not measured here"
+
+
+def published_sentences(content: Content) -> list[str]:
+    """What the table of published curves is against, and where its numbers are from."""
+    sources = dict.fromkeys(one.curve.source for one in content.published)
+    anchor = content.bd.anchor
+    against = f"Against {anchor}, measured here; means over {content.item_word} have no interval."
+    return [*([against] if anchor else []), f"Sources: {'; '.join(sources)}."]
+
+
+def published_table(content: Content) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the published curves: BD-rates, or why they are only drawn."""
+    curves = [one.curve for one in content.published]
+    told = [axis for axis in content.axes if any(axis.column in c.values for c in curves)]
+    axes = told if content.bd.anchor else []
+    columns = ["Curve", content.item_word.capitalize()]
+    columns += [f"BD-rate {axis.title}, %" for axis in axes]
+    columns += ["Overlap, %", "Made with"] if axes else ["Made with"]
+    rows = []
+    for one in content.published:
+        found = [content.bd.find(one.codec, axis.id) for axis in axes]
+        cover = next((f"{c.overlap_percent:.0f}" for c in found if c and c.defined), "–")
+        cells = [one.curve.name, "–" if one.curve.count is None else str(one.curve.count)]
+        cells += [delta(c) for c in found] + ([cover] if axes else [])
+        rows.append([*cells, "; ".join(filter(None, (one.curve.convention, one.refusal)))])
+    return columns, rows
 
 
 def point_table(content: Content) -> tuple[list[str], list[list[str]]]:

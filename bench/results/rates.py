@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-_MARKS = {"estimated": " [estimated]", "reported": " [reported]"}
+_MARKS = {
+    "estimated": " [estimated]",
+    "reported": " [reported]",
+    "published": " [published]",
+}
 SENTENCES = {
     "estimated": "[estimated]: no stream exists; its rate is the likelihood that a network gives, "
     "which no decoder has read.",
     "reported": "[reported]: sizes of streams as their authors say; nothing was decoded here.",
+    "published": "[published]: numbers of others, not measured here.",
 }
 
 
@@ -30,6 +35,11 @@ def mark_rates(records: pd.DataFrame) -> pd.DataFrame:
     bpp = records["bpp"].where(~estimated, records["bpp_estimated"])
     size = records["bytes"].where(~estimated, bpp * pixels / 8)
     return records.assign(codec=records["codec"].cat.rename_categories(marks), bpp=bpp, bytes=size)
+
+
+def published_mark(name: str) -> str:
+    """The name of a curve that was not measured here."""
+    return f"{name}{_MARKS['published']}"
 
 
 def unmarked(name: str) -> str:

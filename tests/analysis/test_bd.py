@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from bench.analysis.bd import Curve, bd_quality, bd_rate, compare, compare_all, hull_points
 from bench.analysis.curves import Grid, grids
 from bench.analysis.interpolation import METHODS
+from bench.analysis.overlays import PUBLISHED
 from bench.analysis.qualities import quality
 from bench.records import Record
-from bench.report.extras import PUBLISHED
 from bench.results.reader import read_results
 from tests.report import samples
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 import bench.report
 from bench.analysis import bd_table
+from bench.analysis.overlays import ExtraCurve
 from bench.errors import StoreError, UsageError
 from bench.report.console import print_bd, print_summary
-from bench.report.extras import ExtraCurve
 from bench.report.remarks import warnings_of
 from tests.report import samples
 
@@ -217,7 +217,7 @@ def test_an_unwritable_folder_is_one_clear_line(tmp_path: Path) -> None:
         bench.report.build(folder, out=tmp_path / "file" / "below")
 
 
-@pytest.mark.parametrize("wrong", [{"style": "iee"}, {"overlay": "nowhere.csv"}])
+@pytest.mark.parametrize("wrong", [{"style": "iee"}, {"overlays": ["nowhere.csv"]}])
 def test_wrong_options_are_usage_errors(tmp_path: Path, wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         bench.report.build(samples.plain_folder(tmp_path), **wrong)
@@ -227,7 +227,7 @@ def test_overlay_of_a_data_set_without_published_curves_names_those_that_have(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(UsageError, match="no published curves for data set 'made'; known: kodak"):
-        bench.report.build(samples.plain_folder(tmp_path), overlay="published")
+        bench.report.build(samples.plain_folder(tmp_path), overlays=["published"])
 
 
 def test_bd_table_of_any_anchor_and_metric(built: bench.report.BuiltReport) -> None:

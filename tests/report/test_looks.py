@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import quality
 from bench.provenance import RunInfo
 from bench.records import Record
@@ -15,7 +16,6 @@ from bench.report.card_facts import curve_notes
 from bench.report.content import Content, collect
 from bench.report.direct_labels import spread
 from bench.report.extent import extent
-from bench.report.extras import ExtraCurve
 from bench.report.looks import looks
 from bench.report.plots import draw_curves
 from bench.report.style import STYLES

@@ -19,12 +19,18 @@ import numpy as np
 
 from bench.analysis.bd import Comparison, Matrix
 from bench.analysis.curves import Grid
+from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
-from bench.report.content import Content, describe, footnote, published_deltas
-from bench.report.extras import ExtraCurve
+from bench.report.content import Content, describe, footnote
 from bench.report.html.pictures import choose_shots, picture_data, read_shots
 from bench.report.remarks import warnings_of
-from bench.report.tables import point_table, signed, summary_cells, summary_columns
+from bench.report.tables import (
+    point_table,
+    published_sentences,
+    published_table,
+    summary_cells,
+    summary_columns,
+)
 
 SCRIPTS = ("app.js", "curves.js", "charts.js", "tables.js", "compare.js", "start.js")
 MAX_ITEM_RATES = 500
@@ -120,15 +126,15 @@ def page_data(content: Content) -> dict[str, Any]:
             "rows": [summary_cells(content, row) for row in content.rows],
         },
         "points": {"columns": columns, "rows": points},
-        "published": {
-            "columns": ["Curve", "BD-rate, %", "Overlap, %", "Made with"],
-            "rows": [
-                [extra.name, signed(rate), f"{overlap:.0f}", extra.convention]
-                for extra, rate, overlap in published_deltas(content)
-            ],
-        },
+        "published": _published(content),
         "provenance": _provenance(content),
     }  # fmt: skip
+
+
+def _published(content: Content) -> dict[str, Any]:
+    columns, rows = published_table(content)
+    sentences = published_sentences(content)
+    return {"columns": columns, "rows": rows, "sentences": sentences if rows else []}
 
 
 def _shown(extra: ExtraCurve, axis: Quality) -> list[float] | None:

@@ -15,11 +15,10 @@ function setUpTables() {
   byId("summary-table").replaceChildren(table(data.summary));
   byId("points-table").replaceChildren(table(data.points));
   if (data.published.rows.length) {
-    const sources = new Set(data.extras.map((extra) => extra.source).filter(Boolean));
     byId("published-table").replaceChildren(
-      element("h3", `Published curves against ${data.anchor}: not measured here`),
+      element("h3", "Published curves, not measured here"),
       scroller(table(data.published)),
-      element("p", [...sources].join("; "), { class: "hint" }),
+      element("p", data.published.sentences.join(" "), { class: "hint" }),
     );
   }
   showWarnings();

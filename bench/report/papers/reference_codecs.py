@@ -16,9 +16,9 @@ import numpy as np
 from bench.analysis.bd import Curve, bd_rate, compare, overlap_percent
 from bench.analysis.curves import Grid
 from bench.analysis.interpolation import METHODS, average_differences
+from bench.analysis.overlays import ExtraCurve, load_overlay
 from bench.analysis.qualities import Floats, quality
 from bench.errors import UsageError
-from bench.report.extras import ExtraCurve, load_overlay
 from bench.report.papers import Page
 from bench.report.tables import delta, signed
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bench.analysis.bd import Curve
+from bench.analysis.overlays import load_overlay
 from bench.provenance import RunInfo
 from bench.records import Record
 from bench.report.content import Content, collect
-from bench.report.extras import load_overlay
 from bench.report.papers.reference_codecs import (
     complete,
     distance,
