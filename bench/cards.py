@@ -237,7 +237,8 @@ def _entry_point_folders() -> list[Path]:
 def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
-        for path in sorted(folder.glob("*.toml")):
+        # absolute: a decoder that is shut in works in another folder
+        for path in sorted(folder.absolute().glob("*.toml")):
             if path.stem in found and found[path.stem] != path:
                 raise CardError(
                     f"card id {path.stem!r} is claimed by both {found[path.stem]} and {path}"
