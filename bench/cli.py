@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from bench.stopping import StopSignals
 
 if TYPE_CHECKING:
     from bench.engine.campaign import Campaign
+    from bench.figures.studio import Studio
 
 FAILED, BAD_USAGE = 1, 2
 
@@ -126,6 +129,7 @@ def _run(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
     from bench.console import make_progress, print_missing, print_outcome
     from bench.engine.run import RunOptions, run
+    from bench.figures.studio import Studio
     from bench.terminal import make_console
 
     if options.cluster and options.timing:
@@ -137,36 +141,46 @@ def _run(options: argparse.Namespace) -> int:
     if options.plan:
         return _plan(campaign, options, out, jobs)
     console = make_console(quiet=options.quiet)
-    progress = make_progress(console)
-    try:
-        outcome = run(
-            campaign,
-            RunOptions(
-                out=out,
-                jobs=jobs,
-                timeout=options.timeout,
-                device=options.device,
-                fresh=options.fresh,
-                keep=options.keep or campaign.suite.keep,
-                repeats=options.timing,
-                cluster=options.cluster,
-                command=("python", "-m", "bench", *sys.argv[1:]),
-            ),
-            progress,
-        )
-    finally:
-        progress.close()
-    files: tuple[Path, ...] = ()
-    if options.report and not outcome.interrupted:
-        from bench.report import build
-        from bench.report.console import print_summary
+    with Studio(jobs) as studio:
+        ahead = partial(_load_report, studio) if options.report and not options.timing else None
+        progress = make_progress(console, ahead)
+        try:
+            outcome = run(
+                campaign,
+                RunOptions(
+                    out=out,
+                    jobs=jobs,
+                    timeout=options.timeout,
+                    device=options.device,
+                    fresh=options.fresh,
+                    keep=options.keep or campaign.suite.keep,
+                    repeats=options.timing,
+                    cluster=options.cluster,
+                    command=("python", "-m", "bench", *sys.argv[1:]),
+                ),
+                progress,
+            )
+        finally:
+            progress.close()
+        files: tuple[Path, ...] = ()
+        if options.report and not outcome.interrupted:
+            from bench.report import build
+            from bench.report.console import print_summary
 
-        built = build(out, registry=load_registry(options.cards))
-        files = built.files
-        print_summary(out, content=built.content, console=console)
-        print_missing(console, built.missing)
+            built = build(out, registry=load_registry(options.cards), studio=studio)
+            files = built.files
+            print_summary(out, content=built.content, console=console)
+            print_missing(console, built.missing)
     print_outcome(console, out, outcome, files)
     return outcome.exit_status
+
+
+def _load_report(studio: Studio) -> None:
+    """Loads what a report needs while others compute."""
+    from threading import Thread
+
+    studio.start()
+    Thread(target=import_module, args=("bench.report.console",), daemon=True).start()
 
 
 def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int) -> int:
@@ -232,18 +246,24 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from bench.cards import load_registry
-    from bench.console import print_missing
-    from bench.report import build
-    from bench.report.console import print_summary
-    from bench.terminal import make_console
+    from bench.engine.workers import available_cores
+    from bench.figures.studio import Studio
 
     if len(options.folders) > 1 and options.out is None:
         raise UsageError("several folders: say with --out where their report goes")
-    built = build(
-        options.folders, style=options.style, overlays=options.overlay, out=options.out,
-        registry=load_registry(options.cards), common=options.common, rate_axis=options.rate,
-    )  # fmt: skip
+    with Studio(available_cores()) as studio:
+        studio.start()
+        from bench.cards import load_registry
+        from bench.console import print_missing
+        from bench.report import build
+        from bench.report.console import print_summary
+        from bench.terminal import make_console
+
+        built = build(
+            options.folders, style=options.style, overlays=options.overlay, out=options.out,
+            registry=load_registry(options.cards), common=options.common, rate_axis=options.rate,
+            studio=studio,
+        )  # fmt: skip
     console = make_console()
     print_summary(built.folder, content=built.content, console=console)
     print_missing(console, built.missing)

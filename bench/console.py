@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from bench.engine.attempt import Attempt
-from bench.engine.preview import Preview
-from bench.engine.run import Outcome
 from bench.metrics.registry import facts_of
 from bench.records import Record, split_remarks
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from bench.engine.attempt import Attempt
+    from bench.engine.preview import Preview
+    from bench.engine.run import Outcome
 
 _LINE_SECONDS = 15.0
 _REASONS_SHOWN = 8
 _FILES_SHOWN = (".md", ".png", ".html")
 
 
-def make_progress(console: Console) -> BarProgress | LineProgress:
-    """A progress bar on a terminal, plain lines otherwise."""
-    return BarProgress(console) if console.is_terminal else LineProgress(console)
+def make_progress(
+    console: Console, ahead: Callable[[], None] | None = None
+) -> BarProgress | LineProgress:
+    """A progress bar on a terminal, plain lines otherwise; ``ahead`` is called when tasks begin."""
+    kind = BarProgress if console.is_terminal else LineProgress
+    return kind(console, ahead)
 
 
 def format_seconds(seconds: float) -> str:
@@ -36,9 +43,15 @@ def format_seconds(seconds: float) -> str:
 
 
 class _Counter:
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, ahead: Callable[[], None] | None = None) -> None:
+        self.console, self.ahead = console, ahead
         self.total = self.done = self.failed = 0
+
+    def start_ahead(self) -> None:
+        """Once: a run with damaged records begins twice."""
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None:
+            ahead()
 
     def count(self, tasks: int, failed: int) -> None:
         self.done += tasks
@@ -48,11 +61,12 @@ class _Counter:
 class LineProgress(_Counter):
     """Plain lines for logs: one at the start, one every few seconds, one at the end."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, ahead: Callable[[], None] | None = None) -> None:
+        super().__init__(console, ahead)
         self._said_at = time.monotonic()
 
     def begin(self, total: int, finished: int) -> None:
+        self.start_ahead()
         self.total, self.done = total, finished
         kept = f", {finished} of them kept from before" if finished else ""
         self.say(f"{total} tasks{kept}")
@@ -76,8 +90,10 @@ class LineProgress(_Counter):
 class BarProgress(_Counter):
     """A bar with the time left."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, ahead: Callable[[], None] | None = None) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        super().__init__(console, ahead)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -89,6 +105,7 @@ class BarProgress(_Counter):
         self._task: TaskID | None = None
 
     def begin(self, total: int, finished: int) -> None:
+        self.start_ahead()
         self.total = total
         self._task = self._bar.add_task("measuring", total=total, completed=finished, left="")
         self._bar.start()

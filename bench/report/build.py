@@ -9,11 +9,12 @@ from pathlib import Path
 from bench.analysis.overlays import ExtraCurve
 from bench.cards import Registry, load_registry
 from bench.errors import StoreError, UsageError
+from bench.figures.studio import Studio
+from bench.figures.style import named_style
 from bench.report.content import Content, RateAxis, collect
 from bench.report.html import write_page
 from bench.report.papers import write_papers
-from bench.report.plots import write_plots
-from bench.report.style import named_style
+from bench.report.plots import plan_plots, write_pgfplots
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
 
 
@@ -38,13 +39,15 @@ def build(
     registry: Registry | None = None,
     common: bool = False,
     rate_axis: RateAxis | None = None,
+    studio: Studio | None = None,
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
     report.html, and the pages that the suite's card names, from ``registry`` or the project's own.
 
     One folder gets its report beside its records; several need ``out``, and ``common`` where they
     hold different items. ``style`` is ``paper`` or
-    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. Raises
+    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. ``studio`` draws while the rest is
+    written; figures that are there already are not drawn again. Raises
     UsageError and StoreError, each one line that says what to do.
     """
     paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(f) for f in folders]
@@ -55,13 +58,17 @@ def build(
     target = Path(out) if out is not None else paths[0]
     try:
         target.mkdir(parents=True, exist_ok=True)
+        studio = studio or Studio(1)
+        sheets = plan_plots(content, target, style)
+        studio.draw(sheets)
         write_curves(content, target)
         write_bd(content, target)
         write_markdown(content, target)
         write_latex(content, target)
         pages = write_papers(content, target, registry or load_registry())
-        plots = write_plots(content, target, style)
+        texts = write_pgfplots(content, target)
         html = write_page(content, target)
+        studio.finish()
     except OSError as error:
         raise StoreError(
             f"{target}: the report cannot be written: {error.strerror or error}; "
@@ -70,4 +77,5 @@ def build(
     names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
     tables = [target / name for name in names] + [p.path for p in pages if p.path is not None]
     missing = tuple(page.missing for page in pages if page.missing)
-    return BuiltReport(target, (*tables, *plots, html), content, missing)
+    figures = [path for sheet in sheets for path in sheet.paths]
+    return BuiltReport(target, (*tables, *figures, *texts, html), content, missing)

@@ -1,18 +1,13 @@
-"""The byte ledger: headers, picture and discarded bytes of each codec, as bars."""
+"""The byte ledger: headers, picture and discarded bytes of each codec. Draws nothing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
-import numpy as np
-
+from bench.figures.plot import BarPlot
+from bench.figures.style import FAMILY
 from bench.report.content import Content
-from bench.report.style import FAMILY, Style
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LEDGER_SHARE = 0.05
 """The ledger is drawn if headers or discarded bytes are at least this part of some stream."""
@@ -53,38 +48,14 @@ def heaviest(
     return [renamed.get(row, row) for row in ledger if row in renamed or row not in hidden]
 
 
-def draw_ledger(
-    content: Content, ledger: Sequence[tuple[str, str, float, float]], style: Style
-) -> Figure:
-    """Bars of header, picture and discarded bytes, in percent of what a decoder needs."""
-    from matplotlib.figure import Figure
-
-    ledger = heaviest(ledger, {row.codec for row in content.rows if row.points == 1})
-    labels = [f"{codec} {point}".strip() for codec, point, _, _ in ledger]
-    inch = style.font_size / 72
-    height = (len(labels) * 1.6 + 6.5) * inch
-    left = (0.55 * max(map(len, labels)) + 1.0) * inch
-    figure = Figure(figsize=(style.width, height))
-    axes = figure.add_axes((
-        left / style.width, 3.4 * inch / height,
-        max(0.3, 1 - (left + inch) / style.width), 1 - 5.8 * inch / height,
-    ))  # fmt: skip
-    header = np.array([100 * share for _, _, share, _ in ledger])
-    discarded = np.array([100 * share for _, _, _, share in ledger])
-    rows = np.arange(len(labels))
-    parts = (
-        ("headers and side information", header, "#333333", ""),
-        ("picture", 100 - header, "#9ecae1", ""),
-        ("discarded before counting", discarded, "white", "////"),
+def ledger_plot(content: Content) -> BarPlot | None:
+    """The bars of the ledger; None where no codec's overhead is worth showing."""
+    ledger = ledger_shares(content)
+    if not any(header + discarded >= LEDGER_SHARE for _, _, header, discarded in ledger):
+        return None
+    shown = heaviest(ledger, {row.codec for row in content.rows if row.points == 1})
+    return BarPlot(
+        tuple(f"{codec} {point}".strip() for codec, point, _, _ in shown),
+        tuple(header for _, _, header, _ in shown),
+        tuple(discarded for _, _, _, discarded in shown),
     )
-    start = np.zeros(len(labels))
-    for label, width, colour, hatch in parts:
-        axes.barh(rows, width, left=start, color=colour, hatch=hatch, edgecolor="black",
-                  linewidth=0.5, height=0.7, label=label)  # fmt: skip
-        start = start + width
-    axes.set_yticks(rows, labels)
-    axes.invert_yaxis()
-    axes.set_xlabel("Bytes, % of what a decoder needs")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, handlelength=1.2,
-                ncol=1 if style.legend_below else 3, columnspacing=1.0)  # fmt: skip
-    return figure

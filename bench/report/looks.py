@@ -6,12 +6,12 @@ Draws nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from bench.figures.plot import Weight
 from bench.provenance import CodecInfo
 from bench.report.content import Content
 
-Weight = Literal["field", "learned", "anchor"]
 ANCHOR_COLOUR = "#000000"
 # P. Tol, Colour schemes, SRON/EPS/TN/09-002: "vibrant" for what stands out, "muted" for the field;
 # safe for colour-blind readers. Muted's pale grey, which is hard to see, is a brown here.

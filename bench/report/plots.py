@@ -1,119 +1,104 @@
-"""RD plots and the byte ledger as PDF, PNG and PGFPlots, ready for a paper; computes no numbers."""
+"""RD plots and the byte ledger of a report, as PDF, PNG and PGFPlots; computes no numbers and
+leaves the drawing to figures."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
+from bench.figures.files import Sheet, make_sheet
+from bench.figures.plot import CurvePlot, Line, OtherLine
+from bench.figures.style import FAMILY, Style, named_style
 from bench.report.content import Content
-from bench.report.direct_labels import label_ends, label_width
 from bench.report.extent import Extent, extent, finite_points
-from bench.report.ledger import LEDGER_SHARE, draw_ledger, ledger_shares
+from bench.report.ledger import ledger_plot
 from bench.report.looks import Look, looks
 from bench.report.pgfplots import pgfplots
-from bench.report.style import FAMILY, Style, named_style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PUBLISHED_COLOUR = "#8a8a8a"
-_WIDTHS = {"field": 0.8, "learned": 1.6, "anchor": 1.4}
-_SIZES = {"field": 0.85, "learned": 1.2, "anchor": 1.0}
 
+def plan_plots(content: Content, folder: Path, style_name: str = "paper") -> tuple[Sheet, ...]:
+    """The sheets rd_<metric> of every reported axis and, where headers weigh, ledger.
 
-def write_plots(content: Content, folder: Path, style_name: str = "paper") -> tuple[Path, ...]:
-    """rd_<metric>.pdf, .png and .tex for every reported axis and, where headers weigh, ledger.*;
-    returns the paths written. Raises UsageError for an unknown style."""
+    Raises UsageError for an unknown style.
+    """
     style = named_style(style_name)
-    from matplotlib import rc_context
+    plots = [(f"rd_{axis.id}", curve_plot(content, axis)) for axis in content.axes]
+    sheets = [make_sheet(plot, style, folder / name) for name, plot in plots if plot is not None]
+    bars = ledger_plot(content)
+    return (*sheets, *([] if bars is None else [make_sheet(bars, style, folder / "ledger")]))
 
-    written: list[Path] = []
-    settings: Any = style.settings
-    with rc_context(settings):
-        for axis in content.axes:
-            shown = extent(content, axis)
-            if shown is None:
-                continue
-            written += _save(draw_curves(content, axis, style), folder / f"rd_{axis.id}")
-            target = folder / f"rd_{axis.id}.tex"
-            target.write_text(pgfplots(content, axis, shown), encoding="utf-8")
-            written.append(target)
-        ledger = ledger_shares(content)
-        if any(header + discarded >= LEDGER_SHARE for _, _, header, discarded in ledger):
-            written += _save(draw_ledger(content, ledger, style), folder / "ledger")
+
+def write_pgfplots(content: Content, folder: Path) -> tuple[Path, ...]:
+    """rd_<metric>.tex of every reported axis; returns the paths written."""
+    written = []
+    for axis in content.axes:
+        shown = extent(content, axis)
+        if shown is not None:
+            path = folder / f"rd_{axis.id}.tex"
+            path.write_text(pgfplots(content, axis, shown), encoding="utf-8")
+            written.append(path)
     return tuple(written)
 
 
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png")]
-    # no creation date: the same records give the same file
-    figure.savefig(paths[0], metadata={"CreationDate": None})
-    figure.savefig(paths[1], dpi=200)
-    return paths
-
-
 def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
-    """The RD figure of one axis: measured curves in a legend, learned ones over the others,
-    published ones thin and labelled at their ends, bounds dotted."""
-    from matplotlib.figure import Figure
+    """The RD figure of one axis."""
+    from bench.figures.draw import draw_lines
 
-    shown = extent(content, axis)
-    assert shown is not None, f"no point on {axis.id}"
+    plot = curve_plot(content, axis)
+    assert plot is not None, f"no point on {axis.id}"
+    return draw_lines(plot, style)
+
+
+def curve_plot(content: Content, axis: Quality) -> CurvePlot | None:
+    """What the figure of one axis shows; None where there is no point."""
+    shown: Extent | None = extent(content, axis)
+    if shown is None:
+        return None
     names = [c for c in content.results.codecs if finite_points(content, c, axis)[0].size]
-    extras = drawn_extras(content, axis)
-    published = [extra for extra in extras if extra.origin == "published"]
-    series = _series(content, names, axis)
-    entries = [each.label for each in series]
-    entries += [extra.name for extra in extras if extra.origin == "bound"]
-    ends = [published_name(content, extra) for extra in published]
-    frame = _frame(style, entries, ends, note=bool(shown.outside))
-    figure = Figure(figsize=(frame.width, frame.height))
-    axes = figure.add_axes(frame.axes)
     looked = looks(content)
-    for each in series:
-        _draw_series(axes, content, axis, each, looked[each.codecs[0]], style)
-    _limit(axes, content, shown)
-    for extra in extras:
-        _draw_extra(axes, extra, axis, style)
-    _label_axes(axes, content, axis)
-    if published:
-        curves = [(e.rate, e.quality(axis) or ()) for e in published]
-        label_ends(
-            axes, curves, ends, title="published:", colour=PUBLISHED_COLOUR, font_size=_small(style)
-        )  # fmt: skip
-    _legend(figure, axes, frame, entries)
-    if shown.outside:
-        figure.text(
-            frame.axes[0], 0.3 * style.font_size / 72 / frame.height, shown.outside,
-            fontsize=_small(style), color="#444444", va="bottom",
-        )  # fmt: skip
-    return figure
+    return CurvePlot(
+        lines=tuple(
+            _line(content, axis, series, looked[series.codecs[0]])
+            for series in _series(content, names, axis)
+        ),
+        others=tuple(_other(content, extra, axis) for extra in drawn_extras(content, axis)),
+        rates=shown.rate,
+        qualities=shown.padded(),
+        rate_label=f"Rate ({content.rate_unit})",
+        quality_label=axis.label,
+        linear_rate=content.linear_rate,
+        falling=axis.falling,
+        outside=shown.outside,
+    )
 
 
-def _small(style: Style) -> float:
-    """The font size of labels in the figure."""
-    return style.font_size - 2
-
-
-def _draw_series(
-    axes: Axes, content: Content, axis: Quality, series: Series, look: Look, style: Style
-) -> None:
+def _line(content: Content, axis: Quality, series: Series, look: Look) -> Line:
     points = [finite_points(content, codec, axis) for codec in series.codecs]
     rate, quality = (np.concatenate(part) for part in zip(*points, strict=True))
-    axes.plot(
-        rate, quality, color=look.colour, marker=look.marker.plot, label=series.label,
-        linestyle="none" if len(series.codecs) > 1 else look.dash.plot,
-        linewidth=style.line * _WIDTHS[look.weight], markersize=style.marker * _SIZES[look.weight],
-        markeredgecolor="white", markeredgewidth=0.4, zorder=3 if look.weight == "learned" else 2,
-    )  # fmt: skip
+    return Line(
+        series.label,
+        tuple(rate.tolist()),
+        tuple(quality.tolist()),
+        look.colour,
+        look.marker.plot,
+        None if len(series.codecs) > 1 else look.dash.plot,
+        look.weight,
+    )
+
+
+def _other(content: Content, extra: ExtraCurve, axis: Quality) -> OtherLine:
+    bound = extra.origin == "bound"
+    label = extra.name if bound else published_name(content, extra)
+    return OtherLine(label, tuple(extra.rate), tuple(extra.quality(axis) or ()), bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +129,6 @@ def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Serie
     return series
 
 
-def _draw_extra(axes: Axes, extra: ExtraCurve, axis: Quality, style: Style) -> None:
-    bound = extra.origin == "bound"
-    axes.plot(
-        extra.rate, extra.quality(axis) or (),
-        label=extra.name if bound else "_" + extra.name,
-        color="#000000" if bound else PUBLISHED_COLOUR, linestyle=":" if bound else "-",
-        linewidth=style.line * (0.8 if bound else 0.5), zorder=1,
-        marker=None if bound else ".", markersize=style.marker * 0.5,
-    )  # fmt: skip
-
-
 def drawn_extras(content: Content, axis: Quality) -> list[ExtraCurve]:
     """Curves of others on this axis; of a system published with and without rounding to 8 bit
     only the rounded one, which was measured as ours are."""
@@ -172,86 +146,3 @@ def published_name(content: Content, extra: ExtraCurve) -> str:
     if not any(one.curve is extra and one.refusal for one in content.published):
         return name
     return f"{name} ({extra.count or 'other'} {content.item_word})"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A figure's size in inches; its axes (left, bottom, width, height) and the place of its legend
-    in figure parts; ``columns`` of a legend below the axes, 0 where it stands beside them."""
-
-    width: float
-    height: float
-    axes: tuple[float, float, float, float]
-    legend: tuple[float, float]
-    columns: int
-
-
-def _frame(style: Style, labels: Sequence[str], ends: Sequence[str], *, note: bool) -> Frame:
-    """Room for the labels at the curves' ends and for the legend: beside the axes or, in a narrow
-    column, below them."""
-    inch = style.font_size / 72
-    left, bottom, top = 4.6 * inch, (4.8 if note else 3.6) * inch, 0.8 * inch
-    beside = label_width(ends, _small(style))
-    longest = max(map(len, labels), default=0)
-    width, height, columns = style.width, style.height, 0
-    if style.legend_below:
-        columns = 2 if longest > 16 else 3
-        legend = 1.2 * inch * math.ceil(len(labels) / columns) + 0.5 * inch
-        height = max(height, 2.4 + legend, 0.1 * len(ends) + 1.0 + legend)
-        bottom += legend
-        right = max(0.8 * inch, beside)
-        place = (0.5, (1.2 if note else 0.0) * inch / height)
-    else:
-        right = (0.55 * longest + 4.5) * inch + beside
-        # the axes keep at least half of what they have without any label
-        width = max(width, left + right + 0.5 * style.width)
-        height = max(height, 1.5 * inch * len(labels) + inch)
-        place = ((width - right + beside) / width, 1 - top / height)
-    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
-    return Frame(
-        width, height, (box[0], box[1], max(0.3, box[2]), max(0.3, box[3])), place, columns
-    )
-
-
-def _legend(figure: Figure, axes: Axes, frame: Frame, labels: Sequence[str]) -> None:
-    if not labels:
-        return
-    below = frame.columns > 0
-    layout: dict[str, Any] = (
-        {"ncol": frame.columns, "handlelength": 2.2, "labelspacing": 0.3, "columnspacing": 1.0,
-         "handletextpad": 0.4, "borderaxespad": 0.2}
-        if below
-        else {"handlelength": 3.0, "labelspacing": 0.45}
-    )  # fmt: skip
-    axes.legend(
-        loc="lower center" if below else "upper left", bbox_to_anchor=frame.legend,
-        bbox_transform=figure.transFigure, frameon=False, **layout,
-    )  # fmt: skip
-
-
-def _limit(axes: Axes, content: Content, shown: Extent) -> None:
-    low, high = shown.rate
-    if content.linear_rate:
-        axes.set_xlim(0, high * 1.05)
-    else:
-        axes.set_xscale("log")
-        axes.set_xlim(low / 1.12, high * 1.12)
-    axes.set_ylim(*shown.padded())
-
-
-def _label_axes(axes: Axes, content: Content, axis: Quality) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.set_xlabel(f"Rate ({content.rate_unit})")
-    axes.set_ylabel(axis.label)
-    if axis.falling:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-value:g}"))
-    axes.grid(True, which="major", linewidth=0.4, color="#d9d9d9")
-    axes.set_axisbelow(True)
-    if content.linear_rate:
-        return
-    low, high = axes.get_xlim()
-    subs = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=subs))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())

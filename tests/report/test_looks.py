@@ -10,15 +10,15 @@ import pytest
 
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import quality
+from bench.figures.direct_labels import spread
+from bench.figures.style import STYLES
 from bench.provenance import RunInfo
 from bench.records import Record
 from bench.report.card_facts import curve_notes
 from bench.report.content import Content, collect
-from bench.report.direct_labels import spread
 from bench.report.extent import extent
 from bench.report.looks import looks
 from bench.report.plots import draw_curves
-from bench.report.style import STYLES
 from tests.report.samples import curve_records, record, results_folder
 
 PSNR = quality("psnr_rgb")

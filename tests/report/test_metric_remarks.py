@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.qualities import quality
+from bench.figures.style import STYLES
 from bench.metrics import registry
 from bench.metrics.basics import PsnrY
 from bench.records import Record
@@ -18,7 +19,6 @@ from bench.report.html.page import page_data
 from bench.report.pgfplots import pgfplots
 from bench.report.plots import draw_curves
 from bench.report.remarks import warnings_of
-from bench.report.style import STYLES
 from bench.report.tables import point_table
 from tests.report import samples
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.analysis.qualities import quality
+from bench.figures.style import STYLES
 from bench.report.content import collect
 from bench.report.ledger import heaviest
 from bench.report.plots import draw_curves
 from bench.report.remarks import warnings_of
-from bench.report.style import STYLES
 from tests.report.samples import curve_records, record, results_folder
 
 

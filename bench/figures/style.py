@@ -24,10 +24,16 @@ class Style:
     legend_below: bool
 
     @property
+    def family(self) -> str:
+        """The font's, one that Matplotlib brings."""
+        return "STIXGeneral" if self.serif else "DejaVu Sans"
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Matplotlib's settings."""
-        family = {"font.family": "STIXGeneral", "mathtext.fontset": "stix"} if self.serif else {}
+        mathematics = {"mathtext.fontset": "stix"} if self.serif else {}
         return {
+            "font.family": self.family,
             "font.size": self.font_size,
             "axes.titlesize": self.font_size,
             "legend.fontsize": self.font_size - 1,
@@ -37,7 +43,7 @@ class Style:
             "axes.spines.right": False,
             "axes.linewidth": 0.7,
             "path.simplify": False,
-            **family,
+            **mathematics,
         }
 
 

@@ -1,0 +1,1 @@
+"""Figures as PDF and PNG, drawn from plain descriptions; knows no records, runs or tables."""
