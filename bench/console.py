@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from bench.engine.attempt import Attempt
+    from bench.engine.ledger import Outcome
     from bench.engine.preview import Preview
-    from bench.engine.run import Outcome
 
 _LINE_SECONDS = 15.0
 _REASONS_SHOWN = 8

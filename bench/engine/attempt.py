@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.engine.campaign import Campaign
+from bench.engine.ledger import Silence
 from bench.engine.run import RunOptions, run
 from bench.errors import UsageError
 from bench.provenance import Verdict
@@ -31,26 +32,13 @@ class Attempt:
         return 0 if sound else 1
 
 
-class _Silent:
-    """The progress of a run that nobody watches."""
-
-    def begin(self, total: int, finished: int) -> None:
-        return None
-
-    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
-        return None
-
-    def say(self, line: str) -> None:
-        return None
-
-
 def measure_quietly(
     campaign: Campaign, *, device: str, timeout: float
 ) -> tuple[list[Record], tuple[Verdict, ...]]:
     """Records and verdicts of a campaign, measured by one worker in a folder that does not stay."""
     with tempfile.TemporaryDirectory(prefix="bench-try-") as name:
         options = RunOptions(out=Path(name), jobs=1, timeout=timeout, device=device)
-        run(campaign, options, _Silent())
+        run(campaign, options, Silence())
         with Store(Path(name)) as store:
             return list(store.records()), store.verdicts()
 
@@ -67,7 +55,7 @@ def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> A
     with tempfile.TemporaryDirectory(prefix="bench-try-") as name:
         folder = Path(name)
         options = RunOptions(out=folder, jobs=1, timeout=timeout, device=device, keep=1)
-        run(one, options, _Silent())
+        run(one, options, Silence())
         with Store(folder) as store:
             record = next(store.records())
             verdict = next(iter(store.verdicts()), None)

@@ -16,6 +16,7 @@ import numpy as np
 from bench.cards import CodecCard, Suite
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
+from bench.engine.ledger import Silence
 from bench.engine.plan import Probe, codec_fingerprint, item_fingerprint, make_plan
 from bench.engine.run import RunOptions, run
 from bench.machine import describe_machine
@@ -47,19 +48,6 @@ class Tiny:
         return ()
 
 
-class Silent:
-    """A progress that says nothing."""
-
-    def begin(self, total: int, finished: int) -> None:
-        return None
-
-    def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
-        return None
-
-    def say(self, line: str) -> None:
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Seconds of one run of ``tasks`` on ``workers``."""
@@ -80,7 +68,7 @@ def measure_cost(card: CodecCard, tasks: int, workers: int) -> Cost:
     campaign = Campaign(suite, (card,), Tiny(tasks), "image", "Tiny pictures")
     with tempfile.TemporaryDirectory() as folder:
         cpu, wall = time.process_time(), time.perf_counter()
-        outcome = run(campaign, RunOptions(Path(folder), workers), Silent())
+        outcome = run(campaign, RunOptions(Path(folder), workers), Silence())
         cost = Cost(tasks, workers, time.perf_counter() - wall, time.process_time() - cpu)
     assert outcome.done == tasks, f"{outcome.done} of {tasks} tasks done"
     return cost

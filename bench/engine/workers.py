@@ -14,10 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench import isolation, strays
 from bench.isolation import Walls
+
+if TYPE_CHECKING:
+    from pebble import ProcessExpired
 
 T = TypeVar("T")
 
@@ -143,6 +146,14 @@ def scratch_name(out: Path) -> str:
 
     mark = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:12]
     return f"bench-{os.getuid()}-{mark}"
+
+
+def cause_of_death(error: ProcessExpired) -> str:
+    """Why a worker ended, in words."""
+    code = getattr(error, "exitcode", None)
+    if isinstance(code, int) and code < 0:
+        return f"killed by {signal.Signals(-code).name}; out of memory?"
+    return f"exit status {code}"
 
 
 def _nothing() -> None:

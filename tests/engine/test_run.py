@@ -15,7 +15,8 @@ import pytest
 from bench.cards import load_registry
 from bench.datasets.base import DataOptions
 from bench.engine.campaign import suite_campaign
-from bench.engine.run import Outcome, RunOptions, run
+from bench.engine.ledger import Outcome
+from bench.engine.run import RunOptions, run
 from bench.engine.workers import LocalPool, scratch_name
 from bench.errors import StoreError
 from bench.results.store import Store

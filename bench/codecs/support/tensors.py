@@ -61,7 +61,12 @@ def to_tensor(frame: Frame, stride: int, device: str = "cpu") -> Tensor:
     """``(1, 3, H', W')`` in 0–1, padded below and to the right by replication to ``stride``."""
     if frame.ndim == 2:
         frame = np.repeat(frame[..., np.newaxis], 3, axis=2)
-    x = torch.from_numpy(np.require(frame, requirements=("C", "W"))).permute(2, 0, 1)[None].to(device) / 255
+    x = (
+        torch.from_numpy(np.require(frame, requirements=("C", "W")))
+        .permute(2, 0, 1)[None]
+        .to(device)
+        / 255
+    )
     height, width = x.shape[-2:]
     return F.pad(x, (0, -width % stride, 0, -height % stride), mode="replicate")
 

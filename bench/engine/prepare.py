@@ -1,0 +1,138 @@
+"""Before anything is measured: codecs are asked what they are, the store is told whose results it
+shows, and what is left to do is planned. Measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
+
+from pebble import ProcessExpired
+
+from bench.cards import CodecCard
+from bench.datasets.base import Item
+from bench.engine.campaign import Campaign
+from bench.engine.describe import describe_codec
+from bench.engine.measure import WorkSpec, probe
+from bench.engine.metrics import Chosen, applying
+from bench.engine.plan import Key, Plan, Probe, make_plan
+from bench.engine.workers import Pool, cause_of_death
+from bench.errors import BenchError
+from bench.records import Stored, Task
+from bench.results.gallery import Gallery
+from bench.results.store import Store
+
+Probed = tuple[CodecCard, Probe]
+_PROBE_SECONDS = 120.0
+
+
+def probe_codecs(
+    cards: Sequence[CodecCard],
+    pool: Pool,
+    device: str,
+    await_one: Callable[[Sequence[Future[Probe]]], None],
+) -> list[Probed]:
+    """What each codec says of itself; ``await_one`` waits until one of some futures is over."""
+    futures = [pool.submit(probe, card, device, timeout=_PROBE_SECONDS) for card in cards]
+    for future in futures:
+        await_one([future])
+    return [
+        (card, _probe_result(card, future)) for card, future in zip(cards, futures, strict=True)
+    ]
+
+
+def register(
+    campaign: Campaign, pairs: Sequence[Probed], store: Store, say: Callable[[str], None]
+) -> None:
+    """Tells the store whose results the folder shows from now on."""
+    known = {info.id: info for info in store.codecs()}
+    infos = [describe_codec(card, found) for card, found in pairs]
+    for index, (info, (_, found)) in enumerate(zip(infos, pairs, strict=True)):
+        if found.unavailable is not None and info.id in known:
+            # what was measured while it was available keeps the versions of then
+            infos[index] = replace(known[info.id], ladder=info.ladder)
+    store.set_codecs(infos, add_points=campaign.extends)
+    unseen = [] if campaign.extends else sorted(known.keys() - {card.id for card, _ in pairs})
+    if unseen:
+        say(
+            f"not in the suite and so not in its report: {', '.join(unseen)}; "
+            "name them with --codecs to see them again"
+        )
+
+
+def plan_tasks(
+    pairs: Sequence[Probed],
+    items: Sequence[Item],
+    spec: WorkSpec,
+    metrics: Chosen,
+    store: Store,
+    gallery: Gallery,
+    say: Callable[[str], None],
+) -> Plan:
+    """What is left for the codecs that can run; drops what is stored and no longer holds."""
+    able = [(card, found) for card, found in pairs if found.unavailable is None]
+    done = {
+        key: mark
+        for key, mark in store.done(repeats=spec.repeats).items()
+        if key[2] not in spec.keep or gallery.holds(*key)
+    }
+    lacking = _lacking(items, metrics, store, gallery)
+    plan = make_plan(able, items, done, lacking=lacking, earlier=metrics.earlier)
+    if plan.stale:
+        store.drop(plan.stale)
+        say(
+            f"{len(plan.stale)} stored records come from another version, card, weights "
+            "or device; they are measured again"
+        )
+    return plan
+
+
+def skipped_tasks(
+    pairs: Sequence[Probed], items: Sequence[Item], store: Store, say: Callable[[str], None]
+) -> list[tuple[Task, str]]:
+    """Tasks of codecs that cannot run here and have no stored result, with the reason."""
+    stored = store.done()
+    found = []
+    for card, probed in pairs:
+        if probed.unavailable is not None:
+            say(f"{card.id} skipped: {probed.unavailable}")
+            found += [
+                (Task(card.id, point, item.name, ""), probed.unavailable)
+                for item in items
+                for point in card.ladder
+                if (card.id, str(point), item.name) not in stored
+            ]
+    return found
+
+
+def _lacking(
+    items: Sequence[Item], metrics: Chosen, store: Store, gallery: Gallery
+) -> dict[Key, tuple[tuple[str, ...], Stored]]:
+    """What stored records lack of the metrics that can run here and apply to their items."""
+    able = {item.name: applying(item, metrics.able) for item in items}
+    found = {}
+    for key, (names, stored) in store.lacking(metrics.able).items():
+        lacks = tuple(name for name in names if name in able.get(key[2], ()))
+        if lacks:
+            found[key] = (lacks, replace(stored, kept=gallery.stream(*key)))
+    return found
+
+
+def _probe_result(card: CodecCard, future: Future[Probe]) -> Probe:
+    """What a codec said of itself, or why it could not; one broken codec does not stop the others.
+
+    A wrong card or value is the user's to correct and is raised.
+    """
+    try:
+        return future.result()
+    except BenchError:
+        raise
+    except FutureTimeoutError:
+        reason = f"did not start within {_PROBE_SECONDS:g} s"
+    except ProcessExpired as error:
+        reason = f"its process died while starting ({cause_of_death(error)})"
+    except Exception as error:  # a third party's codec may raise anything
+        reason = f"cannot start: {type(error).__name__}: {error}"
+    reason = f"{reason}; try python -m bench doctor --codec {card.id}"
+    return Probe(card.id, {}, unavailable=reason)
