@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import sys
@@ -46,6 +47,15 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
     """This process gets a signal when the thread that started it ends, however that happens."""
     if _c is not None:
         _c.prctl(_SET_DEATH_SIGNAL, ctypes.c_ulong(number), 0, 0, 0)
+
+
+def die_when_closed(handle: int) -> None:
+    """This process and its group are killed when the last writer of a pipe is gone, whatever they
+    are in the midst of; ``handle`` reads it. Takes no thread."""
+    if _linux:
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(handle, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def end_session(leader: int) -> None:

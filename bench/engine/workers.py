@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench import isolation, strays
+from bench.engine.scratch import held, sweep
 from bench.isolation import Walls
 
 if TYPE_CHECKING:
@@ -129,13 +130,16 @@ class LocalPool:
 def scratch_folder(out: Path) -> Iterator[Path]:
     """The folder of temporary files of a run into ``out``.
 
-    Its name depends on ``out`` alone, so that what a killed run left is removed by the next.
+    Its name depends on ``out`` alone, so that what a killed run left is removed by the next; that
+    of killed runs into other folders goes as well.
     """
     folder = Path(tempfile.gettempdir()) / scratch_name(out)
     shutil.rmtree(folder, ignore_errors=True)
+    sweep(folder.parent, f"bench-{os.getuid()}-*")
     folder.mkdir(mode=0o700)
     try:
-        yield folder
+        with held(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -170,8 +174,11 @@ def _start(
     signal.signal(signal.SIGTERM, _kill_group)
     strays.die_with_parent(signal.SIGTERM)
     run = multiprocessing.parent_process()
-    if run is not None and not run.is_alive():  # it ended before its end could be heard of
-        os._exit(1)
+    if run is not None:
+        # the server that forked this process lives as long as one of those it forked
+        strays.die_when_closed(run.sentinel)
+        if not run.is_alive():  # it ended before its end could be heard of
+            os._exit(1)
     strays.adopt()
     tempfile.tempdir = scratch
     isolation.put_up(walls)

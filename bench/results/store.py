@@ -19,6 +19,7 @@ from bench.facts import MetricFacts
 from bench.provenance import CodecInfo, Verdict, facts_of, facts_table, read_run
 from bench.records import COLUMNS, Record, Stored, columns_of, join_remarks, split_remarks
 from bench.results.lock import lock_folder
+from bench.results.replacing import make_room, put_in_place
 from bench.results.salvage import checksum, damaged, salvage
 from bench.results.table import Cell, cells, metric_columns, record_of, write_records
 
@@ -115,18 +116,13 @@ class Store:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
         returns how many records that is."""
         records = salvage(self.folder / FILE, self.folder / TABLE)
-        new = self.folder / f"{FILE}.new"
-        new.unlink(missing_ok=True)
-        self._db = sqlite3.connect(new, isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        self._columns = COLUMNS
-        with self._transaction():
-            self._insert(records)
-            self._db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
-        self._db.close()
-        for suffix in ("-wal", "-shm"):
-            (self.folder / f"{FILE}{suffix}").unlink(missing_ok=True)
-        new.replace(self.folder / FILE)
+
+        def fill(db: sqlite3.Connection) -> None:
+            self._db, self._columns = db, COLUMNS
+            with self._transaction():
+                self._insert(records)
+
+        put_in_place(self.folder / FILE, _SCHEMA, FORMAT, fill)
         return len(records)
 
     def _restore_run(self) -> None:
@@ -146,8 +142,11 @@ class Store:
         )
 
     def _discard(self) -> None:
-        for name in (FILE, f"{FILE}-wal", f"{FILE}-shm", TABLE):
-            (self.folder / name).unlink(missing_ok=True)
+        """An empty store in the place of the old results, which stay until there is room for it."""
+        if (self.folder / FILE).exists():
+            with _explained(self.folder):
+                put_in_place(self.folder / FILE, _SCHEMA, FORMAT, make_room)
+        (self.folder / TABLE).unlink(missing_ok=True)
 
     def _connect(self) -> None:
         self._db = sqlite3.connect(self.folder / FILE, isolation_level=None)

@@ -121,6 +121,27 @@ def test_fifty_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path, m
     assert sorted(path.name for path in out.iterdir() if "new" in path.name) == []
 
 
+def test_scratch_of_a_killed_run_is_removed_by_a_run_into_another_folder(
+    tmp_path: Path, mark: str
+) -> None:
+    gates = [tmp_path / "gate0", tmp_path / "gate1"]
+    outs = [tmp_path / "killed", tmp_path / "alive"]
+    runs = []
+    for out, gate in zip(outs, gates, strict=True):
+        cards = write_cards(tmp_path / f"cards-{out.name}", gate=(3, gate))
+        runs.append(subprocess.Popen(command(cards, out), stdout=subprocess.DEVNULL))
+        assert stored_some(runs[-1], out)
+    workers = psutil.Process(runs[0].pid).children(recursive=True)
+    runs[0].kill()
+    runs[0].wait()
+    psutil.wait_procs(workers, PATIENCE)
+    assert [scratch(out).exists() for out in outs] == [True, True]
+    undisturbed(write_cards(tmp_path / "cards"), tmp_path / "next")
+    assert [scratch(out).exists() for out in outs] == [False, True]
+    gates[1].touch()
+    assert runs[1].wait(PATIENCE) == 0
+
+
 def _full_disk(out: Path) -> Iterator[None]:
     """A tmpfs of 300 kB at ``out`` where mounting is allowed."""
     out.mkdir()

@@ -1,6 +1,11 @@
 import csv
 import math
+import resource
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +57,45 @@ def test_records_survive_reopening_and_fresh_discards_them(tmp_path: Path) -> No
     with Store(tmp_path) as store:
         assert store.done() == {("a", "q=1", "i"): "f"}
         assert store.verdicts() == (Verdict("fresh_decode", "a", "q=1", "i", True),)
+    with Store(tmp_path, fresh=True) as store:
+        assert store.done() == {}
+
+
+@contextmanager
+def full_disk(bytes_left: int) -> Iterator[None]:
+    """No file of this process may become longer, which SQLite meets like a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("bytes_left", [0, 100_000])
+def test_fresh_on_a_full_disk_keeps_the_old_results(tmp_path: Path, bytes_left: int) -> None:
+    with Store(tmp_path) as store:
+        store.add([record()])
+        store.export_csv(tmp_path / "records.csv")
+    before = (tmp_path / "records.csv").read_bytes()
+    full = pytest.raises(StoreError, match=r"cannot be written \(.*free space or choose another")
+    with full_disk(bytes_left), full:
+        Store(tmp_path, fresh=True)
+    assert (tmp_path / "records.csv").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["records.csv", FILE]
+    with Store(tmp_path) as store:
+        assert store.done() == {("a", "q=1", "i"): "f"}
+    with Store(tmp_path, fresh=True) as store:
+        assert store.done() == {}
+
+
+def test_an_old_log_is_not_taken_for_that_of_a_fresh_store(tmp_path: Path) -> None:
+    """A killed run leaves records in the write-ahead log alone."""
+    killed = "import os; from tests.results.test_store import record; " \
+        "from bench.results.store import Store; from pathlib import Path; " \
+        f"Store(Path({str(tmp_path)!r})).add([record()]); os._exit(9)"  # fmt: skip
+    subprocess.run([sys.executable, "-c", killed], check=False, cwd=Path(__file__).parents[2])
+    assert (tmp_path / f"{FILE}-wal").stat().st_size
     with Store(tmp_path, fresh=True) as store:
         assert store.done() == {}
 
