@@ -235,7 +235,8 @@ def source_places(modules: Iterable[str]) -> tuple[Path, ...]:
     modules and packages of their folders. Imports nothing."""
     installed = [f"{place}/" for place in _real(python_folders())]
     found: dict[Path, None] = {}
-    for name in dict.fromkeys(name.partition(".")[0] for name in (*modules, *sys.modules)):
+    imported = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
+    for name in dict.fromkeys((*(name.partition(".")[0] for name in modules), *sorted(imported))):
         for place in _module_places(name.partition(":")[0]):
             if not any(f"{place}/".startswith(one) for one in installed):
                 found.update(dict.fromkeys((place, *_code_in(place.parent))))
