@@ -198,7 +198,7 @@ def _started(cards: Path, out: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         command(cards, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert stored_some(process, out)
+    assert stored_some(process, out), process.communicate()
     return process
 
 

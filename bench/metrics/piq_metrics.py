@@ -1,0 +1,87 @@
+"""The metrics that are computed by the package piq: VIF and HaarPSI."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.facts import MetricFacts
+from bench.metrics.base import FrameMetric
+from bench.metrics.packages import EXTRA, require, version
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.signals import Frame
+
+
+class PiqMetric(FrameMetric["torch.Tensor"]):
+    """A function of piq, of frames as tensors ``(1, C, H, W)`` in 0–255."""
+
+    @classmethod
+    def check_available(cls) -> None:
+        require("piq")
+
+    @classmethod
+    def versions(cls) -> Mapping[str, str]:
+        return version("piq")
+
+    def prepare(self, reference: Frame) -> torch.Tensor:
+        from bench.metrics.tensors import as_tensor
+
+        return as_tensor(reference, self.device)
+
+    def score(self, prepared: torch.Tensor, decoded: Frame) -> float:
+        return self.compare(prepared, self.prepare(decoded))
+
+    @abstractmethod
+    def compare(self, reference: torch.Tensor, decoded: torch.Tensor) -> float:
+        """The metric of two tensors."""
+
+
+class Vif(PiqMetric):
+    """Visual information fidelity (Sheikh and Bovik 2006), the authors' pixel-domain version."""
+
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        id="vif",
+        title="VIF",
+        definition="Sheikh and Bovik 2006 in the pixel domain, on luma, four scales",
+        purpose=(
+            "Predicts how much of a natural picture's information survives blur, noise and JPEG "
+            "or JPEG 2000. Above 1 where contrast was raised: that is no better picture. Blind "
+            "to colour."
+        ),
+        tolerance=0.003,
+        smallest=(41, 41),
+        needs=EXTRA,
+    )
+
+    def compare(self, reference: torch.Tensor, decoded: torch.Tensor) -> float:
+        import piq
+
+        return float(piq.vif_p(decoded, reference, data_range=255))
+
+
+class HaarPsi(PiqMetric):
+    """The Haar wavelet-based perceptual similarity index (Reisenhofer et al. 2018)."""
+
+    facts: ClassVar[MetricFacts] = MetricFacts(
+        id="haarpsi",
+        title="HaarPSI",
+        definition="Reisenhofer et al. 2018, YIQ of RGB, luma alone of gray, subsampled by two",
+        purpose=(
+            "Predicts opinion scores of common distortions from local edges at two scales. "
+            "Computed at half size: says nothing of the finest detail, nor of invented texture."
+        ),
+        cap=1.0,
+        tolerance=0.002,
+        smallest=(32, 32),
+        needs=EXTRA,
+    )
+
+    def compare(self, reference: torch.Tensor, decoded: torch.Tensor) -> float:
+        import piq
+
+        value = float(piq.haarpsi(decoded, reference, data_range=255))
+        return min(value, 1.0)  # rounding puts that of identical pictures 2e-7 above
