@@ -18,7 +18,7 @@ from bench.codecs.base import Codec
 from bench.codecs.reference import Hm
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.planes import PlaneFormat, read_planes
-from bench.errors import BitstreamError, CardError, Unavailable
+from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Signal, clip, image
 
@@ -97,6 +97,7 @@ def test_clips_gain_from_prediction(name: str, structure: str) -> None:
 
 
 def test_ffmpeg_decodes_hm_to_the_same_samples() -> None:
+    """VTM 9.3 writes a draft of H.266 that decoders of the standard do not read."""
     signal = image(_picture())
     codec = _build("hm")
     payload = codec.encode(signal, Point("qp", 32)).payload
@@ -214,3 +215,16 @@ def test_coolchic_decodes_the_published_stream(kodak_folder: Path) -> None:
     assert len(stream) == 33020
     source = image(np.asarray(Image.open(kodak_folder / "kodim14.png")))
     assert _psnr(codec.decode(stream), source) == pytest.approx(32.98, abs=0.005)
+
+
+def test_a_bpgenc_that_keeps_its_planes_elsewhere_is_named_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bpgenc", "bpgdec"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\necho \"Could not open '/tmp/out1-0.yuv'\"\nexit 1\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("BENCH_BPG", str(tmp_path))
+    with pytest.raises(CodecError, match="make reference-libbpg"):
+        _build("bpg:encoder=jctvc").encode(image(_picture()), Point("qp", 30))
