@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from bench.engine.attempt import Attempt
-    from bench.engine.ledger import Outcome
+    from bench.engine.books import Outcome
     from bench.engine.preview import Preview
 
 _LINE_SECONDS = 15.0

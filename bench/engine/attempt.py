@@ -7,8 +7,8 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.engine.books import Silence
 from bench.engine.campaign import Campaign
-from bench.engine.ledger import Silence
 from bench.engine.run import RunOptions, run
 from bench.errors import UsageError
 from bench.provenance import Verdict

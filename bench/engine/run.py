@@ -1,7 +1,7 @@
 """Runs a suite: measures what is left, stores it, and leaves the tables.
 
 Decides the order and the limits; what a task is lies in measure.py, what is left in prepare.py,
-where results go in ledger.py.
+where results go in books.py.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 from pebble import ProcessExpired
 
 from bench.datasets.base import Item
+from bench.engine.books import Books, Outcome, Progress
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_run
-from bench.engine.ledger import Ledger, Outcome, Progress
 from bench.engine.measure import Added, Portion, WorkSpec, measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
 from bench.engine.prepare import plan_tasks, probe_codecs, register, skipped_tasks
@@ -175,13 +175,11 @@ class _Runner:
         self.schedule = Schedule((), self.workers)
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
         self.proofs = Proofs(self.pool, self.spec.codecs, options.device, options.timeout)
-        self.ledger = Ledger(
-            self.spec, job.store, job.progress, lambda: self.schedule.seconds_left()
-        )
-        self.ledger.outcome.workers = self.workers
+        self.books = Books(self.spec, job.store, job.progress, lambda: self.schedule.seconds_left())
+        self.books.outcome.workers = self.workers
 
     def close(self) -> None:
-        if self.ledger.outcome.interrupted or self.running or self.proofs.running:
+        if self.books.outcome.interrupted or self.running or self.proofs.running:
             self.pool.kill()
         else:
             self.pool.close()
@@ -190,8 +188,8 @@ class _Runner:
         try:
             self._measure(self._plan())
         except KeyboardInterrupt:
-            self.ledger.stop()
-        return self.ledger.outcome
+            self.books.stop()
+        return self.books.outcome
 
     def _plan(self) -> Iterable[Task]:
         """Asks the codecs what they are and returns the tasks that are left and can be done."""
@@ -200,11 +198,11 @@ class _Runner:
         register(job.campaign, pairs, job.store, say)
         plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.store, self.gallery, say)
         total = sum(len(card.ladder) for card in job.campaign.codecs) * len(job.items)
-        self.ledger.begin(total, plan.finished)
-        self.ledger.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
+        self.books.begin(total, plan.finished)
+        self.books.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
         problems = {item.name: item.problem for item in job.items if item.problem is not None}
         hopeless = [(task, problems[task.item]) for task in plan.tasks if task.item in problems]
-        self.ledger.keep_blank(hopeless, "failed")
+        self.books.keep_blank(hopeless, "failed")
         tasks = [task for task in plan.tasks if task.item not in problems]
         reads = {found.codec: found.reads for _, found in pairs}
         self.proofs.expect(filter(self._proved, tasks), reads)
@@ -217,7 +215,7 @@ class _Runner:
             for portion in [future for future in self.running if future.done()]:
                 self._collect(portion)
             for check in [future for future in self.proofs.running if future.done()]:
-                self.ledger.judge(self.proofs.judge(check))
+                self.books.judge(self.proofs.judge(check))
 
     def _await(self, futures: Sequence[Future[Any]]) -> None:
         """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
@@ -254,8 +252,8 @@ class _Runner:
         for entry in result.measured:
             if entry.keepsake is not None:
                 self.gallery.add(entry.keepsake)
-        self.ledger.keep([entry.record for entry in result.measured])
-        self.ledger.add(result.added)
+        self.books.keep([entry.record for entry in result.measured])
+        self.books.add(result.added)
         evidence = [entry.evidence for entry in result.measured if entry.evidence is not None]
         self._prove(portion, evidence)
 
@@ -266,9 +264,9 @@ class _Runner:
             return
         (task,) = portion
         if task.lacks:
-            self.ledger.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
+            self.books.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
         else:
-            self.ledger.keep_blank([(task, reason)], status)
+            self.books.keep_blank([(task, reason)], status)
         self._prove(portion, [])
 
     def _prove(self, portion: tuple[Task, ...], evidence: Sequence[Evidence]) -> None:

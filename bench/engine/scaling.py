@@ -15,8 +15,8 @@ import numpy as np
 
 from bench.cards import CodecCard, Suite
 from bench.datasets.base import Item
+from bench.engine.books import Silence
 from bench.engine.campaign import Campaign
-from bench.engine.ledger import Silence
 from bench.engine.plan import Probe, codec_fingerprint, item_fingerprint, make_plan
 from bench.engine.run import RunOptions, run
 from bench.machine import describe_machine

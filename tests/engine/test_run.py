@@ -14,8 +14,8 @@ import pytest
 
 from bench.cards import load_registry
 from bench.datasets.base import DataOptions
+from bench.engine.books import Outcome
 from bench.engine.campaign import suite_campaign
-from bench.engine.ledger import Outcome
 from bench.engine.run import RunOptions, run
 from bench.engine.workers import LocalPool, scratch_name
 from bench.errors import StoreError
