@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,13 @@ def kodak_folder(bench_data: Path) -> Path:
     if len(list(folder.glob("kodim*.png"))) != 24:
         pytest.skip(f"needs the 24 Kodak images in {folder}")
     return folder
+
+
+@pytest.fixture
+def as_at_a_terminal() -> Iterator[None]:
+    """Signals that stop a program are heard: under nohup and in background jobs some are not."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

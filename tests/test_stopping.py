@@ -14,6 +14,9 @@ from bench.stopping import StopSignals
 ALL = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+pytestmark = pytest.mark.usefixtures("as_at_a_terminal")
+
+
 def send(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
@@ -61,25 +64,17 @@ def test_an_outer_context_learns_what_an_inner_one_received() -> None:
 
 
 def test_what_is_ignored_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with StopSignals() as stop:
-            send(signal.SIGHUP)
-            assert not stop.received
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopSignals() as stop:
+        send(signal.SIGHUP)
+        assert not stop.received
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_the_last_context_keeps_its_handlers_after_a_signal() -> None:
-    before = {number: signal.getsignal(number) for number in ALL}
-    try:
-        with StopSignals(last=True):
-            send(signal.SIGINT)
-        send(signal.SIGINT)  # a program's clean-up is not interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with StopSignals(last=True):
+        send(signal.SIGINT)
+    send(signal.SIGINT)  # a program's clean-up is not interrupted
 
 
 def test_another_thread_waits_for_none() -> None:

@@ -196,7 +196,10 @@ def test_a_folder_in_use_is_refused_at_once(cards: Path, out: Path) -> None:
 def _started(cards: Path, out: Path) -> subprocess.Popen[str]:
     """A run in a process of its own that has stored some of its records."""
     process = subprocess.Popen(
-        command(cards, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(cards, out),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert stored_some(process, out), process.communicate()
     return process
@@ -216,6 +219,7 @@ def test_a_killed_run_is_continued_to_the_same_tables(tmp_path: Path, out: Path)
     assert len({(r["codec"], r["point"], r["item"]) for r in rows(out)}) == len(rows(out)) == 80
 
 
+@pytest.mark.usefixtures("as_at_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_stopped_run_keeps_what_is_finished_and_says_so(

@@ -291,6 +291,7 @@ def test_batches_made_ahead_change_nothing(tmp_path, card):
     assert weights_path(card, "K=2").read_bytes() == whole
 
 
+@pytest.mark.usefixtures("as_at_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_step_end_and_is_obeyed(tmp_path, card, monkeypatch, number):
     train(card, request(tmp_path, work=tmp_path / "whole"))
