@@ -7,28 +7,28 @@ const report = {
   redraws: [],
 };
 
-// Okabe and Ito's palette, once for white and once for dark paper; the anchor takes the ink.
-const PALETTE = {
-  light: ["#0072B2", "#D55E00", "#009E73", "#B5578C", "#2F8FC4", "#B87A00", "#7A5195", "#6B6B6B"],
-  dark: ["#5AB4F0", "#FF8A4C", "#3FD0A4", "#E59AC5", "#9AD4F7", "#F2BE4A", "#C39BE0", "#B0B0B0"],
-};
-const SYMBOLS = [
-  "circle",
-  "square",
-  "triangle-up",
-  "diamond",
-  "triangle-down",
-  "cross",
-  "x",
-  "triangle-left",
-  "triangle-right",
-  "pentagon",
-  "hexagon",
-  "star",
-];
-const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+// Codecs are drawn as in the plots: learned ones over the field, the anchor in the ink.
+const WIDTHS = { field: 1.4, learned: 3, anchor: 2.5 };
+const SIZES = { field: 7, learned: 10, anchor: 8 };
 
 const byId = (id) => document.getElementById(id);
+
+// Says below a table that it goes on to the right, as long as it does.
+function cueScroll(box) {
+  const cue = box.nextElementSibling?.classList.contains("cue")
+    ? box.nextElementSibling
+    : element("p", "scroll sideways for more columns →", { class: "cue" });
+  box.after(cue);
+  const update = () => {
+    cue.hidden = box.scrollLeft + box.clientWidth >= box.scrollWidth - 2;
+  };
+  if (!box.dataset.cued) {
+    box.dataset.cued = "true";
+    box.addEventListener("scroll", update, { passive: true });
+    new ResizeObserver(update).observe(box);
+  }
+  update();
+}
 
 function element(tag, text, attributes = {}) {
   const made = document.createElement(tag);
@@ -63,16 +63,14 @@ function cssColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function colourOf(codec) {
-  if (codec === report.data.anchor) return cssColour("--ink");
-  const others = report.data.codecs.map((c) => c.id).filter((id) => id !== report.data.anchor);
-  const palette = PALETTE[isDark() ? "dark" : "light"];
-  return palette[others.indexOf(codec) % palette.length];
+function lookOf(codec) {
+  return report.data.codecs.find((c) => c.id === codec).look;
 }
 
-function markerOf(codec) {
-  const index = report.data.codecs.findIndex((c) => c.id === codec);
-  return { symbol: SYMBOLS[index % SYMBOLS.length], dash: DASHES[index % DASHES.length] };
+function colourOf(codec) {
+  const look = lookOf(codec);
+  if (look.weight === "anchor") return cssColour("--ink");
+  return isDark() ? look.dark : look.light;
 }
 
 function shownCodecs() {

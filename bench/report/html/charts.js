@@ -31,67 +31,41 @@ function resize(id, rows) {
   byId(id).style.height = `${Math.max(220, 34 * rows + 110)}px`;
 }
 
+// Rows against columns; only codecs that have a BD-rate with some other.
 function drawMatrix() {
   const matrix = report.data.matrices.find((m) => m.metric === report.metric);
   if (!matrix) return;
-  const shown = matrix.codecs
-    .map((id, index) => index)
-    .filter((i) => !report.hidden.has(matrix.codecs[i]));
-  const names = shown.map((i) => matrix.codecs[i]);
-  const cells = shown.map((i) => shown.map((j) => matrix.rates[i][j]));
-  const size = Math.max(
-    10,
-    ...cells
-      .flat()
-      .filter((v) => v !== null)
-      .map(Math.abs),
-  );
-  const limit = Math.min(size, 60);
-  resize("matrix-chart", names.length);
-  const labels = names.map(plotText);
-  draw(
-    "matrix-chart",
-    [
-      {
-        type: "heatmap",
-        x: labels,
-        y: labels,
-        z: cells,
-        zmin: -limit,
-        zmax: limit,
-        xgap: 2,
-        ygap: 2,
-        colorscale: isDark()
-          ? [
-              [0, "#2b83c6"],
-              [0.5, "#22272e"],
-              [1, "#c8553d"],
-            ]
-          : [
-              [0, "#4393c3"],
-              [0.5, "#f7f7f7"],
-              [1, "#d6604d"],
-            ],
-        showscale: false,
-        hoverongaps: false,
-        text: shown.map((i) => shown.map((j) => (i === j ? "" : signed(matrix.rates[i][j])))),
-        texttemplate: "%{text}",
-        customdata: shown.map((i) => shown.map((j) => matrix.overlaps[i][j])),
-        hovertemplate:
-          "%{y} against %{x}<br>BD-rate %{text} %<br>overlap %{customdata:.0f} %<extra></extra>",
-      },
-    ],
-    chartLayout({
-      xaxis: {
-        side: "top",
-        tickangle: names.length > 5 || window.innerWidth < 640 ? -40 : 0,
-        showgrid: false,
-        type: "category",
-      },
-      yaxis: { autorange: "reversed", showgrid: false, type: "category" },
-      layout: { margin: { l: 60, r: 15, t: 40, b: 15 } },
-    }),
-  );
+  const places = matrix.codecs.map((id, index) => index);
+  const compared = (i) => places.some((j) => j !== i && matrix.rates[i][j] !== null);
+  const hidden = (id) =>
+    report.hidden.has(id) || (id.endsWith(" [published]") && !byId("published").checked);
+  const shown = places.filter((i) => !hidden(matrix.codecs[i]) && compared(i));
+  const head = element("tr");
+  head.append(element("th", ""));
+  head.append(...shown.map((j) => element("th", matrix.codecs[j], { scope: "col" })));
+  const body = shown.map((i) => {
+    const row = element("tr");
+    row.append(nameCell("th", matrix.codecs[i], { scope: "row" }));
+    row.append(...shown.map((j) => matrixCell(matrix, i, j)));
+    return row;
+  });
+  const made = element("table", null, { class: "matrix" });
+  made.append(head, ...body);
+  byId("matrix-chart").replaceChildren(made);
+  cueScroll(byId("matrix-chart"));
+}
+
+// Blue saves bits, red costs some; full colour from 60 % on.
+function matrixCell(matrix, i, j) {
+  const rate = matrix.rates[i][j];
+  if (i === j || rate === null) return element("td", i === j ? "" : "–");
+  const overlap = fixed(matrix.overlaps[i][j], 0);
+  const title = `${matrix.codecs[i]} against ${matrix.codecs[j]}: overlap ${overlap} %`;
+  const cell = element("td", signed(rate), { title });
+  const part = Math.round(Math.min(1, Math.abs(rate) / 60) * 70);
+  const colour = rate < 0 ? "var(--saves)" : "var(--costs)";
+  cell.style.background = `color-mix(in srgb, ${colour} ${part}%, transparent)`;
+  return cell;
 }
 
 function drawSpread() {
@@ -146,6 +120,7 @@ function drawSpread() {
 
 function rateText(comparison) {
   const { rate, low, high, significant } = comparison;
+  if (low === null) return `${signed(rate)} %, no interval`;
   const doubt = significant === false ? " n.s." : "";
   return `${signed(rate)} % [${signed(low)}, ${signed(high)}]${doubt}`;
 }
@@ -246,7 +221,7 @@ function drawCost() {
         marker: {
           size: 11,
           color: shown.map((row) => colourOf(row.codec.id)),
-          symbol: shown.map((row) => markerOf(row.codec.id).symbol + (timed ? "-open" : "")),
+          symbol: shown.map((row) => lookOf(row.codec.id).symbol + (timed ? "-open" : "")),
         },
         hovertemplate: "%{text}<br>%{x:.4g}<br>BD-rate %{y:.1f} %<extra></extra>",
       },

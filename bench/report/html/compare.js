@@ -4,86 +4,6 @@ const ORIGINAL = "original";
 const ZOOMS = ["fit", 1, 2, 4, 8, 16, 32];
 const FLICKER_MILLISECONDS = 600;
 
-// The part of the picture in sight: scale in canvas pixels per picture pixel, and its offset.
-class View {
-  constructor(canvas, picture, zoom, centre) {
-    this.width = picture.naturalWidth;
-    this.height = picture.naturalHeight;
-    const ratio = Math.max(1, Math.round(window.devicePixelRatio || 1));
-    const fit = Math.min(canvas.width / this.width, canvas.height / this.height);
-    this.scale = zoom === "fit" ? fit : zoom * ratio;
-    this.x = this.offset(centre[0], this.width, canvas.width);
-    this.y = this.offset(centre[1], this.height, canvas.height);
-  }
-
-  offset(centre, size, room) {
-    const half = room / this.scale / 2;
-    const whole = size * this.scale <= room;
-    const middle = whole ? size / 2 : Math.min(Math.max(centre * size, half), size - half);
-    return room / 2 - middle * this.scale;
-  }
-
-  // Where a place of the canvas lies in the picture, in its pixels.
-  pixel([x, y]) {
-    return [(x - this.x) / this.scale, (y - this.y) / this.scale];
-  }
-}
-
-// Decoded pictures of one item, their pixels and their difference maps, by address.
-class PictureCache {
-  constructor() {
-    this.clear();
-  }
-
-  clear() {
-    this.images = new Map();
-    this.pixels = new Map();
-    this.maps = new Map();
-  }
-
-  async load(source) {
-    if (this.images.has(source)) return;
-    const image = new Image();
-    image.src = source;
-    await image.decode();
-    this.images.set(source, image);
-  }
-
-  pixelsOf(source) {
-    if (!this.pixels.has(source)) {
-      const image = this.images.get(source);
-      const canvas = newCanvas(image.naturalWidth, image.naturalHeight);
-      const context = canvas.getContext("2d", { willReadFrequently: true });
-      context.drawImage(image, 0, 0);
-      this.pixels.set(source, context.getImageData(0, 0, canvas.width, canvas.height));
-    }
-    return this.pixels.get(source);
-  }
-
-  // |reconstruction − original| · gain, black where they agree.
-  difference(source, reference, gain) {
-    if (!this.maps.has(source)) {
-      const original = this.pixelsOf(reference);
-      const other = this.pixelsOf(source);
-      const map = new ImageData(original.width, original.height);
-      for (let i = 0; i < map.data.length; i += 1) {
-        map.data[i] = i % 4 === 3 ? 255 : gain * Math.abs(original.data[i] - other.data[i]);
-      }
-      const canvas = newCanvas(map.width, map.height);
-      canvas.getContext("2d").putImageData(map, 0, 0);
-      this.maps.set(source, canvas);
-    }
-    return this.maps.get(source);
-  }
-}
-
-function newCanvas(width, height) {
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  return canvas;
-}
-
 function nearest(shots, bpp) {
   const distance = (shot) => Math.abs(Math.log(shot.bpp / bpp));
   const closer = (best, shot) => (!best || distance(shot) < distance(best) ? shot : best);
@@ -110,6 +30,7 @@ class Comparison {
     this.left = null;
     this.right = null;
     this.showsRight = false;
+    this.byHand = false;
     this.drawn = 0;
   }
 
@@ -182,6 +103,44 @@ class Comparison {
     byId("compare-right-caption").textContent = caption(this.right, this.left);
     const sources = [this.item.original, this.left.source, this.right.source];
     await Promise.all(sources.map((source) => this.cache.load(source)));
+    this.paint();
+  }
+
+  // One further in a list, and around: codecs on the right, or rates.
+  step(id, by) {
+    const select = byId(id);
+    const { length } = select.options;
+    select.selectedIndex = (select.selectedIndex + by + length) % length;
+    return this.chooseShots();
+  }
+
+  stepRate(by) {
+    const select = byId("compare-rate");
+    const ranked = [...select.options].sort((one, other) => one.value - other.value);
+    const place = ranked.findIndex((option) => option.selected) + by;
+    if (place < 0 || place >= ranked.length) return;
+    ranked[place].selected = true;
+    this.chooseShots();
+  }
+
+  chooseRight(number) {
+    const select = byId("compare-right");
+    if (number >= select.options.length) return;
+    select.selectedIndex = number;
+    this.chooseShots();
+  }
+
+  // The whole picture of one side, then of the other.
+  flick() {
+    this.showsRight = this.mode === "flicker" ? !this.showsRight : true;
+    this.byHand = true;
+    byId("compare-mode").value = "flicker";
+    this.paint();
+  }
+
+  split() {
+    this.byHand = false;
+    byId("compare-mode").value = "split";
     this.paint();
   }
 
@@ -304,7 +263,7 @@ class Comparison {
 
 function setUpCompare() {
   const shown = report.data.pictures;
-  const kept = report.data.pictures_kept;
+  byId("compare-note").textContent = report.data.pictures_note;
   if (!shown.length) {
     byId("compare").hidden = true;
     return;
@@ -313,13 +272,10 @@ function setUpCompare() {
     "compare-item",
     shown.map((item, index) => [index, item]),
   );
-  if (shown.length < kept) {
-    byId("compare-note").textContent =
-      `${shown.length} of ${kept} kept items are in this file, the others lie in the folder kept.`;
-  }
   const comparison = new Comparison(byId("compare-view"));
   setUpChoosers(comparison);
   setUpPointer(comparison);
+  setUpKeys(comparison);
   window.addEventListener("resize", () => comparison.paint());
   section("compare", () => comparison.load());
 }
@@ -330,7 +286,10 @@ function setUpChoosers(comparison) {
   on("compare-left", () => comparison.chooseCodec());
   on("compare-right", () => comparison.chooseShots());
   on("compare-rate", () => comparison.chooseShots());
-  on("compare-mode", () => comparison.paint());
+  on("compare-mode", () => {
+    comparison.byHand = false;
+    comparison.paint();
+  });
   on("compare-split", () => comparison.paint(), "input");
   on("compare-gain", () => {
     comparison.cache.maps.clear();
@@ -343,7 +302,7 @@ function setUpChoosers(comparison) {
     });
   }
   window.setInterval(() => {
-    if (comparison.mode !== "flicker") return;
+    if (comparison.mode !== "flicker" || comparison.byHand) return;
     comparison.showsRight = !comparison.showsRight;
     comparison.paint();
   }, FLICKER_MILLISECONDS);
@@ -374,4 +333,29 @@ function setUpPointer(comparison) {
     comparison.zoomAt(comparison.placeOf(event), event.deltaY < 0);
   };
   canvas.addEventListener("wheel", wheel, { passive: false });
+}
+
+// Keys act while the pointer is over the pictures or they have the focus, and nowhere else: a
+// chooser keeps its own arrows, the page its space.
+function setUpKeys(comparison) {
+  const { canvas } = comparison;
+  const act = {
+    ArrowRight: () => comparison.step("compare-right", 1),
+    ArrowLeft: () => comparison.step("compare-right", -1),
+    ArrowUp: () => comparison.stepRate(1),
+    ArrowDown: () => comparison.stepRate(-1),
+    " ": () => comparison.flick(),
+    Escape: () => comparison.split(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || !comparison.ready) return;
+    const focus = document.activeElement;
+    const chooser = focus && focus.matches("select, input, button, summary, a");
+    if (focus !== canvas && (chooser || !canvas.matches(":hover"))) return;
+    const digit = /^[0-9]$/.test(event.key);
+    if (!digit && !act[event.key]) return;
+    event.preventDefault();
+    if (digit) comparison.chooseRight(Number(event.key));
+    else act[event.key]();
+  });
 }

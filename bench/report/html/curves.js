@@ -29,9 +29,10 @@ function setUpCurves() {
   );
   byId("scale").value = data.scale;
   byId("published-label").hidden = !data.extras.some((extra) => extra.origin === "published");
-  for (const id of ["rate", "scale", "bands", "published"]) {
+  for (const id of ["rate", "scale", "bands"]) {
     byId(id).addEventListener("change", drawCurves);
   }
+  byId("published").addEventListener("change", redrawAll);
   setUpChips();
   report.redraws.push(drawCurves);
   drawCurves();
@@ -86,12 +87,14 @@ function drawCurves() {
     if (byId("bands").checked) traces.push(bandTrace(codec, points, rate));
     traces.push(curveTrace(codec, points, rate));
   }
-  const limits = axisLimits(traces, metric);
-  for (const [index, extra] of report.data.extras.entries()) {
+  const limits = axisLimits(traces);
+  for (const extra of report.data.extras) {
     const values = extra.values[report.metric];
     if (!values || (extra.origin === "published" && !byId("published").checked)) continue;
-    traces.push(extraTrace(extra, values, index));
+    traces.push(extraTrace(extra, values));
   }
+  const extent = report.data.extents[report.metric];
+  byId("outside").textContent = extent ? extent.outside : "";
   const unit = report.data.rate_unit;
   const log = byId("scale").value === "log";
   draw(
@@ -112,7 +115,7 @@ function drawCurves() {
 }
 
 function curveTrace(codec, points, rate) {
-  const { symbol, dash } = markerOf(codec.id);
+  const { symbol, dash, weight } = lookOf(codec.id);
   const colour = colourOf(codec.id);
   return {
     type: "scatter",
@@ -121,8 +124,8 @@ function curveTrace(codec, points, rate) {
     meta: codec.id,
     x: points.map((p) => p[rate]),
     y: points.map((p) => p.values[report.metric]),
-    line: { color: colour, dash, width: codec.id === report.data.anchor ? 3 : 2 },
-    marker: { color: colour, symbol, size: 8 },
+    line: { color: colour, dash, width: WIDTHS[weight] },
+    marker: { color: colour, symbol, size: SIZES[weight] },
     hovertemplate: "%{text}<extra></extra>",
     text: points.map((p) => hoverText(codec, p)),
   };
@@ -166,7 +169,7 @@ function translucent(colour) {
   return `rgba(${parts.join(",")},0.14)`;
 }
 
-function extraTrace(extra, values, index) {
+function extraTrace(extra, values) {
   const bound = extra.origin === "bound";
   const label = bound ? extra.name : `${extra.name} (published)`;
   return {
@@ -184,7 +187,6 @@ function extraTrace(extra, values, index) {
     marker: {
       color: cssColour("--faint"),
       size: 5,
-      symbol: `${SYMBOLS[index % SYMBOLS.length]}-open`,
     },
     text: extra.rate.map((rate, i) =>
       [
@@ -197,18 +199,23 @@ function extraTrace(extra, values, index) {
   };
 }
 
-// Published curves and bounds may reach far beyond what was measured: the view does not follow.
-// A metric that falls with quality hangs from the top, so that better is higher in every chart.
-function axisLimits(traces, metric) {
-  const measured = traces.filter((trace) => trace.meta);
-  if (!measured.length) return null;
-  const x = measured.flatMap((trace) => trace.x);
-  const y = traces.flatMap((trace) => trace.y);
-  const [low, high] = [Math.min(...y), Math.max(...y)];
-  const margin = 0.04 * Math.max(high - low, 1e-6);
-  const ends = [low - margin, high + margin];
-  return {
-    x: [Math.min(...x) / 1.15, Math.max(...x) * 1.15],
-    y: metric && metric.falling ? ends.reverse() : ends,
-  };
+// The view is that of the plots: the range that the codecs share, whatever published curves do.
+// Where only codecs from outside that range are shown, it is theirs. A metric that falls with
+// quality hangs from the top, so that better is higher in every chart.
+function axisLimits(traces) {
+  const shown = report.data.extents[report.metric];
+  const points = traces
+    .filter((trace) => trace.meta)
+    .flatMap((trace) => trace.x.map((x, i) => ({ x, y: trace.y[i] })));
+  if (!shown || !points.length) return null;
+  const [low, high] = [Math.min(...shown.y), Math.max(...shown.y)];
+  const within = points.filter(({ y }) => y >= low && y <= high);
+  const rates = (within.length ? within : points).map(({ x }) => x);
+  const x = [Math.min(...rates) / 1.15, Math.max(...rates) * 1.15];
+  if (within.length) return { x, y: shown.y };
+  const qualities = points.map(({ y }) => y);
+  const ends = [Math.min(...qualities), Math.max(...qualities)];
+  const margin = 0.04 * Math.max(ends[1] - ends[0], high - low);
+  const y = [ends[0] - margin, ends[1] + margin];
+  return { x, y: shown.y[0] > shown.y[1] ? y.reverse() : y };
 }

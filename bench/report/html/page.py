@@ -6,6 +6,8 @@ that no codec id or file name can become markup.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 import math
@@ -22,7 +24,9 @@ from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.report.content import Content, describe, footnote
-from bench.report.html.pictures import choose_shots, picture_data, read_shots
+from bench.report.extent import extent
+from bench.report.html.pictures import embed, read_shots
+from bench.report.looks import Look, looks
 from bench.report.remarks import warnings_of
 from bench.report.tables import (
     point_table,
@@ -32,7 +36,7 @@ from bench.report.tables import (
     summary_columns,
 )
 
-SCRIPTS = ("app.js", "curves.js", "charts.js", "tables.js", "compare.js", "start.js")
+SCRIPTS = ("app.js", "curves.js", "charts.js", "tables.js", "pictures.js", "compare.js", "start.js")
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
 
@@ -40,16 +44,16 @@ MAX_ITEM_RATES = 500
 def write_page(content: Content, target: Path) -> Path:
     """Writes report.html into a folder and returns its path; needs no network when opened."""
     shots = [shot for folder in content.results.folders for shot in read_shots(folder)]
-    chosen = choose_shots(shots)
+    shown = embed(shots)
     data = page_data(content)
-    data["pictures"] = list(dict.fromkeys(shot.item for shot in chosen))
-    data["pictures_kept"] = len({shot.item for shot in shots})
+    data["pictures"] = [entry["item"] for entry in shown.items]
+    data["pictures_note"] = shown.note
     page = _resource("template.html")
     parts = {
         "{{title}}": html.escape(content.results.run.suite_title),
         "{{style}}": _resource("style.css"),
         "{{data}}": script_json(data),
-        "{{pictures}}": script_json(picture_data(chosen)),
+        "{{pictures}}": script_json(shown.items),
         "{{plotly}}": _plotly(),
         "{{scripts}}": "\n".join(_resource(name) for name in SCRIPTS),
     }
@@ -90,6 +94,7 @@ def page_data(content: Content) -> dict[str, Any]:
     """All that the page shows besides the pictures."""
     run = content.results.run
     columns, points = point_table(content)
+    looked = looks(content)
     return {
         "title": run.suite_title,
         "dataset": run.dataset_title,
@@ -108,7 +113,8 @@ def page_data(content: Content) -> dict[str, Any]:
             }
             for axis in content.axes
         ],
-        "codecs": [_codec(content, codec) for codec in content.results.codecs],
+        "codecs": [_codec(content, codec, looked[codec]) for codec in content.results.codecs],
+        "extents": {axis.id: _extent(content, axis) for axis in content.axes},
         "extras": [
             {
                 "name": extra.name, "origin": extra.origin, "rate": extra.rate,
@@ -142,7 +148,25 @@ def _shown(extra: ExtraCurve, axis: Quality) -> list[float] | None:
     return None if values is None else [axis.sign * value for value in values]
 
 
-def _codec(content: Content, codec: str) -> dict[str, Any]:
+def _extent(content: Content, axis: Quality) -> dict[str, Any] | None:
+    shown = extent(content, axis)
+    if shown is None:
+        return None
+    return {
+        "x": shown.rate,
+        "y": [axis.sign * end for end in shown.padded()],
+        "outside": shown.outside,
+    }
+
+
+def _look(look: Look) -> dict[str, Any]:
+    return {
+        "light": look.colour, "dark": look.dark_colour, "symbol": look.marker.page,
+        "dash": look.dash.page, "weight": look.weight,
+    }  # fmt: skip
+
+
+def _codec(content: Content, codec: str, look: Look) -> dict[str, Any]:
     info = content.results.info(codec)
     row = next(row for row in content.rows if row.codec == codec)
     points = content.curves[content.curves["codec"] == codec]
@@ -152,6 +176,7 @@ def _codec(content: Content, codec: str) -> dict[str, Any]:
     return {
         "id": codec,
         "title": row.title,
+        "look": _look(look),
         "lossless": row.lossless,
         "incomplete": row.incomplete,
         "complexity": dict(info.complexity) if info else {},
@@ -252,4 +277,6 @@ def _resource(name: str) -> str:
 
 
 def _plotly() -> str:
-    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
+    """Plotly's script as base64 of its gzip, a third of its size: the page unpacks it."""
+    script = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+    return base64.b64encode(gzip.compress(script, 9, mtime=0)).decode("ascii")

@@ -1,9 +1,11 @@
-"""The kept reconstructions that the page shows, chosen within a size budget; decodes nothing."""
+"""The kept reconstructions that the page shows, within a size budget; decodes no stream."""
 
 from __future__ import annotations
 
 import base64
+import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,14 @@ import numpy as np
 
 from bench.errors import StoreError
 
-BUDGET_BYTES = 48_000_000
-"""PNG bytes that a page may embed; further items are named, not shown."""
+BUDGET_BYTES = 4_000_000
+"""Bytes of pictures that a page may embed, which is 5.4 MB as text; the rest takes 2.3 MB."""
 MAX_POINTS = 6
 """Points of one codec on one item, spread evenly over its rates."""
+MIN_POINTS = 3
+"""Rather than fewer points than these, pictures are shown through lossy WebP, and this is said."""
+QUALITIES = (95, 88)
+"""Of lossy WebP: about 44 and 42 dB from the decoded picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,15 @@ class Shot:
     psnr_rgb: float | None
     original: Path
     reconstruction: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What the page's comparison reads: items with their original and shots as data addresses, and
+    a sentence on what was left out or changed for size, else empty."""
+
+    items: list[dict[str, Any]]
+    note: str
 
 
 def read_shots(folder: Path) -> tuple[Shot, ...]:
@@ -59,51 +74,118 @@ def _shot(kept: Path, entry: dict[str, Any]) -> Shot:
     )  # fmt: skip
 
 
-def choose_shots(shots: Sequence[Shot], budget: int = BUDGET_BYTES) -> tuple[Shot, ...]:
-    """At most ``MAX_POINTS`` of each codec on each item, whole items while they fit ``budget``."""
-    chosen: list[Shot] = []
-    used = 0
-    for item in dict.fromkeys(shot.item for shot in shots):
-        of_item = [shot for shot in shots if shot.item == item]
-        picked = [
-            shot
-            for codec in dict.fromkeys(shot.codec for shot in of_item)
-            for shot in _spread([shot for shot in of_item if shot.codec == codec])
-        ]
-        size = sum(path.stat().st_size for path in _files(picked) if path.is_file())
-        if used + size <= budget:
-            chosen += picked
-            used += size
-    return tuple(chosen)
-
-
-def _spread(shots: list[Shot]) -> list[Shot]:
-    ordered = sorted(shots, key=lambda shot: shot.bpp)
-    if len(ordered) <= MAX_POINTS:
-        return ordered
-    places = np.linspace(0, len(ordered) - 1, MAX_POINTS).round().astype(int)
-    return [ordered[place] for place in places]
-
-
-def _files(shots: Iterable[Shot]) -> set[Path]:
-    return {path for shot in shots for path in (shot.original, shot.reconstruction)}
-
-
-def picture_data(shots: Sequence[Shot]) -> list[dict[str, Any]]:
-    """What the page's comparison reads: items with their original and shots as data addresses.
+def embed(shots: Sequence[Shot], budget: int = BUDGET_BYTES) -> Embedded:
+    """As many points a codec as fit, pixel by pixel what was decoded; if not even ``MIN_POINTS``
+    fit, through lossy WebP; items that do not fit even so are left out, the last ones first.
 
     Raises StoreError for a picture that is listed and not there.
     """
+    kept = list(dict.fromkeys(shot.item for shot in shots))
+    tries = [_Files(quality) for quality in (None, *QUALITIES)]
+    for count in range(len(kept), 0, -1):
+        of_items = [shot for shot in shots if shot.item in kept[:count]]
+        for files in tries:
+            for points in range(MAX_POINTS, MIN_POINTS - 1, -1):
+                chosen = spread_points(of_items, points)
+                if files.size(chosen, budget) <= budget:
+                    note = _note(files, chosen, count, len(kept))
+                    return Embedded(_entries(chosen, files), note)
+    if not shots:
+        return Embedded([], "")
+    return Embedded([], "The kept pictures are too large for this file: see the folder kept.")
+
+
+def spread_points(shots: Sequence[Shot], points: int) -> list[Shot]:
+    """At most ``points`` of each codec on each item, spread evenly over its rates."""
+    groups: dict[tuple[str, str], list[Shot]] = {}
+    for shot in shots:
+        groups.setdefault((shot.item, shot.codec), []).append(shot)
+    return [shot for group in groups.values() for shot in _spread(group, points)]
+
+
+def _spread(shots: list[Shot], points: int) -> list[Shot]:
+    ordered = sorted(shots, key=lambda shot: shot.bpp)
+    if len(ordered) <= points:
+        return ordered
+    places = np.linspace(0, len(ordered) - 1, points).round().astype(int)
+    return [ordered[place] for place in places]
+
+
+class _Files:
+    """Pictures as WebP, lossless or of one quality, each made once."""
+
+    def __init__(self, quality: int | None) -> None:
+        self.quality = quality
+        self._made: dict[Path, bytes] = {}
+        self._distances: dict[Path, float] = {}
+
+    def size(self, shots: Iterable[Shot], budget: int) -> int:
+        """Bytes of all pictures of these shots; stops counting once they are over the budget."""
+        total = 0
+        for path in _paths(shots):
+            total += len(self.get(path))
+            if total > budget:
+                break
+        return total
+
+    def worst_db(self, shots: Iterable[Shot]) -> float:
+        """PSNR of the picture that was changed most."""
+        return min(self._distances.get(path, math.inf) for path in _paths(shots))
+
+    def get(self, path: Path) -> bytes:
+        if path not in self._made:
+            self._made[path] = self._make(path)
+        return self._made[path]
+
+    def _make(self, path: Path) -> bytes:
+        from PIL import Image
+
+        try:
+            with Image.open(path) as opened:
+                picture = opened.convert("RGB")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({error}); keep it again") from error
+        file = io.BytesIO()
+        if self.quality is None:
+            picture.save(file, "WEBP", lossless=True, quality=0, method=0, exact=True)
+            return file.getvalue()
+        picture.save(file, "WEBP", quality=self.quality, method=2)
+        with Image.open(io.BytesIO(file.getvalue())) as shown:
+            change = np.asarray(shown.convert("RGB"), float) - np.asarray(picture, float)
+        mse = float(np.square(change).mean())
+        self._distances[path] = 10 * math.log10(255**2 / mse) if mse else math.inf
+        return file.getvalue()
+
+
+def _paths(shots: Iterable[Shot]) -> list[Path]:
+    return list(dict.fromkeys(path for s in shots for path in (s.original, s.reconstruction)))
+
+
+def _note(files: _Files, shots: Sequence[Shot], items: int, kept: int) -> str:
+    said = []
+    if files.quality is not None:
+        said.append(
+            "For size the pictures are shown through lossy WebP, "
+            f"{files.worst_db(shots):.1f} dB or more from what was decoded; "
+            "difference maps and pixel values are of the pictures shown, "
+            "the rates and PSNRs of what was decoded. The exact ones lie in the folder kept."
+        )
+    if items < kept:
+        said.append(f"{items} of {kept} kept items are in this file; see the folder kept.")
+    return " ".join(said)
+
+
+def _entries(shots: Sequence[Shot], files: _Files) -> list[dict[str, Any]]:
     found = []
     for item in dict.fromkeys(shot.item for shot in shots):
         of_item = [shot for shot in shots if shot.item == item]
         found.append({
             "item": item,
-            "original": _address(of_item[0].original),
+            "original": _address(files.get(of_item[0].original)),
             "shots": [
                 {
                     "codec": shot.codec, "point": shot.point, "bpp": shot.bpp,
-                    "psnr": shot.psnr_rgb, "source": _address(shot.reconstruction),
+                    "psnr": shot.psnr_rgb, "source": _address(files.get(shot.reconstruction)),
                 }
                 for shot in of_item
             ],
@@ -111,8 +193,5 @@ def picture_data(shots: Sequence[Shot]) -> list[dict[str, Any]]:
     return found
 
 
-def _address(path: Path) -> str:
-    try:
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}; keep it again") from error
+def _address(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")

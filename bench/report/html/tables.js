@@ -14,6 +14,8 @@ function setUpTables() {
   });
   byId("summary-table").replaceChildren(table(data.summary));
   byId("points-table").replaceChildren(table(data.points));
+  cueScroll(byId("summary-table"));
+  cueScroll(byId("points-table"));
   if (data.published.rows.length) {
     byId("published-table").replaceChildren(
       element("h3", "Published curves, not measured here"),
@@ -48,7 +50,10 @@ function table({ columns, rows }) {
     ...rows.map((row) => {
       const line = element("tr");
       line.append(
-        ...row.map((cell, index) => element("td", cell, textual(index) ? { class: "text" } : {})),
+        ...row.map((cell, index) => {
+          if (!index) return nameCell("td", cell);
+          return element("td", cell, textual(index) ? { class: "text" } : {});
+        }),
       );
       return line;
     }),
@@ -56,6 +61,13 @@ function table({ columns, rows }) {
   const heading = element("thead");
   heading.append(head);
   made.append(heading, body);
+  return made;
+}
+
+// A cell whose long name wraps; a short one never does.
+function nameCell(kind, name, attributes = {}) {
+  const made = element(kind, null, attributes);
+  made.append(element("div", name, { class: "name" }));
   return made;
 }
 
