@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -34,7 +34,7 @@ from bench.codecs.support.tensors import (
     to_tensor,
 )
 from bench.codecs.support.vqvae2_priors import LEARNED, LEVELS, PriorPair, build_prior, prior_name
-from bench.entropy.indices import Adaptive, Deflate, FixedLength, IndexCoder
+from bench.entropy.indices import Adaptive, Deflate, DeflateBytes, FixedLength, IndexCoder
 from bench.errors import BitstreamError
 from bench.models.blocktransformer import BlockTransformer
 from bench.models.pixelsnail import PixelSnail
@@ -47,9 +47,10 @@ if TYPE_CHECKING:
     from bench.signals import Layout, Signal
 
 PATCH = 256
-_CODERS: Mapping[str, type[FixedLength] | type[Deflate] | type[Adaptive]] = {
+_CODERS: Mapping[str, Callable[[int], IndexCoder]] = {
     "fixed": FixedLength,
     "zlib": Deflate,
+    "zlib-bytes": DeflateBytes,
     "adaptive": Adaptive,
 }
 Indices = NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Streams of codebook indices without a learned prior: fixed length, zlib, adaptive order 0.
+"""Streams of codebook indices without a learned prior: fixed length, zlib twice, order 0.
 
 Decoders take the number of indices from the caller; they keep no state and write no headers.
 """
@@ -51,17 +51,44 @@ class Deflate:
         self.codes = codes
 
     def encode(self, indices: Indices) -> tuple[bytes, float | None]:
-        return zlib.compress(indices.astype("<u2").tobytes(), 9), None
+        return zlib.compress(self._laid_out(indices.ravel()), 9), None
 
     def decode(self, stream: bytes, count: int) -> Indices:
+        size = len(self._laid_out(np.zeros(count, np.int64)))
         engine = zlib.decompressobj()
         try:
-            raw = engine.decompress(stream, 2 * count + 1)
+            raw = engine.decompress(stream, size + 1)
         except zlib.error as error:
             raise BitstreamError(f"zlib stream: {error}; it is truncated or damaged") from error
-        if len(raw) != 2 * count or not engine.eof or engine.unused_data:
+        if len(raw) != size or not engine.eof or engine.unused_data:
             raise BitstreamError(f"zlib stream: does not hold {count} indices; damaged")
-        return _checked(np.frombuffer(raw, "<u2").astype(np.int64), self.codes)
+        return _checked(self._read(raw, count), self.codes)
+
+    def _laid_out(self, indices: Indices) -> bytes:
+        return indices.astype("<u2").tobytes()
+
+    def _read(self, raw: bytes, count: int) -> Indices:
+        return np.frombuffer(raw, "<u2").astype(np.int64)
+
+
+class DeflateBytes(Deflate):
+    """zlib level 9 over the low bytes of all indices, then their high bits, packed.
+
+    Deflate codes bytes: of 16-bit indices every other byte says next to nothing and breaks up the
+    strings that repeat, here its Huffman code follows how often a code is used.
+    """
+
+    def _laid_out(self, indices: Indices) -> bytes:
+        return (indices & 255).astype(np.uint8).tobytes() + pack_fixed(indices >> 8, self._high)
+
+    def _read(self, raw: bytes, count: int) -> Indices:
+        low = np.frombuffer(raw[:count], np.uint8).astype(np.int64)
+        return low | unpack_fixed(raw[count:], self._high, count) << 8 if self._high else low
+
+    @property
+    def _high(self) -> int:
+        """Bits of an index above the low byte."""
+        return max(0, (self.codes - 1).bit_length() - 8)
 
 
 class Adaptive:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.entropy.indices import Adaptive, Deflate, FixedLength, IndexCoder
+from bench.entropy.indices import Adaptive, Deflate, DeflateBytes, FixedLength, IndexCoder
 from bench.errors import BitstreamError
 
-CODERS = [FixedLength, Deflate, Adaptive]
+CODERS = [FixedLength, Deflate, DeflateBytes, Adaptive]
 
 
 @settings(max_examples=40, deadline=None)
@@ -35,6 +35,14 @@ def test_zlib_is_that_of_the_report() -> None:
     indices = _skewed()
     expected = zlib.compress(indices.astype(np.uint16).tobytes(), level=9)
     assert Deflate(512).encode(indices)[0] == expected
+
+
+def test_zlib_of_bytes_follows_how_often_codes_are_used() -> None:
+    indices = _skewed(20000, 2048)
+    fixed, plain, laid_out = (
+        len(coder(2048).encode(indices)[0]) for coder in (FixedLength, Deflate, DeflateBytes)
+    )
+    assert laid_out < 0.85 * plain and laid_out < 0.6 * fixed
 
 
 def test_adaptive_approaches_the_entropy_of_the_source() -> None:

@@ -242,7 +242,7 @@ def rate_at(curve: Sequence[tuple[float, float]], psnr: float) -> float:
 
 def _coders(here: Evidence) -> list[str]:
     """A row for each codebook and tiling, a column for each entropy coder."""
-    order = ["fixed", "zlib", "adaptive", "transformer", "pixelsnail, indices",
+    order = ["fixed", "zlib", "zlib-bytes", "adaptive", "transformer", "pixelsnail, indices",
              "pixelsnail, vectors"]  # fmt: skip
     rows = []
     kinds = dict.fromkeys((v.codes, v.dim, v.tiling) for v in here.variants)
@@ -292,6 +292,12 @@ def _order_of_coders(here: Evidence, codes: int, paper: Sequence[Published]) -> 
         f"{16 * _DENSITY:.3f} bpp; below {bits} bits an index: {_below(plain, fixed)}"
         f"{said if theirs and plain.bpp > fixed.bpp else ''}."
     ]
+    packed = here.find(codes, "zlib-bytes")
+    if packed is not None:
+        lines.append(
+            "zlib on the low bytes of all indices and their high bits after them, below "
+            f"{bits} bits an index, {codes} codes: {_below(packed, fixed)}."
+        )
     for variant, prior in here.variants.items():
         kind = variant.coder.partition(",")[0]
         if (variant.codes, variant.tiling) == (codes, "patches") and kind in _LEARNED:
