@@ -24,8 +24,10 @@ FAILED, BAD_USAGE = 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit status: 0 done, 1 failed tasks or checks, 2 usage."""
-    parser = make_parser()
-    if "_ARGCOMPLETE" in os.environ:
+    words = sys.argv[1:] if arguments is None else arguments
+    completing = "_ARGCOMPLETE" in os.environ
+    parser = make_parser(None if completing else words)
+    if completing:
         from bench.completion import complete
 
         complete(parser)
@@ -59,8 +61,9 @@ def _load_plugins(paths: Iterable[Path]) -> None:
             plugins.load(path)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of all subcommands."""
+def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The parser of all subcommands; for a command line of these ``words`` without the options of
+    those that it does not name, some of which take a while to gather."""
     from bench import arguments
 
     parser = argparse.ArgumentParser(
@@ -72,7 +75,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, summary, call in _COMMANDS:
         command = commands.add_parser(name, help=summary)
-        arguments.OPTIONS[name](command)
+        if words is None or name in words:
+            arguments.OPTIONS[name](command)
         command.set_defaults(call=call, refuse=command.error)
     return parser
 

@@ -27,8 +27,7 @@ class PictureFiles:
         names = [path.relative_to(base).with_suffix("").as_posix() for path in chosen]
         if len(set(names)) != len(names):  # a.png beside a.tif
             names = [path.relative_to(base).as_posix() for path in chosen]
-        with ThreadPoolExecutor(2) as pool:
-            self._items = tuple(pool.map(picture_item, chosen, names))
+        self._items = _items_of(chosen, names)
         self._paths = dict(zip(names, chosen, strict=True))
         usable = [item for item in self._items if item.problem is None]
         if not usable:
@@ -51,6 +50,20 @@ class PictureFiles:
         if not problems:
             return ()
         return (f"{problems} of {len(self._items)} pictures cannot be used; each record says why",)
+
+
+def _items_of(paths: Sequence[Path], names: Sequence[str]) -> tuple[Item, ...]:
+    """The items of files: two threads, since reading and hashing of large ones overlap, and of ten
+    thousand small ones many at a time."""
+    size = max(1, len(paths) // 64)
+    starts = range(0, len(paths), size)
+
+    def some(start: int) -> list[Item]:
+        part = slice(start, start + size)
+        return [picture_item(*pair) for pair in zip(paths[part], names[part], strict=True)]
+
+    with ThreadPoolExecutor(2) as pool:
+        return tuple(item for part in pool.map(some, starts) for item in part)
 
 
 def crop_side(card: DatasetCard, settings: dict[str, object]) -> int:

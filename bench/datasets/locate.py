@@ -15,9 +15,10 @@ VARIABLE = "BENCH_DATA"
 
 def cache_folder() -> Path:
     """The user's cache folder for data sets, which may not exist yet."""
-    import pooch
+    # where pooch would put it, which takes longer to import than a first task to run
+    import platformdirs
 
-    return Path(pooch.os_cache("bench-rd"))
+    return Path(platformdirs.user_cache_dir("bench-rd"))
 
 
 def candidates(card: DatasetCard, root: Path | None) -> Iterator[Path]:

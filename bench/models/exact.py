@@ -26,6 +26,8 @@ class ExactConv2d(nn.Conv2d):
     """A convolution that is exact in evaluation, with float64 results; in training an ordinary
     one. Strides, dilations and groups are not offered."""
 
+    _fixed: tuple[tuple[int, ...], Tensor, Tensor] | None = None
+
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             return super().forward(x)
@@ -33,7 +35,16 @@ class ExactConv2d(nn.Conv2d):
         return F.conv2d(exact_activation(x), weight, bias, padding=self.padding)
 
     def fixed_point(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the evaluation, in float64."""
+        """Weight and bias of the evaluation, in float64; computed again when they changed."""
+        assert self.bias is not None
+        of = (self.weight, self.bias)
+        changes = (0 if one.is_inference() else one._version for one in of)
+        state = (*changes, *(one.data_ptr() for one in of))
+        if self._fixed is None or self._fixed[0] != state:
+            self._fixed = (state, *self._round())
+        return self._fixed[1:]
+
+    def _round(self) -> tuple[Tensor, Tensor]:
         weight = self.weight.double().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
         weight = torch.round(weight / WEIGHT_UNIT) * WEIGHT_UNIT
         assert self.bias is not None

@@ -56,8 +56,8 @@ class ResidualUnit(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        refined: Tensor = self.conv2(F.leaky_relu(self.conv1(x)))
-        return x + refined
+        refined: Tensor = self.conv2(F.leaky_relu(self.conv1(x), inplace=True))
+        return refined.add_(x)
 
 
 def _upsample(inputs: int, outputs: int, factor: int, kernel: int = 3) -> nn.Sequential:
@@ -84,7 +84,7 @@ class LinearBypass(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         linear: Tensor = self.linear(x)
         nonlinear: Tensor = self.network(x)
-        return nonlinear + linear
+        return nonlinear.add_(linear)
 
 
 def dct_basis(count: int, block: int = BLOCK) -> tuple[Tensor, Tensor]:
@@ -192,7 +192,9 @@ def _hyper_analysis(m: int, k: int, h: int) -> nn.Sequential:
             # E log|y| = log σ − 0.635 of a Gaussian
             typical = float(deviation[members].log().mean()) - 0.635
             third.bias[band] = -_BAND_PRECISION * (4 + typical)
-    return nn.Sequential(first, nn.LeakyReLU(), second, nn.LeakyReLU(), third)
+    return nn.Sequential(
+        first, nn.LeakyReLU(inplace=True), second, nn.LeakyReLU(inplace=True), third
+    )
 
 
 def _bands(latent_channels: int) -> tuple[Tensor, Tensor]:
@@ -209,10 +211,10 @@ def _synthesis(n: int, k: int, m: int) -> LinearBypass:
     assert isinstance(last, nn.Conv2d)
     network = nn.Sequential(
         _upsample(m, k, 2, kernel=1),  # 1/8
-        nn.LeakyReLU(),
+        nn.LeakyReLU(inplace=True),
         ResidualUnit(k),
         _upsample(k, n, 2),  # 1/4
-        nn.LeakyReLU(),
+        nn.LeakyReLU(inplace=True),
         ResidualUnit(n),
         head,  # 1/1
     )

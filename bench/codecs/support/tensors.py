@@ -68,7 +68,8 @@ def to_tensor(frame: Frame, stride: int, device: str = "cpu") -> Tensor:
         / 255
     )
     height, width = x.shape[-2:]
-    return F.pad(x, (0, -width % stride, 0, -height % stride), mode="replicate")
+    right, below = -width % stride, -height % stride
+    return F.pad(x, (0, right, 0, below), mode="replicate") if right or below else x
 
 
 def to_frame(picture: Tensor, geometry: Geometry) -> Frame:
