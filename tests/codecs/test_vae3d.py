@@ -201,10 +201,24 @@ def test_complexity(codec: Vae3dCodec) -> None:
     assert 1 < found.decoder_kmac_per_pixel < 50
 
 
+def _is_read(form: HeaderFormat, payload: bytes) -> bool:
+    try:
+        form.unpack(payload)
+    except BitstreamError:
+        return False
+    return True
+
+
 def test_the_header_is_one_byte_for_the_clips_it_is_made_for() -> None:
     form = HeaderFormat("vae3d", b"abcd", 8)
     standard = ClipHeader(5, Geometry(96, 96, gray=False), 7)
     assert form.pack(standard, b"xyz") == bytes.fromhex("e5") + b"xyz"
+    twelve = HeaderFormat("vae3d", b"abcd", 12)
+    for point in range(12):
+        last = ClipHeader(point, Geometry(96, 96, gray=False), 7)
+        assert twelve.unpack(twelve.pack(last, b"xyz")) == (last, b"xyz")
+    damaged = sum(_is_read(twelve, bytes([first]) + b"xyz") for first in range(256))
+    assert damaged == 12  # one value of ten for each point
     assert form.unpack(form.pack(standard, b"xyz")) == (standard, b"xyz")
     other = ClipHeader(2, Geometry(300, 17, gray=True), 1)
     assert len(form.pack(other, b"")) == 8

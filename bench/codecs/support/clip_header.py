@@ -1,9 +1,10 @@
 """The header of codec ``vae3d``'s streams: one byte for the clips that it is made for.
 
 At low rates a clip is a hundred bytes, of which a checksum of four would be four percent. The byte
-holds the operating point, whether size and length are spelled out behind it, and four bits of a
-checksum over all that follows and the network; the entropy coder's final state sees most damage. A
-size that is spelled out is followed by 16 more bits: no other state would see that it changed.
+is a number of three digits: the operating point, whether size and length are spelled out behind it,
+and, in what is left of 256 values, a checksum over all that follows and the network; the entropy
+coder's final state sees most damage. A size that is spelled out is followed by 16 more bits: no
+other state would see that it changed.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ STANDARD = (Geometry(96, 96, gray=False), 7)
 """Of the clips whose size and length streams do not spell out."""
 _MAX_PIXELS = 1 << 23
 _MAX_FRAMES = 1 << 16
-_POINT_BITS = 3
-_SPELLED_OUT = 1 << _POINT_BITS
 _LONG_CHECK = 2
 
 
@@ -46,7 +45,8 @@ class ClipHeader:
 
 @dataclass(frozen=True, slots=True)
 class HeaderFormat:
-    """The format of one network, which ``fingerprint`` stands for; ``points`` is at most 8."""
+    """The format of one network, which ``fingerprint`` stands for; of more than 16 ``points`` the
+    checksum would be less than three bits."""
 
     name: str
     fingerprint: bytes
@@ -56,23 +56,23 @@ class HeaderFormat:
         """The payload of an entropy-coded stream."""
         first, size = header.point, b""
         if (header.geometry, header.frames) != STANDARD:
-            first |= _SPELLED_OUT
+            first += self.points
             size = b"".join(map(write_varint, (*header.geometry.numbers, header.frames)))
             size += self._long_check(size + stream)
-        return bytes([first | self._check(first, size + stream)]) + size + stream
+        return bytes([first + self._check(first, size + stream)]) + size + stream
 
     def unpack(self, payload: bytes) -> tuple[ClipHeader, bytes]:
         """The header and the stream. Raises BitstreamError for a damaged or foreign payload."""
         if not payload:
             raise BitstreamError(f"{self.name}: the payload is empty")
-        first, rest = payload[0] & 0x0F, payload[1:]
-        point = first % _SPELLED_OUT
-        if payload[0] != first | self._check(first, rest) or point >= self.points:
+        first, rest = payload[0] % (2 * self.points), payload[1:]
+        spelled_out, point = divmod(first, self.points)
+        if payload[0] != first + self._check(first, rest):
             raise BitstreamError(
                 f"{self.name}: checksum of {len(payload)} bytes does not agree; the payload is "
                 "damaged, truncated or was coded with other weights"
             )
-        if not first & _SPELLED_OUT:
+        if not spelled_out:
             return ClipHeader(point, *STANDARD), rest
         (*size, frames), offset = read_varints(rest, 0, 4, self.name)
         stream = rest[offset + _LONG_CHECK :]
@@ -96,5 +96,7 @@ class HeaderFormat:
         )
 
     def _check(self, first: int, rest: bytes) -> int:
-        """The checksum in the upper four bits of the first byte."""
-        return zlib.crc32(rest, zlib.crc32(self.fingerprint + bytes([first]))) << 4 & 0xF0
+        """The checksum as the highest digit of the first byte."""
+        place = 2 * self.points
+        value = zlib.crc32(rest, zlib.crc32(self.fingerprint + bytes([first])))
+        return value % (256 // place) * place
