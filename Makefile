@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# versions that the tests were run with, on the Python that they were run on; `make test-newest`
+# takes the newest ones
+LOCK := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
 .PHONY: run test test-portable speed lint docs train baselines clean
 
@@ -37,14 +40,14 @@ WORK ?= build/training
 train: $(VENV)/ready
 	$(BIN)/python -m bench train $(NETWORKS) --all --minutes $(MINUTES) --work $(WORK) $(TRAIN)
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet $(LOCK) --editable .
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet $(LOCK) --editable '.[dev]'
 	touch $@
 
 # Writes the numbers that `make test` guards. Say in the commit why they changed.
@@ -53,6 +56,9 @@ baselines: $(VENV)/ready-dev
 
 # make reference-codecs SOURCES=… PREFIX=…: VTM, HM, libbpg and Cool-chic from their sources
 include reference.mk
+
+# make lock, audit, wheel, reproducible, test-wheel, test-newest
+include release.mk
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -214,6 +214,11 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
         "--metrics", action="store_true",
         help="print instead, as Markdown, how metrics agree with their references on Kodak",
     )  # fmt: skip
+    parser.add_argument(
+        "--robustness", nargs="?", type=float, const=60.0, metavar="SECONDS",
+        help="print instead, as Markdown, what held of kills, damage and hostile bytes, each "
+        "parser and learned codec being tried for SECONDS (60)",
+    )  # fmt: skip
     _data(parser)
     _cards(parser)
 

@@ -306,6 +306,14 @@ def _doctor(options: argparse.Namespace) -> int:
 
         print(scaling_report(load_registry().codec("none")), end="")
         return 0
+    if options.robustness is not None:
+        from functools import partial
+
+        from bench.doctor.robustness.report import robustness
+
+        table, status = robustness(options.robustness, partial(print, file=sys.stderr, flush=True))
+        print(table, end="")
+        return status
     return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 

@@ -16,6 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
+CORRUPT = (
+    OSError, SyntaxError, EOFError, struct.error, ValueError, TypeError, LookupError,
+    AttributeError, ArithmeticError, RuntimeError, MemoryError, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow raises for files that are damaged or made to do harm."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: "mirrored",

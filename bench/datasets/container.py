@@ -72,7 +72,8 @@ def _opened(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise Refusal("empty (0 bytes); get it again")
     try:
-        return av.open(str(path))
+        # metadata of any encoding; nothing of it is used
+        return av.open(str(path), metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise Refusal(
             f"truncated or no video container ({error.strerror}); get it again"

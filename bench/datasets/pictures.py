@@ -6,7 +6,6 @@ The only place that opens still pictures; knows no folders and no data sets.
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +19,7 @@ from bench.datasets.base import Item
 from bench.datasets.sources import Refusal
 from bench.errors import DataError
 from bench.signals import Layout
-from bench.still_header import colour_refusal, is_deep, is_lossy, orientation_refusal
+from bench.still_header import CORRUPT, colour_refusal, is_deep, is_lossy, orientation_refusal
 
 _FORMATS: dict[str, tuple[str, ...]] = {
     "PNG": (".png",),
@@ -77,7 +76,7 @@ def decode_picture(content: bytes, suffix: str) -> NDArray[np.uint8]:
         _samples(picture, content)
         try:
             return np.asarray(picture)
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except CORRUPT as error:
             raise Refusal(f"truncated or corrupt ({error}); get it again") from error
 
 
@@ -100,11 +99,11 @@ def _opened(content: bytes, suffix: str) -> Image.Image:
         raise Refusal("empty (0 bytes); get it again")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # large pictures; damage that is no obstacle
             picture = Image.open(io.BytesIO(content))
     except UnidentifiedImageError as error:
         raise Refusal("no picture, or a corrupt one; get it again") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except CORRUPT as error:
         raise Refusal(f"cannot be read as a picture: {error}") from error
     kind = str(picture.format)
     if kind not in _FORMATS:
@@ -115,23 +114,28 @@ def _opened(content: bytes, suffix: str) -> Image.Image:
 
 
 def _samples(picture: Image.Image, content: bytes) -> Literal["gray", "rgb"]:
-    """Raises Refusal for animation, alpha, more than 8 bits, colour spaces other than these, and
-    samples that a viewer would turn or convert before they are seen."""
-    frames = getattr(picture, "n_frames", 1)
-    if frames != 1:
-        raise Refusal(f"animated or of {frames} pages; save the one picture that is meant")
-    if is_deep(picture):
-        raise Refusal("more than 8 bits per sample; convert it to 8 bits")
-    if picture.mode not in ("L", "RGB"):
-        raise Refusal(_KINDS.get(picture.mode, f"of Pillow mode {picture.mode}; convert it to RGB"))
-    if "transparency" in picture.info:
-        raise Refusal("transparent (a tRNS chunk); flatten it first")
-    if is_lossy(picture, content):
-        raise Refusal(_LOSSY)
+    """Raises Refusal for what has a problem or is corrupt."""
     try:
-        problem = colour_refusal(picture, content) or orientation_refusal(picture, content)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        problem = _problem(picture, content)
+    except CORRUPT as error:
         raise Refusal(f"truncated or corrupt ({error}); get it again") from error
     if problem is not None:
         raise Refusal(problem)
     return "gray" if picture.mode == "L" else "rgb"
+
+
+def _problem(picture: Image.Image, content: bytes) -> str | None:
+    """Says what is wrong with animation, alpha, more than 8 bits, colour spaces other than gray
+    and sRGB, and samples that a viewer would turn or convert before they are seen."""
+    frames = getattr(picture, "n_frames", 1)
+    if frames != 1:
+        return f"animated or of {frames} pages; save the one picture that is meant"
+    if is_deep(picture):
+        return "more than 8 bits per sample; convert it to 8 bits"
+    if picture.mode not in ("L", "RGB"):
+        return _KINDS.get(picture.mode, f"of Pillow mode {picture.mode}; convert it to RGB")
+    if "transparency" in picture.info:
+        return "transparent (a tRNS chunk); flatten it first"
+    if is_lossy(picture, content):
+        return _LOSSY
+    return colour_refusal(picture, content) or orientation_refusal(picture, content)

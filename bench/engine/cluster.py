@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -36,6 +37,8 @@ except ImportError as error:
 
 _CONNECT_SECONDS = 10
 _PLUGIN = "bench"
+_TALKATIVE = ("distributed", "tornado", "asyncio")
+"""Libraries that log a lost scheduler with tracebacks; what it means is said in one line."""
 T = TypeVar("T")
 
 
@@ -124,6 +127,9 @@ class ClusterPool:
     def __init__(self, address: str) -> None:
         """Raises UsageError if no scheduler answers or no worker has joined it."""
         connect = cast(Callable[..., Any], Client)
+        for name in (*_TALKATIVE, *logging.root.manager.loggerDict):
+            if name.partition(".")[0] in _TALKATIVE:  # each has a level of its own
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
             self._client = connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
             self._client.wait_for_workers(1, timeout=_CONNECT_SECONDS)

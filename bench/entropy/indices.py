@@ -122,7 +122,10 @@ class Adaptive:
         counts = np.full(self.codes, _PRIOR)
         indices = np.empty(count, np.int64)
         for part in _parts(count):
-            indices[part] = decoder.decode(_model(counts), part.stop - part.start)
+            try:
+                indices[part] = decoder.decode(_model(counts), part.stop - part.start)
+            except AssertionError as error:  # how constriction says it
+                raise BitstreamError(f"arithmetic-coded stream: {error}; damaged") from error
             np.add.at(counts, indices[part], 1.0)
         if not decoder.maybe_exhausted():
             raise BitstreamError(f"arithmetic-coded stream: more than {count} indices; damaged")

@@ -80,7 +80,11 @@ class MapDecoder:
         """The next maps, of this size ``(B, h, w)``."""
         maps = np.empty(size, np.int64)
         for step, (rows, columns) in enumerate(stepper.order):
-            symbols = self._coder.decode(_family(), _probabilities(stepper.logits(step)))
+            shares = _probabilities(stepper.logits(step))
+            try:
+                symbols = self._coder.decode(_family(), shares)
+            except AssertionError as error:  # how constriction says it
+                raise BitstreamError(f"prior-coded stream: {error}; damaged") from error
             here = symbols.astype(np.int64).reshape(size[0], len(rows))
             maps[:, rows, columns] = here
             stepper.write(step, here)

@@ -268,3 +268,19 @@ def test_extreme_sizes(shape: tuple[int, ...], tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "extreme.png")
     _, loader = input_loader(tmp_path)
     assert np.array_equal(loader.load(loader.items()[0]).array()[0], pixels)
+
+
+def _tiff_with_an_empty_page() -> bytes:
+    """Its second directory, of the next page, has no tags; found by chance."""
+    content = _stored(Image.fromarray(_RGB), "tiff")
+    start = int.from_bytes(content[4:8], "little")
+    place = start + 2 + 12 * int.from_bytes(content[start : start + 2], "little")
+    return content[:place] + len(content).to_bytes(4, "little") + content[place + 4 :] + bytes(6)
+
+
+def test_a_file_on_which_pillow_itself_fails_is_refused() -> None:
+    content = _tiff_with_an_empty_page()
+    with pytest.raises(TypeError, match="Missing dimensions"):
+        Image.open(io.BytesIO(content)).seek(1)
+    with pytest.raises(Refusal, match=r"truncated or corrupt \(Missing dimensions"):
+        header_layout(content, ".tif")

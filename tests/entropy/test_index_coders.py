@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import zlib
 
@@ -76,3 +77,13 @@ def test_a_stream_of_other_length_is_damage(coder_class: type) -> None:
     stream, _ = coder.encode(_skewed(400))
     with pytest.raises(BitstreamError):
         coder.decode(stream, 100)
+
+
+def test_words_that_are_no_range_coded_message_are_damage() -> None:
+    """Found with streams whose checksum an attacker had computed anew."""
+    chance = np.random.default_rng(3)
+    for _ in range(50):
+        with contextlib.suppress(BitstreamError):
+            Adaptive(5).decode(chance.bytes(40), 300)
+    with pytest.raises(BitstreamError, match=r"arithmetic-coded stream: .*damaged"):
+        Adaptive(5).decode(b"\xff" * 40, 300)

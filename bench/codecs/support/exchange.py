@@ -18,7 +18,7 @@ from bench.codecs.support.process import read_exactly
 from bench.codecs.support.y4m import read_format, read_frames
 from bench.errors import CodecError
 from bench.signals import Frame, Layout, Samples, Signal
-from bench.still_header import is_deep
+from bench.still_header import CORRUPT, is_deep
 
 PICTURES = ("png", "ppm")
 VIDEOS = ("y4m", "yuv")
@@ -48,7 +48,7 @@ def read_picture(path: Path) -> Frame:
             if picture.mode not in ("L", "RGB"):
                 raise CodecError(f"the decoder wrote a {picture.mode} picture; write 8-bit RGB")
             return np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
+    except CORRUPT as error:
         raise CodecError(f"the decoder's picture cannot be read: {error}") from error
 
 

@@ -1,0 +1,1 @@
+"""Trials of chance: what the harness does with kills, damage and hostile bytes."""
