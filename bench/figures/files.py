@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -49,6 +50,7 @@ def make_sheet(plot: Plot, style: Style, stem: Path) -> Sheet:
     return Sheet(plot, style, stem, digest)
 
 
+@cache
 def _drawn_by() -> str:
     """The versions of what draws, and this package's own code."""
     own = sorted(files(__package__).iterdir(), key=lambda entry: entry.name)

@@ -7,12 +7,17 @@ that no codec id or file name can become markup.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import html
 import json
 import math
+import os
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,6 +28,7 @@ from bench.analysis.bd import Comparison, Matrix
 from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
+from bench.datasets.locate import cache_folder
 from bench.report.content import Content, describe, footnote
 from bench.report.extent import extent
 from bench.report.html.pictures import embed, read_shots
@@ -277,6 +283,21 @@ def _resource(name: str) -> str:
 
 
 def _plotly() -> str:
-    """Plotly's script as base64 of its gzip, a third of its size: the page unpacks it."""
+    """Plotly's script as base64 of its gzip, a third of its size: the page unpacks it. Packed once
+    for a version, which takes longer than the rest of the page, and kept in the user's cache."""
+    kept = cache_folder() / f"plotly-{version('plotly')}.min.js.gz"
+    packed = kept.read_bytes() if kept.is_file() else b""
     script = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
-    return base64.b64encode(gzip.compress(script, 9, mtime=0)).decode("ascii")
+    if packed[-8:] != _gzip_end(script):
+        packed = gzip.compress(script, 9, mtime=0)
+        with contextlib.suppress(OSError):  # a cache that cannot be written
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            written = kept.with_suffix(f".{os.getpid()}")
+            written.write_bytes(packed)
+            written.replace(kept)
+    return base64.b64encode(packed).decode("ascii")
+
+
+def _gzip_end(content: bytes) -> bytes:
+    """The last eight bytes of its gzip: checksum and length (RFC 1952)."""
+    return struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)
