@@ -184,7 +184,12 @@ def _load_report(studio: Studio) -> None:
     from threading import Thread
 
     studio.start()
-    Thread(target=import_module, args=("bench.report.console",), daemon=True).start()
+
+    def load() -> None:
+        for name in ("pandas", "bench.report.console"):
+            import_module(name)
+
+    Thread(target=load, daemon=True).start()
 
 
 def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int) -> int:
