@@ -219,6 +219,9 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
         help="print instead, as Markdown, what held of kills, damage and hostile bytes, each "
         "parser and learned codec being tried for SECONDS (60)",
     )  # fmt: skip
+    parser.add_argument(
+        "--trials", default="", metavar="WORDS", help="of --robustness only what has these words"
+    )
     _data(parser)
     _cards(parser)
 

@@ -316,7 +316,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
         from bench.doctor.robustness.report import robustness
 
-        table, status = robustness(options.robustness, partial(print, file=sys.stderr, flush=True))
+        say = partial(print, file=sys.stderr, flush=True)
+        table, status = robustness(options.robustness, say, options.trials)
         print(table, end="")
         return status
     return doctor(options.codec, options.cards, data=options.data, device=options.device)

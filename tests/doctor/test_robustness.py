@@ -105,10 +105,11 @@ def test_the_command(
         assert room.folder.is_dir() and room.seconds == 0.5
         return Finding(1, "runs", faults)
 
-    monkeypatch.setattr(report, "trials", lambda: (Trial("a run", "all of it", call),))
+    others = Trial("a check", "all of it", lambda room: Finding(1, "checks", ("never tried",)))
+    monkeypatch.setattr(report, "trials", lambda: (Trial("a run", "all of it", call), others))
     monkeypatch.setattr(report.tempfile, "mkdtemp", lambda **_: str(tmp_path / "room"))
     monkeypatch.setattr(report, "_free", lambda place: 0)
-    assert main(["doctor", "--robustness", "0.5"]) == status
+    assert main(["doctor", "--robustness", "0.5", "--trials", "run"]) == status
     said = capsys.readouterr()
     assert "| a run | 1 runs |" in said.out and "a run: " in said.err
     assert (tmp_path / "room").exists() == bool(faults)

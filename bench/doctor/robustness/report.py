@@ -97,8 +97,9 @@ def try_all(room: Room, chosen: Sequence[Trial], say: Callable[[str], None]) -> 
         yield from pool.map(one, range(len(chosen)), chosen)
 
 
-def describe(results: Sequence[Result], room: Room) -> str:
+def describe(results: Sequence[Result], room: Room, words: str = "") -> str:
     """The table as Markdown."""
+    only = f" --trials '{words}'" if words else ""
     machine = describe_machine()
     wrong = [result for result in results if result.finding.faults]
     skipped = sum(bool(result.finding.skipped) for result in results)
@@ -106,7 +107,8 @@ def describe(results: Sequence[Result], room: Room) -> str:
     lines = [
         "# What was tried, how often, what held",
         "",
-        f"Made by `python -m bench doctor --robustness {room.seconds:g}` with bench {__version__}:",
+        f"Made by `python -m bench doctor --robustness {room.seconds:g}{only}` with bench "
+        f"{__version__}:",
         f"{room.seconds:g} s for each target of hostile bytes, {_AT_ONCE} trials at a time, chance",
         f"seeded with {room.seed}. {machine['processor']}, {machine['cores']} cores, load average "
         f"{os.getloadavg()[0]:.1f} at the end.",
@@ -148,15 +150,16 @@ def _verdict(finding: Finding) -> str:
     return f"**no**: {len(finding.faults)} faults" if finding.faults else "yes"
 
 
-def robustness(seconds: float, say: Callable[[str], None]) -> tuple[str, int]:
-    """Tries everything for so many ``seconds`` a target, and the rest a twelfth as often as there
-    are seconds; the table and the exit status. What did not hold is left in a temporary folder."""
+def robustness(seconds: float, say: Callable[[str], None], words: str = "") -> tuple[str, int]:
+    """Tries everything, or what has ``words`` in its title, for so many ``seconds`` a target, and
+    the rest a twelfth as often as there are seconds; the table and the exit status. What did not
+    hold is left in a temporary folder."""
     memory = Path("/dev/shm")  # thousands of files: a disk would be tried, not the harness
     place = memory if _free(memory) > _PLACE else None
     folder = Path(tempfile.mkdtemp(prefix="bench-robustness-", dir=place))
     room = Room(folder, seconds, repeats=max(1, round(seconds / 12)))
-    results = list(try_all(room, trials(), say))
+    results = list(try_all(room, [one for one in trials() if words in one.title], say))
     wrong = any(result.finding.faults for result in results)
     if not wrong:
         shutil.rmtree(room.folder)
-    return describe(results, room), int(wrong)
+    return describe(results, room, words), int(wrong)
