@@ -88,6 +88,8 @@ def _stream(container: Any) -> Any:
 
 def _samples(stream: Any) -> Samples:
     context = stream.codec_context
+    if context is None:  # of a codec that this build does not have
+        raise Refusal("its video stream cannot be decoded; convert it with ffmpeg")
     transfer = int(context.color_trc or 0)
     if transfer in _HDR_TRANSFERS:
         raise Refusal(f"HDR ({_HDR_TRANSFERS[transfer]}); tone-map it to 8-bit SDR first")
@@ -149,7 +151,10 @@ def _announced_seconds(stream: Any) -> float:
     parts = stream.metadata.get("DURATION", "").split(":")
     if len(parts) != 3:
         return 0.0
-    hours, minutes, seconds = (float(part) for part in parts)
+    try:
+        hours, minutes, seconds = (float(part) for part in parts)
+    except ValueError:
+        return 0.0
     return 3600 * hours + 60 * minutes + seconds
 
 
