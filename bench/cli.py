@@ -129,7 +129,7 @@ def _metrics(options: argparse.Namespace) -> tuple[str, ...]:
 def _run(options: argparse.Namespace) -> int:
     from bench.engine.workers import available_cores, prestart
 
-    prestart()
+    prestart(__name__)  # workers import the main module
     from bench.cards import load_registry
     from bench.console import make_progress, print_missing, print_outcome
     from bench.engine.run import RunOptions, run

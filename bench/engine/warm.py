@@ -3,7 +3,6 @@ from. Importing this module is all that it does."""
 
 from PIL import Image
 
-import bench.cli
 import bench.codecs.pillow
 import bench.codecs.raw
 import bench.datasets.images

@@ -43,8 +43,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def prestart() -> None:
-    """Starts the clean process that workers are forked from, with what every worker imports.
+def prestart(*modules: str) -> None:
+    """Starts the clean process that workers are forked from, with what every worker imports and
+    these ``modules``.
 
     Returns at once; called first in a run, so that those imports overlap with the run's own.
     """
@@ -52,7 +53,7 @@ def prestart() -> None:
 
     for name in _THREAD_VARIABLES:
         os.environ[name] = "1"
-    forkserver.set_forkserver_preload([_PRELOAD])
+    forkserver.set_forkserver_preload([_PRELOAD, *modules])
     forkserver.ensure_running()
 
 
