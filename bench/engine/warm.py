@@ -1,5 +1,9 @@
 """What a worker of nearly every run needs, imported once in the process that workers are forked
-from. Importing this module is all that it does."""
+from. Importing this module is all that it does, but for what a stillborn worker says: nothing."""
+
+import pickle
+import sys
+from types import TracebackType
 
 from PIL import Image
 
@@ -10,5 +14,17 @@ import bench.engine.measure
 import bench.metrics.ssim  # noqa: F401
 from bench.metrics.registry import metrics
 
+_CUT_SHORT = (EOFError, OSError, pickle.UnpicklingError)
+"""What a worker meets that is started while its run ends: nobody tells it what to do any more."""
+
+
+def _say_nothing_of_the_end(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, _CUT_SHORT):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _say_nothing_of_the_end
 Image.init()
 metrics()
