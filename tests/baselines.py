@@ -43,7 +43,7 @@ GUARDS = (
     Guard(
         "moving-mnist",
         "moving-mnist",
-        2,
+        1,
         ("qcae:codes=2+8+32+128", "qcae-rd:quality=1+2+3+4"),
         "mnist",
     ),
