@@ -234,10 +234,10 @@ def test_a_header_of_a_huge_clip_is_refused_before_memory_is_asked_for() -> None
 
 
 GOLDEN = (
-    "fd302000079d04b0a004600ca73e43a0ec037f0e156ec7372acdae92af28"
-    "00668fa1d8f0e0a6523dc4be14c5baa7cb1887f8063bce6a02"
+    "283020000754d736ad4c108462aed2428403f6a7931dd224580c49a5673c"
+    "b85443a1c41c41e3e1a1c95113af83b5c72dfcfc0c10cc95fd92b4aafa2e"
 )
-LATENTS = "0ace00a283b9057cafedf6cead4e9a2b"
+LATENTS = "08dfacec26f69b371c1aa7f00628338c"
 
 
 def test_a_golden_payload_holds_the_same_latents_everywhere() -> None:
