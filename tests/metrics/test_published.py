@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import bench.report
+from bench.analysis.overlays import PUBLISHED
 from bench.cards import build_codec, load_registry
 from bench.codecs.base import Codec
 from bench.datasets.base import DataOptions, build_loader
@@ -16,7 +16,7 @@ from bench.metrics.evaluate import Evaluator
 from bench.records import Point
 
 # CompressAI's results/image/kodak, measured with its own PSNR and pytorch-msssim
-_TABLE = Path(bench.report.__file__).parent / "published" / "kodak.csv"
+_TABLE = PUBLISHED / "kodak.csv"
 
 
 def _published(codec: str) -> dict[int, tuple[float, ...]]:
