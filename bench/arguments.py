@@ -24,6 +24,15 @@ def _data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _raw_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
+    parser.add_argument("--format", metavar="FMT", help="format of raw YUV: yuv420p, gray, rgb24")
+    parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
+    parser.add_argument(
+        "--as-video", action="store_true", help="take a folder of pictures as one clip"
+    )
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--suite", metavar="NAME", help="a suite; see `bench list suites`")
@@ -81,12 +90,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="times that can be quoted: one task at a time on a pinned core, N repeats (default 5)",
     )
-    parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
-    parser.add_argument("--format", metavar="FMT", help="format of raw YUV: yuv420p, gray, rgb24")
-    parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
-    parser.add_argument(
-        "--as-video", action="store_true", help="take a folder of pictures as one clip"
-    )
+    _raw_input(parser)
     _cards(parser)
 
 
