@@ -112,7 +112,6 @@ def describe(results: Sequence[Result], room: Room, words: str = "") -> str:
         f"{room.seconds:g} s for each target of hostile bytes, {_AT_ONCE} trials at a time, chance",
         f"seeded with {room.seed}. {machine['processor']}, {machine['cores']} cores, load average "
         f"{os.getloadavg()[0]:.1f} at the end.",
-        "What is not of chance is in the test suite.",
         "",
         f"{held} of {len(results)} trials held, {skipped} could not be tried.",
         "",
