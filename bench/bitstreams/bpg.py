@@ -10,11 +10,13 @@ from bench.errors import BitstreamError
 
 _MAGIC = b"BPG\xfb"
 _EXTENSION, _ANIMATION = 0x08, 0x01
+_PIXEL_FORMAT_SHIFT = 5
 
 
 def strip(file: bytes) -> Stripped:
     """The file without its extension data (EXIF, ICC, XMP); everything before the slices counts as
-    header (BPG specification, 3.1). Raises BitstreamError for a foreign or an animated file."""
+    header (BPG specification, 3.1). Raises BitstreamError for a foreign or an animated file and
+    for one that ends before the length that it states; bpgenc states none."""
     if file[:4] != _MAGIC or len(file) < 6:
         raise BitstreamError(f"no BPG file: it starts with {file[:4].hex() or 'nothing'}")
     flags = file[5]
@@ -30,12 +32,22 @@ def strip(file: bytes) -> Stripped:
     if flags & _EXTENSION:
         extension, position = _ue7(file, position)
         position += extension
+    if len(file) < position + data_length:
+        raise BitstreamError(
+            f"the BPG file ends after {max(0, len(file) - position)} of {data_length} bytes of "
+            "picture data"
+        )
     if data_length:
         file = file[: position + data_length]
     data = file[position:]
     kept = file[:5] + bytes([flags & ~_EXTENSION]) + file[6:head_end] + b"\0" + data
     header = head_end + 1 + _hevc_header(data)
     return Stripped(kept, header, length - len(kept))
+
+
+def is_gray(file: bytes) -> bool:
+    """Whether a file that ``strip`` took holds luma alone (pixel_format 0)."""
+    return file[4] >> _PIXEL_FORMAT_SHIFT == 0
 
 
 def _hevc_header(data: bytes) -> int:

@@ -91,6 +91,10 @@ class ReferenceCodec(CodecBase):
         """Width and height of the pictures that the decoder wrote into ``folder``."""
         raise NotImplementedError
 
+    def clip_options(self) -> tuple[str, ...]:
+        """Further words of the encoder's command for clips."""
+        return ()
+
     def decoder_options(self) -> tuple[str, ...]:
         """Further words of the decoder's command."""
         return ()
@@ -185,7 +189,7 @@ class ReferenceCodec(CodecBase):
                 *("-f", str(layout.frames), "-fr", str(max(1, round(layout.fps)))),
                 *("-q", str(point.value), "--InputBitDepth=8"),
                 *(f"--InputChromaFormat={coded.chroma}", "--ConformanceWindowMode=1"),
-                "--SEIDecodedPictureHash=1",
+                *("--SEIDecodedPictureHash=1", *(() if still else self.clip_options())),
             ).run({}, folder)
             stream = _read(folder / "coded.bin")
         if not stream:
@@ -288,6 +292,10 @@ class Vtm(ReferenceCodec):
         "qp": Range(0, 63),
         **_PARAMETERS,
     }
+
+    def clip_options(self) -> tuple[str, ...]:
+        # VTM's own intra configuration takes every eighth frame of a clip
+        return ("--TemporalSubsampleRatio=1",)
 
     def decoder_options(self) -> tuple[str, ...]:
         return ("--OplFile=pictures.opl",)

@@ -41,6 +41,11 @@ def test_bytes_after_the_picture_are_dropped() -> None:
     assert stripped.discarded_bytes == 4
 
 
+@pytest.mark.parametrize(("pixel_format", "gray"), [(0, True), (1, False), (3, False)])
+def test_pixel_format_tells_gray(pixel_format: int, gray: bool) -> None:
+    assert bpg.is_gray(b"BPG\xfb" + bytes([pixel_format << 5 | 2, 0, 8, 8, 0])) == gray
+
+
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
@@ -49,6 +54,8 @@ def test_bytes_after_the_picture_are_dropped() -> None:
         (_file(0x01, b"\0" + _HEVC), "animated"),
         (_HEAD + b"\0\x86", "inside a number"),
         (_file(0, b"\0\x20hevc"), "inside its HEVC header"),
+        (_file(0, bytes([len(_HEVC + _SLICES)]) + _HEVC + _SLICES[:-1]), "after 17 of 18 bytes"),
+        (_file(0x08, b"\x05\x7fEXIF"), "after 0 of 5 bytes"),
         (_file(0, b"\xff\xff\xff\xff\xff\xff"), "inside a number"),
     ],
 )
