@@ -12,6 +12,7 @@ import bench.codecs.raw
 import bench.datasets.images
 import bench.engine.measure
 import bench.metrics.ssim  # noqa: F401
+from bench.metrics.compiled import kernels
 from bench.metrics.registry import metrics
 
 _CUT_SHORT = (EOFError, OSError, pickle.UnpicklingError)
@@ -28,3 +29,4 @@ def _say_nothing_of_the_end(
 sys.excepthook = _say_nothing_of_the_end
 Image.init()
 metrics()
+kernels()

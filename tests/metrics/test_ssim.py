@@ -139,7 +139,5 @@ def test_strips_of_a_large_frame_give_the_same(
     others = rng.integers(0, 256, frames.shape, dtype=np.uint8)
     whole = SsimReference(frames, multi_scale=False).compare(others)
     monkeypatch.setattr(ssim_module, "STRIP_SAMPLES", 3000)
-    for keep in (True, False):
-        strips = SsimReference(frames, multi_scale=False, keep=keep)
-        assert len(strips._scales[0]._rows) == max(1, round(height * 270 / 3000))
-        assert strips.compare(others).ssim == pytest.approx(whole.ssim, abs=1e-6)
+    strips = SsimReference(frames, multi_scale=False, keep=False)
+    assert strips.compare(others).ssim == pytest.approx(whole.ssim, abs=1e-6)
