@@ -127,12 +127,13 @@ def _metrics(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bench.engine.workers import available_cores, prestart
+    from bench.engine.prestart import prestart
 
     prestart(__name__)  # workers import the main module
     from bench.cards import load_registry
     from bench.console import make_progress, print_missing, print_outcome
     from bench.engine.run import RunOptions, run
+    from bench.engine.workers import available_cores
     from bench.figures.studio import Studio
     from bench.terminal import make_console
 

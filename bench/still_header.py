@@ -31,7 +31,8 @@ _TURNS = {
     7: "mirrored and turned by 90°",
     8: "turned by 270°",
 }
-_MAY_HOLD_EXIF = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
+_MAY_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
+"""Texts of a PNG in which Pillow looks for an orientation."""
 _SRGB_LEVELS = 2
 """A profile that moves no colour by more than these levels when it is converted to sRGB is sRGB:
 the profiles of that name differ by one."""
@@ -99,7 +100,7 @@ def orientation_refusal(picture: Image.Image, content: bytes) -> str | None:
     """Says how Exif or XMP want a viewer to turn the picture, if at all, with the cure. Raises
     what Pillow raises where the file is corrupt."""
     if picture.format == "PNG" and not any(
-        name in _MAY_HOLD_EXIF for name, _ in _png_chunks(content)
+        name == b"eXIf" or body.startswith(_MAY_TURN) for name, body in _png_chunks(content)
     ):
         return None  # asking Pillow would decode the whole picture
     orientation = picture.getexif().get(_ORIENTATION, 1)

@@ -1,6 +1,8 @@
-"""What a worker of nearly every run needs, imported once in the process that workers are forked
-from. Importing this module is all that it does, but for what a stillborn worker says: nothing."""
+"""What a worker of nearly every run needs, imported and tried once in the process that workers are
+forked from. Importing this module is all that it does, but for what a stillborn worker says:
+nothing."""
 
+import gc
 import pickle
 import sys
 from types import TracebackType
@@ -12,6 +14,7 @@ import bench.codecs.raw
 import bench.datasets.images
 import bench.engine.measure
 import bench.metrics.ssim  # noqa: F401
+from bench import isolation
 from bench.metrics.compiled import kernels
 from bench.metrics.registry import metrics
 
@@ -30,3 +33,6 @@ sys.excepthook = _say_nothing_of_the_end
 Image.init()
 metrics()
 kernels()
+isolation.describe()
+# a first collection in every worker would walk, and so copy, all that was imported here
+gc.freeze()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench import isolation, strays
+from bench.engine.prestart import prestart
 from bench.engine.scratch import held, sweep
 from bench.isolation import Walls
 
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-_PRELOAD = "bench.engine.warm"
 _POLL_SECONDS = 0.01
 """How often pools look at their workers; with pebble's 0.1 s ending a run took 0.3 s."""
 
@@ -41,20 +35,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def prestart(*modules: str) -> None:
-    """Starts the clean process that workers are forked from, with what every worker imports and
-    these ``modules``.
-
-    Returns at once; called first in a run, so that those imports overlap with the run's own.
-    """
-    from multiprocessing import forkserver
-
-    for name in _THREAD_VARIABLES:
-        os.environ[name] = "1"
-    forkserver.set_forkserver_preload([_PRELOAD, *modules])
-    forkserver.ensure_running()
 
 
 class Pool(Protocol):

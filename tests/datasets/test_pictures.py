@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from bench.datasets.inputs import input_loader
 from bench.datasets.pictures import decode_picture, header_layout, picture_item
@@ -80,6 +80,23 @@ def _late_exif() -> bytes:
     content = _stored(Image.fromarray(_RGB), "png")
     body = _turned(6).removeprefix(b"Exif\0\0")
     return content[:-12] + _png_chunk(b"eXIf", body) + content[-12:]
+
+
+def _raw_profile() -> bytes:
+    """Exif as ImageMagick writes it into a text chunk."""
+    exif = _turned(6)
+    return b"Raw profile type exif\0\nexif\n" + f"{len(exif):8}\n{exif.hex()}\n".encode()
+
+
+def test_samples_are_not_decoded_for_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = _with_chunk(b"tEXt", b"source\0Kodak PCD0992")
+
+    def decode(*arguments: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(Image.Image, "load", decode)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", decode)
+    assert header_layout(content, ".png").width == 5
 
 
 def _png_chunk(name: bytes, body: bytes) -> bytes:
@@ -172,6 +189,11 @@ def _refused() -> dict[str, tuple[bytes, str, str]]:
             r"to be turned by 90° \(Exif orientation 6\); turn the samples",
         ),
         "turned late": (_late_exif(), ".png", "orientation 6"),
+        "turned by xmp": (
+            _with_chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + b'<x tiff:Orientation="6"/>'),
+            ".png", "orientation 6",
+        ),
+        "turned by a profile": (_with_chunk(b"tEXt", _raw_profile()), ".png", "orientation 6"),
         "turned webp": (
             _stored(rgb, "webp", lossless=True, exif=_turned(8)), ".webp", "turned by 270°",
         ),
