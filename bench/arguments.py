@@ -226,6 +226,10 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trials", default="", metavar="WORDS", help="of --robustness only what has these words"
     )
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE.md", help="keep what --robustness finds here, each "
+        "trial as it ends; the same command goes on, another adds its trials",
+    )  # fmt: skip
     _data(parser)
     _cards(parser)
 

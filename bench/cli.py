@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -14,16 +15,25 @@ from typing import TYPE_CHECKING
 from bench import __version__
 from bench.errors import BenchError, UsageError
 from bench.stopping import StopSignals
+from bench.terminal import print_plainly
 
 if TYPE_CHECKING:
     from bench.engine.campaign import Campaign
     from bench.figures.studio import Studio
 
 FAILED, BAD_USAGE = 1, 2
+_ROOM = "make room, then give the same command again"
+_ACCESS = "give another folder, one that can be written"
+_CURES = {
+    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: _ROOM,
+    errno.EACCES: _ACCESS, errno.EPERM: _ACCESS, errno.EROFS: _ACCESS,
+}  # fmt: skip
+"""What to do about errors of the machine that no command expects where they come up."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit status: 0 done, 1 failed tasks or checks, 2 usage."""
+    print_plainly(sys.stdout, sys.stderr)
     words = sys.argv[1:] if arguments is None else arguments
     completing = "_ARGCOMPLETE" in os.environ
     parser = make_parser(None if completing else words)
@@ -51,6 +61,12 @@ def _carry_out(options: argparse.Namespace, stop: StopSignals) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        if error.errno not in _CURES:  # a mistake of ours
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"bench: {where}{error.strerror}; {_CURES[error.errno]}", file=sys.stderr)
+        return BAD_USAGE
 
 
 def _load_plugins(paths: Iterable[Path]) -> None:
@@ -318,7 +334,7 @@ def _doctor(options: argparse.Namespace) -> int:
         from bench.doctor.robustness.report import robustness
 
         say = partial(print, file=sys.stderr, flush=True)
-        table, status = robustness(options.robustness, say, options.trials)
+        table, status = robustness(options.robustness, say, options.trials, options.page)
         print(table, end="")
         return status
     return doctor(options.codec, options.cards, data=options.data, device=options.device)

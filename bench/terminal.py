@@ -1,11 +1,15 @@
-"""Tables that fit a terminal without cutting a number: columns are left out, names are broken.
+"""What is printed fits every terminal: tables without cutting a number, where columns are left out
+and names are broken, and words in whatever characters it has.
 
 Knows nothing of what the cells say.
 """
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
+import shutil
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +29,30 @@ def make_console(*, quiet: bool = False) -> Console:
     from rich.console import Console
 
     console = Console(quiet=quiet)
+    if console.is_dumb_terminal:  # of which Rich assumes 80 columns
+        columns, lines = shutil.get_terminal_size()
+        return Console(width=columns, height=lines, quiet=quiet)
     return console if console.is_terminal else Console(width=_PIPE_WIDTH, quiet=quiet)
+
+
+def print_plainly(*streams: object) -> None:
+    """Lets these streams stand in for characters that their encoding lacks, one for one so that
+    tables stay straight, instead of raising UnicodeEncodeError."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors=_PLAINLY)
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_STAND_INS.get(character, "?") for character in missing), error.end
+
+
+_PLAINLY = "bench.plainly"
+_STAND_INS = dict(zip("–—−…×·→←✓✗≥≤“”‘’│┃─━", "---.x.><+x><\"\"''||--", strict=True))
+codecs.register_error(_PLAINLY, _stand_in)
 
 
 def print_table(

@@ -94,8 +94,9 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> No
     """Copies weights into a network; a name or shape that does not fit is a CardError."""
     try:
         model.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        detail = " ".join(str(error).split())[:300]
+    except (RuntimeError, KeyError) as error:  # CompressAI looks its tables up before PyTorch does
+        missing = isinstance(error, KeyError)
+        detail = f"no {error}" if missing else " ".join(str(error).split())[:300]
         raise CardError(
             f"{path}: weights of another architecture ({detail}); restore the right file or train "
             "again"
@@ -121,7 +122,11 @@ def save_weights(
     path = folder / f"{name}.safetensors"
     temporary = path.with_suffix(".safetensors.new")
     raw = save(ready, {"codec": codec, "name": name, "format": FORMAT})
-    temporary.write_bytes(_with_sorted_header(raw))
+    try:
+        temporary.write_bytes(_with_sorted_header(raw))
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     temporary.replace(path)
     return path
 

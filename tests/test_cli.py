@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit status, one clear line, nothing heavy imported."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli import main
 from tests.fakes import write_cards
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,3 +146,18 @@ def test_kept_streams_are_the_measured_ones(tmp_path: Path) -> None:
     assert hashlib.sha256(payload).hexdigest() == row["bitstream_sha256"]
     assert (entry["item"], entry["point"]) == (row["item"], row["point"])
     assert (out / "kept" / entry["original"]).is_file()
+
+
+def test_a_full_disk_is_one_line_wherever_it_is_met(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench import listing
+
+    def fill(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/x.pt")
+
+    monkeypatch.setattr(listing, "print_lists", fill)
+    assert main(["list", "codecs"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("bench: /data/x.pt: No space left on device; make room")
+    assert said.count("\n") == 1

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.terminal import break_name, make_console, print_table, print_wide
+from bench.terminal import break_name, make_console, print_plainly, print_table, print_wide
 
 COLUMNS = ["Codec", "BD-rate, %", "spread, %", "Items"]
 ROWS = [
@@ -60,3 +60,22 @@ def test_a_pipe_has_the_room_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("COLUMNS", "40")
     assert not make_console().is_terminal
     assert make_console().width > 1000
+
+
+def test_a_dumb_terminal_is_as_wide_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    assert make_console().is_dumb_terminal
+    assert make_console().width == 40
+
+
+def test_what_an_encoding_lacks_is_stood_in_for_one_for_one() -> None:
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, "ascii", newline="")
+    with pytest.raises(UnicodeEncodeError):
+        stream.write("−8.5 … −7.7 × λ │")
+    print_plainly(stream, None)
+    stream.write("−8.5 … −7.7 × λ │")
+    stream.flush()
+    assert buffer.getvalue() == b"-8.5 . -7.7 x ? |"

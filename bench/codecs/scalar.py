@@ -144,10 +144,16 @@ class EctcqCodec(VectorCodec):
     def _codes(self) -> Mapping[float, tuple[TrellisCode, float]]:
         """The designed codes and their Lagrangian weights, by rate."""
         from bench.entropy.design import read_designs
-        from bench.weights import load_weights
+        from bench.weights import load_weights, weights_path
 
         tensors = load_weights(self.card, self._name, cure=_DESIGN)
-        return read_designs({key: each.numpy() for key, each in tensors.items()})
+        try:
+            return read_designs({key: each.numpy() for key, each in tensors.items()})
+        except ValueError as error:
+            raise CardError(
+                f"{weights_path(self.card, self._name)}: not a design of this codec ({error}); "
+                f"restore it, or make it: {_DESIGN}"
+            ) from error
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         block = self.rows(signal)

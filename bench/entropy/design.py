@@ -14,13 +14,17 @@ _GAIN = {8: 1.10, 256: 1.045}
 
 
 def read_designs(tensors: Mapping[str, ArrayLike]) -> dict[float, tuple[TrellisCode, float]]:
-    """Codes and their Lagrangian weights by rate, from the tensors of a weight file."""
+    """Codes and their Lagrangian weights by rate, from the tensors of a weight file. Raises
+    ValueError for a tensor that is missing or of another shape."""
     found = {}
     for key in sorted({name.rsplit(".", 1)[0] for name in tensors}, key=float):
-        levels, probabilities, about = (
-            np.asarray(tensors[f"{key}.{part}"], np.float64)
-            for part in ("levels", "probabilities", "about")
-        )
+        names = [f"{key}.{part}" for part in ("levels", "probabilities", "about")]
+        missing = [name for name in names if name not in tensors]
+        if missing:
+            raise ValueError(f"no tensor {missing[0]}")
+        levels, probabilities, about = (np.asarray(tensors[name], np.float64) for name in names)
+        if about.shape != (2,):
+            raise ValueError(f"{key}.about of shape {about.shape}, not (2,)")
         code = TrellisCode(int(about[0]), levels, probabilities)
         found[float(key)] = (code, float(about[1]))
     return found

@@ -64,6 +64,11 @@ class TrellisCode:
     def __post_init__(self) -> None:
         if self.states not in _POLYNOMIALS:
             raise ValueError(f"{self.states} states; known: {', '.join(map(str, STATES))}")
+        for name, table in (("levels", self.levels), ("probabilities", self.probabilities)):
+            if table.ndim != 2 or len(table) != 2 or table.shape != self.levels.shape:
+                raise ValueError(f"{name} of shape {table.shape}; both are (2, n)")
+            if not np.isfinite(table).all():
+                raise ValueError(f"{name} that are not finite")
 
     def search(self, samples: Floats, weight: float) -> Indices:
         """The indices of least Σ error² + ``weight`` · bits from state 0 (Viterbi)."""

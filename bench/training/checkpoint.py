@@ -56,14 +56,22 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replaces the file in one move: a kill at any moment leaves the old or the new one whole."""
+    """Replaces the file in one move: a kill at any moment leaves the old or the new one whole.
+    Raises OSError, and leaves nothing new, where it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.new")
     table = {key: getattr(checkpoint, key) for key in Checkpoint.__dataclass_fields__}
-    with temporary.open("wb") as file:
-        torch.save(table, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("wb") as file:
+            torch.save(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        # PyTorch hides why a write failed behind an error of its own
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
     temporary.replace(path)
 
 

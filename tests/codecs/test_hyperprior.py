@@ -179,6 +179,16 @@ def test_missing_and_foreign_weights(tmp_path: Path) -> None:
         Hyperprior(_card(tmp_path)).encode(image(picture(32, 32)), Point("quality", 1))
 
 
+def test_a_table_that_is_missing_is_named(tmp_path: Path, codec: Hyperprior) -> None:
+    """CompressAI looks for its tables with a KeyError before PyTorch compares names."""
+    tensors = dict(codec.network.state_dict())
+    del tensors["entropy_bottleneck._cdf_length"]
+    folder = tmp_path / "weights" / "hyperprior"
+    weights.save_weights(folder, "hyperprior", "model", tensors, precision="float32")
+    with pytest.raises(CardError, match=r"no 'entropy_bottleneck\._cdf_length'"):
+        Hyperprior(_card(tmp_path)).encode(image(picture(32, 32)), Point("quality", 1))
+
+
 def test_complexity(codec: Hyperprior) -> None:
     found = codec.complexity()
     assert found.parameters == sum(each.numel() for each in _network().parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,7 @@ from bench.analysis.bounds import bound_of
 from bench.cards import build_codec, load_registry
 from bench.codecs.base import Codec
 from bench.datasets.synthetic import TEST_SEED, draw
+from bench.entropy.design import read_designs
 from bench.errors import BitstreamError, CardError, CodecError
 from bench.records import Point
 from bench.signals import Signal, clip, vectors
@@ -171,3 +173,25 @@ def test_damaged_streams_are_refused_or_decode_to_the_right_shape(spec, data):
     if kind == "flip":
         assert decoded.layout.pixels == 200
     assert np.isfinite(decoded.array()).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "says"),
+    [
+        ("1.0.about", None, "no tensor 1.0.about"),
+        ("1.0.levels", (4, 3), "levels of shape (4, 3)"),
+        ("1.0.probabilities", (2, 4), "probabilities of shape (2, 4)"),
+        ("1.0.about", (4,), "1.0.about of shape (4,)"),
+    ],
+)
+def test_designs_of_other_shapes_are_refused(
+    name: str, shape: tuple[int, ...] | None, says: str
+) -> None:
+    tensors = {"levels": np.ones((2, 3)), "probabilities": np.ones((2, 3)), "about": [8, 0.1]}
+    tables = {f"1.0.{key}": np.asarray(value) for key, value in tensors.items()}
+    assert list(read_designs(tables)) == [1.0]
+    tables.pop(name)
+    if shape is not None:
+        tables[name] = np.ones(shape)
+    with pytest.raises(ValueError, match=re.escape(says)):
+        read_designs(tables)

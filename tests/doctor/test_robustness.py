@@ -10,11 +10,13 @@ import pytest
 from bench.bitstreams import leb128
 from bench.cli import main
 from bench.doctor.robustness import fuzz, report
+from bench.doctor.robustness import page as pages
 from bench.doctor.robustness.mutations import mutate
-from bench.doctor.robustness.report import Result, describe
+from bench.doctor.robustness.page import Page, Row, describe
 from bench.doctor.robustness.targets import Target, parsers
 from bench.doctor.robustness.terminals import _looks
-from bench.doctor.robustness.trial import Ended, Finding, Room, Trial
+from bench.doctor.robustness.trial import Ended, Finding, Hung, Room, Trial
+from bench.errors import UsageError
 
 _QUICK = ("jpeg", "jpeg2000", "png", "webp", "source.png", "source.tif", "ivf", "bpg", "varints",
           "frames", "side-info", "y4m", "source.y4m")  # fmt: skip
@@ -50,7 +52,7 @@ def test_hangs_and_deaths_leave_their_payload(
     """In the process that is started, as a crash in a library would be."""
     room = Room(tmp_path, seconds=0.1)
     assert fuzz.fuzz("parser", "varints", room).faults == ()
-    monkeypatch.setattr(fuzz, "finish", lambda process: _died(process, tmp_path))
+    monkeypatch.setattr(fuzz, "finish", lambda process, limit: _died(process, tmp_path))
     assert "died with status -11" in fuzz.fuzz("parser", "varints", room).faults[0]
     assert (tmp_path / "payloads" / "varints.bin").read_bytes() == b"evil"
 
@@ -71,7 +73,6 @@ def test_ends_that_a_user_would_complain_about() -> None:
         .faults("run", 1)[0]
         .startswith("run: a traceback (KeyError")
     )
-    assert Ended(None, "", "").faults("run", 0) == ["run: hung"]
 
 
 def test_a_table_wider_than_the_terminal_is_seen() -> None:
@@ -80,20 +81,60 @@ def test_a_table_wider_than_the_terminal_is_seen() -> None:
     assert _looks("bd", "a long sentence " * 9, 40, True) == []
 
 
-def test_the_page_says_what_held_and_what_did_not(tmp_path: Path) -> None:
-    def result(title: str, *faults: str, skipped: str = "") -> Result:
-        finding = Finding(7, "kills", faults, "a note", skipped)
-        return Result(Trial(title, "nothing lost", lambda room: finding), finding, 2.4)
+def _row(title: str, *faults: str, skipped: str = "", code: str = "abc", budget: float = 3) -> Row:
+    return Row(title, 7, "kills", faults, "a note", skipped, budget, 2.4, 4, 1.5, code, "a CPU")
 
-    page = describe(
-        [result("kills"), result("damage", "lost 3"), result("cluster", skipped="no dask")],
-        Room(tmp_path, 3),
-    )
-    assert "1 of 3 trials held, 1 could not be tried." in page
+
+def _trials(*titles: str) -> list[Trial]:
+    return [Trial(one, "nothing lost", lambda room: Finding(7, "kills")) for one in titles]
+
+
+def test_the_page_says_what_held_and_what_did_not() -> None:
+    rows = [_row("kills"), _row("damage", "lost 3"), _row("cluster", skipped="no dask")]
+    trials = _trials("damage", "kills", "cluster", "never")
+    page = describe({row.title: row for row in rows}, trials)
+    assert "1 of 2 trials held; 2 were not tried." in page
     assert "| kills | 7 kills | nothing lost | yes; a note | 2 |" in page
     assert "| damage | 7 kills | nothing lost | **no**: 1 faults; a note | 2 |" in page
     assert "- damage: lost 3" in page
-    assert "Not tried: cluster. The first of them: no dask" in page
+    assert "Not tried: cluster: no dask." in page
+    assert "Not tried: never: no command tried them yet." in page
+    assert "code abc, on a CPU: `--robustness` 3, at most 4 at a time" in page
+
+
+def test_a_page_is_filled_by_several_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "code_digest", lambda: "abc")
+    kills, damage = trials = _trials("kills", "damage")
+    Page(tmp_path / "p.md").add(_row("kills"), trials)
+    page = Page(tmp_path / "p.md")
+    assert page.is_answered(kills, 3) and not page.is_answered(kills, 60)
+    assert not page.is_answered(damage, 3)
+    page.add(_row("damage", "lost 3"), trials)
+    page.add(_row("damage"), trials)
+    again = Page(tmp_path / "p.md")
+    assert again.rows["damage"].faults == ("lost 3",), "of one code what did not hold stays"
+    assert not again.is_answered(damage, 3)
+    again.add(_row("damage", code="mended"), trials)
+    assert again.rows["damage"].holds
+    assert "(code: mended)" in (tmp_path / "p.md").read_text()
+    assert not again.is_answered(damage, 3), "this is not the code that held"
+    (tmp_path / "p.json").write_text("[{}]")
+    with pytest.raises(UsageError, match="not the findings of a page"):
+        Page(tmp_path / "p.md")
+
+
+def test_a_trial_that_hangs_or_breaks_has_not_held(tmp_path: Path) -> None:
+    def hang(room: Room) -> Finding:
+        raise Hung("run: hung, killed after 600 s")
+
+    def broken(room: Room) -> Finding:
+        raise KeyError("out")
+
+    for call, words in ((hang, "run: hung"), (broken, "broke off: KeyError: 'out'")):
+        found = report._attempt(Trial("one", "all", call), Room(tmp_path))
+        assert words in found.faults[0]
 
 
 @pytest.mark.parametrize(("faults", "status"), [((), 0), (("lost",), 1)])
@@ -109,7 +150,15 @@ def test_the_command(
     monkeypatch.setattr(report, "trials", lambda: (Trial("a run", "all of it", call), others))
     monkeypatch.setattr(report.tempfile, "mkdtemp", lambda **_: str(tmp_path / "room"))
     monkeypatch.setattr(report, "_free", lambda place: 0)
-    assert main(["doctor", "--robustness", "0.5", "--trials", "run"]) == status
+    page = tmp_path / "page.md"
+    words = ["doctor", "--robustness", "0.5", "--trials", "run", "--page", str(page)]
+    assert main(words) == status
     said = capsys.readouterr()
     assert "| a run | 1 runs |" in said.out and "a run: " in said.err
     assert (tmp_path / "room").exists() == bool(faults)
+    assert page.read_text() == said.out
+    assert main(["doctor", "--robustness", "--trials", "nothing like it"]) == 2
+    if not faults:  # kept from before, so that a call would find no room
+        monkeypatch.setattr(report.tempfile, "mkdtemp", lambda **_: str(tmp_path))
+        assert main(words) == 0
+        assert "1 of 1 trials kept from before" in capsys.readouterr().err

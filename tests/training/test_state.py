@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,21 @@ def test_the_rate_rises_then_falls() -> None:
     assert rate_factor(plain, 0) == 1
     assert rate_factor(plain, REWARM / 2, trained=True) == pytest.approx(0.5)
     assert rate_factor(SETTINGS, 0.05, trained=True) == 0.5
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch turns what the disk says into a RuntimeError of its own."""
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, _trained(800))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_checkpoint(path, _trained())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,9 @@ from pathlib import Path
 from bench.doctor.robustness.folders import with_version
 from bench.doctor.robustness.runs import wait_for_records
 from bench.doctor.robustness.trial import (
+    LIMIT,
     Finding,
+    Hung,
     Room,
     call,
     environment,
@@ -23,11 +25,11 @@ from bench.doctor.robustness.trial import (
     numbers,
     pictures,
     run_words,
+    running,
     same_numbers,
     start,
 )
 
-_PICTURES = 300
 _MISSING = "cluster needs dask.distributed: pip install 'bench-rd[cluster]'"
 
 
@@ -45,7 +47,10 @@ class _Cluster:
         port = self.address.rpartition(":")[2] or "0"
         words = ("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
         process = self._start(*words, "--scheduler-file", file)
+        end = time.monotonic() + LIMIT
         while process.poll() is None and not (file.is_file() and file.read_text()):
+            if time.monotonic() > end:
+                raise Hung(f"dask scheduler: no address within {LIMIT:g} s")
             time.sleep(0.05)
         if file.is_file():
             self.address = str(json.loads(file.read_text())["address"])
@@ -83,29 +88,31 @@ def cluster_kills(room: Room) -> Finding:
     its address with a new worker; then the same command."""
     if find_spec("distributed") is None:
         return Finding(0, "clusters", skipped=_MISSING)
-    source, local = pictures(room.folder / "pictures", _PICTURES), room.folder / "local"
+    source, local = pictures(room.folder / "pictures", 2 * room.disturbed), room.folder / "local"
     faults = call(*run_words(source, local)).faults("the local run", 0)
-    expected, named = numbers(local), 0
-    for number in range(max(1, room.repeats // 2)):
+    expected, hits, named, number = numbers(local), 0, 0, 0
+    for number in room.rounds():
         out = room.folder / f"out{number}"
         with _cluster(room.folder / f"dask{number}") as cluster:
             scheduler, first = cluster.processes[0], cluster.work()
             cluster.work()
             words = run_words(source, out, "--cluster", cluster.address)
-            process = start(*words)
-            wait_for_records(process, out)
-            first.send_signal(signal.SIGKILL)
-            wait_for_records(process, out, 60)
-            scheduler.send_signal(signal.SIGKILL)
-            scheduler.wait()
-            cluster.schedule()
-            cluster.work()
-            ended = finish(process)
+            with running(*words) as process:
+                wait_for_records(process, out)
+                first.send_signal(signal.SIGKILL)
+                wait_for_records(process, out, len(expected) // 15)
+                hits += process.poll() is None
+                scheduler.send_signal(signal.SIGKILL)
+                scheduler.wait()
+                cluster.schedule()
+                cluster.work()
+                ended = finish(process)
             faults += ended.faults("the run that lost its scheduler", 0, 2)
             named += ended.status == 2 and "lost the scheduler" in ended.err
             faults += call(*words).faults("the same command again", 0)
         faults += same_numbers("after worker and scheduler were killed", out, expected)
-    return Finding(number + 1, "clusters", tuple(faults), f"{named} runs ended with the loss named")
+    note = f"{hits} runs lost their scheduler in their midst, {named} named the loss"
+    return Finding(number + 1, "clusters", tuple(faults), note)
 
 
 def other_workers(room: Room) -> Finding:

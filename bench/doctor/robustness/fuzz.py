@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.doctor.robustness.mutations import mutate
 from bench.doctor.robustness.targets import CODEC, FORGED, PARSER, Target, target
-from bench.doctor.robustness.trial import Finding, Room, environment, finish, start
+from bench.doctor.robustness.trial import LIMIT, Finding, Room, environment, finish, start
 from bench.errors import BenchError
 
 _HANG_SECONDS = 120
@@ -40,20 +40,22 @@ def fuzz(kind: str, name: str, room: Room) -> Finding:
     folder = room.folder / "payloads"
     folder.mkdir(parents=True, exist_ok=True)
     words = (kind, name, room.seconds, room.seed, folder)
-    ended = finish(start(*words, module=f"{__package__}.fuzz", env=environment()))
+    unit = f"payloads in {room.seconds:g} s"
+    process = start(*words, module=f"{__package__}.fuzz", env=environment())
+    ended = finish(process, LIMIT + room.seconds)
     report = folder / f"{name}.json"
     if ended.status == 3:
         return Finding(0, "payloads", skipped=ended.err.strip())
     if ended.status != 0 or not report.is_file():
         _cut_to_payload(folder / f"{name}.bin")
-        died = {-signal.SIGALRM: f"takes more than {_HANG_SECONDS} s", None: "hung"}
+        died = {-signal.SIGALRM: f"takes more than {_HANG_SECONDS} s"}
         last = (ended.err.strip().splitlines() or [""])[-1][:200]
         how = died.get(ended.status, f"died with status {ended.status} ({last})")
-        return Finding(1, "payloads", (f"{name}: {how} on {folder / name}.bin",))
+        return Finding(1, unit, (f"{name}: {how} on {folder / name}.bin",))
     found = json.loads(report.read_text())
     faults = tuple(f"{name}: {fault}" for fault in found["faults"])
     note = f"{found['refused']} refused, {found['read']} read"
-    return Finding(found["read"] + found["refused"] + len(faults), "payloads", faults, note)
+    return Finding(found["read"] + found["refused"] + len(faults), unit, faults, note)
 
 
 class _Last:

@@ -3,10 +3,12 @@ every learned codec whose weights are here, each with valid bytes to begin from.
 
 from __future__ import annotations
 
+import atexit
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +29,8 @@ from bench.signals import Signal, clip, image, vectors
 
 PARSER, CODEC, FORGED = "parser", "codec", "forged"
 """Kinds of targets; of forged streams the checksums are right."""
+_SMALL = {"cheng2020-anchor": (24,), "cheng2020-attn": (24,), "ssf2020": ()}
+"""Constructor arguments of small networks, where they are not two."""
 _BPG = b"BPG\xfb\x20\x00\x10\x10\x00" + bytes(40)
 
 
@@ -67,12 +71,13 @@ def parsers() -> dict[str, Callable[[], Target]]:
 
 
 def learned(registry: Registry) -> list[CodecCard]:
-    """Cards of networks, or that come with weights."""
-    return [
-        card
-        for card in map(registry.codec, sorted(registry.codecs))
-        if "gpu" in card.resources or (card.folder / "weights" / card.id).is_dir()
-    ]
+    """Cards of networks, or that come with weights, each decoder once: cards of one architecture
+    differ in their weights."""
+    found: dict[str, CodecCard] = {}
+    for card in map(registry.codec, sorted(registry.codecs)):
+        if "gpu" in card.resources or (card.folder / "weights" / card.id).is_dir():
+            found.setdefault(str(card.settings.get("architecture", card.id)), card)
+    return list(found.values())
 
 
 def target(kind: str, name: str) -> Target:
@@ -81,10 +86,37 @@ def target(kind: str, name: str) -> Target:
         return parsers()[name]()
     card = load_registry().codec(name)
     codec = build_codec(card)
-    codec.check_available()
+    try:
+        codec.check_available()
+    except Unavailable:
+        if "architecture" not in card.settings:
+            raise
+        card = untrained(card)
+        codec = build_codec(card)
+        codec.check_available()
     return Target(
         name, lambda payload: codec.decode(payload).array(), partial(payloads, card, codec)
     )
+
+
+def untrained(card: CodecCard) -> CodecCard:
+    """The card with a small random network of its architecture in place of weights that are not
+    here: what its decoder does with hostile streams hardly depends on them."""
+    import torch
+
+    from bench.codecs.support.zoo_weights import architecture_class
+
+    architecture = str(card.settings["architecture"])
+    sizes = _SMALL.get(architecture, (8, 32))
+    torch.manual_seed(1)
+    network = architecture_class(architecture)(*sizes)
+    folder = Path(tempfile.mkdtemp(prefix="bench-untrained-"))
+    atexit.register(shutil.rmtree, folder)
+    torch.save(network.state_dict(), folder / "network.pth")
+    settings = {**card.settings, "weights": str(folder / "network.pth")}
+    if sizes:
+        settings["arguments"] = "+".join(map(str, sizes))
+    return replace(card, settings=settings, ladder=card.ladder[:1])
 
 
 def payloads(card: CodecCard, codec: Codec) -> tuple[bytes, ...]:

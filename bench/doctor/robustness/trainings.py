@@ -1,44 +1,98 @@
-"""A training that is killed at moments of chance, continued, and meets a full disk."""
+"""A training that is stopped and killed at moments of chance, continued, and meets a full disk."""
 
 from __future__ import annotations
 
+import random
 import resource
-import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from bench.doctor.robustness.trial import Finding, Room, call, chance, finish, start
+from bench.doctor.robustness.trial import (
+    Finding,
+    Room,
+    call,
+    chance,
+    finish,
+    running,
+    start,
+)
 
-_CODEC = ("train", "gaussian-ae", "--part", "d10", "--steps", 400, "--threads", 1)
+_STEPS = 400
+_CODEC = ("train", "gaussian-ae", "--part", "d10", "--steps", _STEPS, "--threads", 1)
 
 
 def trainings(room: Room) -> Finding:
     """Ends with the weights of an undisturbed training, to the bit."""
-    faults = call(*_words(room.folder / "undisturbed")).faults("the undisturbed training", 0)
-    expected = _weights(room.folder / "undisturbed")
-    dice, folder, killed = chance(room), room.folder / "killed", 0
-    for _ in range(room.repeats):
-        process = start(*_words(folder))
-        time.sleep(dice.uniform(2, 10))
-        killed += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        finish(process)
-    faults += call(*_words(folder)).faults("the training after kills", 0)
-    if _weights(folder) != expected:
-        faults.append("other weights after kills")
-    full = room.folder / "full"
-    ended = finish(start(*_words(full), before=_fill_disk))
-    faults += ended.faults("a training on a full disk", 2)
-    faults += call(*_words(full)).faults("the training after the full disk", 0)
-    if _weights(full) != expected:
-        faults.append("other weights after a full disk")
-    shutil.rmtree(full)
-    return Finding(room.repeats + 1, "stops", tuple(faults), f"{killed} kills met it at work")
+    whole, begun = room.folder / "undisturbed", time.monotonic()
+    faults = call(*_words(whole)).faults("the undisturbed training", 0)
+    takes, expected = time.monotonic() - begun, _weights(whole)
+    dice, hits, resumed, number = chance(room), 0, 0, 0
+    folder = room.folder / "stopped0"
+    for which in room.rounds(len(_STOPS)):
+        stop = _STOPS[which % len(_STOPS)]
+        resumed += bool(_checkpoints(folder))
+        with running(*_words(folder)) as process:
+            time.sleep(dice.uniform(0.2, 0.9) * takes)
+            hits += process.poll() is None
+            stop(process, dice)
+            finish(process)
+        if _weights(folder):  # it was done before; the next one
+            faults += _same(folder, expected, "although it was stopped")
+            number += 1
+            folder = room.folder / f"stopped{number}"
+    resumed += bool(_checkpoints(folder))
+    faults += call(*_words(folder)).faults("the training after the stops", 0)
+    faults += _same(folder, expected, "after the stops")
+    faults += _on_a_full_disk(room.folder / "full", _checkpoints(whole), expected)
+    note = f"{hits} stops met it at work, {resumed} went on from a checkpoint; a full disk"
+    return Finding(hits + 1, "stops", tuple(faults), note)
+
+
+def _on_a_full_disk(folder: Path, checkpoints: list[Path], expected: dict[str, bytes]) -> list[str]:
+    """No file may become longer than half a checkpoint, which writers meet like a full disk; then
+    there is room again."""
+    most = min((path.stat().st_size for path in checkpoints), default=2) // 2
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    ended = finish(start(*_words(folder), before=fill))
+    faults = ended.faults("a training on a full disk", 2)
+    if list(folder.rglob("*.new")):
+        faults.append("a training on a full disk left a file that is not whole")
+    faults += call(*_words(folder)).faults("the training after the full disk", 0)
+    return faults + _same(folder, expected, "after a full disk")
+
+
+def _kill(process: subprocess.Popen[str], dice: random.Random) -> None:
+    process.send_signal(signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[str], dice: random.Random) -> None:
+    process.send_signal(signal.SIGTERM)
+
+
+def _kill_at_its_end(process: subprocess.Popen[str], dice: random.Random) -> None:
+    """While it writes its checkpoint, with luck."""
+    process.send_signal(signal.SIGTERM)
+    time.sleep(dice.uniform(0, 0.1))
+    process.send_signal(signal.SIGKILL)
+
+
+_STOPS: tuple[Callable[[subprocess.Popen[str], random.Random], None], ...] = (
+    _end, _kill, _kill_at_its_end,
+)  # fmt: skip
 
 
 def _words(folder: Path) -> tuple[object, ...]:
     return (*_CODEC, "--work", folder / "work", "--weights", folder / "weights")
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted((folder / "work").rglob("*.pt"))
 
 
 def _weights(folder: Path) -> dict[str, bytes]:
@@ -46,6 +100,5 @@ def _weights(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found}
 
 
-def _fill_disk() -> None:
-    """No file may become longer than this, which writers meet like a full disk."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+def _same(folder: Path, expected: dict[str, bytes], when: str) -> list[str]:
+    return [] if expected and _weights(folder) == expected else [f"other weights {when}"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,21 +19,37 @@ from PIL import Image
 
 import bench
 
-LIMIT = 900.0
-"""Seconds after which a command counts as hung, also on a machine that does other work."""
+LIMIT = 600.0
+"""Seconds after which a command counts as hung, which ends its trial: long enough for a machine
+that does other work."""
 _TIMES = ("encode_seconds", "decode_seconds", "encode_cpu_seconds", "decode_cpu_seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
     """Where a trial works, which is its own, and how long: ``seconds`` for each fuzzed target,
-    ``repeats`` of what is tried more than once, ``pictures`` in the folder of many."""
+    ``repeats`` of what is tried more than once, none of which begins after ``bound`` seconds;
+    ``pictures`` are in the folder of many, ``disturbed`` in that of a run that is disturbed."""
 
     folder: Path
     seconds: float = 60.0
     repeats: int = 5
     pictures: int = 20_000
     seed: int = 1
+    bound: float = 300.0
+    disturbed: int = 150
+
+    def rounds(self, each: int = 1) -> Iterator[int]:
+        """Numbers of ``each`` times as many rounds as there are repeats, within the bound."""
+        begun = time.monotonic()
+        for number in range(each * self.repeats):
+            if number and time.monotonic() - begun > self.bound:
+                return
+            yield number
+
+
+class Hung(Exception):
+    """A command took longer than LIMIT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +75,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A command that ended; ``status`` is negative for a signal, None if it had to be killed."""
+    """A command that ended; ``status`` is negative for a signal."""
 
-    status: int | None
+    status: int
     out: str
     err: str
 
     def faults(self, what: str, *allowed: int) -> list[str]:
         """What a user would complain about: another exit status, a traceback, or a refusal of more
         or less than one line."""
-        if self.status is None:
-            return [f"{what}: hung"]
         found = []
         if self.status not in allowed:
             last = (self.err.strip().splitlines() or [""])[-1][:200]
@@ -109,15 +125,28 @@ def start(
     )  # fmt: skip
 
 
-def finish(process: subprocess.Popen[str]) -> Ended:
-    """Waits for a command; one that hangs is killed."""
+def finish(process: subprocess.Popen[str], limit: float = LIMIT) -> Ended:
+    """Waits for a command. One that takes longer than ``limit`` is killed and raises Hung."""
     try:
-        out, err = process.communicate(timeout=LIMIT)
-    except subprocess.TimeoutExpired:
+        out, err = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired as error:
         process.kill()
-        out, err = process.communicate()
-        return Ended(None, out, err)
+        process.communicate()
+        words = [str(word) for word in error.cmd[3:7]]
+        raise Hung(f"{' '.join(words)} …: hung, killed after {limit:g} s") from error
     return Ended(process.returncode, out, err)
+
+
+@contextlib.contextmanager
+def running(*words: object) -> Iterator[subprocess.Popen[str]]:
+    """A command of the harness that does not outlive the block, whatever happens in it."""
+    process = start(*words)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def call(*words: object, env: Mapping[str, str] | None = None) -> Ended:

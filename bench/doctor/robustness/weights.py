@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from bench.cards import CodecCard, build_codec, load_registry
+from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.doctor.robustness.mutations import mutate
 from bench.doctor.robustness.targets import learned, payloads
-from bench.doctor.robustness.trial import Finding, Room, chance
+from bench.doctor.robustness.trial import Finding, Room
 from bench.errors import BenchError
+from bench.training.checkpoint import load_checkpoint
+from bench.training.settings import Recipe, TrainingSettings
 
 
 class _Bomb:
@@ -26,8 +31,8 @@ class _Bomb:
 
 
 def hostile_weights(room: Room) -> Finding:
-    """The weight files of every learned codec here: a pickle in their place, every tensor with one
-    row more, a tensor less, bytes changed."""
+    """The weight files of every learned codec here: a pickle in their place, every tensor with
+    twice the rows, a tensor less, bytes changed; and checkpoints with a pickle inside."""
     faults: list[str] = []
     times = 0
     for card in learned(load_registry()):
@@ -45,7 +50,31 @@ def hostile_weights(room: Room) -> Finding:
                 faults.append(f"{card.id}: a pickle was run")
             times += 1
             shutil.rmtree(copy.folder)
-    return Finding(times, "sets of weights", tuple(faults))
+    faults += _checkpoints(room.folder / "net.pt", room.folder / "blown")
+    return Finding(times + 2, "sets of weights", tuple(faults))
+
+
+def _checkpoints(path: Path, blown: Path) -> list[str]:
+    """Faults of the readers of PyTorch's files, ours of a training and others' of a network."""
+    import torch
+
+    torch.save({"state_dict": _Bomb(blown)}, path)
+    card = load_registry().codec("gaussian-ae")
+    own = Recipe(card, "model", TrainingSettings(task="", steps=1, batch=1, learning_rate=1.0))
+    readers: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("a training's checkpoint", lambda: load_checkpoint(path, own)),
+        ("a network's checkpoint", lambda: read_checkpoint(path)),
+    )
+    faults = []
+    for what, read in readers:
+        try:
+            read()
+            faults.append(f"{what}: was taken")
+        except BenchError:
+            pass
+        except Exception as error:  # what is looked for
+            faults.append(f"{what}: {type(error).__name__} ({str(error)[:120]})")
+    return faults + (["a checkpoint's pickle was run"] if blown.exists() else [])
 
 
 def _copied(card: CodecCard, folder: Path) -> CodecCard:
@@ -65,15 +94,14 @@ def _spoil(path: Path, what: str, blown: Path, room: Room, seed: int) -> None:
     if what == "bytes":  # of the table of tensors, whose values are nobody's business
         content = path.read_bytes()
         end = 8 + int.from_bytes(content[:8], "little")
-        dice = chance(room)
-        dice.seed(seed)
+        dice = random.Random(room.seed + seed)
         path.write_bytes(mutate((content[:end],), dice) + content[end:])
         return
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if what == "missing":
-        tensors.pop(sorted(tensors)[0])
+        tensors.pop(random.Random(seed).choice(sorted(tensors)))
     else:
         tensors = {
             name: tensor.repeat(2, *[1] * (tensor.dim() - 1)) if tensor.dim() else tensor
