@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench import plugins
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point, Value
 from bench.toml import Table, label, read_table
@@ -219,11 +220,10 @@ def load_registry(folders: Iterable[Path] = ()) -> Registry:
 
 def _entry_point_folders() -> list[Path]:
     """Card folders of installed packages: the entry point's value names the package they lie in."""
-    from importlib.metadata import entry_points
     from importlib.util import find_spec
 
     folders = []
-    for entry in entry_points(group=ENTRY_POINTS):
+    for entry in plugins.entry_points(ENTRY_POINTS):
         spec = find_spec(entry.module)
         if spec is None or not spec.submodule_search_locations:
             raise CardError(
@@ -238,7 +238,7 @@ def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
         # absolute: a decoder that is shut in works in another folder
-        for path in sorted(folder.absolute().glob("*.toml")):
+        for path in sorted(folder.absolute().glob("*.toml"), key=str):
             if path.stem in found and found[path.stem] != path:
                 raise CardError(
                     f"card id {path.stem!r} is claimed by both {found[path.stem]} and {path}"

@@ -61,9 +61,7 @@ def metrics() -> Mapping[str, type[Metric]]:
 
 def _add_installed() -> None:
     """The metrics of installed packages: each entry point names a class."""
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group=ENTRY_POINTS):
+    for entry in plugins.entry_points(ENTRY_POINTS):
         try:
             metric = entry.load()
         except Exception as error:  # a third party's module may raise anything
