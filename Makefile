@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make run` and `make test`. Needs CPython 3.11+, pip and make.
+# Two commands on a fresh machine: `make run` and `make test`. Needs CPython 3.11 or 3.12.
 
 PYTHON ?= python3
 VENV := .venv
