@@ -25,17 +25,32 @@ from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.machine import device_kind
 from bench.records import Point
-from bench.signals import Frame, Layout, Signal
+from bench.signals import Frame, Layout, Signal, image
 
 _PACKAGE = Package("coolchic", "BENCH_COOLCHIC")
 _ENCODER, _DECODER = "cc_encode.py", "cc_decode.py"
+_FEWEST_ITERATIONS = 2000
+"""What the program's preset for pictures takes at least."""
+_ANOTHER_MACHINE = (
+    *("OMP_NUM_THREADS=2", "ATEN_CPU_CAPABILITY=avx2"),
+    *("MKL_ENABLE_INSTRUCTIONS=AVX2", "ONEDNN_MAX_CPU_ISA=AVX2"),
+)
+"""Sums in another order: what a processor without AVX-512 computes, on two threads."""
 _VERSION = re.compile(r"version (\d[\w.]*)")
-_ASK = "import constriction, fvcore, torch; print(torch.__version__)"
+_ASK = """
+from importlib.metadata import version
+from importlib.util import find_spec
+names = ["torch", "constriction", "einops", "fvcore", "configargparse"]
+missing = [name for name in names if find_spec(name) is None]
+print("it has no " + ", ".join(missing) if missing else version("torch"))
+"""
+"""Imports nothing: that takes torch half a minute on a busy machine."""
 
 
 class CoolChic(StillCodec):
     """Cool-chic, still pictures; ``lmbda`` weighs rate, ``iterations`` is how long it trains and
-    ``decoder`` names a configuration in ``cfg/dec/intra``.
+    ``decoder`` names a configuration in ``cfg/dec/intra``. ``preset=debug`` is the program's own
+    shortest training, 110 iterations whatever ``iterations`` says: for trying out, not for results.
 
     The scripts run with the interpreter of a ``.venv`` beside them, else with this one, and with
     the packages of a folder ``site`` beside them.
@@ -45,7 +60,8 @@ class CoolChic(StillCodec):
     smallest_side: ClassVar[int] = 32
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "lmbda": Range(1e-6, 10, integer=False),
-        "iterations": Range(1, 1_000_000),
+        "iterations": Range(_FEWEST_ITERATIONS, 1_000_000),
+        "preset": Choice(("intra", "debug")),
         "decoder": Choice(("hop", "mop", "lop", "vhop")),
     }
 
@@ -90,16 +106,21 @@ class CoolChic(StillCodec):
             raise Unavailable(f"{self.card.id}: Cool-chic has no configuration {path}")
         return path
 
-    def _python(self, script: str, *arguments: str, option: str | None = None) -> tuple[str, ...]:
-        """The command of a script in one thread; packages in ``site`` come first."""
+    def _python(
+        self, script: str, *arguments: str, option: str | None = None, added: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """The command of a script in one thread, or with what ``added`` sets; packages in ``site``
+        come first."""
         folder = self._folder()
         own = folder / ".venv" / "bin" / "python"
         python = str(own) if own.is_file() else sys.executable
         env = shutil.which("env") or "env"
         settings = ["OMP_NUM_THREADS=1", f"PYTHONPATH={folder / 'site'}", "PYTHONWARNINGS=ignore"]
+        # else its messages come after the error that ended it, which a reason would leave out
+        settings.append("PYTHONUNBUFFERED=1")
         if self.device == "cpu":
             settings.append("CUDA_VISIBLE_DEVICES=")
-        return (env, *settings, python, *([option] if option else []), script, *arguments)
+        return (env, *settings, *added, python, *([option] if option else []), script, *arguments)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         return replace(super().encode(signal, point), header_bytes=None)
@@ -116,6 +137,7 @@ class CoolChic(StillCodec):
                 *("--workdir", str(folder), "--lmbda", f"{float(point.value):.10g}"),
                 *("--n_itr", str(self.settings.get("iterations", 10000))),
                 *("--dec_cfg_residue", str(self._configuration())),
+                *(("--debug",) if self.settings.get("preset") == "debug" else ()),
             )
             written = folder / "coded.cool"
             if not written.is_file() or not written.stat().st_size:
@@ -123,18 +145,28 @@ class CoolChic(StillCodec):
             return Stripped(written.read_bytes(), 0, 0)
 
     def decode_picture(self, file: bytes) -> Frame:
+        return self._decoded(file)
+
+    def decode_elsewhere(self, payload: bytes) -> Signal:
+        """``decode`` with the instructions and threads of another machine, which must read the same
+        symbols: probabilities come from a network."""
+        return image(self._decoded(payload, *_ANOTHER_MACHINE))
+
+    def _decoded(self, file: bytes, *added: str) -> Frame:
+        """The picture of a file, with further environment variables as ``NAME=value``."""
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             (folder / "coded.cool").write_bytes(file)
             said = self._run(
                 folder,
                 *(_DECODER, "-i", str(folder / "coded.cool"), "-o", str(folder / "output.png")),
+                added=added,
             )
             written = folder / "output.png"
             if not written.is_file():
                 raise BitstreamError(f"{self.card.id}: the decoder wrote no picture: {said}")
             return exchange.read_picture(written)
 
-    def _run(self, folder: Path, script: str, *arguments: str) -> str:
-        words = self._python(str(self._folder() / script), *arguments)
+    def _run(self, folder: Path, script: str, *arguments: str, added: tuple[str, ...] = ()) -> str:
+        words = self._python(str(self._folder() / script), *arguments, added=added)
         return Template(self.card.id, words).run({}, folder)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from bench.provenance import CodecInfo
     from bench.report.content import Content
 
 MARK = "†"
@@ -19,11 +20,27 @@ LOSS_DB = 0.5
 
 
 def codes_420(content: Content, codec: str) -> bool:
-    """Whether the codec halves the chroma of RGB pictures. Its card says so in the title, as every
-    card must; a colour path exists for RGB sources only."""
+    """Whether the codec halves the chroma of RGB pictures: a variation's setting says so, else the
+    title, as that of every card must."""
     info = content.results.info(codec)
-    points = content.curves[content.curves["codec"] == codec]
-    return info is not None and "4:2:0" in info.title and points["psnr_rgb_ceiling"].notna().any()
+    return info is not None and _says_420(info) and _from_rgb(content, codec)
+
+
+def _says_420(info: CodecInfo) -> bool:
+    for key in ("chroma", "subsampling"):
+        if key in info.settings:
+            return str(info.settings[key]) in ("420", "4:2:0")
+    return "4:2:0" in info.title
+
+
+def _from_rgb(content: Content, codec: str) -> bool:
+    """A source in 4:2:0 has three channels as well, but neither a colour path nor RGB."""
+    records = content.results.records
+    mine = records[records["codec"] == codec]
+    coloured = mine["channels"] == 3
+    if "psnr_rgb" in mine:
+        coloured &= mine["psnr_rgb"].notna()
+    return bool(coloured.any() or mine["psnr_rgb_ceiling"].notna().any())
 
 
 def marked(content: Content, codec: str) -> str:
@@ -33,8 +50,11 @@ def marked(content: Content, codec: str) -> str:
 
 def chroma_sentence(content: Content) -> str:
     """What the mark means and from which rate on it matters; empty without such a codec."""
-    told = [_threshold(content, codec) for codec in content.results.codecs
-            if codes_420(content, codec)]  # fmt: skip
+    halved = [codec for codec in content.results.codecs if codes_420(content, codec)]
+    found = {codec: _ceiling(content, codec) for codec in halved}
+    known = [ceiling for ceiling in found.values() if math.isfinite(ceiling)]
+    told = [_threshold(content, codec, found[codec], min(known, default=math.nan))
+            for codec in halved if len(content.lossy_points(codec))]  # fmt: skip
     if not told:
         return ""
     return (
@@ -44,11 +64,22 @@ def chroma_sentence(content: Content) -> str:
     )
 
 
-def _threshold(content: Content, codec: str) -> str:
+def _ceiling(content: Content, codec: str) -> float:
+    """PSNR of the colour path alone; NaN where the codec converts by itself."""
+    return float(content.lossy_points(codec)["psnr_rgb_ceiling"].mean())
+
+
+def _threshold(content: Content, codec: str, ceiling: float, lowest: float) -> str:
+    """From which quality and rate on; ``lowest`` of the ceilings stands for one that is not
+    known."""
+    note = f"ceiling {ceiling:.1f} dB"
+    if not math.isfinite(ceiling):
+        if not math.isfinite(lowest):
+            return f"{codec}, whose ceiling is not measured, as it converts by itself"
+        ceiling, note = lowest, f"converts by itself; ceiling taken as {lowest:.1f} dB"
     points = content.lossy_points(codec)
-    ceiling = float(points["psnr_rgb_ceiling"].mean())
     limit = ceiling + 10 * math.log10(1 - 10 ** (-LOSS_DB / 10))
-    said = f"{codec} above {limit:.1f} dB (ceiling {ceiling:.1f} dB)"
+    said = f"{codec} above {limit:.1f} dB ({note})"
     psnr, rates = points["psnr_rgb"].to_numpy(), points["bpp"].to_numpy()
     order = np.argsort(psnr)
     if psnr.max() < limit:

@@ -241,6 +241,13 @@ def test_coolchic_decodes_the_published_stream(kodak_folder: Path) -> None:
     assert _psnr(codec.decode(stream), source) == pytest.approx(32.98, abs=0.005)
 
 
+def test_coolchic_trains_as_long_as_its_program_allows() -> None:
+    with pytest.raises(CardError, match=r"iterations .*1999 .*2000–1e\+06"):
+        build_codec(load_registry().select("coolchic:iterations=1999"))
+    card = load_registry().select("coolchic:iterations=2000")
+    assert "iterations=2000" in build_codec(card).card.title
+
+
 def test_a_bpgenc_that_keeps_its_planes_elsewhere_is_named_with_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

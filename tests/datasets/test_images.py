@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from bench.cards import DataFile, DatasetCard, load_registry
 from bench.datasets import locate
 from bench.datasets.base import DataOptions, build_loader
 from bench.datasets.images import ImageFolder
-from bench.errors import DataError
+from bench.errors import CardError, DataError
 
 
 def _toy(folder: Path, count: int = 3) -> DatasetCard:
@@ -94,3 +95,45 @@ def test_missing_and_wrong_files(tmp_path: Path) -> None:
     (tmp_path / "p1.png").unlink()
     with pytest.raises(DataError, match=r"lacks 1 of 3 files \(p1\.png.*bench fetch toy"):
         ImageFolder(card, {}, DataOptions(tmp_path))
+
+
+def test_crops_are_the_samples_in_the_middle(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 12, 3), np.uint8)
+    card = _toy(tmp_path)
+    for name in ("p0.png", "p1.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    files = tuple(DataFile(file.name) for file in card.files)
+    card = replace(card, files=files)
+    whole = ImageFolder(card, {}, DataOptions(tmp_path)).items()
+    loader = ImageFolder(card, {"crop": 4}, DataOptions(tmp_path))
+    first, _, small = loader.items()
+    assert first.layout is not None
+    assert first.layout.frame_shape == (4, 4, 3)
+    assert [item.name for item in loader.items()] == ["p0-4", "p1-4", "p2-4"]
+    # of the 3 rows and 8 columns that are left, 1 and 4 lie before the crop
+    assert (loader.load(first).array() == pixels[1:5, 4:8]).all()
+    # a record of the crop is none of the picture, nor of another crop
+    other = ImageFolder(card, {"crop": 5}, DataOptions(tmp_path)).items()
+    assert len({item.digest for item in (whole[0], first, other[0])}) == 3
+    assert small.problem == "p2: 2x3, smaller than a crop of 4"
+    assert small.layout is None
+    with pytest.raises(DataError, match="smaller than a crop"):
+        loader.load(small)
+    assert "centre crops of 4×4 samples" in loader.notes()
+    for crop in (-1, "4", True):
+        with pytest.raises(CardError, match=r"toy\.toml: crop is .*; give a side in pixels"):
+            ImageFolder(card, {"crop": crop}, DataOptions(tmp_path))
+
+
+def test_kodak_crops_are_24_centres(kodak_folder: Path) -> None:
+    card = load_registry().dataset("kodak-crops")
+    loader = build_loader(card, dict(card.settings), DataOptions(kodak_folder))
+    sizes = {(i.layout.width, i.layout.height) for i in loader.items() if i.layout}
+    assert (len(loader.items()), sizes) == (24, {(256, 256)})
+    for name, rows, columns in [  # 768×512 and 512×768
+        ("kodim14", slice(128, 384), slice(256, 512)),
+        ("kodim04", slice(256, 512), slice(128, 384)),
+    ]:
+        item = next(item for item in loader.items() if item.name == f"{name}-256")
+        source = np.asarray(Image.open(kodak_folder / f"{name}.png"))
+        assert (loader.load(item).array()[0] == source[rows, columns]).all()
