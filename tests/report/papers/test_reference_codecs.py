@@ -128,6 +128,9 @@ def test_sei_and_planes_explain_their_share(tmp_path: Path) -> None:
     assert measured.endswith("at qp=37, qp=22 (−10.0 as measured there)")
     assert float(measured.split()[0].replace("−", "-")) < -10
     assert _row(page, "both") == ["+0.0 at qp=37, qp=22"]
+    sizes = page.split("Size at the same point")[1]
+    assert _row(sizes, "hm") == ["−10.00", "−10.00"]
+    assert _row(sizes, "hm:conversion=compressai")[1] == "+0.00"
 
 
 def test_pooling_is_another_average(tmp_path: Path) -> None:
