@@ -291,8 +291,8 @@ def _sizes(
         for one in (grid, with_bytes(grid, _discarded(content, codec, grid))):
             percent = 100 * (one.bpp.mean(axis=0) / theirs - 1)
             finite = percent[np.isfinite(percent)]
-            ends = (finite.min(), finite.max()) if len(finite) else (math.nan, math.nan)
-            cells.append(_span(*(float(end) for end in ends), digits=2))
+            low, high = (finite.min(), finite.max()) if len(finite) else (math.nan, math.nan)
+            cells.append(_span(float(low), float(high), 2))
         lines.append(f"| {codec} | {' | '.join(cells)} |")
     return lines
 
