@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATUSES = get_args(Status)
+_WHOLE = ("width", "height", "frames", "channels", "bytes", "header_bytes", "discarded_bytes")
 _LARGEST = 2.0**53
 """Beyond it a count is no longer exact in a float; no clip is so large."""
 _HALF_A_BYTE = 0.501
@@ -61,12 +62,14 @@ def suspicious(table: pd.DataFrame, amounts: Sequence[str]) -> bool:
     size, bpp = table["bytes"].to_numpy(), table["bpp"].to_numpy()
     with np.errstate(all="ignore"):
         strange = (numbers < 0) | (numbers > _LARGEST)
+        parts = table[list(_WHOLE)].to_numpy() % 1 > 0
         agree = np.abs(bpp * pixels / 8 - size) <= _HALF_A_BYTE
     metrics = table.select_dtypes("number").to_numpy()
     statuses = set(map(str, table["status"].cat.categories))
     infinite = np.isposinf(metrics).any(axis=1) & (table["mse"].to_numpy() != 0)
     return bool(
         strange.any()
+        or parts.any()
         or (done & ~rate & ~(agree & (size > 0))).any()
         or infinite.any()
         or np.isneginf(metrics).any()
@@ -75,10 +78,13 @@ def suspicious(table: pd.DataFrame, amounts: Sequence[str]) -> bool:
 
 
 def ragged(path: Path, columns: int) -> bool:
-    """Whether a line without quotes has another number of cells than the header, or says nan."""
+    """Whether a line without quotes has another number of cells than the header, or says nan, or
+    any holds a zero byte, at which pandas ends a cell."""
     with path.open("rb") as file:
         while lines := file.readlines(1 << 24):
             plain = [line for line in lines if b'"' not in line]
             if any(line.count(b",") != columns - 1 or b",nan" in line for line in plain):
+                return True
+            if any(b"\0" in line for line in lines):
                 return True
     return False

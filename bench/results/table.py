@@ -115,7 +115,7 @@ def _record(path: Path, line: int, row: Mapping[str, str], metrics: Sequence[str
     for name, text in row.items():
         try:
             if text and name in metrics:
-                scores[name] = float(text)
+                scores[name] = _number(text)
             elif text and name in _KINDS:
                 values[name] = _typed(_KINDS[name], text)
         except ValueError as error:
@@ -130,8 +130,20 @@ def _typed(kind: str, text: str) -> Cell:
     if kind == "bool":
         return text == "true"
     if kind == "int":
-        return int(text)
-    return float(text) if kind == "float" else text
+        number = _number(text)
+        if text.isdigit():
+            return int(text)
+        if not number.is_integer():
+            raise ValueError(text)
+        return int(number)
+    return _number(text) if kind == "float" else text
+
+
+def _number(text: str) -> float:
+    """As pandas reads it: Python alone takes digits of other scripts and underscores, too."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
 
 
 def read_frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:

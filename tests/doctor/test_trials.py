@@ -193,7 +193,7 @@ def test_workers(harness: Harness, tmp_path: Path) -> None:
 
 
 def test_trainings(harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = SimpleNamespace(ended=Ended(2, "", "bench: File too large\n"))
+    full = SimpleNamespace(ended=Ended(2, "", "gaussian-ae/d10: step 400\nbench: File too large\n"))
     monkeypatch.setattr(trainings, "start", lambda *words, before=None: full)
     monkeypatch.setattr(trainings, "_weights", lambda folder: {"d10": b"same"})
     assert trainings.trainings(room(tmp_path / "good")).faults == ()
