@@ -91,8 +91,8 @@ class ReferenceCodec(CodecBase):
         """Width and height of the pictures that the decoder wrote into ``folder``."""
         raise NotImplementedError
 
-    def clip_options(self) -> tuple[str, ...]:
-        """Further words of the encoder's command for clips."""
+    def encoder_options(self, chroma: Chroma, still: bool) -> tuple[str, ...]:
+        """Further words of the encoder's command for planes of this format."""
         return ()
 
     def decoder_options(self) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ class ReferenceCodec(CodecBase):
                 *("-f", str(layout.frames), "-fr", str(max(1, round(layout.fps)))),
                 *("-q", str(point.value), "--InputBitDepth=8"),
                 *(f"--InputChromaFormat={coded.chroma}", "--ConformanceWindowMode=1"),
-                *("--SEIDecodedPictureHash=1", *(() if still else self.clip_options())),
+                *("--SEIDecodedPictureHash=1", *self.encoder_options(coded.chroma, still)),
             ).run({}, folder)
             stream = _read(folder / "coded.bin")
         if not stream:
@@ -293,9 +293,11 @@ class Vtm(ReferenceCodec):
         **_PARAMETERS,
     }
 
-    def clip_options(self) -> tuple[str, ...]:
-        # VTM's own intra configuration takes every eighth frame of a clip
-        return ("--TemporalSubsampleRatio=1",)
+    def encoder_options(self, chroma: Chroma, still: bool) -> tuple[str, ...]:
+        # VTM's own intra configuration takes every eighth frame of a clip, and prediction of chroma
+        # from luma, switched on, makes its decoder refuse streams without chroma
+        frames = () if still else ("--TemporalSubsampleRatio=1",)
+        return (*frames, "--LMChroma=0") if chroma == "400" else frames
 
     def decoder_options(self) -> tuple[str, ...]:
         return ("--OplFile=pictures.opl",)

@@ -95,6 +95,14 @@ def test_clips_gain_from_prediction(name: str) -> None:
     assert max(sizes["random-access"], sizes["low-delay"]) < 0.7 * sizes["intra"]
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gray_is_coded_without_chroma(name: str) -> None:
+    codec, signal = _build(name), image(_picture()[..., 0])
+    decoded = codec.decode(codec.encode(signal, Point("qp", 37)).payload)
+    assert decoded.layout.samples == "gray"
+    assert _psnr(decoded, signal) > 27
+
+
 def test_ffmpeg_decodes_hm_to_the_same_samples() -> None:
     """VTM 9.3 writes a draft of H.266 that decoders of the standard do not read."""
     signal = image(_picture())
