@@ -96,6 +96,7 @@ def test_five_metrics_of_a_kodak_picture(kodak_folder: Path) -> None:
     ours, theirs = best(lambda: evaluator.score(signal), 30), best(reference, 5)
     say("five metrics of 768×512 RGB, scikit-image and pytorch-msssim for three", ours, theirs)
     assert theirs / ours >= 10
+    assert ours <= 0.007
 
 
 def test_thumbnails() -> None:
