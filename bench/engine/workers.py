@@ -156,6 +156,8 @@ def _start(
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _kill_group)
+    if hasattr(signal, "SIGHUP"):  # ignored by the process that forked this one
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     strays.die_with_parent(signal.SIGTERM)
     run = multiprocessing.parent_process()
     if run is not None:

@@ -200,6 +200,7 @@ def _started(cards: Path, out: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert stored_some(process, out), process.communicate()
     return process
@@ -234,6 +235,23 @@ def test_a_stopped_run_keeps_what_is_finished_and_says_so(
     assert process.returncode == 1
     assert "Traceback" not in errors
     assert not list(Path(tempfile.gettempdir()).glob(f"{scratch_name(out)}*"))
+    assert "stopped; what was finished is kept, the same command continues" in said
+    assert 0 < len(rows(out)) < 80
+
+
+@pytest.mark.usefixtures("as_at_a_terminal")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_is_told_to_the_whole_group_ends_the_run_in_order(
+    tmp_path: Path, out: Path, number: signal.Signals
+) -> None:
+    """A terminal that closes and a batch system tell all its processes, also the one that workers
+    are forked from, without which no worker could be replaced."""
+    cards = write_cards(tmp_path / "cards", count=20, gate=(12, tmp_path / "gate"))
+    process = _started(cards, out)
+    os.killpg(process.pid, number)
+    said, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
     assert "stopped; what was finished is kept, the same command continues" in said
     assert 0 < len(rows(out)) < 80
 
