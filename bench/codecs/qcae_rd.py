@@ -54,7 +54,7 @@ _QUALITY_STEPS = 8
 
 
 class QcaeRd(LearnedCodec):
-    """``quality`` is a real value from 1 (lowest rate) to 5. Runs on the CPU, whatever device the
+    """``quality`` is a real value from 1 (lowest rate) to 8. Runs on the CPU, whatever device the
     run asks for: exact sums of float64 are no work for a GPU."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(1, QUALITIES, integer=False)}

@@ -23,7 +23,7 @@ from bench.models.hyperprior import ResidualUnit
 STRIDE = 4
 MOTION_STRIDE = 16
 MOTION_LATENTS = 6
-QUALITIES = 5
+QUALITIES = 8
 REFERENCES = 2
 """Decoded frames that a frame sees."""
 _REACH = 4
@@ -37,6 +37,8 @@ _GROUP_PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))
 _CLOSENESS = 30.0
 """Half of the most where the mean squared error is 1/30 of the squared range."""
 _SHARPNESS = 30.0
+_GAIN_STEP = math.log(6) / 4
+"""Growth of the logarithm of the gains from one quality to the next, at the start."""
 _FRAME_UNIT = 2.0**-8
 _WEIGHT_UNIT = 2.0**-10
 
@@ -203,7 +205,7 @@ class ConditionalAutoencoder(nn.Module):
         self._start_as_transform_codec()
         scales = geometric_scales(_SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS)
         self.gaussian_conditional = GaussianConditional(scales)
-        start = torch.linspace(math.log(2), math.log(12), QUALITIES)
+        start = math.log(2) + _GAIN_STEP * torch.arange(QUALITIES)
         self.log_gain = nn.Parameter(start[:, None].repeat(REFERENCES + 1, 1, m))
 
     @torch.no_grad()
@@ -228,7 +230,7 @@ class ConditionalAutoencoder(nn.Module):
             nn.init.zeros_(entropy.bias)
 
     def forward(self, clips: Tensor, quality: Tensor) -> CodedFrames:
-        """Clips ``(B, T, 1, H, W)`` in 0–1, in evaluation float64, at qualities ``(B,)`` in 1–5,
+        """Clips ``(B, T, 1, H, W)`` in 0–1, in evaluation float64, at qualities ``(B,)`` in 1–8,
         real values included.
 
         In training noise stands in for rounding in the rate, and rounding is straight-through for

@@ -23,6 +23,9 @@ many steps and ever less: motion is learned before the rest."""
 _EASY_STEPS = 300
 """At first distortion counts more: with the final weights no bits at all would be a minimum."""
 
+_LEARNED_STEPS = 10_000
+"""Weights that a training starts from count as so many steps: past all of this."""
+
 
 def trade_off(quality: Tensor) -> Tensor:
     """λ of a quality, for the loss R + λ·255²·MSE in bits per pixel."""
@@ -39,6 +42,7 @@ class ConditionalTask(TaskBase[tuple[Tensor, Tensor]]):
         super().__init__(context)
         self.model: ConditionalAutoencoder = ConditionalAutoencoder()
         self.frames = context.options.whole("frames", 6)
+        self.learned = 0
         self.digits = MovingDigits.open(context.data)
         held_out = MovingDigits.open(context.data, held_out=True)
         self.held_out = held_out.clips(np.random.default_rng(0), _HELD_OUT)
@@ -55,6 +59,7 @@ class ConditionalTask(TaskBase[tuple[Tensor, Tensor]]):
         mse = 255**2 * (coded.frames - x).square().mean((2, 3, 4))
         moved = 255**2 * (coded.moved - x).square().mean((2, 3, 4))
         bpp = coded.bits / x[0, 0].numel()
+        step += self.learned
         weight = trade_off(quality)[:, None] * (1 + 9 * max(0.0, 1 - step / _EASY_STEPS))
         share = torch.full((self.frames,), (FRAMES - 1) / (self.frames - 1), device=x.device)
         share[0] = 1
@@ -78,10 +83,10 @@ class ConditionalTask(TaskBase[tuple[Tensor, Tensor]]):
         return [ParameterGroup(each, factor) for factor, each in groups.items()]
 
     def validate(self) -> Mapping[str, float]:
-        """bpp and PSNR of whole clips of held-out training digits, at three qualities."""
+        """bpp and PSNR of whole clips of held-out training digits, at four qualities."""
         x = self.held_out.transpose(1, 2).double().to(self.context.device) / 255
         figures = {}
-        for value in (1, 3, QUALITIES):
+        for value in (1, 3, 5, QUALITIES):
             quality = torch.full((len(x),), float(value), device=self.context.device)
             coded = self.model(x, quality)
             mse = (coded.frames.clamp(0, 1) - x).square().mean((2, 3, 4))
@@ -97,13 +102,27 @@ class ConditionalTask(TaskBase[tuple[Tensor, Tensor]]):
         return tensors
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Exported weights; the coding tables are built anew at the end."""
+        """Exported weights, also of fewer qualities: the gains of further ones continue the last
+        step. The coding tables are built anew at the end; what only a beginning needs is over."""
         tables = ("_offset", "_quantized_cdf", "_cdf_length")
         kept = {name: value for name, value in tensors.items() if not name.endswith(tables)}
+        if "log_gain" in kept:
+            kept["log_gain"] = _further_gains(kept["log_gain"])
         try:
             self.model.load_state_dict(kept, strict=False)
         except RuntimeError as error:
             raise foreign_start(self.context.recipe, error) from error
+        self.learned = _LEARNED_STEPS
 
     def data_digest(self) -> str:
         return self.digits.digest
+
+
+def _further_gains(table: Tensor) -> Tensor:
+    """Logarithms of gains ``(references, qualities, latents)`` for all qualities there are."""
+    missing = QUALITIES - table.shape[1]
+    if missing <= 0 or table.shape[1] < 2:
+        return table
+    last = table[:, -1:]
+    steps = torch.arange(1, missing + 1).to(table)[:, None]
+    return torch.cat([table, last + steps * (last - table[:, -2:-1])], 1)
