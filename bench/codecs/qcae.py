@@ -35,7 +35,7 @@ from bench.entropy.coding import deflate, inflate, pack_fixed, unpack_fixed
 from bench.entropy.context import StepDecoder, encode_steps, probabilities, shannon_bits
 from bench.errors import BitstreamError
 from bench.models.latent_context import PAST, LatentContext, group_of, past_frames
-from bench.models.qcae import LADDER, LATENTS, STRIDE, QuantisedAutoencoder
+from bench.models.qcae import LADDER, LATENTS, NETWORKS, STRIDE, QuantisedAutoencoder
 from bench.weights import MODEL
 
 if TYPE_CHECKING:
@@ -53,12 +53,14 @@ Indices = NDArray[np.int64]
 
 class Qcae(LearnedCodec):
     """``coder`` is the entropy coder of the indices; ``networks`` says whether every codebook size
-    has weights of its own (``one-each``, as in the paper) or all share one network (``shared``)."""
+    has weights of its own (``one-each``, as in the paper) or all share one network (``shared``);
+    ``network`` is its kind."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codes": Choice(LADDER),
         "coder": Choice(("fixed", "zlib", CONTEXT)),
         "networks": Choice(("one-each", "shared")),
+        "network": Choice(NETWORKS),
     }
     libraries = ("torch", "constriction")
 
@@ -82,8 +84,9 @@ class Qcae(LearnedCodec):
         """The autoencoder of a codebook size and the codebook's place in it."""
         name = self._weights_name(codes)
         if name not in self._networks:
-            model = self.load(QuantisedAutoencoder(LADDER if name == MODEL else (codes,)), name)
-            self._networks[name] = model.to(memory_format=torch.channels_last_3d)
+            books = LADDER if name == MODEL else (codes,)
+            model = QuantisedAutoencoder(books, network=str(self.settings["network"]))
+            self._networks[name] = self.load(model, name).arrange()
         model = self._networks[name]
         return model, model.codes.index(codes)
 

@@ -21,16 +21,17 @@ _HELD_OUT = 8
 
 class AutoencoderTask(TaskBase[tuple[Tensor, Tensor]]):
     """Mean squared error only (section II.C of the paper): for the codebook of the recipe's point,
-    or for all of the ladder, each clip of a batch then with a codebook of its own."""
+    or for all of the ladder, each clip of a batch then with a codebook of its own and all counting
+    alike in decibels."""
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
         recipe = context.recipe
         points = [recipe.point] if recipe.point else recipe.card.ladder
         self.model: QuantisedAutoencoder = QuantisedAutoencoder(
-            [int(point.value) for point in points if point]
-        )
-        self.model.to(memory_format=torch.channels_last_3d)
+            [int(point.value) for point in points if point],
+            network=str(recipe.card.settings["network"]),
+        ).arrange()
         self.digits = MovingDigits.open(context.data)
         held_out = MovingDigits.open(context.data, held_out=True)
         self.held_out = held_out.clips(np.random.default_rng(0), _HELD_OUT)
@@ -43,8 +44,11 @@ class AutoencoderTask(TaskBase[tuple[Tensor, Tensor]]):
     def loss(self, batch: tuple[Tensor, Tensor], step: int) -> Losses:
         pixels, which = batch
         x = pixels.float() / 255
-        mse = F.mse_loss(self.model(x, which).clip, x)
-        return Losses(mse, {"mse": 255**2 * mse.detach()})
+        errors = (self.model(x, which).clip - x).square().mean((1, 2, 3, 4))
+        mse = errors.mean()
+        # of several codebooks the smallest would otherwise rule the sum
+        cost = mse if len(self.model.codes) == 1 else errors.log().mean()
+        return Losses(cost, {"mse": 255**2 * mse.detach()})
 
     def after_step(self, step: int) -> None:
         self.model.project()
