@@ -47,14 +47,14 @@ class ShiftNetwork(nn.Module):
         features = self.first(planes.contiguous(memory_format=torch.channels_last))
         for block in self.blocks:
             features = block(features, frames)
-        planes = self.last(features)
-        return planes.unflatten(0, (clips, frames)).transpose(1, 2)
+        planes: Tensor = self.last(features)
+        return planes.view(clips, frames, *planes.shape[1:]).transpose(1, 2)
 
 
 def shift(x: Tensor, frames: int) -> Tensor:
     """Features ``(B·frames, C, h, w)`` with the first quarter of the channels of the next frame and
     the second of the one before; zeros beyond the ends."""
-    clips = x.unflatten(0, (-1, frames))
+    clips = x.view(-1, frames, *x.shape[1:])
     quarter = x.shape[1] // 4
     ahead, behind = clips[:, 1:, :quarter], clips[:, :-1, quarter : 2 * quarter]
     moved = [

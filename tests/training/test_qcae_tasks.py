@@ -16,7 +16,9 @@ from bench.records import Point
 from bench.signals import clip
 from bench.training.command import TrainRequest, train
 from bench.training.digits import MovingDigits
-from bench.training.qcae_rd import trade_off
+from bench.training.qcae_rd import ConditionalTask, trade_off
+from bench.training.settings import read_recipe
+from bench.training.task import TrainingContext
 from bench.weights import read_tensors, weights_path
 
 pytestmark = pytest.mark.usefixtures("drawn_digits")
@@ -112,6 +114,20 @@ def test_a_batch_is_quantised_as_each_clip_alone() -> None:
         assert torch.equal(values[place], alone) and torch.equal(indices[place], expected)
         torch.autograd.backward(alone.square().sum())
         torch.testing.assert_close(together[book], model.codebooks[book].levels.grad)
+
+
+def test_weights_of_fewer_qualities_are_continued(tmp_path: Path) -> None:
+    """Gains grow by their last step, and what only a beginning needs does not come again."""
+    card = _card(tmp_path, "qcae-rd")
+    task = ConditionalTask(TrainingContext(read_recipe(card), torch.device("cpu")))
+    assert task.learned == 0
+    weights = task.export()
+    gains = weights["log_gain"]
+    steps = torch.arange(gains.shape[1])[None, :, None]
+    weights["log_gain"] = (0.5 + 0.25 * steps).expand_as(gains)[:, :3].contiguous()
+    task.load(weights)
+    torch.testing.assert_close(task.model.log_gain.data, (0.5 + 0.25 * steps).expand_as(gains))
+    assert task.learned > 1000
 
 
 def test_missing_digits_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
