@@ -47,8 +47,8 @@ class ShiftNetwork(nn.Module):
         features = self.first(planes.contiguous(memory_format=torch.channels_last))
         for block in self.blocks:
             features = block(features, frames)
-        planes: Tensor = self.last(features)
-        return planes.view(clips, frames, *planes.shape[1:]).transpose(1, 2)
+        decoded: Tensor = self.last(features)
+        return decoded.view(clips, frames, *decoded.shape[1:]).transpose(1, 2)
 
 
 def shift(x: Tensor, frames: int) -> Tensor:
