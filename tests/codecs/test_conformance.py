@@ -15,7 +15,7 @@ from bench.signals import Layout, Signal, clip, image, vectors
 # an encoder that trains for each picture, for a minute: the same streams, found in less time
 _SHORTENED = {"coolchic": "coolchic:preset=debug"}
 CARDS = sorted(load_registry().codecs)
-_FOR_DIGITS = ("qcae", "qcae-any", "qcae-rd")
+_FOR_DIGITS = ("qcae", "qcae-any", "qcae-paper", "qcae-rd")
 
 
 def _scene(frames: int, height: int, width: int, channels: int) -> np.ndarray:

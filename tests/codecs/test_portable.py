@@ -37,6 +37,7 @@ SIGNALS = {
     "vqvae2-512:coder=transformer": lambda: image(picture(64, 64)),
     "qcae": _digits,
     "qcae-any": _digits,
+    "qcae-paper": _digits,
     "qcae-rd": _digits,
     "vae3d": _scene,
     "cifar-vae": lambda: image(picture(32, 32)),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.results.reader import Results
 
 FILE = "index_coding.md"
-_FAMILIES = ("qcae", "qcae-any")
+_FAMILIES = ("qcae", "qcae-any", "qcae-paper")
 _CONDITIONAL = "qcae-rd"
 _CODERS = ("fixed", "zlib", "context")
 _ANCHOR = "x265"
