@@ -44,7 +44,7 @@ GUARDS = (
         "moving-mnist",
         "moving-mnist",
         1,
-        ("qcae:codes=2+8+32+128", "qcae-rd:quality=1+3+5+8"),
+        ("qcae:codes=2+8+32+128", "qcae-rd:quality=1+2+4+6"),
         "mnist",
     ),
     Guard(

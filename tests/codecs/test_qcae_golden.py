@@ -18,7 +18,7 @@ from bench.models.qcae_rd import ConditionalAutoencoder
 from tests.codecs.golden import float64_tables
 
 # written by this codec with the weights below: two frames of 16×16 at quality 3
-PAYLOAD = "b336d4201821101002c9bd1f88c3020000a0322529fc53dc11c7b06de369848c95569940ba78ba3856"
+PAYLOAD = "b3580d59ca21101002c9bd1f88c3020000a0322529fc53dc11c7b06de369848c95569940ba78ba3856"
 PIXELS = "7a437f782a7fe5d6a566997ee96bb280"
 STREAM = "6b3d2abcc50eff662d77a7eef867bbb6"
 
