@@ -60,7 +60,7 @@ def _readable(store: Path) -> Iterator[Record]:
     """Records with a right checksum, read forwards to the damage, then backwards to it."""
     # without a log nobody writes, and reading leaves no files of SQLite's behind
     waiting = store.with_name(f"{store.name}-wal").exists()
-    how = "mode=ro" if waiting else "immutable=1"
+    how = "mode=ro" if waiting else "mode=ro&immutable=1"
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{name} {direction}" for name in _KEY)
         try:

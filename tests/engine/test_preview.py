@@ -45,6 +45,19 @@ def test_what_is_stored_is_not_left_and_tells_the_time(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
 
 
+def test_a_plan_leaves_a_folder_without_its_store_to_be_continued(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--quiet"]) == 0
+    for path in (tmp_path / "out").glob("records.sqlite*"):
+        path.unlink()
+    assert main([*words, "--plan"]) == 0
+    assert not (tmp_path / "out" / "records.sqlite").exists()
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "8 records of" in capsys.readouterr().out
+
+
 def test_a_codec_that_is_not_there_says_how_to_get_it(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
