@@ -33,7 +33,7 @@ TERMINAL = 80
 """Columns of the terminal on which the printed table stands."""
 TOLD = {
     "kodak": {"VVenC": "vvenc", "AVIF": "avif", "x264": "x264", "our hyperprior": "hyperprior",
-              "JPEG": "jpeg"},
+              "JPEG": "jpeg", "HM": "hm", "VTM": "vtm"},
     "moving-mnist": {"SVT-AV1": "svtav1", "x264": "x264", "`qcae-rd`": "qcae-rd"},
 }  # fmt: skip
 """By suite: what the table of results calls a codec whose BD-rate it tells."""
