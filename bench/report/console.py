@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.bd import Comparison
 from bench.analysis.table import BdTable
+from bench.report.chroma import MARK
 from bench.report.content import Content, collect
 from bench.report.remarks import own_warnings, warnings_of
 from bench.report.tables import (
@@ -46,6 +47,8 @@ def print_summary(
     left_out = print_table(printer, title, columns, rows, order=order)
     if left_out:
         _say(printer, f"table.md has also: {'; '.join(left_out)}")
+    if any(MARK in cell for row in rows for cell in row):
+        _say(printer, f"{MARK} chroma at half the resolution (4:2:0): see table.md")
     if shown.published:
         _print_published(printer, shown)
     warned = warnings_of(shown)
