@@ -16,10 +16,7 @@ from bench.analysis.bd import MIN_POINTS, compare
 from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve, load_overlay
 from bench.analysis.qualities import Floats, quality
-from bench.errors import UsageError
-from bench.report.chroma import codes_420
-from bench.report.papers import Page
-from bench.report.papers.reference_distance import (
+from bench.analysis.reference_distance import (
     COLUMN,
     Distance,
     complete,
@@ -30,6 +27,9 @@ from bench.report.papers.reference_distance import (
     rates_at_equal_quality,
     with_bytes,
 )
+from bench.errors import UsageError
+from bench.report.chroma import codes_420
+from bench.report.papers import Page
 from bench.report.tables import delta, signed
 
 if TYPE_CHECKING:

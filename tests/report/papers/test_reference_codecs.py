@@ -11,15 +11,15 @@ import pytest
 
 from bench.analysis.bd import Curve
 from bench.analysis.overlays import load_overlay
-from bench.provenance import RunInfo
-from bench.records import Record
-from bench.report.content import Content, collect
-from bench.report.papers.reference_codecs import write
-from bench.report.papers.reference_distance import (
+from bench.analysis.reference_distance import (
     complete,
     distance,
     rates_at_equal_quality,
 )
+from bench.provenance import RunInfo
+from bench.records import Record
+from bench.report.content import Content, collect
+from bench.report.papers.reference_codecs import write
 from tests.report.samples import record, results_folder, suite
 
 CURVES = {curve.name: curve for curve in load_overlay("published", "kodak")}
