@@ -87,7 +87,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path}: truncated or not a safetensors file ({error}); restore it, or train again "
             "with python -m bench train"
         ) from error
+    _check_scales(path, tensors)
     return _restored(tensors)
+
+
+def _check_scales(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Integers and their scales come together; else integers would be taken for weights."""
+    import torch
+
+    integers = {key for key, tensor in tensors.items() if tensor.dtype == torch.int8}
+    scaled = {key.removesuffix(_SCALE) for key in tensors if key.endswith(_SCALE)}
+    for key in sorted(integers ^ scaled):
+        lacks = "scale" if key in integers else "integers"
+        raise CardError(f"{path}: {key} has no {lacks}; restore the right file or train again")
 
 
 def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -1,7 +1,10 @@
 from pathlib import Path
 
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from bench.errors import CardError
 from bench.weights import read_tensors, save_weights
 
 
@@ -36,3 +39,16 @@ def test_integers_with_a_scale_a_row_come_back_within_half_a_step(tmp_path: Path
     error = (found["kernel"] - rows).flatten(1).abs().amax(1)
     assert (error <= 0.51 * step + 1e-9).all()
     assert torch.equal(found["small"], tensors["small"].half().float())
+
+
+@pytest.mark.parametrize(
+    ("taken", "lacks"), [("kernel.scale_of_rows", "scale"), ("kernel", "integers")]
+)
+def test_integers_without_their_scale_are_refused(tmp_path: Path, taken: str, lacks: str) -> None:
+    tensors = {"kernel": torch.randn(16, 16, 5, 5)}
+    path = save_weights(tmp_path, "codec", "model", tensors, precision="int8")
+    stored = load_file(path)
+    assert taken in stored
+    save_file({key: value for key, value in stored.items() if key != taken}, path)
+    with pytest.raises(CardError, match=f"kernel has no {lacks}"):
+        read_tensors(path)
