@@ -136,6 +136,12 @@ def test_gray_stays_gray(kind: str, suffix: str) -> None:
 
 
 def _refused() -> dict[str, tuple[bytes, str, str]]:
+    """By name: a file's content, its suffix, and what the refusal says."""
+    return _refused_for_what_they_are() | _refused_for_what_they_say()
+
+
+def _refused_for_what_they_are() -> dict[str, tuple[bytes, str, str]]:
+    """Files of other kinds, samples or numbers of pictures."""
     rgb = Image.fromarray(_RGB)
     frames = [Image.fromarray(_RGB), Image.fromarray(255 - _RGB)]
     animation = {"save_all": True, "append_images": frames[1:]}
@@ -161,6 +167,16 @@ def _refused() -> dict[str, tuple[bytes, str, str]]:
         "animated webp": (_stored(frames[0], "webp", **animation), ".webp", "animated"),
         "animated png": (_stored(frames[0], "png", **animation), ".png", "animated"),
         "pages": (_stored(frames[0], "tiff", **animation), ".tif", "2 pages"),
+        "lossy webp": (_stored(rgb, "webp", quality=90), ".webp", "already lossily coded"),
+        "lossy tiff": (_stored(rgb, "tiff", compression="jpeg"), ".tif", "already lossily coded"),
+        "gif": (_stored(rgb.convert("P"), "gif"), ".gif", "palette"),
+    }
+
+
+def _refused_for_what_they_say() -> dict[str, tuple[bytes, str, str]]:
+    """Pictures of 8-bit samples that mean other colours or another orientation."""
+    rgb = Image.fromarray(_RGB)
+    return {
         "wide gamut png": (
             _stored(rgb, "png", icc_profile=_icc(3, 2.2, b"wide")), ".png", "ICC profile 'wide'",
         ),
@@ -199,9 +215,6 @@ def _refused() -> dict[str, tuple[bytes, str, str]]:
         ),
         "turned tiff": (_stored(rgb, "tiff", tiffinfo={0x0112: 3}), ".tif", "turned by 180°"),
         "lab": (_stored(_lab(), "tiff"), ".tif", "CIE Lab; convert it to RGB"),
-        "lossy webp": (_stored(rgb, "webp", quality=90), ".webp", "already lossily coded"),
-        "lossy tiff": (_stored(rgb, "tiff", compression="jpeg"), ".tif", "already lossily coded"),
-        "gif": (_stored(rgb.convert("P"), "gif"), ".gif", "palette"),
     }  # fmt: skip
 
 
