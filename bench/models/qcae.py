@@ -133,7 +133,7 @@ def _paper_transforms() -> tuple[int, nn.Module, nn.Module]:
 
 def _shift_transforms() -> tuple[int, nn.Module, nn.Module]:
     """The samples of 4×4 blocks as channels, then networks of 48 channels at a quarter of the
-    size: an eighth of the arithmetic of the paper's, with more layers and frames in sight."""
+    size: a third of the arithmetic of the paper's, with more layers and frames in sight."""
     n, block = 48, STRIDE**2
     encoder = nn.Sequential(Blocks(), ShiftNetwork(block, n, n, blocks=2))
     decoder = nn.Sequential(ShiftNetwork(n, n, block, blocks=5), Samples())
