@@ -1,7 +1,7 @@
-"""Machine code of the metrics' loops: compiled by numba once for a machine, then loaded without it.
+"""Machine code of the metrics' loops: translated by LLVM once for a machine, then loaded.
 
-Importing numba takes longer than coding a picture, so that what it compiles is kept as an object
-file beside this module or in the user's cache, and LLVM's loader alone brings it in.
+Translation takes a second, longer than coding a picture, so that the object file is kept beside
+this module or in the user's cache.
 """
 
 from __future__ import annotations
@@ -21,44 +21,49 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
-import numpy as np
 from numpy.typing import NDArray
 
-_SOURCE = Path(__file__).with_name("kernels.py")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.py", "vectors.py"))
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_int64
+_PREPARE = (_POINTER, *[_LONG] * 4, *[_POINTER] * 2)
+_COMPARE = (*[_POINTER] * 2, *[_LONG] * 4, *[_POINTER] * 3)
+_HALVE = (_POINTER, *[_LONG] * 3, _POINTER)
 _ARGUMENTS = {
-    "prepare": (*[_POINTER] * 2, *[_LONG] * 4, *[_POINTER] * 4),
-    "compare": (*[_POINTER] * 4, *[_LONG] * 4, *[_POINTER] * 4, _LONG, *[_POINTER] * 2),
-    "halve": (*[_POINTER] * 2, *[_LONG] * 4, _POINTER),
-    "cross_moments": (*[_POINTER] * 2, *[_LONG] * 2, *[_POINTER] * 2),
+    "prepare_bytes": _PREPARE,
+    "prepare_floats": _PREPARE,
+    "compare_bytes": _COMPARE,
+    "compare_floats": _COMPARE,
+    "contrast_floats": _COMPARE,
+    "halve_bytes": _HALVE,
+    "halve_floats": _HALVE,
+    "split": (_POINTER, _LONG, _POINTER, _LONG),
+    "cross_moments": (*[_POINTER] * 2, _LONG, _POINTER),
 }
+_WIDE, _LANES_WIDE, _LANES = "avx512f", 16, 8
+"""Vectors of as many float32; LLVM takes them apart where registers are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
     """The functions of kernels.py; they take addresses and release the interpreter's lock."""
 
-    prepare: Callable[..., None]
-    compare: Callable[..., None]
-    halve: Callable[..., None]
+    prepare_bytes: Callable[..., None]
+    prepare_floats: Callable[..., None]
+    compare_bytes: Callable[..., None]
+    compare_floats: Callable[..., None]
+    contrast_floats: Callable[..., None]
+    halve_bytes: Callable[..., None]
+    halve_floats: Callable[..., None]
+    split: Callable[..., None]
     cross_moments: Callable[..., None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """An object file: the function in it, and what it names but has not."""
-
-    symbol: str
-    missing: tuple[str, ...]
-    code: bytes
 
 
 @cache
 def kernels() -> Kernels:
-    """The compiled loops. On a machine's first call they are compiled, which takes some seconds."""
+    """The loops. On a machine's first call they are translated, which takes a second or two."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return _load(_kept() or _compile())
+    return _load(_kept() or _translate())
 
 
 def address(array: NDArray[Any]) -> int:
@@ -66,27 +71,21 @@ def address(array: NDArray[Any]) -> int:
     return int(array.ctypes.data)
 
 
-def addresses(array: NDArray[Any]) -> tuple[int, int, int]:
-    """Of uint8 or float32: its address as the one or as the other, and whether it is uint8."""
-    is_bytes = array.dtype == np.uint8
-    place = address(array)
-    return (place, 0, 1) if is_bytes else (0, place, 0)
-
-
 def _files() -> Iterator[Path]:
-    """Where the machine code of this source for this processor may lie, best place first."""
+    """Where the machine code of these sources for this processor may lie, best place first."""
     processor = f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
-    facts = [processor, llvm.get_process_triple(), version("numba"), version("llvmlite")]
-    mark = hashlib.sha256(_SOURCE.read_bytes() + json.dumps(facts).encode()).hexdigest()[:24]
+    facts = [processor, llvm.get_process_triple(), version("llvmlite")]
+    sources = b"".join(source.read_bytes() for source in _SOURCES)
+    mark = hashlib.sha256(sources + json.dumps(facts).encode()).hexdigest()[:24]
     name = f"kernels-{mark}.o"
-    yield _SOURCE.parent / "__pycache__" / name
+    yield _SOURCES[0].parent / "__pycache__" / name
     from bench.datasets.locate import cache_folder
 
     yield cache_folder() / "kernels" / name
 
 
-def _kept() -> dict[str, _Object] | None:
-    """What was compiled before; a file that is not whole counts as none."""
+def _kept() -> bytes | None:
+    """What was translated before; a file that is not whole counts as none."""
     for file in _files():
         with contextlib.suppress(OSError):
             if (found := _unpack(file.read_bytes())) is not None:
@@ -94,46 +93,40 @@ def _kept() -> dict[str, _Object] | None:
     return None
 
 
-def _pack(objects: dict[str, _Object]) -> bytes:
-    body = b"".join(one.code for one in objects.values())
-    table = {name: [one.symbol, one.missing, len(one.code)] for name, one in objects.items()}
-    head = json.dumps(table).encode()
-    return b"\n".join([hashlib.sha256(head + body).hexdigest().encode(), head, body])
+def _pack(code: bytes) -> bytes:
+    return hashlib.sha256(code).hexdigest().encode() + b"\n" + code
 
 
-def _unpack(data: bytes) -> dict[str, _Object] | None:
+def _unpack(data: bytes) -> bytes | None:
     """What ``_pack`` wrote, or None if it is not whole."""
-    digest, _, rest = data.partition(b"\n")
-    head, _, body = rest.partition(b"\n")
-    if digest != hashlib.sha256(head + body).hexdigest().encode():
-        return None
-    objects, start = {}, 0
-    for name, (symbol, missing, length) in json.loads(head).items():
-        objects[name] = _Object(symbol, tuple(missing), body[start : start + length])
-        start += length
-    return objects
+    _, _, code = data.partition(b"\n")
+    return code if data == _pack(code) else None
 
 
-def _compile() -> dict[str, _Object]:
+def _machine() -> Any:
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        jit=True,
+    )
+
+
+def _translate() -> bytes:
     if sys.stderr.isatty():
-        print("compiling the metrics' loops for this processor, once …", file=sys.stderr)
+        print("translating the metrics' loops for this processor, once …", file=sys.stderr)
     from bench.metrics import kernels as source
 
-    objects = {}
-    for name in _ARGUMENTS:
-        function = getattr(source, name)
-        library = function._library
-        _, _, (code, _) = library.serialize_using_object_code()
-        module = library._final_module
-        declared = [*module.functions, *module.global_variables]
-        missing = (one.name for one in declared if one.is_declaration)
-        objects[name] = _Object(
-            function._wrapper_name,
-            tuple(one for one in missing if not one.startswith("llvm.")),
-            code,
-        )
-    _keep(_pack(objects))
-    return objects
+    machine = _machine()
+    wide = llvm.get_host_cpu_features().get(_WIDE, False)
+    code = llvm.parse_assembly(source.module(_LANES_WIDE if wide else _LANES))
+    code.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    passes = llvm.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(code, passes)
+    found: bytes = machine.emit_object(code)
+    _keep(_pack(found))
+    return found
 
 
 def _keep(data: bytes) -> None:
@@ -149,23 +142,14 @@ def _keep(data: bytes) -> None:
             return
 
 
-def _load(objects: dict[str, _Object]) -> Kernels:
-    target = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-    # numba's ways to raise an error, which these functions never do; LLVM wants an address all the
-    # same, and numba sets its own when it is imported
-    nowhere = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
-    for one in objects.values():
-        for name in one.missing:
-            if llvm.address_of_symbol(name) is None:
-                llvm.add_symbol(name, nowhere)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(one.code))
+def _load(code: bytes) -> Kernels:
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
     found = {}
     for name, arguments in _ARGUMENTS.items():
-        place = engine.get_function_address(objects[name].symbol)
-        found[name] = ctypes.CFUNCTYPE(None, *arguments)(place)
+        found[name] = ctypes.CFUNCTYPE(None, *arguments)(engine.get_function_address(name))
     return Kernels(**found)
 
 

@@ -18,6 +18,8 @@ from bench.metrics.compiled import address, kernels
 from bench.signals import Layout, split_planes
 
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+_PIXELS = 16
+"""What the loop of kernels.py takes at a time."""
 PSNR_CAP_DB = 100.0
 """What a lossless frame counts in a mean of frames that are not all lossless."""
 
@@ -82,19 +84,11 @@ def rgb_yuv_mse(reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> tup
     The conversion is linear, so the error of a plane with weights w is wᵀMw, where M is the mean
     outer product of the RGB differences: no plane is ever computed.
     """
-    moments = np.zeros((len(reference), 3, 3))
-    rows, width = reference.shape[1], reference.shape[2] * 3
-    lines, sums = np.empty((4, width + 2), np.float32), np.empty((3, width))
+    moments = np.empty((len(reference), 3, 3))
     for found, one, other in zip(moments, reference, decoded, strict=True):
-        sums[:] = 0
-        first, second = np.ascontiguousarray(one), np.ascontiguousarray(other)
-        kernels().cross_moments(
-            address(first), address(second), rows, width, address(lines), address(sums)
-        )
-        # of column 3n + c the product with the sample d to the right is that of channels c, c + d
-        by_channel = sums.reshape(3, -1, 3).sum(axis=1)
-        for row, column in _PAIRS:
-            found[row, column] = found[column, row] = by_channel[column - row, row]
+        sums = _cross_moments(_flat_pixels(one), _flat_pixels(other))
+        for (row, column), value in zip(_PAIRS, sums, strict=True):
+            found[row, column] = found[column, row] = value
     moments /= reference[0].size / 3
     errors = np.einsum("pr,trc,pc->pt", RGB_TO_YUV, moments, RGB_TO_YUV)
     return tuple(np.maximum(errors, 0))
@@ -115,6 +109,20 @@ def plane_mse(
 def _squared_error(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
     """Sum of squared differences; OpenCV squares a root of the exact sum, hence the rounding."""
     return round(cv2.norm(one, other, cv2.NORM_L2SQR))
+
+
+def _cross_moments(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Sums of the products of differences, channels as in ``_PAIRS``, of pixels ``(N, 3)``."""
+    sums = np.zeros(len(_PAIRS))
+    whole = len(one) // _PIXELS * _PIXELS
+    kernels().cross_moments(address(one), address(other), whole, address(sums))
+    left = np.asarray(one[whole:], np.float64) - other[whole:]
+    sums += [left[:, row] @ left[:, column] for row, column in _PAIRS]
+    return sums
+
+
+def _flat_pixels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(frame).reshape(-1, 3)
 
 
 def _flat(frame: NDArray[Any]) -> NDArray[Any]:

@@ -1,340 +1,282 @@
-"""The loops of SSIM and of squared errors, in the part of Python that numba compiles.
+"""The loops of SSIM and of squared errors, written in LLVM's vectors.
 
-Importing it imports numba, so only compiled.py does, to compile them once for a machine. Pictures
-are rows of interleaved samples; whoever calls gives memory of the right size: nothing is checked.
+Importing it builds nothing; ``module`` gives the text that compiled.py has translated, once for a
+machine. Whoever calls gives memory of the right size: nothing is checked. Vectors may be read, and
+some written, past the last sample of a plane, by at most ``PADDING`` samples.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]
-from numpy.typing import NDArray
+from llvmlite import ir
+
+from bench.metrics.vectors import BYTE, DOUBLE, FLOAT, LONG, POINTER, Code, Vector
 
 WINDOW = 11
 MARGIN = WINDOW // 2
 _SIGMA = 1.5
-TILE = 1152
-"""Samples of a row that are filtered before the next row: a strip that stays in the cache."""
-_BLOCK = 16
-"""Rows that are filtered before what is between them and the next ones is kept."""
-PLANE_SHAPE = (3, _BLOCK + WINDOW - 1, TILE)
-LINE_SHAPE = (11, TILE + 3 * (WINDOW - 1))
-"""Memory of float32 that the caller lends for planes filtered along rows, and for single rows."""
-SUMMED_ROWS = 256
+LARGEST_STRIP = 768
+"""Columns of a plane that are filtered at a time: what of them is kept stays in the cache."""
+STRIP_UNIT = 16
+"""Strips are as many columns times n."""
+PADDING = 64
+_RING = 16
+"""Rows that are kept filtered, a power of 2 that is at least two more than those of the window."""
+_FLUSHED_ROWS = 64
+"""Rows that are summed in float32 before they are summed in float64."""
+_EXACT_SUMS = 256
 """float32 sums of as many squares of 8-bit differences are exact."""
+SCRATCH_SAMPLES = (3 * _RING + 3 + 2) * (LARGEST_STRIP + PADDING)
+"""Memory of float32 that a comparison borrows."""
 
 # samples are shifted by this before squaring: variances then lose fewer digits
-_CENTRE = np.float32(128)
-_C1 = np.float32((0.01 * 255) ** 2)
-_C2 = np.float32((0.03 * 255) ** 2)
-_ZERO, _ONE, _TWO, _QUARTER = map(np.float32, (0, 1, 2, 0.25))
+_CENTRE = 128.0
+_C1 = (0.01 * 255) ** 2
+_C2 = (0.03 * 255) ** 2
 _weights = [math.exp(-((k - MARGIN) ** 2) / (2 * _SIGMA**2)) for k in range(WINDOW)]
-_W0, _W1, _W2, _W3, _W4, _W5 = (np.float32(w / sum(_weights)) for w in _weights[: MARGIN + 1])
-
-Samples = NDArray[Any]
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-_compiled = njit(fastmath={"contract", "nsz"}, error_model="numpy")
+_WEIGHTS = [weight / sum(_weights) for weight in _weights[: MARGIN + 1]]
 
 
-@_compiled
-def _copy(line: Floats, out: Floats, length: int) -> None:
-    for i in range(length):
-        out[i] = line[i]
+def module(lanes: int) -> str:
+    """All functions in LLVM's language, with vectors of so many float32."""
+    text = ir.Module("kernels")
+    for name, kind in (("bytes", BYTE), ("floats", FLOAT)):
+        _prepare(text, f"prepare_{name}", lanes, kind)
+        _halve(text, f"halve_{name}", lanes, kind)
+    _compare(text, "compare_bytes", lanes, BYTE, luminance=True)
+    _compare(text, "compare_floats", lanes, FLOAT, luminance=True)
+    _compare(text, "contrast_floats", lanes, FLOAT, luminance=False)
+    _split(text, "split")
+    _cross_moments(text, "cross_moments")
+    return str(text)
 
 
-@_compiled
-def _clear(line: Floats, length: int) -> None:
-    for i in range(length):
-        line[i] = _ZERO
+def _gaussian(taps: Sequence[Vector]) -> Vector:
+    total = taps[MARGIN] * _WEIGHTS[MARGIN]
+    for k in range(MARGIN - 1, -1, -1):
+        total = (taps[k] + taps[-1 - k]) * _WEIGHTS[k] + total
+    return total
 
 
-@_compiled
-def _centre(samples: Samples, line: Floats, length: int) -> None:
-    for i in range(length):
-        line[i] = np.float32(samples[i]) - _CENTRE
+class _Strips:
+    """The part that ``prepare`` and ``compare`` share: planes (samples; their squares; their
+    products with another picture's) of a strip of columns, filtered along the rows into a ring of
+    rows, and down its columns for two rows at a time."""
+
+    def __init__(self, code: Code, scratch: Any, planes: int) -> None:
+        self.code, self.planes = code, planes
+        self.width: Any = None
+        pitch = LARGEST_STRIP + PADDING
+        self._ring = scratch  # rows of all planes, side by side
+        used = 3 * _RING * pitch
+        self._lines = [code.at(scratch, FLOAT, used + p * pitch) for p in range(planes)]
+        self.sums = [code.at(scratch, FLOAT, used + (3 + n) * pitch) for n in range(2)]
+        self._pitch = pitch
+
+    def fill(self, row: Any, samples: Any, other: Any, kind: ir.Type) -> None:
+        """Filters row ``row``, which begins at ``samples``, along itself."""
+        code = self.code
+        reach = code.add(self.width, WINDOW - 1)
+        with code.loop(0, reach, code.lanes) as i:
+            sample = code.load(samples, i, kind) - _CENTRE
+            code.store(sample, self._lines[0], i)
+            code.store(sample * sample, self._lines[1], i)
+            if self.planes == 3:
+                product = sample * (code.load(other, i, kind) - _CENTRE)
+                code.store(product, self._lines[2], i)
+        for plane, line in enumerate(self._lines):
+            out = code.at(self._slot(row), FLOAT, plane * self._pitch)
+            with code.loop(0, self.width, code.lanes) as i:
+                taps = [code.load(code.at(line, FLOAT, k), i) for k in range(WINDOW)]
+                code.store(_gaussian(taps), out, i)
+
+    def _slot(self, row: Any) -> Any:
+        code = self.code
+        return code.at(self._ring, FLOAT, code.multiply(code.both(row, _RING - 1), 3 * self._pitch))
+
+    @contextmanager
+    def rows(self, first: Any, count: int) -> Iterator[tuple[Any, list[list[Vector]]]]:
+        """A loop over the vectors of ``count`` rows of the filtered planes, from ``first`` on:
+        the column, and of each row what each plane has there."""
+        code = self.code
+        slots = [self._slot(code.add(first, k)) for k in range(WINDOW + count - 1)]
+        with code.loop(0, self.width, code.lanes) as i:
+            found: list[list[Vector]] = [[] for _ in range(count)]
+            for plane in range(self.planes):
+                place = code.add(i, plane * self._pitch)
+                column = [code.load(slot, place) for slot in slots]
+                for row, taken in enumerate(found):
+                    taken.append(_gaussian(column[row : row + WINDOW]))
+            yield i, found
+
+    @contextmanager
+    def each(self, rows: Any, columns: Any, width: Any) -> Iterator[tuple[Any, Any, Any]]:
+        """A loop over strips of ``width`` columns: where the columns of one begin, where its
+        moments do, how many columns are left."""
+        code = self.code
+        with code.loop(0, columns, width) as first:
+            left = code.smaller(width, code.subtract(columns, first))
+            self.width = code.both(code.add(left, STRIP_UNIT - 1), -STRIP_UNIT)
+            yield first, code.multiply(code.multiply(first, rows), 2), left
 
 
-@_compiled
-def _products(lines: Floats, length: int) -> None:
-    """Of centred samples in line 0 and the other picture's in line 2: squares in line 1, products
-    in line 2."""
-    for i in range(length):
-        lines[1, i] = lines[0, i] * lines[0, i]
-    for i in range(length):
-        lines[2, i] = lines[2, i] * lines[0, i]
+def _each_pair(code: Code, rows: Any, fill: Any, emit: Any) -> None:
+    """Fills all rows of a strip and emits those that the window reaches, two by two."""
+    with code.loop(0, code.add(rows, WINDOW - 1), 1) as row:
+        fill(row)
+        ready = code.both_true(code.is_odd(row), code.at_least(row, WINDOW))
+        with code.when(ready):
+            emit(code.add(row, -WINDOW), 2)
+    with code.when(code.is_odd(rows)):
+        emit(code.add(rows, -1), 1)
 
 
-def _along_rows(channels: int) -> Callable[[Floats, Floats, int], None]:
-    """The Gaussian along a row of pixels of so many samples, where the window lies inside."""
-    k1, k2, k3, k4, k5, k6, k7, k8, k9, k10 = (channels * k for k in range(1, WINDOW))
+def _prepare(text: ir.Module, name: str, lanes: int, kind: ir.Type) -> None:
+    """Means (less 128) and variances of the windows of a plane of ``rows + 10`` rows of ``pitch``
+    samples: ``(strips, rows, 2, width)``."""
+    code = Code(text, name, [POINTER, LONG, LONG, LONG, LONG, POINTER, POINTER], lanes)
+    plane, pitch, rows, columns, width, scratch, moments = code.arguments
+    part = _Strips(code, scratch, 2)
+    with part.each(rows, columns, width) as (first, kept, _):
+        start, out = code.at(plane, kind, first), code.at(moments, FLOAT, kept)
 
-    @_compiled
-    def along_rows(a: Floats, out: Floats, length: int) -> None:
-        for i in range(length):
-            middle = (a[i + k4] + a[i + k6]) * _W4 + a[i + k5] * _W5
-            inner = (a[i + k2] + a[i + k8]) * _W2 + ((a[i + k3] + a[i + k7]) * _W3 + middle)
-            out[i] = (a[i] + a[i + k10]) * _W0 + ((a[i + k1] + a[i + k9]) * _W1 + inner)
+        def fill(row: Any) -> None:
+            part.fill(row, code.at(start, kind, code.multiply(row, pitch)), None, kind)
 
-    return along_rows
+        def emit(row: Any, count: int) -> None:
+            with part.rows(row, count) as (i, found):
+                for k, (mean, square) in enumerate(found):
+                    place = _moments_of(code, out, code.add(row, k), width)
+                    code.store(mean, place[0], i)
+                    code.store(square - mean * mean, place[1], i)
 
-
-_along_gray = _along_rows(1)
-_along_rgb = _along_rows(3)
-
-
-@_compiled
-def _down_columns(a: Floats, row: int, out: Floats, below: Floats, length: int) -> None:
-    """The Gaussian down the columns for this row and the next, which share what they read."""
-    for i in range(length):
-        x0, x1, x2, x3 = a[row, i], a[row + 1, i], a[row + 2, i], a[row + 3, i]
-        x4, x5, x6, x7 = a[row + 4, i], a[row + 5, i], a[row + 6, i], a[row + 7, i]
-        x8, x9, x10, x11 = a[row + 8, i], a[row + 9, i], a[row + 10, i], a[row + 11, i]
-        inner = (x2 + x8) * _W2 + ((x3 + x7) * _W3 + ((x4 + x6) * _W4 + x5 * _W5))
-        out[i] = (x0 + x10) * _W0 + ((x1 + x9) * _W1 + inner)
-        inner = (x3 + x9) * _W2 + ((x4 + x8) * _W3 + ((x5 + x7) * _W4 + x6 * _W5))
-        below[i] = (x1 + x11) * _W0 + ((x2 + x10) * _W1 + inner)
+        _each_pair(code, rows, fill, emit)
+    code.end()
 
 
-@_compiled
-def _fill(
-    bytes_: Samples, floats: Samples, others: Samples, other_floats: Samples, is_bytes: int,
-    planes: Floats, lines: Floats, top: int, used: int, first: int, length: int, channels: int,
-    count: int,
-) -> None:  # fmt: skip
-    """Filters ``used`` rows from ``top`` on along the rows, but those that the block above had;
-    ``count`` planes: means, squares, products."""
-    kept = 0
-    if top > 0:
-        kept = WINDOW - 1
-        for plane in range(count):
-            for row in range(kept):
-                _copy(planes[plane, row + _BLOCK], planes[plane, row], length)
-    reach = length + (WINDOW - 1) * channels
-    for row in range(kept, used):
-        if is_bytes:
-            _centre(bytes_[top + row, first : first + reach], lines[0], reach)
-            _centre(others[top + row, first : first + reach], lines[2], reach)
-        else:
-            _centre(floats[top + row, first : first + reach], lines[0], reach)
-            _centre(other_floats[top + row, first : first + reach], lines[2], reach)
-        _products(lines, reach)
-        for plane in range(count):
-            if channels == 3:
-                _along_rgb(lines[plane], planes[plane, row], length)
-            else:
-                _along_gray(lines[plane], planes[plane, row], length)
+def _moments_of(code: Code, moments: Any, row: Any, width: Any) -> tuple[Any, Any]:
+    means = code.at(moments, FLOAT, code.multiply(code.multiply(row, width), 2))
+    return means, code.at(means, FLOAT, width)
 
 
-@_compiled
-def _moments(lines: Floats, at: int, mean: Floats, variance: Floats, length: int) -> None:
-    average, square = lines[at], lines[at + 1]
-    for i in range(length):
-        mean[i] = average[i]
-    for i in range(length):
-        variance[i] = square[i] - average[i] * average[i]
+def _compare(text: ir.Module, name: str, lanes: int, kind: ir.Type, *, luminance: bool) -> None:
+    """Adds to ``sums``, of float64, SSIM and its contrast and structure of each window of two
+    planes, where ``prepare`` gave the moments of the first; without luminance the second alone."""
+    words = [POINTER, POINTER, LONG, LONG, LONG, LONG, POINTER, POINTER, POINTER]
+    code = Code(text, name, words, lanes)
+    plane, other, pitch, rows, columns, width, scratch, moments, sums = code.arguments
+    part = _Strips(code, scratch, 3)
+    used = [0, 1] if luminance else [1]
+    with part.each(rows, columns, width) as (first, kept, valid):
+        start, second = code.at(plane, kind, first), code.at(other, kind, first)
+        known = code.at(moments, FLOAT, kept)
+        for n in used:
+            _clear(code, part.sums[n], part.width)
+
+        def fill(row: Any) -> None:
+            line = code.multiply(row, pitch)
+            part.fill(row, code.at(second, kind, line), code.at(start, kind, line), kind)
+
+        def emit(row: Any, count: int) -> None:
+            with part.rows(row, count) as (i, found):
+                total = {n: code.load(part.sums[n], i) for n in used}
+                for k, filtered in enumerate(found):
+                    mean, variance = _moments_of(code, known, code.add(row, k), width)
+                    terms = _terms(filtered, code.load(mean, i), code.load(variance, i), luminance)
+                    for n, term in zip(used, terms, strict=True):
+                        total[n] = total[n] + term
+                for n in used:
+                    code.store(total[n], part.sums[n], i)
+            with code.when(code.equals(code.both(row, _FLUSHED_ROWS - 2), _FLUSHED_ROWS - 2)):
+                flush()
+
+        def flush() -> None:
+            for n in used:
+                _flush(code, part.sums[n], valid, code.at(sums, DOUBLE, n))
+                _clear(code, part.sums[n], part.width)
+
+        _each_pair(code, rows, fill, emit)
+        flush()
+    code.end()
 
 
-@_compiled
 def _terms(
-    lines: Floats, at: int, mean: Floats, variance: Floats, luminance: int, length: int
-) -> None:
-    """Adds both terms of one row to lines 9 (SSIM) and 10 (contrast and structure)."""
-    average, square, product = lines[at], lines[at + 1], lines[at + 2]
-    ssim, contrast = lines[9], lines[10]
-    if luminance:
-        for i in range(length):
-            above = _TWO * (product[i] - average[i] * mean[i]) + _C2
-            below = (square[i] - average[i] * average[i]) + variance[i] + _C2
-            one, two = average[i] + _CENTRE, mean[i] + _CENTRE
-            bright = one * one + two * two + _C1
-            ratio = above / (below * bright)
-            square[i] = bright * ratio
-            product[i] = (_TWO * one * two + _C1) * ratio
-        for i in range(length):
-            ssim[i] += product[i]
-        for i in range(length):
-            contrast[i] += square[i]
-    else:
-        for i in range(length):
-            above = _TWO * (product[i] - average[i] * mean[i]) + _C2
-            below = (square[i] - average[i] * average[i]) + variance[i] + _C2
-            contrast[i] += above / below
+    filtered: Sequence[Vector], mean: Vector, variance: Vector, luminance: bool
+) -> list[Vector]:
+    """SSIM, and contrast and structure (Wang et al. 2004, equations 12 and 13)."""
+    average, square, product = filtered
+    above = (product - average * mean) * 2 + _C2
+    below = (square - average * average) + variance + _C2
+    if not luminance:
+        return [above / below]
+    one, two = average + _CENTRE, mean + _CENTRE
+    bright = one * one + two * two + _C1
+    ratio = above / (below * bright)
+    return [(one * two * 2 + _C1) * ratio, bright * ratio]
 
 
-@_compiled
-def _prepare(
-    bytes_: Samples, floats: Samples, is_bytes: int, mean: Floats, variance: Floats,
-    planes: Floats, lines: Floats, channels: int,
-) -> None:  # fmt: skip
-    height, width = mean.shape
-    for first in range(0, width, TILE):
-        length = min(TILE, width - first)
-        for top in range(0, height, _BLOCK):
-            rows = min(_BLOCK, height - top)
-            _fill(bytes_, floats, bytes_, floats, is_bytes, planes, lines, top,
-                  rows + WINDOW - 1, first, length, channels, 2)  # fmt: skip
-            for row in range(0, rows, 2):
-                # of an odd last row the second is not used
-                _down_columns(planes[0], row, lines[3], lines[6], length)
-                _down_columns(planes[1], row, lines[4], lines[7], length)
-                for one in range(row, min(row + 2, rows)):
-                    _moments(
-                        lines,
-                        3 + 3 * (one - row),
-                        mean[top + one, first : first + length],
-                        variance[top + one, first : first + length],
-                        length,
-                    )
+def _clear(code: Code, line: Any, width: Any) -> None:
+    with code.loop(0, width, code.lanes) as i:
+        code.store(code.zero(), line, i)
 
 
-@_compiled
-def _compare(
-    bytes_: Samples, floats: Samples, others: Samples, other_floats: Samples, is_bytes: int,
-    mean: Floats, variance: Floats, planes: Floats, lines: Floats, channels: int, luminance: int,
-    ssim: Doubles, contrast: Doubles,
-) -> None:  # fmt: skip
-    height, width = mean.shape
-    for first in range(0, width, TILE):
-        length = min(TILE, width - first)
-        for top in range(0, height, _BLOCK):
-            rows = min(_BLOCK, height - top)
-            _fill(bytes_, floats, others, other_floats, is_bytes, planes, lines, top,
-                  rows + WINDOW - 1, first, length, channels, 3)  # fmt: skip
-            _clear(lines[9], length)
-            _clear(lines[10], length)
-            for row in range(0, rows, 2):
-                for plane in range(3):
-                    _down_columns(planes[plane], row, lines[3 + plane], lines[6 + plane], length)
-                for one in range(row, min(row + 2, rows)):
-                    _terms(
-                        lines,
-                        3 + 3 * (one - row),
-                        mean[top + one, first : first + length],
-                        variance[top + one, first : first + length],
-                        luminance,
-                        length,
-                    )
-            for i in range(length):
-                ssim[first + i] += lines[9, i]
-                contrast[first + i] += lines[10, i]
+def _flush(code: Code, line: Any, count: Any, sum_: Any) -> None:
+    """Adds single float32 to a float64, in their order."""
+    with code.loop(0, count, 1) as i:
+        code.accumulate(sum_, code.load_one(line, i))
 
 
-@_compiled
-def _halve(samples: Samples, out: Floats, channels: int) -> None:
-    for row in range(out.shape[0]):
-        above, below, means = samples[2 * row], samples[2 * row + 1], out[row]
-        for column in range(out.shape[1] // channels):
-            if channels == 3:
-                i, k = 3 * column, 6 * column
-                for c in range(3):
-                    upper = np.float32(above[k + c]) + np.float32(above[k + c + 3])
-                    lower = np.float32(below[k + c]) + np.float32(below[k + c + 3])
-                    means[i + c] = (upper + lower) * _QUARTER
-            else:
-                k = 2 * column
-                upper = np.float32(above[k]) + np.float32(above[k + 1])
-                lower = np.float32(below[k]) + np.float32(below[k + 1])
-                means[column] = (upper + lower) * _QUARTER
+def _halve(text: ir.Module, name: str, lanes: int, kind: ir.Type) -> None:
+    """2×2 means of a plane of rows of ``pitch`` samples into ``rows × columns`` float32."""
+    code = Code(text, name, [POINTER, LONG, LONG, LONG, POINTER], lanes)
+    plane, pitch, rows, columns, means = code.arguments
+    with code.loop(0, rows, 1) as row:
+        above = code.at(plane, kind, code.multiply(code.multiply(row, pitch), 2))
+        below = code.at(above, kind, pitch)
+        out = code.at(means, FLOAT, code.multiply(row, columns))
+        with code.loop(0, columns, code.lanes) as i:
+            twice = code.multiply(i, 2)
+            upper, lower = (
+                even + odd
+                for even, odd in (code.load_pairs(line, twice, kind) for line in (above, below))
+            )
+            code.store((upper + lower) * 0.25, out, i)
+    code.end()
 
 
-@_compiled
-def _cross_moments(one: Samples, other: Samples, lines: Floats, out: Doubles) -> None:
-    rows, width = one.shape
-    difference, square, next_one, next_two = lines[0], lines[1], lines[2], lines[3]
-    for line in range(4):
-        _clear(lines[line], width + 2)
-    for row in range(rows):
-        first, second = one[row], other[row]
-        for i in range(width):
-            difference[i] = np.float32(np.int16(first[i]) - np.int16(second[i]))
-        for i in range(width):
-            square[i] += difference[i] * difference[i]
-            next_one[i] += difference[i] * difference[i + 1]
-            next_two[i] += difference[i] * difference[i + 2]
-        if row % SUMMED_ROWS == SUMMED_ROWS - 1 or row == rows - 1:
-            for i in range(width):
-                out[0, i] += square[i]
-                out[1, i] += next_one[i]
-                out[2, i] += next_two[i]
-            for line in range(1, 4):
-                _clear(lines[line], width)
+def _split(text: ir.Module, name: str) -> None:
+    """Interleaved RGB of uint8 into three planes that lie ``pitch`` apart."""
+    code = Code(text, name, [POINTER, LONG, POINTER, LONG], 16)
+    samples, pixels, out, pitch = code.arguments
+    planes = [code.at(out, BYTE, code.multiply(pitch, c)) for c in range(3)]
+    whole = code.both(pixels, -code.lanes)
+    with code.loop(0, whole, code.lanes) as i:
+        for plane, values in zip(planes, code.load_rgb(samples, i), strict=True):
+            code.store_bytes(values, plane, i)
+    with code.loop(whole, pixels, 1) as i:
+        for c, plane in enumerate(planes):
+            code.copy_byte(samples, code.add(code.multiply(i, 3), c), plane, i)
+    code.end()
 
 
-_pointer: Any = types.CPointer
-_bytes, _floats, _doubles = map(_pointer, (types.uint8, types.float32, types.float64))
-_long = types.int64
-
-
-@cfunc(
-    types.void(
-        _bytes, _floats, _long, _long, _long, _long, _floats, _floats, _floats, _floats
-    ),
-    error_model="numpy",
-)  # fmt: skip
-def prepare(
-    as_bytes: Any, as_floats: Any, is_bytes: int, rows: int, width: int, channels: int,
-    planes: Any, lines: Any, mean: Any, variance: Any,
-) -> None:  # fmt: skip
-    """Means (less 128) and variances of a picture's windows, of ``rows × width`` samples."""
-    valid = (rows - WINDOW + 1, width - (WINDOW - 1) * channels)
-    means, variances = carray(mean, valid), carray(variance, valid)
-    blocks, single = carray(planes, PLANE_SHAPE), carray(lines, LINE_SHAPE)
-    shape = (rows, width)
-    _prepare(
-        carray(as_bytes, shape), carray(as_floats, shape), is_bytes, means, variances, blocks,
-        single, channels,
-    )  # fmt: skip
-
-
-@cfunc(
-    types.void(
-        _bytes, _floats, _bytes, _floats, _long, _long, _long, _long, _floats, _floats, _floats,
-        _floats, _long, _doubles, _doubles,
-    ),
-    error_model="numpy",
-)  # fmt: skip
-def compare(
-    reference_bytes: Any, reference_floats: Any, as_bytes: Any, as_floats: Any, is_bytes: int,
-    rows: int, width: int, channels: int, planes: Any, lines: Any, mean: Any, variance: Any,
-    luminance: int, ssim: Any, contrast: Any,
-) -> None:  # fmt: skip
-    """Adds both terms of SSIM to sums by column, where ``prepare`` gave mean and variance of the
-    reference; without ``luminance`` the second alone."""
-    valid = (rows - WINDOW + 1, width - (WINDOW - 1) * channels)
-    means, variances = carray(mean, valid), carray(variance, valid)
-    blocks, single = carray(planes, PLANE_SHAPE), carray(lines, LINE_SHAPE)
-    one, two = carray(ssim, (valid[1],)), carray(contrast, (valid[1],))
-    shape = (rows, width)
-    _compare(
-        carray(as_bytes, shape), carray(as_floats, shape), carray(reference_bytes, shape),
-        carray(reference_floats, shape), is_bytes, means, variances, blocks, single, channels,
-        luminance, one, two,
-    )  # fmt: skip
-
-
-@cfunc(
-    types.void(_bytes, _floats, _long, _long, _long, _long, _floats), error_model="numpy"
-)  # fmt: skip
-def halve(
-    as_bytes: Any, as_floats: Any, is_bytes: int, rows: int, width: int, channels: int, out: Any
-) -> None:
-    """2×2 means of a picture of even size into ``rows/2 × width/2`` samples."""
-    means = carray(out, (rows // 2, width // 2))
-    if is_bytes:
-        _halve(carray(as_bytes, (rows, width)), means, channels)
-    else:
-        _halve(carray(as_floats, (rows, width)), means, channels)
-
-
-@cfunc(types.void(_bytes, _bytes, _long, _long, _floats, _doubles), error_model="numpy")
-def cross_moments(one: Any, other: Any, rows: int, width: int, lines: Any, sums: Any) -> None:
-    """Adds to ``sums``, ``(3, width)``, of each column the products of its differences with those
-    0, 1 and 2 samples to the right; ``lines`` is memory for ``(4, width + 2)``."""
-    first, second = carray(one, (rows, width)), carray(other, (rows, width))
-    sheet, out = carray(lines, (4, width + 2)), carray(sums, (3, width))
-    _cross_moments(first, second, sheet, out)
+def _cross_moments(text: ir.Module, name: str) -> None:
+    """Adds to six float64 the sums of products of the differences of two interleaved RGB pictures
+    of uint8, of channels 00, 01, 02, 11, 12, 22; ``pixels`` is 16 times n."""
+    code = Code(text, name, [POINTER, POINTER, LONG, POINTER], 16)
+    one, other, pixels, sums = code.arguments
+    step = code.lanes * _EXACT_SUMS
+    with code.loop(0, pixels, step) as first:
+        last = code.smaller(code.add(first, step), pixels)
+        start = [code.zero() for _ in range(6)]
+        with code.reduce(first, last, code.lanes, start) as (i, totals):
+            pairs = zip(code.load_rgb(one, i), code.load_rgb(other, i), strict=True)
+            r, g, b = (code.difference(a, c) for a, c in pairs)
+            products = (r * r, r * g, r * b, g * g, g * b, b * b)
+            totals.next = [total + new for total, new in zip(totals.now, products, strict=True)]
+        for n, total in enumerate(totals.end):
+            code.accumulate(code.at(sums, DOUBLE, n), code.sum_of(total))
+    code.end()

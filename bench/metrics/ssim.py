@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,22 +18,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.base import Basis, Stack, Values
-from bench.metrics.compiled import address, addresses, kernels
+from bench.metrics.compiled import address, kernels
 from bench.signals import Layout
 
 WINDOW = 11
 MARGIN = WINDOW // 2
 # Wang, Simoncelli, Bovik: Multi-scale structural similarity (2003), section 3.2
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-STRIP_SAMPLES = 300_000
+PREPARED_SAMPLES = 300_000
 """What of a frame that is not kept is prepared at a time."""
-BYTES_PER_SAMPLE = 8
-"""What a kept reference takes per sample at its first scale; all five together take 4/3 of it."""
-# kernels.py has the same: importing it takes half a second
-PLANE_SHAPE, LINE_SHAPE = (3, 26, 1152), (11, 1182)
+BYTES_PER_SAMPLE = 1 + 4 / 3 + 8 * 4 / 3
+"""What a kept reference takes: its samples at five scales, of which the last four are float32, and
+two float32 of each."""
+CACHE_LINE = 64
+# kernels.py has the same: importing it takes a fifth of a second
+PADDING, LARGEST_STRIP, STRIP_UNIT, SCRATCH_SAMPLES = 64, 768, 16, 44096
 
 Samples = NDArray[Any]
 Floats = NDArray[np.float32]
+
+
+def _memory(length: int, dtype: type) -> Samples:
+    """An array that begins where a line of the cache does: vectors then lie in one line each."""
+    size = np.dtype(dtype).itemsize
+    raw = np.empty(length * size + CACHE_LINE, np.uint8)
+    first = -address(raw) % CACHE_LINE
+    return raw[first : first + length * size].view(dtype)
 
 
 class _Scratch(threading.local):
@@ -42,13 +53,17 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, type], Samples] = {}
 
-    def array(self, name: str, shape: tuple[int, ...], dtype: type) -> Samples:
+    @cached_property
+    def rows(self) -> int:
+        """Where the loops of kernels.py may write while they run."""
+        return address(self.array("rows", SCRATCH_SAMPLES, np.float32))
+
+    def array(self, name: str, length: int, dtype: type) -> Samples:
         """An array with undefined content, valid until ``name`` is asked for again."""
-        length = math.prod(shape)
         buffer = self._buffers.get((name, dtype))
         if buffer is None or len(buffer) < length:
-            buffer = self._buffers[name, dtype] = np.empty(length, dtype)
-        return buffer[:length].reshape(shape)
+            buffer = self._buffers[name, dtype] = _memory(length, dtype)
+        return buffer
 
 
 _scratch = _Scratch()
@@ -87,7 +102,7 @@ class Structure(Basis):
 
     @staticmethod
     def kept_bytes(wanted: frozenset[str]) -> float:
-        return BYTES_PER_SAMPLE * 4 / 3
+        return BYTES_PER_SAMPLE
 
 
 class SsimReference:
@@ -100,123 +115,169 @@ class SsimReference:
     """
 
     def __init__(self, frames: Samples, *, multi_scale: bool, keep: bool = True) -> None:
-        levels = len(WEIGHTS) if multi_scale else 1
-        self._scales: list[_Scale] = []
-        samples = np.ascontiguousarray(frames)
-        for level in range(levels):
-            if level:
-                samples = _halve(samples)
-            last = level == levels - 1
-            self._scales.append(_Scale(samples, luminance=level == 0 or last, keep=keep))
+        self._levels = len(WEIGHTS) if multi_scale else 1
+        self._frames = []
+        for frame in frames:
+            pyramid = _pyramid(
+                frame, self._levels, lambda level, length, kind: np.empty(length, kind)
+            )
+            self._frames.append([_Scale(planes, keep=keep) for planes in pyramid])
 
     def compare(self, frames: Samples) -> Similarity:
         """SSIM and MS-SSIM of frames of the reference's shape."""
-        samples = np.ascontiguousarray(frames)
-        ssim, contrast = self._scales[0].compare(samples)
-        if len(self._scales) == 1:
-            return Similarity(_at_most_one(ssim), None)
-        product = np.maximum(contrast, 0) ** WEIGHTS[0]
-        for scale, weight in zip(self._scales[1:], WEIGHTS[1:], strict=True):
-            samples = _halve(samples)
-            last, contrast = scale.compare(samples)
-            if scale is self._scales[-1]:
-                contrast = last
-            product *= np.maximum(contrast, 0) ** weight
-        return Similarity(_at_most_one(ssim), _at_most_one(product))
+        found = [self._compare(*pair) for pair in zip(self._frames, frames, strict=True)]
+        ssim, ms_ssim = np.array(found, np.float64).reshape(-1, 2).T
+        return Similarity(ssim, ms_ssim if self._levels > 1 else None)
+
+    def _compare(self, scales: Sequence[_Scale], frame: Samples) -> tuple[float, float]:
+        def lend(level: int, length: int, kind: type) -> Samples:
+            return _scratch.array(f"level {level}", length, kind)
+
+        last = self._levels - 1
+        product = np.ones(1)
+        for level, planes in enumerate(_pyramid(frame, self._levels, lend)):
+            terms = scales[level].compare(planes, luminance=level in (0, last))
+            if level == 0:
+                ssim = terms[:, 0]
+            factors = terms[:, 0 if level == last else 1]
+            product = product * np.maximum(factors, 0) ** WEIGHTS[level]
+        return _at_most_one(ssim), _at_most_one(product)
 
 
-def _at_most_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _at_most_one(values: NDArray[np.float64]) -> float:
     """Mean over channels; rounding puts that of (nearly) identical pictures up to 3e-6 above 1."""
-    return np.asarray(np.minimum(values.mean(axis=1), 1), np.float64)
+    return min(float(values.mean()), 1.0)
 
 
-def _channels(samples: Samples) -> int:
-    return int(samples.shape[3]) if samples.ndim == 4 else 1
+@dataclass(frozen=True, slots=True, eq=False)
+class _Planes:
+    """The channels of a picture, one after the other, ``PADDING`` samples longer than they are."""
+
+    samples: Samples
+    start: int
+    channels: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, samples: Samples, channels: int, rows: int, columns: int) -> _Planes:
+        return cls(samples, address(samples), channels, rows, columns)
+
+    @property
+    def size(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def is_bytes(self) -> bool:
+        return bool(self.samples.dtype == np.uint8)
+
+    def place(self, channel: int, row: int = 0) -> int:
+        """The address of the first sample of a row."""
+        offset = channel * self.size + row * self.columns
+        return self.start + offset * self.samples.itemsize
 
 
-def _halve(samples: Samples) -> Floats:
-    """2×2 means of each frame, float32."""
-    count, height, width, *tail = samples.shape
-    odd_rows, odd_columns = height % 2, width % 2
-    if odd_rows or odd_columns:
-        padded = np.zeros((count, height + odd_rows, width + odd_columns, *tail), samples.dtype)
-        padded[:, odd_rows:, odd_columns:] = samples
-        samples = padded
-    rows, columns = samples.shape[1:3]
-    channels = _channels(samples)
-    means = np.empty((count, rows // 2, columns // 2, *tail), np.float32)
-    kernels().halve(
-        *addresses(samples), count * rows, columns * channels, channels, address(means)
-    )  # fmt: skip
-    return means
+Lend = Callable[[int, int, type], Samples]
+"""Memory for the planes of a scale: its number, the length, the type."""
+
+
+def _pyramid(frame: Samples, levels: int, lend: Lend) -> Iterator[_Planes]:
+    """The planes of a picture of uint8, and 2×2 means of those before."""
+    rows, columns, *tail = frame.shape
+    channels = tail[0] if tail else 1
+    memory = lend(0, frame.size + PADDING, np.uint8)
+    planes = _Planes.of(memory, channels, rows, columns)
+    if tail:
+        frame = np.ascontiguousarray(frame)
+        kernels().split(address(frame), planes.size, planes.place(0), planes.size)
+    else:
+        memory[: frame.size].reshape(frame.shape)[:] = frame
+    yield planes
+    for level in range(1, levels):
+        planes = _halve(_even(planes), partial(lend, level))
+        yield planes
+
+
+def _even(planes: _Planes) -> _Planes:
+    """With a row and a column of zeros in front where their number is odd."""
+    top, left = planes.rows % 2, planes.columns % 2
+    if not top and not left:
+        return planes
+    shape = (planes.channels, planes.rows, planes.columns)
+    count = planes.channels * planes.size
+    rows, columns = planes.rows + top, planes.columns + left
+    padded = np.zeros(planes.channels * rows * columns + PADDING, planes.samples.dtype)
+    inside = padded[:-PADDING].reshape(-1, rows, columns)
+    inside[:, top:, left:] = planes.samples[:count].reshape(shape)
+    return _Planes.of(padded, planes.channels, rows, columns)
+
+
+def _halve(planes: _Planes, lend: Callable[[int, type], Samples]) -> _Planes:
+    rows, columns = planes.rows // 2, planes.columns // 2
+    memory = lend(planes.channels * rows * columns + PADDING, np.float32)
+    halved = _Planes.of(memory, planes.channels, rows, columns)
+    call = kernels().halve_bytes if planes.is_bytes else kernels().halve_floats
+    for channel in range(planes.channels):
+        call(planes.place(channel), planes.columns, rows, columns, halved.place(channel))
+    return halved
 
 
 class _Scale:
-    """One scale of the reference side: means and variances of its windows, computed once if
-    ``keep``, else in strips for every comparison: it then takes no memory but its samples."""
+    """One scale of a reference: means and variances of its windows, computed once if ``keep``,
+    else some rows at a time for every comparison: it then takes no memory but its samples."""
 
-    def __init__(self, samples: Samples, *, luminance: bool, keep: bool) -> None:
-        self._samples = samples
-        self._channels = _channels(samples)
-        self._luminance = luminance
-        count, height, width = samples.shape[:3]
-        self._row = width * self._channels
-        self._valid = (height - 2 * MARGIN, (width - 2 * MARGIN) * self._channels)
-        self._kept: tuple[Floats, Floats] | None = None
+    def __init__(self, planes: _Planes, *, keep: bool) -> None:
+        self._planes = planes
+        self._rows, self._columns = planes.rows - 2 * MARGIN, planes.columns - 2 * MARGIN
+        parts = math.ceil(self._columns / LARGEST_STRIP)
+        self._width = STRIP_UNIT * math.ceil(self._columns / parts / STRIP_UNIT)
+        self._moments: list[Floats] | None = None
+        self._places: list[int] = []
         if keep:
-            self._kept = (np.empty((count, *self._valid), np.float32),
-                          np.empty((count, *self._valid), np.float32))  # fmt: skip
-            for frame, mean, variance in zip(samples, *self._kept, strict=True):
-                self._prepare(frame, mean, variance)
+            length = self._length(self._rows)
+            self._moments = [_memory(length, np.float32) for _ in range(planes.channels)]
+            self._places = [address(moments) for moments in self._moments]
+            for channel, place in enumerate(self._places):
+                self._prepare(planes.place(channel), self._rows, place)
 
-    def _prepare(self, frame: Samples, mean: Floats, variance: Floats) -> None:
-        kernels().prepare(
-            *addresses(frame), len(frame), self._row, self._channels,
-            address(_scratch.array("planes", PLANE_SHAPE, np.float32)),
-            address(_scratch.array("lines", LINE_SHAPE, np.float32)),
-            address(mean), address(variance),
-        )  # fmt: skip
+    def _length(self, rows: int) -> int:
+        return 2 * rows * self._width * math.ceil(self._columns / self._width)
 
-    def compare(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean SSIM and mean contrast-structure term, each ``(frames, channels)``; where the
-        luminance term was not asked for, the first is 0."""
-        count, (rows, columns) = len(samples), self._valid
-        sums = np.zeros((count, 2, columns))
-        for index in range(count):
-            if self._kept is not None:
-                mean, variance = (one[index] for one in self._kept)
-                self._add(self._samples[index], samples[index], mean, variance, sums[index])
-            else:
-                self._add_strips(self._samples[index], samples[index], sums[index])
-        means = sums.reshape(count, 2, -1, self._channels).sum(axis=2)
-        means /= rows * columns // self._channels
-        return means[:, 0], means[:, 1]
+    def _prepare(self, place: int, rows: int, moments: int) -> None:
+        planes = self._planes
+        call = kernels().prepare_bytes if planes.is_bytes else kernels().prepare_floats
+        call(place, planes.columns, rows, self._columns, self._width, _scratch.rows, moments)
 
-    def _add_strips(self, reference: Samples, frame: Samples, sums: NDArray[np.float64]) -> None:
-        rows, columns = self._valid
-        for first, last in pairwise(_edges(rows, STRIP_SAMPLES // columns)):
-            shape = (last - first, columns)
-            mean = _scratch.array("mean", shape, np.float32)
-            variance = _scratch.array("variance", shape, np.float32)
-            strip = slice(first, last + 2 * MARGIN)
-            self._prepare(reference[strip], mean, variance)
-            self._add(reference[strip], frame[strip], mean, variance, sums)
+    def compare(self, planes: _Planes, *, luminance: bool) -> NDArray[np.float64]:
+        """Mean SSIM and mean contrast-structure term of each channel, ``(channels, 2)``; where
+        the luminance term is not asked for, the first is 0."""
+        sums = np.zeros((planes.channels, 2))
+        for channel, sum_ in enumerate(sums):
+            if self._places:
+                self._add(planes, channel, 0, self._rows, self._places[channel], luminance, sum_)
+                continue
+            for first, end in pairwise(_edges(self._rows, PREPARED_SAMPLES // self._columns)):
+                moments = address(_scratch.array("moments", self._length(end - first), np.float32))
+                self._prepare(self._planes.place(channel, first), end - first, moments)
+                self._add(planes, channel, first, end - first, moments, luminance, sum_)
+        sums /= self._rows * self._columns
+        return sums
 
     def _add(
-        self, reference: Samples, frame: Samples, mean: Floats, variance: Floats,
-        sums: NDArray[np.float64],
+        self, planes: _Planes, channel: int, first: int, rows: int, moments: int,
+        luminance: bool, sums: NDArray[np.float64],
     ) -> None:  # fmt: skip
-        places, other = addresses(frame), addresses(reference)
-        kernels().compare(
-            *other[:2], *places, len(frame), self._row, self._channels,
-            address(_scratch.array("planes", PLANE_SHAPE, np.float32)),
-            address(_scratch.array("lines", LINE_SHAPE, np.float32)),
-            address(mean), address(variance), int(self._luminance),
-            address(sums[0]), address(sums[1]),
+        loops = kernels()
+        call = loops.compare_floats if luminance else loops.contrast_floats
+        if planes.is_bytes:
+            call = loops.compare_bytes
+        call(
+            self._planes.place(channel, first), planes.place(channel, first), planes.columns, rows,
+            self._columns, self._width, _scratch.rows, moments, address(sums),
         )  # fmt: skip
 
 
 def _edges(rows: int, at_a_time: int) -> list[int]:
-    """Where strips of about so many rows begin, and the last one ends."""
+    """Where groups of about so many rows begin, and the last one ends."""
     parts = max(1, round(rows / max(1, at_a_time)))
     return [rows * part // parts for part in range(parts + 1)]

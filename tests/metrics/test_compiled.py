@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.metrics import compiled
+from bench.metrics.ssim import SsimReference
 
 _FIRST_USE = """
 import sys
@@ -45,7 +47,7 @@ def test_damaged_files_are_compiled_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert compiled._kept() is None
     places[0].write_bytes(good[:-1])
     assert compiled._kept() is None
-    places[0].write_bytes(good.replace(b"prepare", b"prefare"))
+    places[0].write_bytes(good.replace(b"prepare", b"prefare", 1))
     assert compiled._kept() is None
     places[1].write_bytes(good)
     assert compiled._kept() == found
@@ -62,8 +64,28 @@ def test_a_folder_that_cannot_be_written_gives_way_to_the_next(
     assert [path.name for path in places[1].parent.iterdir()] == ["kernels.o"]
 
 
-def test_shapes_of_lent_memory_are_those_that_the_loops_expect() -> None:
+def test_sizes_of_lent_memory_are_those_that_the_loops_expect() -> None:
     from bench.metrics import kernels, ssim
 
-    assert ssim.PLANE_SHAPE == kernels.PLANE_SHAPE
-    assert ssim.LINE_SHAPE == kernels.LINE_SHAPE
+    for name in ("WINDOW", "PADDING", "LARGEST_STRIP", "STRIP_UNIT", "SCRATCH_SAMPLES"):
+        assert getattr(ssim, name) == getattr(kernels, name), name
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_vectors_of_any_length_give_the_same_sums(
+    lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns are summed in one order; only products and sums may be rounded once or twice."""
+    from bench.metrics import ssim
+
+    frames = np.random.default_rng(0).integers(0, 256, (1, 75, 2411, 3), dtype=np.uint8)
+    others = np.minimum(frames, 250) + np.uint8(5)
+    expected = SsimReference(frames, multi_scale=False).compare(others).ssim
+    monkeypatch.setattr(compiled, "_kept", lambda: None)
+    monkeypatch.setattr(compiled, "_keep", lambda data: None)
+    monkeypatch.setattr(compiled, "_LANES", lanes)
+    monkeypatch.setattr(compiled, "_LANES_WIDE", lanes)
+    compiled.kernels.cache_clear()
+    loops = compiled.kernels()
+    monkeypatch.setattr(ssim, "kernels", lambda: loops)
+    assert SsimReference(frames, multi_scale=False).compare(others).ssim == expected

@@ -138,6 +138,6 @@ def test_strips_of_a_large_frame_give_the_same(
     frames = rng.integers(0, 256, (1, height, 90, 3), dtype=np.uint8)
     others = rng.integers(0, 256, frames.shape, dtype=np.uint8)
     whole = SsimReference(frames, multi_scale=False).compare(others)
-    monkeypatch.setattr(ssim_module, "STRIP_SAMPLES", 3000)
+    monkeypatch.setattr(ssim_module, "PREPARED_SAMPLES", 3000)
     strips = SsimReference(frames, multi_scale=False, keep=False)
     assert strips.compare(others).ssim == pytest.approx(whole.ssim, abs=1e-6)
