@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from bench.analysis.bd import Curve, bd_rate, overlap_percent
 from bench.analysis.curves import Grid
@@ -75,6 +74,8 @@ def rates_at_equal_quality(own: Curve, reference: Curve) -> Floats:
     anchor = reference.sorted("quality")
     if len(anchor.rate) < 2:
         return np.full(len(own.rate), math.nan)
+    from scipy.interpolate import PchipInterpolator  # half a second
+
     at = PchipInterpolator(anchor.quality, np.log(anchor.rate))
     within = np.clip(own.quality, anchor.quality[0], anchor.quality[-1])
     found: Floats = 100 * (own.rate / np.exp(at(within)) - 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -71,6 +71,7 @@ class Content:
     extras: tuple[ExtraCurve, ...]
     rate_axis: RateAxis | None = None
     published: tuple[Beside, ...] = ()
+    _lossy: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def rate_unit(self) -> str:
@@ -97,9 +98,11 @@ class Content:
 
     def lossy_points(self, codec: str) -> pd.DataFrame:
         """The points of a codec that have distortion, by rising rate."""
-        points = self.curves[self.curves["codec"] == codec]
-        lossless = (points["items"] > 0) & (points["psnr_rgb_infinite"] == points["items"])
-        return points[~lossless & (points["items"] > 0)].sort_values("bpp")
+        if codec not in self._lossy:
+            points = self.curves[self.curves["codec"] == codec]
+            lossless = (points["items"] > 0) & (points["psnr_rgb_infinite"] == points["items"])
+            self._lossy[codec] = points[~lossless & (points["items"] > 0)].sort_values("bpp")
+        return self._lossy[codec]
 
 
 def collect(
