@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.py", "vectors.py"))
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_int64
-_PREPARE = (_POINTER, *[_LONG] * 4, *[_POINTER] * 2)
-_COMPARE = (*[_POINTER] * 2, *[_LONG] * 4, *[_POINTER] * 3)
+_PREPARE = (_POINTER, *[_LONG] * 6, *[_POINTER] * 2)
+_COMPARE = (*[_POINTER] * 2, *[_LONG] * 6, *[_POINTER] * 3)
 _HALVE = (_POINTER, *[_LONG] * 3, _POINTER)
 _ARGUMENTS = {
     "prepare_bytes": _PREPARE,

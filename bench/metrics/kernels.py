@@ -136,13 +136,17 @@ def _each_pair(code: Code, rows: Any, fill: Any, emit: Any) -> None:
 
 
 def _prepare(text: ir.Module, name: str, lanes: int, kind: ir.Type) -> None:
-    """Means (less 128) and variances of the windows of a plane of ``rows + 10`` rows of ``pitch``
-    samples: ``(strips, rows, 2, width)``."""
-    code = Code(text, name, [POINTER, LONG, LONG, LONG, LONG, POINTER, POINTER], lanes)
-    plane, pitch, rows, columns, width, scratch, moments = code.arguments
+    """Means (less 128) and variances of the windows of ``count`` planes of ``rows + 10`` rows of
+    ``pitch`` samples: of each ``(strips, rows, 2, width)``, which is ``size`` float32."""
+    code = Code(text, name, [POINTER, *[LONG] * 6, POINTER, POINTER], lanes)
+    planes, count, pitch, rows, columns, width, size, scratch, moments = code.arguments
     part = _Strips(code, scratch, 2)
-    with part.each(rows, columns, width) as (first, kept, _):
-        start, out = code.at(plane, kind, first), code.at(moments, FLOAT, kept)
+    with (
+        code.loop(0, count, 1) as n,
+        part.each(rows, columns, width) as (first, kept, _),
+    ):
+        start = code.at(_plane(code, planes, kind, n, rows, pitch), kind, first)
+        out = code.at(moments, FLOAT, code.add(kept, code.multiply(n, size)))
 
         def fill(row: Any) -> None:
             part.fill(row, code.at(start, kind, code.multiply(row, pitch)), None, kind)
@@ -163,19 +167,34 @@ def _moments_of(code: Code, moments: Any, row: Any, width: Any) -> tuple[Any, An
     return means, code.at(means, FLOAT, width)
 
 
+def _plane(code: Code, planes: Any, kind: ir.Type, n: Any, rows: Any, pitch: Any) -> Any:
+    """Where one of several planes begins, of whose rows so many are the middle of a window."""
+    return code.at(planes, kind, code.multiply(n, code.multiply(code.add(rows, WINDOW - 1), pitch)))
+
+
 def _compare(text: ir.Module, name: str, lanes: int, kind: ir.Type, *, luminance: bool) -> None:
-    """Adds to ``sums``, of float64, SSIM and its contrast and structure of each window of two
-    planes, where ``prepare`` gave the moments of the first; without luminance the second alone."""
-    words = [POINTER, POINTER, LONG, LONG, LONG, LONG, POINTER, POINTER, POINTER]
+    """Adds to ``sums``, two float64 a plane, SSIM and its contrast and structure of each window of
+    two planes, where ``prepare`` gave the moments of the first; without luminance the second
+    alone."""
+    words = [POINTER, POINTER, *[LONG] * 6, POINTER, POINTER, POINTER]
     code = Code(text, name, words, lanes)
-    plane, other, pitch, rows, columns, width, scratch, moments, sums = code.arguments
+    planes, others, count, pitch, rows, columns, width, size, scratch, moments, sums = (
+        code.arguments
+    )
     part = _Strips(code, scratch, 3)
     used = [0, 1] if luminance else [1]
-    with part.each(rows, columns, width) as (first, kept, valid):
-        start, second = code.at(plane, kind, first), code.at(other, kind, first)
-        known = code.at(moments, FLOAT, kept)
-        for n in used:
-            _clear(code, part.sums[n], part.width)
+    with (
+        code.loop(0, count, 1) as n,
+        part.each(rows, columns, width) as (first, kept, valid),
+    ):
+        start, second = (
+            code.at(_plane(code, one, kind, n, rows, pitch), kind, first)
+            for one in (planes, others)
+        )
+        known = code.at(moments, FLOAT, code.add(kept, code.multiply(n, size)))
+        total = code.at(sums, DOUBLE, code.multiply(n, 2))
+        for term in used:
+            _clear(code, part.sums[term], part.width)
 
         def fill(row: Any) -> None:
             line = code.multiply(row, pitch)
@@ -183,21 +202,21 @@ def _compare(text: ir.Module, name: str, lanes: int, kind: ir.Type, *, luminance
 
         def emit(row: Any, count: int) -> None:
             with part.rows(row, count) as (i, found):
-                total = {n: code.load(part.sums[n], i) for n in used}
+                so_far = {term: code.load(part.sums[term], i) for term in used}
                 for k, filtered in enumerate(found):
                     mean, variance = _moments_of(code, known, code.add(row, k), width)
                     terms = _terms(filtered, code.load(mean, i), code.load(variance, i), luminance)
-                    for n, term in zip(used, terms, strict=True):
-                        total[n] = total[n] + term
-                for n in used:
-                    code.store(total[n], part.sums[n], i)
+                    for term, value in zip(used, terms, strict=True):
+                        so_far[term] = so_far[term] + value
+                for term in used:
+                    code.store(so_far[term], part.sums[term], i)
             with code.when(code.equals(code.both(row, _FLUSHED_ROWS - 2), _FLUSHED_ROWS - 2)):
                 flush()
 
         def flush() -> None:
-            for n in used:
-                _flush(code, part.sums[n], valid, code.at(sums, DOUBLE, n))
-                _clear(code, part.sums[n], part.width)
+            for term in used:
+                _flush(code, part.sums[term], valid, code.at(total, DOUBLE, term))
+                _clear(code, part.sums[term], part.width)
 
         _each_pair(code, rows, fill, emit)
         flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
@@ -116,64 +116,52 @@ class SsimReference:
 
     def __init__(self, frames: Samples, *, multi_scale: bool, keep: bool = True) -> None:
         self._levels = len(WEIGHTS) if multi_scale else 1
-        self._frames = []
-        for frame in frames:
-            pyramid = _pyramid(
-                frame, self._levels, lambda level, length, kind: np.empty(length, kind)
-            )
-            self._frames.append([_Scale(planes, keep=keep) for planes in pyramid])
+        self._channels = frames.shape[3] if frames.ndim == 4 else 1
+        pyramid = _pyramid(frames, self._levels, lambda level, length, kind: _memory(length, kind))
+        self._scales = [_Scale(planes, keep=keep) for planes in pyramid]
 
     def compare(self, frames: Samples) -> Similarity:
         """SSIM and MS-SSIM of frames of the reference's shape."""
-        found = [self._compare(*pair) for pair in zip(self._frames, frames, strict=True)]
-        ssim, ms_ssim = np.array(found, np.float64).reshape(-1, 2).T
-        return Similarity(ssim, ms_ssim if self._levels > 1 else None)
-
-    def _compare(self, scales: Sequence[_Scale], frame: Samples) -> tuple[float, float]:
-        def lend(level: int, length: int, kind: type) -> Samples:
-            return _scratch.array(f"level {level}", length, kind)
-
         last = self._levels - 1
         product = np.ones(1)
-        for level, planes in enumerate(_pyramid(frame, self._levels, lend)):
-            terms = scales[level].compare(planes, luminance=level in (0, last))
+        for level, planes in enumerate(_pyramid(frames, self._levels, _lend)):
+            ssim, contrast = self._scales[level].compare(planes, luminance=level in (0, last))
             if level == 0:
-                ssim = terms[:, 0]
-            factors = terms[:, 0 if level == last else 1]
-            product = product * np.maximum(factors, 0) ** WEIGHTS[level]
-        return _at_most_one(ssim), _at_most_one(product)
+                mean = self._mean(ssim)
+            if last:
+                factor = ssim if level == last else contrast
+                product = product * np.maximum(factor, 0) ** WEIGHTS[level]
+        return Similarity(mean, self._mean(product) if last else None)
 
-
-def _at_most_one(values: NDArray[np.float64]) -> float:
-    """Mean over channels; rounding puts that of (nearly) identical pictures up to 3e-6 above 1."""
-    return min(float(values.mean()), 1.0)
+    def _mean(self, values: Values) -> Values:
+        """Mean over channels; rounding puts that of (nearly) identical pictures up to 3e-6 above
+        1."""
+        of_frames = values.reshape(-1, self._channels).mean(axis=1)
+        return np.asarray(np.minimum(of_frames, 1), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Planes:
-    """The channels of a picture, one after the other, ``PADDING`` samples longer than they are."""
+    """The channels of all frames, one after the other, ``PADDING`` samples longer than they are;
+    ``start`` is the address of the first."""
 
     samples: Samples
     start: int
-    channels: int
+    count: int
     rows: int
     columns: int
 
     @classmethod
-    def of(cls, samples: Samples, channels: int, rows: int, columns: int) -> _Planes:
-        return cls(samples, address(samples), channels, rows, columns)
-
-    @property
-    def size(self) -> int:
-        return self.rows * self.columns
+    def of(cls, samples: Samples, count: int, rows: int, columns: int) -> _Planes:
+        return cls(samples, address(samples), count, rows, columns)
 
     @property
     def is_bytes(self) -> bool:
         return bool(self.samples.dtype == np.uint8)
 
-    def place(self, channel: int, row: int = 0) -> int:
+    def place(self, plane: int, row: int) -> int:
         """The address of the first sample of a row."""
-        offset = channel * self.size + row * self.columns
+        offset = (plane * self.rows + row) * self.columns
         return self.start + offset * self.samples.itemsize
 
 
@@ -181,17 +169,22 @@ Lend = Callable[[int, int, type], Samples]
 """Memory for the planes of a scale: its number, the length, the type."""
 
 
-def _pyramid(frame: Samples, levels: int, lend: Lend) -> Iterator[_Planes]:
-    """The planes of a picture of uint8, and 2×2 means of those before."""
-    rows, columns, *tail = frame.shape
+def _lend(level: int, length: int, kind: type) -> Samples:
+    return _scratch.array(f"level {level}", length, kind)
+
+
+def _pyramid(frames: Samples, levels: int, lend: Lend) -> Iterator[_Planes]:
+    """The planes of frames of uint8, and 2×2 means of those before."""
+    count, rows, columns, *tail = frames.shape
     channels = tail[0] if tail else 1
-    memory = lend(0, frame.size + PADDING, np.uint8)
-    planes = _Planes.of(memory, channels, rows, columns)
+    memory = lend(0, frames.size + PADDING, np.uint8)
+    planes = _Planes.of(memory, count * channels, rows, columns)
     if tail:
-        frame = np.ascontiguousarray(frame)
-        kernels().split(address(frame), planes.size, planes.place(0), planes.size)
+        for index, frame in enumerate(frames):
+            pixels, first = np.ascontiguousarray(frame), planes.place(channels * index, 0)
+            kernels().split(address(pixels), rows * columns, first, rows * columns)
     else:
-        memory[: frame.size].reshape(frame.shape)[:] = frame
+        memory[: frames.size].reshape(frames.shape)[:] = frames
     yield planes
     for level in range(1, levels):
         planes = _halve(_even(planes), partial(lend, level))
@@ -203,22 +196,21 @@ def _even(planes: _Planes) -> _Planes:
     top, left = planes.rows % 2, planes.columns % 2
     if not top and not left:
         return planes
-    shape = (planes.channels, planes.rows, planes.columns)
-    count = planes.channels * planes.size
+    shape = (planes.count, planes.rows, planes.columns)
     rows, columns = planes.rows + top, planes.columns + left
-    padded = np.zeros(planes.channels * rows * columns + PADDING, planes.samples.dtype)
+    padded = np.zeros(planes.count * rows * columns + PADDING, planes.samples.dtype)
     inside = padded[:-PADDING].reshape(-1, rows, columns)
-    inside[:, top:, left:] = planes.samples[:count].reshape(shape)
-    return _Planes.of(padded, planes.channels, rows, columns)
+    inside[:, top:, left:] = planes.samples[: math.prod(shape)].reshape(shape)
+    return _Planes.of(padded, planes.count, rows, columns)
 
 
 def _halve(planes: _Planes, lend: Callable[[int, type], Samples]) -> _Planes:
     rows, columns = planes.rows // 2, planes.columns // 2
-    memory = lend(planes.channels * rows * columns + PADDING, np.float32)
-    halved = _Planes.of(memory, planes.channels, rows, columns)
+    memory = lend(planes.count * rows * columns + PADDING, np.float32)
+    halved = _Planes.of(memory, planes.count, rows, columns)
     call = kernels().halve_bytes if planes.is_bytes else kernels().halve_floats
-    for channel in range(planes.channels):
-        call(planes.place(channel), planes.columns, rows, columns, halved.place(channel))
+    # of an even number of rows, so that all planes are halved as one
+    call(planes.start, planes.columns, planes.count * rows, columns, halved.start)
     return halved
 
 
@@ -231,50 +223,55 @@ class _Scale:
         self._rows, self._columns = planes.rows - 2 * MARGIN, planes.columns - 2 * MARGIN
         parts = math.ceil(self._columns / LARGEST_STRIP)
         self._width = STRIP_UNIT * math.ceil(self._columns / parts / STRIP_UNIT)
-        self._moments: list[Floats] | None = None
-        self._places: list[int] = []
+        self._moments: Floats | None = None
+        self._kept = 0
         if keep:
-            length = self._length(self._rows)
-            self._moments = [_memory(length, np.float32) for _ in range(planes.channels)]
-            self._places = [address(moments) for moments in self._moments]
-            for channel, place in enumerate(self._places):
-                self._prepare(planes.place(channel), self._rows, place)
+            self._moments = _memory(planes.count * self._size(self._rows), np.float32)
+            self._kept = address(self._moments)
+            self._prepare(planes.start, planes.count, self._rows, self._kept)
 
-    def _length(self, rows: int) -> int:
+    def _size(self, rows: int) -> int:
         return 2 * rows * self._width * math.ceil(self._columns / self._width)
 
-    def _prepare(self, place: int, rows: int, moments: int) -> None:
-        planes = self._planes
-        call = kernels().prepare_bytes if planes.is_bytes else kernels().prepare_floats
-        call(place, planes.columns, rows, self._columns, self._width, _scratch.rows, moments)
+    def _shape(self, rows: int) -> tuple[int, ...]:
+        """What the loops need to know of ``rows`` rows of a plane."""
+        return self._planes.columns, rows, self._columns, self._width, self._size(rows)
 
-    def compare(self, planes: _Planes, *, luminance: bool) -> NDArray[np.float64]:
-        """Mean SSIM and mean contrast-structure term of each channel, ``(channels, 2)``; where
-        the luminance term is not asked for, the first is 0."""
-        sums = np.zeros((planes.channels, 2))
-        for channel, sum_ in enumerate(sums):
-            if self._places:
-                self._add(planes, channel, 0, self._rows, self._places[channel], luminance, sum_)
-                continue
-            for first, end in pairwise(_edges(self._rows, PREPARED_SAMPLES // self._columns)):
-                moments = address(_scratch.array("moments", self._length(end - first), np.float32))
-                self._prepare(self._planes.place(channel, first), end - first, moments)
-                self._add(planes, channel, first, end - first, moments, luminance, sum_)
-        sums /= self._rows * self._columns
-        return sums
+    def _prepare(self, place: int, count: int, rows: int, moments: int) -> None:
+        loops = kernels()
+        call = loops.prepare_bytes if self._planes.is_bytes else loops.prepare_floats
+        call(place, count, *self._shape(rows), _scratch.rows, moments)
 
-    def _add(
-        self, planes: _Planes, channel: int, first: int, rows: int, moments: int,
-        luminance: bool, sums: NDArray[np.float64],
-    ) -> None:  # fmt: skip
+    def compare(self, planes: _Planes, *, luminance: bool) -> tuple[Values, Values]:
+        """Mean SSIM and mean contrast-structure term of each plane; where the luminance term is
+        not asked for, the first is 0."""
         loops = kernels()
         call = loops.compare_floats if luminance else loops.contrast_floats
         if planes.is_bytes:
             call = loops.compare_bytes
-        call(
-            self._planes.place(channel, first), planes.place(channel, first), planes.columns, rows,
-            self._columns, self._width, _scratch.rows, moments, address(sums),
-        )  # fmt: skip
+        sums = np.zeros((planes.count, 2))
+        if self._moments is not None:
+            call(
+                self._planes.start, planes.start, planes.count, *self._shape(self._rows),
+                _scratch.rows, self._kept, address(sums),
+            )  # fmt: skip
+        else:
+            for plane, sum_ in enumerate(sums):
+                self._compare_anew(call, planes, plane, sum_)
+        sums /= self._rows * self._columns
+        return sums[:, 0], sums[:, 1]
+
+    def _compare_anew(
+        self, call: Callable[..., None], planes: _Planes, plane: int, sums: Values
+    ) -> None:
+        for first, end in pairwise(_edges(self._rows, PREPARED_SAMPLES // self._columns)):
+            rows, place = end - first, self._planes.place(plane, first)
+            moments = address(_scratch.array("moments", self._size(rows), np.float32))
+            self._prepare(place, 1, rows, moments)
+            call(
+                place, planes.place(plane, first), 1, *self._shape(rows), _scratch.rows, moments,
+                address(sums),
+            )  # fmt: skip
 
 
 def _edges(rows: int, at_a_time: int) -> list[int]:
