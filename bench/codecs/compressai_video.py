@@ -5,7 +5,7 @@ The first frame is a key frame, all others are predicted from the decoded frame 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
@@ -19,6 +19,7 @@ from bench.codecs.compressai_zoo import Networks, likelihood_bits, point_quality
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support import zoo_weights
 from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.rans import with_room
 from bench.codecs.support.tensors import (
     Geometry,
     check_device,
@@ -103,8 +104,9 @@ class ZooVideo(LearnedCodec):
         geometry = Geometry.from_numbers(self.card.id, (width, height, gray))
         if not rate or not base:
             raise BitstreamError(f"{self.card.id}: header says {rate}/{base} fps; corrupt payload")
-        shape = tuple(length // _STRIDE for length in geometry.padded(_STRIDE))
-        strings, shapes = _frame_strings(contents.sections, shape)
+        height, width = geometry.padded(_STRIDE)
+        sections = [with_room(section, height * width) for section in contents.sections]
+        strings, shapes = _frame_strings(sections, (height // _STRIDE, width // _STRIDE))
         with inference(self.device):
             pictures = network.decompress(strings, shapes)  # type: ignore[operator]
             frames = np.stack([to_frame(picture.clamp(0, 1), geometry) for picture in pictures])
@@ -131,7 +133,7 @@ def _parts(frame: FrameStrings) -> list[Strings]:
 
 
 def _frame_strings(
-    sections: tuple[bytes, ...], shape: Shape
+    sections: Sequence[bytes], shape: Shape
 ) -> tuple[list[FrameStrings], list[Shape | dict[str, Shape]]]:
     """The inverse of ``_parts`` over all frames, with the shape of the hyper-latents."""
     strings: list[FrameStrings] = [[[section] for section in sections[:2]]]

@@ -25,6 +25,7 @@ from bench.codecs.learned import LearnedCodec
 from bench.codecs.support import zoo_weights
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
+from bench.codecs.support.rans import with_room
 from bench.codecs.support.tensors import (
     Geometry,
     check_device,
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
 ONLY = 0
 """Quality in the header of a checkpoint that has no quality."""
+
+_SYMBOL_PIXELS = 256
+"""Pixels for each symbol of a channel: all latents are at most as fine as 1/16."""
 
 
 class Networks:
@@ -192,8 +196,10 @@ class ZooImage(LearnedCodec):
         width, height, gray = contents.numbers[1:]
         geometry = Geometry.from_numbers(self.card.id, (width, height, gray))
         stride = _stride(network)
-        shape = tuple(length // stride for length in geometry.padded(stride))
-        strings = [[section] for section in contents.sections]
+        height, width = geometry.padded(stride)
+        shape = (height // stride, width // stride)
+        symbols = int(network.M) * height * width // _SYMBOL_PIXELS  # type: ignore[arg-type]
+        strings = [[with_room(section, symbols)] for section in contents.sections]
         with inference(self.device):
             picture = network.decompress(strings, shape)["x_hat"]  # type: ignore[operator]
             return image(to_frame(picture, geometry))

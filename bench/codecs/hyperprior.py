@@ -19,6 +19,7 @@ from bench.codecs.base import Allowed, Complexity, Encoded, Range
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
+from bench.codecs.support.rans import with_room
 from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to_frame, to_tensor
 from bench.errors import BitstreamError
 from bench.models.hyperprior import QUALITIES, STRIDE, GainedHyperprior
@@ -90,9 +91,12 @@ class Hyperprior(LearnedCodec):
         network = self.network
         with inference(self.device):
             shape, quality = (height // STRIDE, width // STRIDE), self._quality(steps)
-            z_hat = network.entropy_bottleneck.decompress([z_string], shape)
+            symbols = network.entropy_bottleneck.channels * shape[0] * shape[1]
+            z_hat = network.entropy_bottleneck.decompress([with_room(z_string, symbols)], shape)
             indexes, means = network.conditionals(z_hat, quality)
-            y_hat = network.gaussian_conditional.decompress([y_string], indexes, means=means)
+            y_hat = network.gaussian_conditional.decompress(
+                [with_room(y_string, indexes.numel())], indexes, means=means
+            )
             picture = network.reconstruct(y_hat, quality)
             return image(to_frame(picture, geometry))
 

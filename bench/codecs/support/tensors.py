@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import BitstreamError, Unavailable
+from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.signals import Frame, Layout
 
 MAX_PIXELS = 1 << 28
@@ -95,7 +95,11 @@ def fingerprint(*networks: nn.Module) -> bytes:
 
 @contextmanager
 def inference(device: str) -> Iterator[None]:
-    """No gradients, no TF32, deterministic kernels; the GPU has finished when the block ends."""
+    """No gradients, no TF32, deterministic kernels; the GPU has finished when the block ends.
+
+    Raises CodecError where a picture, or what a damaged stream says of one, needs more memory than
+    there is.
+    """
     cudnn = torch.backends.cudnn
     before = (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
     cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = False, True, False
@@ -104,8 +108,18 @@ def inference(device: str) -> Iterator[None]:
             yield
             if device.startswith("cuda"):
                 torch.cuda.synchronize()
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        raise CodecError("the network needs more memory than there is") from error
     finally:
         cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """PyTorch has a class of its own for this on GPUs alone."""
+    found = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+    return found or "DefaultCPUAllocator" in str(error)
 
 
 def check_device(name: str, device: str) -> None:
