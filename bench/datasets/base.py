@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bench.errors import BenchError
+
 if TYPE_CHECKING:
     from bench.cards import DatasetCard, Settings
     from bench.signals import Layout, Signal
@@ -65,6 +67,21 @@ def places_of(loader: Loader) -> tuple[Path, ...]:
     # not in the protocol: loaders of plug-ins need not have it, and generators have no files
     places = getattr(loader, "places", None)
     return tuple(places()) if places is not None else ()
+
+
+def holds(loader: Loader, item: Item) -> bool:
+    """Whether a loader can read an item on this machine: what its method ``holds`` says, else by
+    reading the first frame."""
+    # not in the protocol, as above
+    said = getattr(loader, "holds", None)
+    if said is not None:
+        return bool(said(item))
+    try:
+        for _ in loader.load(item).frames():
+            break
+    except (BenchError, OSError):
+        return False
+    return True
 
 
 def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:

@@ -45,6 +45,10 @@ class PictureFiles:
     def places(self) -> tuple[Path, ...]:
         return tuple(self._paths.values())
 
+    def holds(self, item: Item) -> bool:
+        """Whether the item's file is here; it is not read."""
+        return self._paths[item.name].is_file()
+
     def notes(self) -> tuple[str, ...]:
         problems = sum(item.problem is not None for item in self._items)
         if not problems:
@@ -124,6 +128,9 @@ class ImageFolder(PictureFiles):
             return super().load(item)
         signal = super().load(self._whole[item.name])
         return image(centre(signal.array()[0], self._crop))
+
+    def holds(self, item: Item) -> bool:
+        return super().holds(self._whole[item.name] if self._crop else item)
 
     def notes(self) -> tuple[str, ...]:
         if not self._crop:
