@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -32,6 +33,7 @@ from bench.signals import Frame, Layout, Signal
 
 try:
     from distributed import Client, KilledWorker, WorkerPlugin, get_worker
+    from distributed.versions import VersionMismatchWarning
 except ImportError as error:
     raise UsageError("--cluster needs dask.distributed: pip install 'bench-rd[cluster]'") from error
 
@@ -126,7 +128,10 @@ class ClusterPool:
             if name.partition(".")[0] in _TALKATIVE:  # each has a level of its own
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
-            self._client = connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+            with warnings.catch_warnings():
+                # Dask's table of versions that differ; ``_check_versions`` says it in a line
+                warnings.simplefilter("ignore", VersionMismatchWarning)
+                self._client = connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
             self._client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
         except (OSError, TimeoutError, ValueError) as error:
             raise UsageError(

@@ -18,6 +18,8 @@ from tests.engine.test_run import measure
 from tests.fakes import PATIENCE, hurry_only, write_cards
 
 pytest.importorskip("distributed")
+from distributed import Client
+
 from bench.engine.cluster import ClusterPool
 
 __all__ = ["mark"]
@@ -40,16 +42,21 @@ class Cluster:
         self.address = str(json.loads(file.read_text())["address"])
         return self.address
 
-    def add_worker(self, *words: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    def add_worker(
+        self, *words: str, cwd: Path | None = None, packages: Path | None = None
+    ) -> subprocess.Popen[bytes]:
         local = self.folder / f"worker{len(self.processes)}"
         return self._dask(
             "worker", self.address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1",
             "--local-directory", str(local), *words, cwd=cwd,
+            packages=packages,
         )  # fmt: skip
 
-    def _dask(self, *words: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    def _dask(
+        self, *words: str, cwd: Path | None = None, packages: Path | None = None
+    ) -> subprocess.Popen[bytes]:
         log = (self.folder / f"log{len(self.processes)}").open("wb")
-        root = str(Path(__file__).parents[2])
+        root = os.pathsep.join(map(str, filter(None, (packages, Path(__file__).parents[2]))))
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", *words], stdout=log, stderr=log, cwd=cwd,
             env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
@@ -158,6 +165,22 @@ def test_a_cluster_that_does_not_answer_or_cannot_is_named(
     while done.returncode == 2 and time.monotonic() < deadline:
         done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_of_another_version_is_refused_in_one_line(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    info = tmp_path / "packages" / "numpy-9.9.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
+    cluster.add_worker(packages=info.parent)
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=PATIENCE)  # only then Dask compares versions, too
+    done = run(
+        *command(write_cards(tmp_path / "cards"), tmp_path / "out", "--cluster", cluster.address)
+    )
+    assert done.returncode == 2
+    assert "has numpy 9.9.9" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_learned_codecs_ask_for_a_gpu_where_the_run_is_on_one() -> None:
