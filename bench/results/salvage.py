@@ -10,7 +10,8 @@ import math
 import pickle
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from bench.errors import StoreError
@@ -23,24 +24,42 @@ _CHECKED = COLUMNS[: COLUMNS.index("fingerprint") + 1]
 """Columns of the first formats, whose checksums stay valid: of others only what is filled counts,
 under its name."""
 _NOT_FURTHER = frozenset((*_CHECKED, "checksum"))
+_FLAG = "lossless"
 _HASH_DIGITS = 64
 
 
 def checksum(values: Mapping[str, Cell]) -> int:
-    """CRC-32 of a record's values by column, as SQLite returns them.
+    """As ``row_checksum``, of values by column."""
+    return row_checksum(tuple(values), tuple(values.values()))
+
+
+def row_checksum(columns: tuple[str, ...], row: Sequence[Cell]) -> int:
+    """CRC-32 of a record's values under these columns, as SQLite returns them.
 
     SQLite has no checksums: a flipped bit inside a page is read back as another number.
     """
-    row = [values[name] for name in _CHECKED if name in values]
-    further = [name for name in values if name not in _NOT_FURTHER and values[name] is not None]
-    for name in sorted(further):
-        row += (name, values[name])
+    first, further, flag = _places(columns)
+    if flag is not None and isinstance(whole := row[flag], bool):
+        row = (*row[:flag], int(whole), *row[flag + 1 :])
+    named = [part for name, at in further if row[at] is not None for part in (name, row[at])]
     buffer = io.BytesIO()
     # only ever written: a stable encoding of numbers, text and None, three times as fast as repr
     pickler = pickle.Pickler(buffer, 2)
     pickler.fast = True
-    pickler.dump(tuple(int(value) if value is True or value is False else value for value in row))
+    pickler.dump((*(row[at] for at in first), *named))
     return zlib.crc32(buffer.getbuffer())
+
+
+@cache
+def _places(
+    columns: tuple[str, ...],
+) -> tuple[tuple[int, ...], tuple[tuple[str, int], ...], int | None]:
+    """Where a checksum finds what it covers: the first formats' columns, the others by their names,
+    and the one that SQLite returns as 0 or 1."""
+    place = {name: at for at, name in enumerate(columns)}
+    first = tuple(place[name] for name in _CHECKED if name in place)
+    further = tuple((name, place[name]) for name in sorted(place) if name not in _NOT_FURTHER)
+    return first, further, place.get(_FLAG)
 
 
 def salvage(store: Path, table: Path) -> list[Record]:

@@ -20,7 +20,7 @@ from bench.provenance import CodecInfo, Verdict, facts_of, facts_table, read_run
 from bench.records import COLUMNS, Record, Stored, columns_of, join_remarks, split_remarks
 from bench.results.lock import lock_folder
 from bench.results.replacing import make_room, put_in_place
-from bench.results.salvage import checksum, damaged, salvage
+from bench.results.salvage import checksum, damaged, row_checksum, salvage
 from bench.results.table import Cell, cells, metric_columns, record_of, write_records
 
 FILE = "records.sqlite"
@@ -205,7 +205,7 @@ class Store:
 
     def _row(self, record: Record) -> tuple[Cell, ...]:
         row = cells(record, self._columns)
-        return (*row, checksum(dict(zip(self._columns, row, strict=True))))
+        return (*row, row_checksum(self._columns, row))
 
     def meta(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -388,12 +388,12 @@ class Store:
         """Removes records that are no longer what was written; returns how many there were."""
         with _explained(self.folder):
             rows = self._db.execute("SELECT * FROM records")
-            names = [column[0] for column in rows.description]
-            found = (dict(zip(names, row, strict=True)) for row in rows)
+            names = tuple(column[0] for column in rows.description)
+            mark, *key = map(names.index, ("checksum", "codec", "point", "item"))
             keys = [
-                (values["codec"], values["point"], values["item"])
-                for values in found
-                if values["checksum"] not in (None, checksum(values))
+                tuple(row[at] for at in key)
+                for row in rows
+                if row[mark] not in (None, row_checksum(names, row))
             ]
         self.drop(keys)
         return len(keys)
