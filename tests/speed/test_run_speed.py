@@ -52,6 +52,15 @@ def report(folder: Path) -> None:
     )  # fmt: skip
 
 
+def _after_the_last_task(out: Path, *words: object) -> float:
+    """Seconds from the table of records, which is written after the last task, to the end of a run
+    that draws every figure."""
+    for path in out.glob("*.png"):
+        path.unlink()
+    bench(*words)
+    return time.time() - (out / "records.csv").stat().st_mtime
+
+
 def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) -> None:
     """JPEG at 10 qualities with PSNR, SSIM and MS-SSIM, its tables, plots and page included, in a
     fifth of the wall time of CompressAI's own bench, which has neither SSIM nor a report."""
@@ -69,6 +78,7 @@ def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) ->
     words = ["--suite", "kodak-speed", "--cards", cards.parent, *data]
     measured = best(lambda: bench(*words, "--no-report"))
     three = best(lambda: bench(*words))
+    after = min(_after_the_last_task(tmp_path / "ours", *words) for _ in range(ROUNDS))
     five = best(lambda: bench("--suite", "kodak", *data, "--out", tmp_path / "five"))
     alone = best(lambda: report(tmp_path / "five"))
     theirs = best(
@@ -83,11 +93,12 @@ def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) ->
         f"  without report, its metrics and SSIM  {measured:.2f} s: {theirs / measured:.1f} ×\n"
         f"  with report                           {three:.2f} s: {theirs / three:.1f} ×\n"
         f"  as typed, five metrics and report     {five:.2f} s: {theirs / five:.1f} ×\n"
-        f"  the report after the last task        {three - measured:.2f} s of at most 0.8\n"
+        f"  what a report adds to a run           {three - measured:.2f} s\n"
+        f"  the report after the last task        {after:.2f} s of at most 0.8\n"
         f"  `bench report` alone                  {alone:.2f} s of at most 1.5"
     )
     assert theirs / five >= 5
-    assert three - measured <= 0.8
+    assert after <= 0.8
     assert alone <= 1.5
 
 
