@@ -5,6 +5,7 @@ Owns the words (loops, loads, arithmetic) and no algorithm; kernels.py speaks it
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -218,6 +219,4 @@ class Code:
 
 
 def _rounded(value: float) -> ir.Constant:
-    import struct
-
     return ir.Constant(FLOAT, struct.unpack("f", struct.pack("f", value))[0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -52,12 +53,11 @@ def report(folder: Path) -> None:
     )  # fmt: skip
 
 
-def _after_the_last_task(out: Path, *words: object) -> float:
-    """Seconds from the table of records, which is written after the last task, to the end of a run
-    that draws every figure."""
-    for path in out.glob("*.png"):
-        path.unlink()
-    bench(*words)
+def typed_first(out: Path, *words: object) -> float:
+    """A run into a folder that is not there, so that every figure is drawn. Seconds from its table
+    of records, written some hundredths of a second after the last task, to its end."""
+    shutil.rmtree(out, ignore_errors=True)
+    bench(*words, "--out", out)
     return time.time() - (out / "records.csv").stat().st_mtime
 
 
@@ -73,13 +73,12 @@ def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) ->
     text = re.sub(r"^papers = .*\n", "", text, flags=re.MULTILINE)  # for data set kodak alone
     (cards / "kodak-speed.toml").write_text(text)
     (cards.parent / "codecs").mkdir()
-    data = ["--data", kodak_folder, "--codecs", "jpeg:quality=" + "+".join(map(str, qualities)),
-            "--out", tmp_path / "ours"]  # fmt: skip
+    data = ["--data", kodak_folder, "--codecs", "jpeg:quality=" + "+".join(map(str, qualities))]
     words = ["--suite", "kodak-speed", "--cards", cards.parent, *data]
-    measured = best(lambda: bench(*words, "--no-report"))
-    three = best(lambda: bench(*words))
-    after = min(_after_the_last_task(tmp_path / "ours", *words) for _ in range(ROUNDS))
-    five = best(lambda: bench("--suite", "kodak", *data, "--out", tmp_path / "five"))
+    after: list[float] = []
+    measured = best(lambda: typed_first(tmp_path / "ours", *words, "--no-report"))
+    three = best(lambda: after.append(typed_first(tmp_path / "ours", *words)))
+    five = best(lambda: typed_first(tmp_path / "five", "--suite", "kodak", *data))
     alone = best(lambda: report(tmp_path / "five"))
     theirs = best(
         lambda: subprocess.run(
@@ -94,11 +93,11 @@ def test_jpeg_on_kodak_against_compressai(kodak_folder: Path, tmp_path: Path) ->
         f"  with report                           {three:.2f} s: {theirs / three:.1f} ×\n"
         f"  as typed, five metrics and report     {five:.2f} s: {theirs / five:.1f} ×\n"
         f"  what a report adds to a run           {three - measured:.2f} s\n"
-        f"  the report after the last task        {after:.2f} s of at most 0.8\n"
+        f"  the report after the last task        {min(after):.2f} s of at most 0.8\n"
         f"  `bench report` alone                  {alone:.2f} s of at most 1.5"
     )
     assert theirs / five >= 5
-    assert after <= 0.8
+    assert min(after) <= 0.8
     assert alone <= 1.5
 
 
