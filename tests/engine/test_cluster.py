@@ -1,5 +1,6 @@
 """A Dask cluster on loopback: same results as a local run, also when a worker is killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -35,10 +36,9 @@ class Cluster:
     def start(self) -> str:
         file = self.folder / "scheduler.json"
         self._dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
-        while not file.exists() and self.processes[0].poll() is None:
+        # Dask makes the file first and fills it later
+        while not written(file) and self.processes[0].poll() is None:
             time.sleep(0.05)
-        import json
-
         self.address = str(json.loads(file.read_text())["address"])
         return self.address
 
@@ -65,17 +65,28 @@ class Cluster:
         return process
 
 
+def written(file: Path) -> bool:
+    """Whether a file is there and holds all of a JSON text."""
+    try:
+        json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
+
+
 @pytest.fixture
 def cluster(tmp_path: Path, mark: str) -> Iterator[Cluster]:
     folder = tmp_path / "dask"
     folder.mkdir()
     cluster = Cluster(folder)
-    cluster.start()
-    yield cluster
-    for process in cluster.processes:
-        process.terminate()
-    for process in cluster.processes:
-        process.wait(PATIENCE)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        for process in cluster.processes:
+            process.terminate()
+        for process in cluster.processes:
+            process.wait(PATIENCE)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -47,13 +47,12 @@ class _Cluster:
         port = self.address.rpartition(":")[2] or "0"
         words = ("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
         process = self._start(*words, "--scheduler-file", file)
-        end = time.monotonic() + LIMIT
-        while process.poll() is None and not (file.is_file() and file.read_text()):
+        end, address = time.monotonic() + LIMIT, ""
+        while process.poll() is None and not (address := _address(file)):
             if time.monotonic() > end:
                 raise Hung(f"dask scheduler: no address within {LIMIT:g} s")
             time.sleep(0.05)
-        if file.is_file():
-            self.address = str(json.loads(file.read_text())["address"])
+        self.address = address or self.address
         return process
 
     def work(self, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -68,6 +67,14 @@ class _Cluster:
         process = start(*words, module="dask", env=env, log=log)
         self.processes.append(process)
         return process
+
+
+def _address(file: Path) -> str:
+    """What a scheduler has written of itself; empty while it has not, or not to the end."""
+    try:
+        return str(json.loads(file.read_text())["address"])
+    except (FileNotFoundError, ValueError):
+        return ""
 
 
 @contextlib.contextmanager
