@@ -28,9 +28,10 @@ class Checkpoint:
     """The whole state of a training after ``step`` steps.
 
     ``rows`` are those of the loss curve so far, ``window`` the sums since the last row; ``start``
-    names the weights that it began from, ``precision`` is that of the last steps. The schedule of
-    the learning rate began at ``since_step`` and ``since_seconds``; ``annealed`` says that it came
-    to its end. ``rounded`` are the steps at which the state was written ``compact``.
+    names the weights that it began from, ``precision`` and ``layout`` are those of the last steps.
+    The schedule of the learning rate began at ``since_step`` and ``since_seconds``; ``annealed``
+    says that it came to its end. ``rounded`` are the steps at which the state was written
+    ``compact``.
     """
 
     codec: str
@@ -47,6 +48,7 @@ class Checkpoint:
     window_steps: int = 0
     start: str = ""
     precision: str = ""
+    layout: str = ""
     since_step: int = 0
     since_seconds: float = 0.0
     annealed: bool = False

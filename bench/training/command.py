@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from bench.cards import CodecCard, Registry
 from bench.errors import CardError, Unavailable, UsageError
 from bench.records import Point
-from bench.training.settings import PRECISIONS, Changes, Recipe, read_recipe, recipe_names
+from bench.training.settings import LAYOUTS, PRECISIONS, Changes, Recipe, read_recipe, recipe_names
 from bench.words import parse_value
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class TrainRequest:
     budget: float | None = None
     minutes: float | None = None
     precision: str | None = None
+    layout: str | None = None
     batch: int | None = None
     crop: int | None = None
     device: str = "cpu"
@@ -94,8 +95,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a core for a GPU)",
     )  # fmt: skip
     how.add_argument("--precision", choices=PRECISIONS, help="instead of the card's")
+    how.add_argument(
+        "--layout", choices=LAYOUTS, help="of kernels in memory, instead of the card's"
+    )
     how.add_argument("--batch", type=int, help="items of a step, instead of the card's")
     how.add_argument("--crop", type=int, help="side of training crops, where the card has one")
+    how.add_argument(
+        "--measure", action="store_true", help="train nothing: print steps and samples a second by "
+        "threads, batch and layout",
+    )  # fmt: skip
     out = parser.add_argument_group("to what")
     out.add_argument("--work", type=Path, help="folder of checkpoints, instead of the cache")
     out.add_argument("--weights", type=Path, help="folder of the results, instead of the card's")
@@ -112,21 +120,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_command(args: argparse.Namespace, registry: Registry) -> str:
     """Does what parsed arguments ask for; the sentence it returns says what was done."""
     request = TrainRequest(**{key: getattr(args, key) for key in TrainRequest.__dataclass_fields__})
-    if not args.all:
-        if len(args.name) != 1:
-            raise UsageError("give one codec, or --all")
+    if not args.all and len(args.name) != 1 and not (args.measure and args.name):
+        raise UsageError("give one codec, or --all")
+    if not args.all and not args.measure:
         return train(registry.codec(args.name[0]), request)
     for key in _OF_ONE:
         if getattr(request, key):
-            raise UsageError(f"--{key.replace('_', '-')} is for one network; leave it or --all out")
+            many = "--measure" if args.measure else "--all"
+            raise UsageError(
+                f"--{key.replace('_', '-')} is for one network; leave it or {many} out"
+            )
+    if args.measure:
+        from bench.training.measure import measure
+
+        return measure(_trained_cards(args.name, registry), request)
     from bench.training.campaign import Campaign
 
-    cards = [registry.codec(name) for name in args.name or registry.codecs]
-    trained = [card for card in cards if card.training]
+    return Campaign(_trained_cards(args.name, registry), request).run()
+
+
+def _trained_cards(names: list[str], registry: Registry) -> list[CodecCard]:
+    """Those with a recipe, of ``names`` or of all."""
+    cards = [registry.codec(name) for name in names or registry.codecs]
     for card in cards:
-        if args.name and card not in trained:
+        if names and not card.training:
             raise UsageError(f"codec {card.id} has no [training] table; it needs no training")
-    return Campaign(trained, request).run()
+    return [card for card in cards if card.training]
 
 
 def train(card: CodecCard, request: TrainRequest) -> str:
@@ -210,6 +229,7 @@ def _recipe(card: CodecCard, request: TrainRequest) -> Recipe:
         steps=request.steps,
         seed=request.seed,
         precision=request.precision,
+        layout=request.layout,
         batch=request.batch,
         crop=request.crop,
     )

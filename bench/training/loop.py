@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from bench.training.average import WeightAverage
 from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bench.training.compact import compacted, expanded
 from bench.training.feed import feed, generators, to_device
-from bench.training.precision import AUTO, FULL, autocast, faster_precision
+from bench.training.pace import AUTO, FULL, HALF, LAST, PLAIN, arrange, autocast, fastest
 from bench.training.progress import Progress, show_progress
 from bench.training.schedule import rate_factor
 from bench.training.settings import Recipe, TrainingSettings
@@ -73,6 +73,7 @@ class Trained:
     finished: bool
     start: str = ""
     precision: str = FULL
+    layout: str = PLAIN
     stopped_by: str = ""
     rounded: tuple[int, ...] = ()
 
@@ -95,7 +96,8 @@ class Trainer(Generic[Batch]):
         buffers = task.averaged_buffers()
         self.average = WeightAverage(self.model, ema, buffers) if ema is not None else None
         self.step, self.seconds = 0, 0.0
-        self.start, self.precision = options.start, self.settings.precision
+        self.start = options.start
+        self.precision, self.layout = self.settings.precision, self.settings.layout
         self.rows: list[Mapping[str, float]] = []
         self._since = (0, 0.0)
         self._rounded: tuple[int, ...] = ()
@@ -116,8 +118,8 @@ class Trainer(Generic[Batch]):
     def run(self) -> Trained:
         """Trains from the checkpoint in the work folder, or from the start."""
         self.restore()
-        if self.settings.precision == AUTO and self.fraction < 1:
-            self.precision = self._faster_precision()
+        if self.fraction < 1:
+            self.choose_pace()
         with StopSignals() as signals, show_progress(self.title, self.fraction) as progress:
             self._train(signals, progress)
         self._save(compact=self.options.compact)
@@ -138,6 +140,7 @@ class Trainer(Generic[Batch]):
             self.fraction >= 1,
             self.start,
             self.precision,
+            self.layout,
             stopped_by,
             self._rounded,
         )
@@ -162,7 +165,7 @@ class Trainer(Generic[Batch]):
         batches = feed(self.task, self.settings.seed, steps, options.device, options.workers)
         with closing(batches):
             while self.step < stop and self.fraction < 1 and now < until and not signals.received:
-                self._train_step(next(batches))
+                self.train_step(next(batches))
                 now = time.perf_counter()
                 self.seconds = base + now - start
                 progress.update(self.step, self.fraction, self.rows[-1] if self.rows else {})
@@ -172,14 +175,38 @@ class Trainer(Generic[Batch]):
         if self.fraction >= 1 and self._window_steps:
             self._end_row({})
 
-    def _faster_precision(self) -> str:
-        _, rng = generators(self.settings.seed, self.step)
-        batch = to_device(self.task.batch(self.step, rng), self.options.device)
+    def choose_pace(self) -> None:
+        """Settles what the settings leave to this machine: the precision, and in it the layout."""
+        if AUTO in (self.settings.precision, self.settings.layout):
+            self._measure_pace(self.next_batch())
+        arrange(self.kernels(), self.layout)
 
-        def gradients(precision: str) -> Losses:
+    def next_batch(self) -> Batch:
+        """That of the current step, on the device."""
+        _, rng = generators(self.settings.seed, self.step)
+        return to_device(self.task.batch(self.step, rng), self.options.device)
+
+    def _measure_pace(self, batch: Batch) -> None:
+        def in_precision(precision: str) -> Losses:
             return self._gradients(batch, precision)
 
-        return faster_precision(self.model, self.options.device, gradients, self.title)
+        def in_layout(layout: str) -> Losses:
+            arrange(self.kernels(), layout)
+            return self._gradients(batch, self.precision)
+
+        measured = (self.model, self.options.device)
+        if self.settings.precision == AUTO:
+            self.precision = fastest(*measured, (FULL, HALF), in_precision, self.title)
+        if self.settings.layout == AUTO:
+            self.layout = fastest(*measured, (PLAIN, LAST), in_layout, self.title)
+
+    def kernels(self) -> Iterator[torch.Tensor]:
+        """All tensors of the shapes of weights; those of one weight are best laid out alike."""
+        yield from self.model.parameters()
+        if self.average is not None:
+            yield from self.average.values.values()
+        for state in self.optimiser.state.values():
+            yield from (each for each in state.values() if isinstance(each, torch.Tensor))
 
     def export(self) -> dict[str, torch.Tensor]:
         """The task's weights, averaged if the card says so."""
@@ -197,7 +224,8 @@ class Trainer(Generic[Batch]):
         torch.autograd.backward(losses.total)
         return losses
 
-    def _train_step(self, batch: Batch) -> None:
+    def train_step(self, batch: Batch) -> None:
+        """One step of the optimiser, with the average and the loss curve."""
         settings = self.settings
         losses = self._gradients(batch, self.precision)
         trained = bool(self.start) or self._since[0] > 0
@@ -285,6 +313,7 @@ class Trainer(Generic[Batch]):
             annealed=self.fraction >= 1,
             rounded=self._rounded,
             precision=self.precision,
+            layout=self.layout,
         )
         if compact:
             checkpoint = compacted(checkpoint)
@@ -310,6 +339,8 @@ class Trainer(Generic[Batch]):
         self.start, self._rounded = checkpoint.start, tuple(checkpoint.rounded)
         if self.precision == AUTO and checkpoint.precision:
             self.precision = checkpoint.precision
+        if self.layout == AUTO and checkpoint.layout:
+            self.layout = checkpoint.layout
         self._since = (checkpoint.since_step, checkpoint.since_seconds)
         if checkpoint.annealed and self.fraction < 1:
             # what ended is given more time: a schedule of its own, with a new warm-up

@@ -57,6 +57,7 @@ def _facts(
         "batch": settings.batch,
         "options": dict(settings.options),
         "precision": trained.precision,
+        "layout": trained.layout,
     }
     facts: dict[str, object] = {
         "codec": recipe.codec,

@@ -17,13 +17,15 @@ from bench.weights import MODEL, train_command
 
 _STRUCTURE = ("per", "parts", "at")
 PRECISIONS = ("auto", "float32", "bfloat16")
+LAYOUTS = ("auto", "contiguous", "channels-last")
 _CHOICES = {
     "optimiser": ("adam", "adamw"),
     "schedule": ("constant", "cosine", "step"),
     "precision": PRECISIONS,
+    "layout": LAYOUTS,
     "weights": ("float16", "float32", "int8"),
 }
-_FREE_TO_CHANGE = ("steps", "weights", "precision", "batch", "gpu_batch")
+_FREE_TO_CHANGE = ("steps", "weights", "precision", "layout", "batch", "gpu_batch")
 """What a continued training need not share with its checkpoint; so is the option ``crop``."""
 _FREE_OPTIONS = ("crop",)
 
@@ -34,8 +36,9 @@ class TrainingSettings:
 
     ``schedule``: cosine falls to ``final · learning_rate``; step multiplies by ``decay_factor``
     after every ``decay_every``. ``ema`` is the decay of averaged weights, which are then what is
-    validated and exported. ``precision`` is that of the forward pass: auto is the faster on this
-    machine, measured when the training starts. ``weights`` is the precision of the exported file.
+    validated and exported. ``precision`` is that of the forward pass, ``layout`` that of kernels in
+    memory: auto is the faster on this machine, measured when the training starts. ``weights`` is
+    the precision of the exported file.
     ``gpu_batch`` takes the place of ``batch`` on a GPU. ``options`` belong to the task.
     """
 
@@ -56,6 +59,7 @@ class TrainingSettings:
     clip: float | None = None
     ema: float | None = None
     precision: str = "float32"
+    layout: str = "contiguous"
     seed: int = 0
     validate_every: int = 0
     weights: str = "float32"
@@ -103,6 +107,7 @@ class Changes:
     batch: int | None = None
     seed: int | None = None
     precision: str | None = None
+    layout: str | None = None
     crop: int | None = None
 
 

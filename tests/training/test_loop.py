@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from bench.cards import CodecCard, read_codec
 from bench.errors import CardError, Unavailable, UsageError
 from bench.training.command import TrainRequest, make_trainer, train
 from bench.training.curve import plot_curve
-from bench.training.precision import faster_precision
 from bench.training.task import Losses, TaskBase
 from bench.weights import load_into, load_weights, read_tensors, weights_path
 
@@ -236,19 +234,6 @@ def test_auto_precision_is_measured_and_said_and_leaves_no_trace(tmp_path, card,
     plain = load_weights(auto, "K=2")["layer.weight"]
     train(auto, request(tmp_path, precision=_precision(auto), work=tmp_path / "other"))
     assert torch.equal(load_weights(auto, "K=2")["layer.weight"], plain)
-
-
-def test_the_faster_precision_is_chosen_by_a_clear_margin():
-    for slow, chosen in (("bfloat16", "float32"), ("float32", "bfloat16")):
-        slept: list[str] = []
-
-        def step(precision: str, slow: str = slow, slept: list[str] = slept) -> None:
-            slept.append(precision)
-            time.sleep(0.2 if precision == slow else 0.01)
-
-        found = faster_precision(nn.Linear(1, 1), torch.device("cpu"), step, "tiny")
-        assert found == chosen
-        assert slept == ["float32", "float32", "bfloat16", "bfloat16"]
 
 
 def test_minutes_end_a_command_that_the_next_one_continues(tmp_path, card):

@@ -106,11 +106,11 @@ def test_a_step_neither_reads_from_the_device_nor_copies_to_it(
     batches = [task.batch(step, generators(0, step)[1]) for step in range(2)]
     trainer.precision = "float32"
     # the first step makes the constants that are kept for each device
-    trainer._train_step(to_device(batches[0], META))
+    trainer.train_step(to_device(batches[0], META))
     second = to_device(batches[1], META)
     trainer.optimiser.step = lambda *_: None  # its counters of steps are on the host
     with Watch():
-        trainer._train_step(second)
+        trainer.train_step(second)
         task.after_step(49)
 
 
