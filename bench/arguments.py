@@ -7,6 +7,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
+class Joined(argparse.Action):
+    """An option whose value is a list with commas: given again, it adds to the list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is None else f"{before},{values}")
+
+
 def _cards(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cards", type=Path, action="append", default=[], metavar="FOLDER",
@@ -40,11 +54,13 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--input", type=Path, metavar="PATH", help="your own pictures or clips: a folder or a file"
     )
     parser.add_argument(
-        "--codecs", metavar="A,B:key=v+v", help="codecs, with settings and operating points"
-    )
+        "--codecs", metavar="A,B:key=v+v", action=Joined,
+        help="codecs, with settings and operating points (repeatable)",
+    )  # fmt: skip
     parser.add_argument(
-        "--metrics", metavar="A,B", help="default: the suite's; see `bench list metrics`"
-    )
+        "--metrics", metavar="A,B", action=Joined,
+        help="default: the suite's; see `bench list metrics` (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/<suite>")
     parser.add_argument("--jobs", type=_positive, metavar="N", help="workers; default: all cores")
     parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N items")

@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit status, one clear line, nothing heavy imported."""
 
+import csv
 import errno
 import os
 import subprocess
@@ -107,6 +108,18 @@ def test_a_run_with_failures_exits_1_and_says_why(cards: Path, tmp_path: Path) -
     assert done.returncode == 1
     assert "2 × coarse:fault=raise,on=2: ValueError: fake trouble" in done.stdout
     assert "6 measured, 2 failed" in done.stdout
+
+
+def test_lists_may_be_given_in_pieces(cards: Path, tmp_path: Path) -> None:
+    done = bench(
+        "run", "--suite", "noise", "--cards", cards, "--out", tmp_path / "out", "--no-report",
+        "--codecs", "coarse:bits=4", "--codecs", "none", "--metrics", "psnr_rgb", "--metrics", "psnr_y",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out" / "records.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["codec"] for row in rows} == {"coarse", "none"}
+    assert {"psnr_rgb", "psnr_y"} <= set(rows[0])
 
 
 def test_target_rates_are_reached_or_said_to_be_out_of_reach(tmp_path: Path) -> None:

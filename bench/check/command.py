@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.arguments import Joined
 from bench.errors import StoreError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", type=Path, required=True, metavar="BASELINE",
         help="a baseline or results folder, or a CSV with the columns of records.csv",
     )  # fmt: skip
-    parser.add_argument("--codecs", metavar="A,B", help="compare only these")
+    parser.add_argument(
+        "--codecs", metavar="A,B", action=Joined, help="compare only these (repeatable)"
+    )
     parser.add_argument("--tolerance-bd", type=float, metavar="PERCENT", help="BD-rate, 0.5")
     parser.add_argument(
         "--tolerance-db", type=float, metavar="DB", help="quality in dB, 0.05 for most metrics"
