@@ -19,7 +19,7 @@ from bench.codecs.base import Allowed, Complexity, Encoded, Range
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
-from bench.codecs.support.rans import with_room
+from bench.codecs.support.plane_coder import PlaneCoder
 from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to_frame, to_tensor
 from bench.errors import BitstreamError
 from bench.models.hyperprior import QUALITIES, STRIDE, GainedHyperprior
@@ -42,7 +42,20 @@ class Hyperprior(LearnedCodec):
     @cached_property
     def network(self) -> GainedHyperprior:
         """The network with the card's weights, ready to code."""
-        return self.load(GainedHyperprior())
+        network = self.load(GainedHyperprior())
+        return network if self.device.startswith("cuda") else network.pixels_first()
+
+    @cached_property
+    def y_coder(self) -> PlaneCoder:
+        return PlaneCoder.of(self.network.gaussian_conditional)
+
+    @cached_property
+    def z_coder(self) -> PlaneCoder:
+        return PlaneCoder.of(self.network.entropy_bottleneck)
+
+    @cached_property
+    def bits_table(self) -> Tensor:
+        return self.network.bits_table()
 
     @cached_property
     def container(self) -> Container:
@@ -69,11 +82,13 @@ class Hyperprior(LearnedCodec):
         with inference(self.device):
             x, quality = to_tensor(next(signal.frames()), STRIDE, self.device), self._quality(steps)
             y, z = network.latents(x, quality)
-            z_string = network.entropy_bottleneck.compress(z)[0]
-            z_hat, z_likelihoods = network.entropy_bottleneck(z)
-            indexes, means = network.conditionals(z_hat, quality)
-            y_string = network.gaussian_conditional.compress(y, indexes, means)[0]
-            bits = _bits(z_likelihoods) + _bits(network.likelihoods(y, indexes, means))
+            z_symbols = network.entropy_bottleneck.quantize(z, "symbols")
+            rows, means = network.conditionals(z_symbols.float(), quality)
+            y_symbols = network.gaussian_conditional.quantize(y, "symbols", means)
+            channels = network.channels_of((1, *z.shape[2:]))
+            z_string = self.z_coder.encode(z_symbols, channels)
+            y_string = self.y_coder.encode(y_symbols, rows)
+            bits = network.hyper_bits(z_symbols) + self._bits(y_symbols, rows)
         payload = self.container.pack([steps, *geometry.numbers], [z_string, y_string])
         header = len(payload) - len(z_string) - len(y_string)
         return Encoded(payload, header_bytes=header, bits_estimated=bits)
@@ -90,19 +105,18 @@ class Hyperprior(LearnedCodec):
         z_string, y_string = contents.sections
         network = self.network
         with inference(self.device):
-            shape, quality = (height // STRIDE, width // STRIDE), self._quality(steps)
-            symbols = network.entropy_bottleneck.channels * shape[0] * shape[1]
-            z_hat = network.entropy_bottleneck.decompress([with_room(z_string, symbols)], shape)
-            indexes, means = network.conditionals(z_hat, quality)
-            y_hat = network.gaussian_conditional.decompress(
-                [with_room(y_string, indexes.numel())], indexes, means=means
-            )
+            shape, quality = (1, height // STRIDE, width // STRIDE), self._quality(steps)
+            z_hat = self.z_coder.decode(z_string, network.channels_of(shape)).float()
+            rows, means = network.conditionals(z_hat, quality)
+            y_hat = self.y_coder.decode(y_string, rows) + means
             picture = network.reconstruct(y_hat, quality)
             return image(to_frame(picture, geometry))
 
+    def _bits(self, symbols: Tensor, rows: Tensor) -> float:
+        table = self.bits_table
+        count = table.shape[1]
+        places = rows * count + symbols.abs().clamp(max=count - 1)
+        return float(table.take(places.long()).sum())
+
     def _quality(self, steps: int) -> Tensor:
         return torch.tensor([1 + steps / _QUALITY_STEPS], device=self.device)
-
-
-def _bits(likelihoods: Tensor) -> float:
-    return float(-likelihoods.double().log2().sum())

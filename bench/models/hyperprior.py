@@ -296,6 +296,13 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
 
+    def pixels_first(self) -> GainedHyperprior:
+        """This network with the weights of its transforms laid out by channels last: one thread
+        then needs a quarter less time for them."""
+        for transform in (self.g_a, self.g_s, self.h_a):
+            transform.to(memory_format=torch.channels_last)
+        return self
+
     def finalise(self) -> None:
         """Builds the coding tables from the trained distributions, part of the weights then.
 
@@ -367,10 +374,25 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
             shift = torch.round(shift / ACTIVATION_UNIT) * ACTIVATION_UNIT
         return index + shift, means.float() * gain_of_means
 
-    def likelihoods(self, y: Tensor, rows: Tensor, means: Tensor) -> Tensor:
-        """Probabilities of the rounded elements of y under rows of the scale table."""
-        likelihoods: Tensor = self.gaussian_conditional(y, self._table_scales(rows), means)[1]
-        return likelihoods
+    def bits_table(self) -> Tensor:
+        """Bits in float64 of an element of y by row of the scale table and distance from its mean,
+        ``(64, n)``; what is farther away costs as much as the last."""
+        values = torch.arange(8 * _SCALE_MAX + 1, device=self.log_gain.device)
+        conditional = self.gaussian_conditional
+        likelihoods = conditional._likelihood(values[None], conditional.scale_table[:, None])
+        bits: Tensor = -conditional.likelihood_lower_bound(likelihoods).double().log2()
+        return bits
+
+    def hyper_bits(self, symbols: Tensor) -> float:
+        """Bits of the rounded elements of z."""
+        return float(-self._hyper_likelihoods(symbols.float()).double().log2().sum())
+
+    def channels_of(self, shape: tuple[int, ...]) -> Tensor:
+        """Rows of the coding tables, int32, of a hyper-latent ``(B, Z, h, w)``: its channels."""
+        batch, height, width = shape
+        count = len(self.entropy_bottleneck.cdf_length)
+        channels = torch.arange(count, dtype=torch.int32, device=self.log_gain.device)
+        return channels[None, :, None, None].expand(batch, -1, height, width)
 
     def reconstruct(self, y_hat: Tensor, quality: Tensor) -> Tensor:
         """The picture ``(B, 3, H, W)`` in 0–1 of a decoded latent."""

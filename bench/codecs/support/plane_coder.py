@@ -1,0 +1,43 @@
+"""Streams of CompressAI's entropy models, a plane at a time. Knows no codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.entropy.rans import Tables, decode, encode
+
+if TYPE_CHECKING:
+    from compressai.entropy_models import EntropyModel
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneCoder:
+    """An entropy model's coding tables. Its streams are those of the model's ``compress``."""
+
+    tables: Tables
+
+    @classmethod
+    def of(cls, model: EntropyModel) -> PlaneCoder:
+        """Of a model whose tables are built."""
+        parts = (model.quantized_cdf, model.cdf_length, model.offset)
+        return cls(Tables(*(each.cpu().numpy() for each in parts)))
+
+    def encode(self, symbols: Tensor, rows: Tensor) -> bytes:
+        """The stream of int32 symbols ``(1, …)`` under rows of the tables, of the same shape."""
+        return encode(_flat(symbols), _flat(rows), self.tables)
+
+    def decode(self, stream: bytes, rows: Tensor) -> Tensor:
+        """The int32 symbols, on the rows' device and in their shape. Raises BitstreamError."""
+        found = torch.from_numpy(decode(stream, _flat(rows), self.tables))
+        return found.to(rows.device).view(rows.shape)
+
+
+def _flat(numbers: Tensor) -> NDArray[np.int32]:
+    found: NDArray[np.int32] = numbers.int().contiguous().cpu().numpy().reshape(-1)
+    return found
