@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench import plugins
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point, Value
+from bench.suites import Suite, read_suite
 from bench.toml import Table, label, read_table
 from bench.words import parse_settings
 
@@ -45,9 +46,6 @@ _CODEC_KEYS = frozenset(
 _DATASET_KEYS = frozenset(
     "title loader media items licence citation folders settings files suites".split()
 )
-_SUITE_KEYS = frozenset(
-    "title codecs metrics anchor items settings tolerances keep papers examples".split()
-)
 _FILE_KEYS = frozenset("name url sha256 md5".split())
 
 
@@ -73,6 +71,8 @@ class CodecCard:
     """With a ladder of target rates: the parameter that is searched to reach them."""
     reads: tuple[Path, ...] = ()
     """Files and folders that the decoder needs besides its program or package, such as weights."""
+    items: int | None = None
+    """How many items of its suite it is measured on, the first ones; None: all."""
 
     @property
     def digest(self) -> str:
@@ -96,29 +96,6 @@ class DataFile:
     url: str | None = None
     sha256: str | None = None
     md5: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """A named measurement: a data set, the codecs on it, the metrics and the BD anchor.
-
-    ``settings`` override those of the data set's loader; ``tolerances`` are those of ``check``.
-    ``papers`` are the writers of further pages, ``package.module:function``; ``keep`` is the number
-    of items whose reconstructions stay, ``examples`` the rows of their sheet, ``codec@key=value``.
-    """
-
-    id: str
-    dataset: str
-    title: str
-    codecs: tuple[str, ...]
-    metrics: tuple[str, ...]
-    anchor: str | None = None
-    items: int | None = None
-    settings: Settings = field(default_factory=dict)
-    tolerances: Mapping[str, float] = field(default_factory=dict)
-    keep: int = 0
-    papers: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +274,8 @@ def read_dataset(path: Path) -> DatasetCard:
     where, media = table.where, table.get("media", str, "")
     if media not in _MEDIA:
         raise CardError(f"{where}: media {media!r} is not one of {', '.join(_MEDIA)}")
-    suites = {name: _suite(suite, path.stem, name) for name, suite in table.below("suites").items()}
+    tables = table.below("suites")
+    suites = {name: read_suite(suite, path.stem, name) for name, suite in tables.items()}
     files = tuple(_data_file(entry) for entry in table.listed("files"))
     return DatasetCard(
         id=path.stem,
@@ -322,24 +300,6 @@ def _data_file(table: Table) -> DataFile:
         raise CardError(f"{table.where}: name {name!r} must be a path inside the data folder")
     url, sha256, md5 = (table.get(key, str, None) for key in ("url", "sha256", "md5"))
     return DataFile(name, url, sha256, md5)
-
-
-def _suite(table: Table, dataset: str, name: str) -> Suite:
-    table.refuse_unknown(_SUITE_KEYS)
-    return Suite(
-        id=name,
-        dataset=dataset,
-        title=table.get("title", str, name),
-        codecs=table.words("codecs"),
-        metrics=table.words("metrics"),
-        anchor=table.get("anchor", str, None),
-        items=table.get("items", int, None),
-        settings=table.get("settings", dict, {}),
-        tolerances=table.numbers("tolerances"),
-        keep=table.get("keep", int, 0),
-        papers=table.attribute_paths("papers"),
-        examples=table.words("examples"),
-    )
 
 
 def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:

@@ -57,7 +57,7 @@ CURVES: Mapping[str, str] = {
     "ms_ssim_db": "−10·log10(1 − mean MS-SSIM)",
     "encode_seconds": "mean over items",
     "decode_seconds": "mean over items",
-    "items_expected": "items of the run",
+    "items_expected": "items that the codec was to be measured on",
     "items_failed": "items whose record is not `done`",
     "psnr_rgb_infinite": "items whose decoded pixels equal the source's",
     "psnr_rgb_ceiling": "mean over items",
@@ -93,6 +93,7 @@ BD_MATRIX: Mapping[str, str] = {
     **_BD,
     "bd_rate": "percent of rate at equal quality",
     "overlap": "percent of both quality ranges that they share",
+    "items": "items that both curves hold",
 }
 _AVERAGING = {"mean": "mean curves", "pooled": "pooled curves", "item": "each item, then the mean"}
 

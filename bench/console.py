@@ -156,7 +156,7 @@ def print_preview(out: Path, plan: Preview) -> None:
     console = Console()
     width = max(len(codec.id) for codec in plan.codecs)
     for codec in plan.codecs:
-        words = f"{codec.points} points × {plan.items} items"
+        words = f"{codec.points} points × {codec.items} items"
         if codec.unavailable is not None:
             words += f", would be skipped: {codec.unavailable}"
         else:

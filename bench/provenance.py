@@ -16,8 +16,8 @@ from bench.cards import Settings
 from bench.errors import StoreError
 from bench.facts import MetricFacts
 
-# 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts
-FORMAT = 3
+# 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class CodecInfo:
     device: str = ""
     """The kind of device that its bits or pixels depend on, such as ``cuda NVIDIA H100``; empty
     where they depend on none, and in runs of versions that did not say."""
+    items: int | None = None
+    """How many of the run's items it was to be measured on, the first ones; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,20 @@ class RunInfo:
     metric_facts: tuple[MetricFacts, ...] = ()
     """Of metrics that the project did not bring: a report needs no plug-in to show them."""
     item_digests: Mapping[str, str] = field(default_factory=dict)
-    """What each item holds, in 16 digits of its hash: runs over other items are compared by it."""
+    """What each item holds, in 16 digits of its hash, in the order of the run: runs over other
+    items are compared by it."""
     metric_versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By metric: versions of packages, hashes of weights and of plug-ins behind its values."""
     format: int = FORMAT
+
+    def first_items(self, count: int) -> tuple[str, ...]:
+        """The names of the first items; none in runs of versions that did not keep them."""
+        return tuple(self.item_digests)[:count]
+
+    def items_of(self, info: CodecInfo | None) -> int:
+        """How many items a codec was to be measured on."""
+        limit = info.items if info is not None else None
+        return self.items if limit is None else min(limit, self.items)
 
     def write(self, folder: Path) -> None:
         table = asdict(self)
@@ -148,6 +160,9 @@ _SHAPES: Mapping[str, Callable[[object], bool]] = {
 
 
 def _codec_info(entry: dict[str, Any]) -> CodecInfo:
+    count = entry.get("items")
+    if not (count is None or (isinstance(count, int) and count > 0)):
+        raise TypeError(f"items of codec {entry.get('id')} is {count!r}")
     return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
 
 

@@ -233,12 +233,13 @@ def _by_item(pair: list[Grid], quality: Quality) -> tuple[list[Convention], Item
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """BD-rates in percent and overlaps of every codec (row) against every other as the anchor
-    (column), PCHIP on the mean curves; NaN where not defined."""
+    (column), PCHIP on the mean curves; NaN where not defined. ``items`` are those of each pair."""
 
     metric: str
     codecs: tuple[str, ...]
     rates: tuple[tuple[float, ...], ...]
     overlaps: tuple[tuple[float, ...], ...]
+    items: tuple[tuple[int, ...], ...]
 
     @property
     def compared(self) -> tuple[int, ...]:
@@ -250,18 +251,20 @@ class Matrix:
 
 def compare_all(grids: Sequence[Grid], quality: Quality, *, hull: bool = False) -> Matrix:
     """The codec by codec matrix; every pair is compared on the items common to the two."""
-    rates, overlaps = [], []
+    rates, overlaps, items = [], [], []
     for test in grids:
         cells = []
         for anchor in grids:
             pair, curves, count, _ = _prepare(anchor, test, quality, hull)
             if _undefined(pair, curves, count, len(anchor.items)) is not None:
-                cells.append((math.nan, 0.0))
+                cells.append((math.nan, 0.0, count))
             else:
-                cells.append((bd_rate(curves[0], curves[1]), overlap_percent(*curves)))
-        rates.append(tuple(rate for rate, _ in cells))
-        overlaps.append(tuple(overlap for _, overlap in cells))
-    return Matrix(quality.id, tuple(g.codec for g in grids), tuple(rates), tuple(overlaps))
+                cells.append((bd_rate(curves[0], curves[1]), overlap_percent(*curves), count))
+        rates.append(tuple(rate for rate, _, _ in cells))
+        overlaps.append(tuple(overlap for _, overlap, _ in cells))
+        items.append(tuple(count for _, _, count in cells))
+    codecs = tuple(grid.codec for grid in grids)
+    return Matrix(quality.id, codecs, tuple(rates), tuple(overlaps), tuple(items))
 
 
 def _prepare(
@@ -272,7 +275,7 @@ def _prepare(
     pair = [_usable_points(grid, quality, notes) for grid in (anchor, test)]
     common = _complete(pair[0], quality) & _complete(pair[1], quality)
     pair = [grid.take(common, slice(None)) for grid in pair]
-    count, total = int(common.sum()), len(anchor.items)
+    count, total = int(common.sum()), min(anchor.wanted, test.wanted)
     if 0 < count < total:
         notes.append(f"over {count} of {total} items: the others are missing in one of the two")
     if count and hull:
@@ -296,16 +299,17 @@ def pooled_curve(grid: Grid) -> Curve:
 
 
 def _usable_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
-    """Without the points that are lossless, of zero rate or done on less than half the items."""
+    """Without the points that are lossless, of zero rate or done on less than half of the items
+    that the suite wants."""
     done = np.isfinite(grid.values[quality.column]) & np.isfinite(grid.bpp)
     lossless = grid.lossless
     if lossless.any():
         notes.append(f"{grid.codec}: lossless points have no distortion and are left out")
-    sparse = done.sum(axis=0) < 0.5 * len(grid.items)
+    sparse = done.sum(axis=0) < 0.5 * grid.wanted
     for index in np.flatnonzero(sparse & ~lossless):
         notes.append(
             f"{grid.codec}: {grid.points[index]} left out, "
-            f"done on {int(done[:, index].sum())} of {len(grid.items)} items"
+            f"done on {int(done[:, index].sum())} of {grid.wanted} items"
         )
     free = (np.nan_to_num(grid.bpp) <= 0).all(axis=0) & ~sparse
     if free.any():

@@ -62,7 +62,7 @@ def mean_curves(results: Results) -> pd.DataFrame:
     table = counts.join(finished[[*_MEANS, *results.metrics]].mean())
     table["items"] = finished.size()
     table["items"] = table["items"].fillna(0).astype(int)
-    table["items_expected"] = results.run.items
+    table["items_expected"] = [results.expected(str(codec)) for codec, _ in table.index]
     table["items_failed"] = table["records"] - table["items"]
     table["bpp_pooled"] = 8.0 * sums["bytes"] / sums["pixels"]
     table["psnr_rgb_infinite"] = sums["infinite"]
@@ -112,6 +112,7 @@ class Grid:
     ``values`` holds metric columns as recorded, capped where their facts say so; ``bits`` is
     8·bytes; ``lossless`` marks the points at which all finished items have identical samples.
     ``averaged`` is a published curve of means: every row repeats them, so no item differs.
+    ``expected`` is how many of the items it was to be measured on, where these are not all.
     """
 
     codec: str
@@ -123,6 +124,12 @@ class Grid:
     values: Mapping[str, Floats]
     infinite: Floats
     averaged: bool = False
+    expected: int | None = None
+
+    @property
+    def wanted(self) -> int:
+        """How many of the items it was to be measured on."""
+        return len(self.items) if self.expected is None else min(self.expected, len(self.items))
 
     @property
     def lossless(self) -> Mask:
@@ -148,6 +155,7 @@ class Grid:
             {name: values[rows][:, points] for name, values in self.values.items()},
             self.infinite[rows][:, points],
             self.averaged,
+            self.expected,
         )
 
 
@@ -184,6 +192,7 @@ def grids(results: Results) -> dict[str, Grid]:
             pixels,
             arrays,
             infinite,
+            expected=results.expected(codec),
         )
     return found
 

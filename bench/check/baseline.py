@@ -57,6 +57,13 @@ class Measurements:
             for items in points.values():
                 yield from items.values()
 
+    def first_items(self, codec: str) -> frozenset[str] | None:
+        """The items that its suite measures a codec on, where these are not all."""
+        info = self.info(codec)
+        if self.run is None or info is None or info.items is None:
+            return None
+        return frozenset(self.run.first_items(info.items))
+
     def info(self, codec: str) -> CodecInfo | None:
         """What run.json says of a codec, if there is a run.json and it names the codec."""
         if self.run is None:

@@ -103,6 +103,7 @@ def compare(
     judged = judge(measured, baseline, tolerances)
     notes += _notes(judged, tolerances)
     notes += [line for name in chosen if (line := _other_device(name, measured, baseline))]
+    notes += [line for name in chosen if (line := _fewer_items(name, measured, baseline))]
     verdicts = () if problems else tuple(
         _compare_codec(name, measured, baseline, tolerances, judged) for name in chosen
     )  # fmt: skip
@@ -149,19 +150,33 @@ def _other_device(name: str, measured: Measurements, baseline: Measurements) -> 
     )
 
 
+def _fewer_items(name: str, measured: Measurements, baseline: Measurements) -> str:
+    """A note where a suite no longer measures a codec on all of its baseline; else empty."""
+    left = measured.first_items(name)
+    held = {item for items in baseline.codecs.get(name, {}).values() for item in items}
+    if left is None or not (dropped := len(held - left)):
+        return ""
+    return (
+        f"{name}: {dropped} of the baseline's {len(held)} items were left out: its suite measures "
+        f"it on the first {len(left)} only"
+    )
+
+
 def _mismatches(measured: Measurements, baseline: Measurements) -> list[str]:
     """Why the two sides are not measurements of the same thing."""
     found = []
     if measured.dataset and baseline.dataset and measured.dataset != baseline.dataset:
         found.append(f"data set {measured.dataset!r}, the baseline's is {baseline.dataset!r}")
-    absent = [item for item in baseline.items if item not in set(measured.items)]
+    absent = _absent(measured, baseline)
     if absent:
         found.append(
             f"{len(absent)} of the baseline's {len(baseline.items)} items were not measured "
             f"({', '.join(absent[:3])}{', …' if len(absent) > 3 else ''}); run without --limit"
         )
-    digests = [side.run.dataset_digest if side.run else "" for side in (measured, baseline)]
-    same_items = not absent and len(measured.items) == len(baseline.items)
+    sides = (measured, baseline)
+    digests = [side.run.dataset_digest if side.run else "" for side in sides]
+    same_items = set(measured.items) == set(baseline.items)
+    same_items &= len({side.run.items for side in sides if side.run}) < 2
     if same_items and all(digests) and digests[0] != digests[1]:
         found.append(
             f"the content of data set {measured.dataset!r} differs from the baseline's: "
@@ -175,6 +190,16 @@ def _mismatches(measured: Measurements, baseline: Measurements) -> list[str]:
     return found
 
 
+def _absent(measured: Measurements, baseline: Measurements) -> list[str]:
+    """The baseline's items that were to be measured with some codec and were with none."""
+    limits = [measured.first_items(codec) for codec in measured.codecs]
+    wanted = None if None in limits else {item for found in limits if found for item in found}
+    there = set(measured.items)
+    return [
+        item for item in baseline.items if item not in there and (wanted is None or item in wanted)
+    ]
+
+
 def _compare_codec(
     name: str,
     measured: Measurements,
@@ -182,7 +207,7 @@ def _compare_codec(
     tolerances: Tolerances,
     judged: Judged,
 ) -> CodecVerdict:
-    new, old = measured.codecs.get(name, {}), baseline.codecs.get(name, {})
+    new, old = measured.codecs.get(name, {}), _within(baseline, name, measured.first_items(name))
     info = measured.info(name) or baseline.info(name)
     deterministic = info is not None and info.deterministic
     deterministic = deterministic and not _other_device(name, measured, baseline)
@@ -205,6 +230,17 @@ def _compare_codec(
             outcome = IMPROVEMENT
     causes = () if outcome == NO_CHANGE else likely_causes(name, measured, baseline)
     return CodecVerdict(name, outcome, points, bd_rate, causes)
+
+
+def _within(side: Measurements, codec: str, items: Collection[str] | None) -> Mapping[str, Items]:
+    """A codec's records by point; of some items only where these are given."""
+    points = side.codecs.get(codec, {})
+    if items is None:
+        return points
+    return {
+        point: {item: one for item, one in found.items() if item in items}
+        for point, found in points.items()
+    }
 
 
 def _moved(point: PointVerdict) -> bool:

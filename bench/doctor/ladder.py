@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.cards import CodecCard, Suite
+from bench.cards import CodecCard
 from bench.datasets.inputs import input_loader
 from bench.doctor.patterns import Pixels
 from bench.doctor.signatures import Fault
@@ -19,6 +19,7 @@ from bench.engine.attempt import measure_quietly
 from bench.engine.campaign import Campaign
 from bench.provenance import Verdict
 from bench.records import Record
+from bench.suites import Suite
 
 _METRIC = "psnr_rgb"
 _SIDE = 192

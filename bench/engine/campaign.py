@@ -12,7 +12,6 @@ from pathlib import Path
 from bench.cards import (
     CodecCard,
     Registry,
-    Suite,
     adapter_class,
     check_values,
 )
@@ -21,6 +20,7 @@ from bench.engine.target import KEY as TARGET
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
 from bench.records import Point
+from bench.suites import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,10 @@ def suite_campaign(
     card = registry.dataset(suite.dataset)
     chosen = select_codecs(registry, codecs or suite.codecs)
     check_metrics(suite.metrics, f"datasets/{suite.dataset}.toml [suites.{name}]")
-    limit = options.limit if options.limit is not None else suite.items
+    limit = options.limit
+    if limit is None:  # else each codec is measured on as many items as the user wants
+        limit = suite.items
+        chosen = tuple(replace(card, items=suite.limit(card.id)) for card in chosen)
     loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
     return Campaign(
         suite=suite,

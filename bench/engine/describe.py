@@ -30,6 +30,7 @@ def describe_codec(card: CodecCard, found: Probe) -> CodecInfo:
         source=dict(card.source),
         complexity={} if found.complexity is None else asdict(found.complexity),
         device=found.device,
+        items=card.items,
     )
 
 

@@ -71,7 +71,8 @@ def make_plan(
 
     ``done`` maps (codec, point, item) to the fingerprint of the stored record, ``lacking`` some of
     them to what is to be added. ``earlier`` are the metrics that an earlier version would have
-    fingerprinted. Records of codecs that this run does not name are left alone.
+    fingerprinted. A card that says so is measured on the first items only. Records of codecs that
+    this run does not name, and of further items, are left alone.
     """
     tasks: list[Task] = []
     stale: list[Key] = []
@@ -81,7 +82,7 @@ def make_plan(
         base = codec_fingerprint(card, probe)
         former = codec_fingerprint(card, probe, earlier) if earlier else base
         words = [(point, str(point)) for point in card.ladder]
-        for item in items:
+        for item in items[: card.items]:
             fingerprint = item_fingerprint(base, item)
             also = item_fingerprint(former, item) if earlier else fingerprint
             for point, word in words:

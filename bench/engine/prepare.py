@@ -51,7 +51,7 @@ def register(
     for index, (info, (_, found)) in enumerate(zip(infos, pairs, strict=True)):
         if found.unavailable is not None and info.id in known:
             # what was measured while it was available keeps the versions of then
-            infos[index] = replace(known[info.id], ladder=info.ladder)
+            infos[index] = replace(known[info.id], ladder=info.ladder, items=info.items)
     store.set_codecs(infos, add_points=campaign.extends)
     unseen = [] if campaign.extends else sorted(known.keys() - {card.id for card, _ in pairs})
     if unseen:
@@ -99,7 +99,7 @@ def skipped_tasks(
             say(f"{card.id} skipped: {probed.unavailable}")
             found += [
                 (Task(card.id, point, item.name, ""), probed.unavailable)
-                for item in items
+                for item in items[: card.items]
                 for point in card.ladder
                 if (card.id, str(point), item.name) not in stored
             ]

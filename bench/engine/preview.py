@@ -19,11 +19,13 @@ from bench.results.store import FILE, TABLE, MeasuredWith, held_metrics
 
 @dataclass(frozen=True, slots=True)
 class PlannedCodec:
-    """The tasks of one codec. ``seconds`` is what one took on average when it was measured into
-    this folder, None where that never was; ``unavailable`` is why it would be skipped."""
+    """The tasks of one codec on ``items`` items. ``seconds`` is what one took on average when it
+    was measured into this folder, None where that never was; ``unavailable`` is why it would be
+    skipped."""
 
     id: str
     points: int
+    items: int
     tasks: int
     left: int
     seconds: float | None
@@ -34,7 +36,6 @@ class PlannedCodec:
 class Preview:
     """A run that was not started."""
 
-    items: int
     jobs: int
     codecs: tuple[PlannedCodec, ...]
 
@@ -67,13 +68,13 @@ def preview(campaign: Campaign, out: Path, *, jobs: int, device: str, fresh: boo
     left = Counter(task.codec for task in plan.tasks)
     seconds = _seconds(records)
     return Preview(
-        items=len(items),
         jobs=jobs,
         codecs=tuple(
             PlannedCodec(
                 id=card.id,
                 points=len(card.ladder),
-                tasks=len(card.ladder) * len(items),
+                items=len(items[: card.items]),
+                tasks=len(card.ladder) * len(items[: card.items]),
                 left=left[card.id],
                 seconds=seconds.get(card.id),
                 unavailable=found.unavailable,

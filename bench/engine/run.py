@@ -197,7 +197,7 @@ class _Runner:
         pairs = probe_codecs(job.campaign.codecs, self.pool, self.options.device, self._await)
         register(job.campaign, pairs, job.store, say)
         plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.store, self.gallery, say)
-        total = sum(len(card.ladder) for card in job.campaign.codecs) * len(job.items)
+        total = sum(len(card.ladder) * len(job.items[: card.items]) for card in job.campaign.codecs)
         self.books.begin(total, plan.finished)
         self.books.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
         problems = {item.name: item.problem for item in job.items if item.problem is not None}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cards import CodecCard, Suite
+from bench.cards import CodecCard
 from bench.datasets.base import Item
 from bench.engine.books import Silence
 from bench.engine.campaign import Campaign
@@ -23,6 +23,7 @@ from bench.machine import describe_machine
 from bench.records import Point, Record
 from bench.results.store import Store
 from bench.signals import Layout, Signal, image
+from bench.suites import Suite
 
 _SIDE = 16
 _PREDICTED_WORKERS = 100

@@ -65,7 +65,7 @@ def build(
         write_bd(content, target)
         write_markdown(content, target)
         write_latex(content, target)
-        pages = write_papers(content, target, registry or load_registry())
+        pages = write_papers(content.shared, target, registry or load_registry())
         texts = write_pgfplots(content, target)
         html = write_page(content, target)
         studio.finish()

@@ -71,11 +71,18 @@ class Content:
     extras: tuple[ExtraCurve, ...]
     rate_axis: RateAxis | None = None
     published: tuple[Beside, ...] = ()
+    _shared: Content | None = None
     _lossy: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def rate_unit(self) -> str:
         return "bits per symbol" if self.results.run.media == "vector" else "bits per pixel"
+
+    @property
+    def shared(self) -> Content:
+        """The same over the items that every codec was to be measured on, for what sets the codecs
+        beside each other; BD-rates are over the items of each pair in both."""
+        return self._shared or self
 
     @property
     def linear_rate(self) -> bool:
@@ -121,13 +128,9 @@ def collect(
     """
     results = read_results(folders, common=common)
     run = results.run
-    curves = mean_curves(results)
+    curves = _curves(results)
     bound = source_bound(run)
     if bound is not None:
-        curves["bound_gap_db"] = [
-            bound.gap_db(rate, mse) if mse > 0 else math.nan
-            for rate, mse in zip(curves["bpp"], curves["mse"], strict=True)
-        ]
         extras = (*extras, _as_extra(bound))
     gray = bool((results.records["channels"].dropna() == 1).all())
     axes = tuple(
@@ -140,7 +143,27 @@ def collect(
     bd = compare_run(results, measured, axes, matrix=True, published=published)
     extras = (*(one.curve for one in published), *extras)
     content = Content(results, curves, measured, axes, bd, (), extras, rate_axis, published)
-    return replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
+    content = replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
+    return replace(content, _shared=_over_shared_items(content))
+
+
+def _over_shared_items(content: Content) -> Content | None:
+    results = content.results.on_shared_items()
+    if results is content.results:
+        return None
+    return replace(content, results=results, curves=_curves(results), grids=grids(results))
+
+
+def _curves(results: Results) -> pd.DataFrame:
+    """The mean curves; of a vector source with each point's distance from the bound."""
+    curves = mean_curves(results)
+    bound = source_bound(results.run)
+    if bound is not None:
+        curves["bound_gap_db"] = [
+            bound.gap_db(rate, mse) if mse > 0 else math.nan
+            for rate, mse in zip(curves["bpp"], curves["mse"], strict=True)
+        ]
+    return curves
 
 
 def source_bound(run: RunInfo) -> Bound | None:
@@ -173,7 +196,7 @@ def _row(content: Content, codec: str) -> SummaryRow:
         info.title if info else codec,
         len(finished),
         int(finished["items"].min()) if len(finished) else 0,
-        content.results.run.items,
+        content.results.expected(codec),
         int(points["items_failed"].sum()),
         float(finished["bpp"].min()) if len(finished) else math.nan,
         float(finished["bpp"].max()) if len(finished) else math.nan,
@@ -191,6 +214,7 @@ def footnote(content: Content) -> list[str]:
     sentences = [
         f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
         f"in {content.rate_unit}; rate and quality are means over {word}.",
+        *_limit_sentences(content),
         *mark_sentences((*content.results.codecs, *(one.codec for one in content.published))),
         *_metric_sentences(content),
     ]
@@ -217,6 +241,22 @@ def footnote(content: Content) -> list[str]:
         sentences.append("Codecs: " + "; ".join(described) + ".")
     sentences += curve_notes(content.results.codecs)
     return [*sentences, *_proof_sentences(run.verdicts), run.timing]
+
+
+def _limit_sentences(content: Content) -> list[str]:
+    """Which codecs the suite measures on its first items only, and over what they are compared."""
+    results, word = content.results, content.item_word
+    fewer: dict[int, list[str]] = {}
+    for codec in results.codecs:
+        if results.expected(codec) < results.run.items:
+            fewer.setdefault(results.expected(codec), []).append(codec)
+    if not fewer:
+        return []
+    told = "; ".join(f"{', '.join(names)} on the first {n}" for n, names in fewer.items())
+    said = f"Of {results.run.items} {word} the suite measures {told}."
+    if content.bd.anchor is not None:
+        said += f" A BD-rate is over the {word} that both codecs have."
+    return [f"{said} Plots are over the {content.shared.results.run.items} that all have."]
 
 
 def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:

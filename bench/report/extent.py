@@ -23,11 +23,17 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Limits of both axes, without a margin, and a sentence on what lies outside, else empty."""
+    """Limits of both axes, without a margin, and a sentence on what lies outside, else empty;
+    ``note`` is that and on how many items the curves are where codecs have more."""
 
     rate: Range
     quality: Range
     outside: str
+    over: str = ""
+
+    @property
+    def note(self) -> str:
+        return ". ".join(filter(None, (self.over, self.outside)))
 
     def padded(self) -> Range:
         """The quality limits with a margin for the markers."""
@@ -37,8 +43,9 @@ class Extent:
 
 
 def finite_points(content: Content, codec: str, axis: Quality) -> tuple[Floats, Floats]:
-    """Rates and qualities of a codec's lossy points, by rising rate, that a plot can show."""
-    points = content.lossy_points(codec)
+    """Rates and qualities of a codec's lossy points, by rising rate, that a plot can show: means
+    over the items that all codecs have."""
+    points = content.shared.lossy_points(codec)
     rate = points["bpp"].to_numpy(dtype=np.float64)
     quality = axis.of(points[axis.column].to_numpy(dtype=np.float64))
     keep = np.isfinite(quality) & (rate > 0)
@@ -61,7 +68,14 @@ def extent(content: Content, axis: Quality) -> Extent | None:
     ]
     unit = f" {axis.unit}" if axis.unit else ""
     outside = f"Outside the axes: {', '.join(notes)}{unit}" if notes else ""
-    return Extent((float(rates.min()), float(rates.max())), (low, high), outside)
+    return Extent((float(rates.min()), float(rates.max())), (low, high), outside, _over(content))
+
+
+def _over(content: Content) -> str:
+    items = content.shared.results.run.items
+    if items == content.results.run.items:
+        return ""
+    return f"Means over the {items} {content.item_word} that all codecs have"
 
 
 def _note(codec: str, quality: Floats) -> str:

@@ -17,8 +17,9 @@ def ledger_shares(content: Content) -> list[tuple[str, str, float, float]]:
     """(codec, point, header share, discarded share) at each codec's cheapest point, as parts of
     the bytes that a decoder needs."""
     found = []
+    curves = content.shared.curves
     for codec in content.results.codecs:
-        points = content.curves[(content.curves["codec"] == codec) & (content.curves["bytes"] > 0)]
+        points = curves[(curves["codec"] == codec) & (curves["bytes"] > 0)]
         if points.empty:
             continue
         point = points.sort_values("bytes").iloc[0]

@@ -20,7 +20,7 @@ def pgfplots(content: Content, axis: Quality, shown: Extent) -> str:
     title = axis.facts.title if axis.falling else axis.title
     lines = [
         "% \\usepackage{pgfplots}",
-        *([f"% {shown.outside}"] if shown.outside else []),
+        *([f"% {shown.note}"] if shown.note else []),
         "\\begin{tikzpicture}",
         f"\\begin{{{kind}}}[xlabel={{Rate ({content.rate_unit})}}, "
         f"ylabel={{{latex(title)} ({axis.unit or '1'})}}, {turned}grid=major, "

@@ -77,7 +77,7 @@ def curve_plot(content: Content, axis: Quality) -> CurvePlot | None:
         quality_label=axis.label,
         linear_rate=content.linear_rate,
         falling=axis.falling,
-        outside=shown.outside,
+        outside=shown.note,
     )
 
 

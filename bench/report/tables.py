@@ -28,7 +28,7 @@ BD_COLUMNS = (
 )
 """Rates, interval, overlap and spread in percent; ``bd_quality`` in the metric's unit,
 its sign turned for a metric that falls with quality: more is better."""
-MATRIX_COLUMNS = ("suite", "metric", "codec", "anchor", "bd_rate", "overlap")
+MATRIX_COLUMNS = ("suite", "metric", "codec", "anchor", "bd_rate", "overlap", "items")
 
 
 def write_curves(content: Content, folder: Path) -> None:
@@ -63,12 +63,13 @@ def write_bd(content: Content, folder: Path) -> None:
                 writer.writerow((suite, matrix.metric, *cells))
 
 
-def _matrix_cells(matrix: Matrix) -> list[tuple[str, str, str, str]]:
+def _matrix_cells(matrix: Matrix) -> list[tuple[str, ...]]:
     return [
-        (codec, anchor, _number(matrix.rates[i][j]), _number(matrix.overlaps[i][j]))
+        (codec, anchor, _number(matrix.rates[i][j]), _number(matrix.overlaps[i][j]),
+         str(matrix.items[i][j]))
         for i, codec in enumerate(matrix.codecs)
         for j, anchor in enumerate(matrix.codecs)
-    ]
+    ]  # fmt: skip
 
 
 def _number(value: float) -> str:
@@ -255,7 +256,8 @@ def _md(text: str) -> str:
 
 def write_latex(content: Content, folder: Path) -> None:
     """table.tex: a booktabs table (``\\usepackage{booktabs}``) with its footnote, as wide as a page
-    of two columns: rates and BD-rates, the interval on the first quality axis only."""
+    of two columns: rates and BD-rates, the interval on the first quality axis only, and how many
+    items each row is over where they differ."""
     run = content.results.run
     notes = footnote(content)
     if any(row.incomplete for row in content.rows):
@@ -267,7 +269,7 @@ def write_latex(content: Content, folder: Path) -> None:
         "\\centering\\small\\setlength{\\tabcolsep}{3pt}",
         f"\\caption{{{latex(run.suite_title)}}}",
         f"\\label{{tab:{_label(run.suite)}}}",
-        "\\begin{tabular}{l" + "r" * (len(_tex_axes(content)) + 1) + "}",
+        "\\begin{tabular}{l" + "r" * (len(_tex_own(content)) + len(_tex_axes(content))) + "}",
         "\\toprule",
         *head,
         "\\midrule",
@@ -287,23 +289,31 @@ def _tex_axes(content: Content) -> tuple[Quality, ...]:
     return tuple(content.axes) if content.bd.anchor else ()
 
 
+def _tex_own(content: Content) -> list[str]:
+    """Headings of the columns between the codec and its BD-rates."""
+    unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
+    limited = any(row.items_expected < content.results.run.items for row in content.rows)
+    counts = [content.item_word.capitalize()] if limited else []
+    return [*counts, f"Rate, {unit}"]
+
+
 def _tex_head(content: Content) -> list[str]:
     """Heading of two rows: what the BD-rates are of stands below what they are."""
-    unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
-    axes = _tex_axes(content)
+    axes, own = _tex_axes(content), _tex_own(content)
     if not axes:
-        return [_tex_row(["Codec", f"Rate, {unit}"])]
+        return [_tex_row(["Codec", *own])]
     span = f"\\multicolumn{{{len(axes)}}}{{c}}{{{latex('BD-rate, %')}}}"
     return [
-        f"Codec & {latex(f'Rate, {unit}')} & {span} \\\\",
-        f"\\cmidrule{{3-{len(axes) + 2}}}",
-        _tex_row(["", "", *(axis.title for axis in axes)]),
+        f"Codec & {' & '.join(map(latex, own))} & {span} \\\\",
+        f"\\cmidrule{{{len(own) + 2}-{len(own) + len(axes) + 1}}}",
+        _tex_row([""] * (len(own) + 1) + [axis.title for axis in axes]),
     ]
 
 
 def _tex_cells(content: Content, row: SummaryRow) -> list[str]:
     codec = marked(content, row.codec) + ("*" if row.incomplete else "")
-    cells = [codec, rate_range(row)]
+    counts = [str(row.items)] * (len(_tex_own(content)) - 1)
+    cells = [codec, *counts, rate_range(row)]
     for index, comparison in enumerate(row.comparisons[: len(_tex_axes(content))]):
         if row.codec == content.bd.anchor or row.lossless:
             cells.append("anchor" if row.codec == content.bd.anchor else "lossless")

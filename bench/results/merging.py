@@ -35,10 +35,19 @@ def on_common_items(
         replace(
             run, items=len(shared), dataset_digest=digest,
             dataset_notes=(*run.dataset_notes, note),
+            codecs=tuple(_within(info, run, shared) for info in run.codecs),
+            item_digests={k: v for k, v in run.item_digests.items() if k in set(shared)},
         )
         for run in runs
     ]  # fmt: skip
     return changed, shared
+
+
+def _within(info: CodecInfo, run: RunInfo, shared: Items) -> CodecInfo:
+    """A codec with as many of its first items as are left."""
+    if info.items is None:
+        return info
+    return replace(info, items=len(set(run.first_items(info.items)) & set(shared)))
 
 
 def _agree_items(one: tuple[Path, RunInfo, Items], other: tuple[Path, RunInfo, Items]) -> None:
@@ -76,7 +85,8 @@ def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[I
             _agree_mapping(pair, "versions", known.versions, info.versions, strict=True)
             _agree(pair, "device", known.device, info.device)
             ladder = tuple(dict.fromkeys((*known.ladder, *info.ladder)))
-            codecs[info.id] = replace(known, ladder=ladder)
+            more = _larger(known.items, info.items)
+            codecs[info.id] = replace(known, ladder=ladder, items=more)
     return replace(
         first,
         suite="+".join(_unique(run.suite for run in runs)),
@@ -93,6 +103,11 @@ def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[I
         finished=max(run.finished for run in runs),
         verdicts=tuple(verdict for run in runs for verdict in run.verdicts),
     )
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    """The larger of two counts of items, where None is all there are."""
+    return None if one is None or other is None else max(one, other)
 
 
 def _agree(pair: str, field: str, one: object, other: object) -> None:

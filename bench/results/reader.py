@@ -6,7 +6,7 @@ Reads records.csv and run.json only; never computes a curve.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,19 @@ class Results:
     def metrics(self) -> tuple[str, ...]:
         """The metrics that the records have columns of, in their order."""
         return metric_columns(str(name) for name in self.records.columns)
+
+    def expected(self, codec: str) -> int:
+        """How many items a codec was to be measured on."""
+        return self.run.items_of(self.info(codec))
+
+    def on_shared_items(self) -> Results:
+        """These results on the items that every codec was to be measured on: themselves where that
+        is all of the run's."""
+        count = min((self.expected(codec) for codec in self.codecs), default=self.run.items)
+        if not 0 < count < self.run.items:
+            return self
+        records = self.records[self.records["item"].isin(self.run.first_items(count))].copy()
+        return Results(self.folders, replace(self.run, items=count), records)
 
     def info(self, codec: str) -> CodecInfo | None:
         """What run.json says of a codec, None for one it does not know."""

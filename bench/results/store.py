@@ -26,8 +26,8 @@ from bench.results.table import Cell, cells, metric_columns, record_of, write_re
 FILE = "records.sqlite"
 TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
-# for each metric beyond the first; 5: rate; 6: isolation of verdicts
-FORMAT = 6
+# for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs
+FORMAT = 7
 
 Key = tuple[str, str, str]
 _KEYS = ("codec", "point", "item")

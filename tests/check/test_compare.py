@@ -41,6 +41,7 @@ def folder(
     versions: dict[str, str] | None = None,
     device: str = "",
     digest: str = "d" * 64,
+    limit: int | None = None,
 ) -> Path:
     """A results folder: bits double from point to point, PSNR grows by 3 dB; items differ."""
     path.mkdir()
@@ -61,13 +62,15 @@ def folder(
                 if changed is not None:
                     writer.writerow(changed)
     info = CodecInfo(
-        codec, codec, {}, POINTS, deterministic, False, versions or {"lib": "1.0"}, device=device
-    )
+        codec, codec, {}, POINTS, deterministic, False, versions or {"lib": "1.0"}, device=device,
+        items=limit,
+    )  # fmt: skip
     RunInfo(
         bench="1", suite="unknown-suite", suite_title="", dataset="d", dataset_title="",
         media="image", dataset_notes=(), dataset_digest=digest, items=len(ITEMS),
         metrics=("psnr_rgb",), anchor=None, codecs=(info,), command=(), machine={},
         libraries={"pillow": "12"}, jobs=1, timing="", started="", finished="",
+        item_digests=dict.fromkeys(ITEMS, "0" * 16),
     ).write(path)  # fmt: skip
     return path
 
@@ -347,3 +350,35 @@ def test_another_device_is_compared_by_numbers_and_says_so(tmp_path: Path, there
     here = checked(old, folder(tmp_path / "here", longer, device=there))
     assert here.exit_status == 1, "on one device a byte more for the same pixels is a regression"
     assert not [line for line in here.notes if line.startswith("jpeg: ")]
+
+
+def test_items_on_which_the_suite_no_longer_measures_a_codec_are_not_missing(
+    tmp_path: Path,
+) -> None:
+    """The suite says so in run.json; without its word they are."""
+
+    def first(row: Row) -> Row | None:
+        return row if row["item"] in ITEMS[:4] else None
+
+    old = folder(tmp_path / "old")
+    report = checked(old, folder(tmp_path / "new", first, limit=4))
+    assert (report.exit_status, report.problems) == (0, ())
+    assert {(point.items, point.outcome) for point in report.codecs[0].points} == {(4, "no change")}
+    assert (
+        "jpeg: 2 of the baseline's 6 items were left out: its suite measures it on the first 4 only"
+        in report.notes
+    )
+    assert checked(old, folder(tmp_path / "lost", first)).exit_status == 2
+    lost = folder(tmp_path / "less", lambda row: first(row) if row["item"] != ITEMS[2] else None,
+                  limit=4)  # fmt: skip
+    assert checked(old, lost).exit_status == 2
+
+
+def test_a_baseline_over_fewer_items_of_a_codec_is_compared_on_these(tmp_path: Path) -> None:
+    def first(row: Row) -> Row | None:
+        return row if row["item"] in ITEMS[:2] else None
+
+    old = folder(tmp_path / "old", first, limit=2)
+    report = checked(old, folder(tmp_path / "new", limit=5))
+    assert report.exit_status == 0
+    assert {point.items for point in report.codecs[0].points} == {2}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cards import Suite, load_registry, loader_class
+from bench.cards import load_registry, loader_class
 from bench.metrics.registry import check_metrics
+from bench.suites import Suite
 
 _SUITES = load_registry().suites()
 

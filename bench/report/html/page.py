@@ -161,7 +161,7 @@ def _extent(content: Content, axis: Quality) -> dict[str, Any] | None:
     return {
         "x": shown.rate,
         "y": [axis.sign * end for end in shown.padded()],
-        "outside": shown.outside,
+        "outside": shown.note,
     }
 
 
@@ -175,10 +175,10 @@ def _look(look: Look) -> dict[str, Any]:
 def _codec(content: Content, codec: str, look: Look) -> dict[str, Any]:
     info = content.results.info(codec)
     row = next(row for row in content.rows if row.codec == codec)
-    points = content.curves[content.curves["codec"] == codec]
+    points = content.shared.curves[content.shared.curves["codec"] == codec]
     shown = points[points["items"] > 0].sort_values("bpp")
-    lossy = {str(name) for name in content.lossy_points(codec)["point"]}
-    bands = {axis.id: _bands(content.grids[codec], axis) for axis in content.axes}
+    lossy = {str(name) for name in content.shared.lossy_points(codec)["point"]}
+    bands = {axis.id: _bands(content.shared.grids[codec], axis) for axis in content.axes}
     return {
         "id": codec,
         "title": row.title,

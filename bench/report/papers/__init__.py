@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bench.cards import Registry, Suite, import_attribute
+from bench.cards import Registry, import_attribute
+from bench.suites import Suite
 
 if TYPE_CHECKING:
     from bench.report.content import Content

@@ -17,7 +17,7 @@ from bench.report.tables import signed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.cards import Suite
+    from bench.suites import Suite
 
 FILE = "estimated_rates.md"
 _COLUMNS = (

@@ -21,8 +21,8 @@ from bench.report.papers import Page
 if TYPE_CHECKING:
     from PIL import Image
 
-    from bench.cards import Suite
     from bench.report.content import Content
+    from bench.suites import Suite
 
 FILE = "examples.png"
 _CELL = 192

@@ -19,10 +19,10 @@ from bench.report.card_facts import training_budgets
 from bench.report.papers import Page
 
 if TYPE_CHECKING:
-    from bench.cards import Suite
     from bench.provenance import CodecInfo
     from bench.report.content import Content
     from bench.results.reader import Results
+    from bench.suites import Suite
 
 FILE = "index_coding.md"
 _FAMILIES = ("qcae", "qcae-any", "qcae-paper")

@@ -16,8 +16,8 @@ from bench.report.papers import Page
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.cards import Suite
     from bench.report.content import Content
+    from bench.suites import Suite
 
 FILE = "quantisers.md"
 _FAMILY = "cifar-vae"

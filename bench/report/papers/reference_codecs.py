@@ -33,8 +33,8 @@ from bench.report.papers import Page
 from bench.report.tables import delta, signed
 
 if TYPE_CHECKING:
-    from bench.cards import Suite
     from bench.report.content import Content
+    from bench.suites import Suite
 
 FILE = "reference_codecs.md"
 _FAMILIES = ("vtm", "hm", "bpg")

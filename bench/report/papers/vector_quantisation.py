@@ -23,9 +23,9 @@ from bench.results.reader import Results, read_results
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.cards import Suite
     from bench.provenance import CodecInfo
     from bench.report.content import Content
+    from bench.suites import Suite
 
 FILE = "vector_quantisation.md"
 # Akhtyamov: Vector quantized variational image compression, tables 2 and 3
