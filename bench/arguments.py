@@ -63,7 +63,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/<suite>")
     parser.add_argument("--jobs", type=_positive, metavar="N", help="workers; default: all cores")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N items, of every codec")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N items")
     parser.add_argument(
         "--timeout", type=_seconds, default=600.0, metavar="S", help="seconds a task (default 600)"
     )
