@@ -65,11 +65,12 @@ class Hyperprior(LearnedCodec):
         return refuse_samples(layout, self.card.id)
 
     def complexity(self) -> Complexity:
-        """On 256×256 pixels."""
+        """On 256×256 pixels, of the network as it is written down: all its products counted."""
+        network = self.load(GainedHyperprior())
         x = torch.zeros(1, 3, 256, 256, device=self.device)
         return measure_complexity(
-            self.network,
-            lambda: self.network(x, self._quality(0)),
+            network,
+            lambda: network(x, self._quality(0)),
             256 * 256,
             encoder_only=("g_a", "h_a"),
             decoder_only=("g_s",),

@@ -26,13 +26,30 @@ class ExactConv2d(nn.Conv2d):
     """A convolution that is exact in evaluation, with float64 results; in training an ordinary
     one. Strides, dilations and groups are not offered."""
 
+    by_winograd = False
+    """Whether a 3×3 kernel takes half the time on a CPU, by fewer products; the result is the same,
+    with channels last in memory."""
+
     _fixed: tuple[tuple[int, ...], Tensor, Tensor] | None = None
+    _factors: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             return super().forward(x)
         weight, bias = self.fixed_point()
+        if self.by_winograd and x.device.type == "cpu":
+            return self._convolve(exact_activation(x), weight, bias)
         return F.conv2d(exact_activation(x), weight, bias, padding=self.padding)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        from bench.models import winograd
+
+        fits = self.kernel_size == (3, 3) and self.padding == (1, 1)
+        if not fits or self.in_channels > winograd.MOST_CHANNELS:
+            return F.conv2d(x, weight, bias, padding=self.padding)
+        if self._factors is None or self._factors[0] is not weight:
+            self._factors = (weight, winograd.transformed(weight))
+        return winograd.convolve(x, self._factors[1], bias)
 
     def fixed_point(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the evaluation, in float64; computed again when they changed."""

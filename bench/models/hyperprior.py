@@ -297,10 +297,12 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         return Reconstruction(picture, bits)
 
     def pixels_first(self) -> GainedHyperprior:
-        """This network with the weights of its transforms laid out by channels last: one thread
-        then needs a quarter less time for them."""
+        """This network for one thread of a CPU: the weights of its transforms laid out by channels
+        last, and the hyper-decoder's products saved where that changes no sum."""
         for transform in (self.g_a, self.g_s, self.h_a):
             transform.to(memory_format=torch.channels_last)
+        for conv in (self.h_s.conv1, self.h_s.conv2, self.h_s.conv3):
+            conv.by_winograd = True
         return self
 
     def finalise(self) -> None:
