@@ -113,7 +113,8 @@ def test_a_run_with_failures_exits_1_and_says_why(cards: Path, tmp_path: Path) -
 def test_lists_may_be_given_in_pieces(cards: Path, tmp_path: Path) -> None:
     done = bench(
         "run", "--suite", "noise", "--cards", cards, "--out", tmp_path / "out", "--no-report",
-        "--codecs", "coarse:bits=4", "--codecs", "none", "--metrics", "psnr_rgb", "--metrics", "psnr_y",
+        "--codecs", "coarse:bits=4", "--codecs", "none",
+        "--metrics", "psnr_rgb", "--metrics", "psnr_y",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with (tmp_path / "out" / "records.csv").open() as file:
