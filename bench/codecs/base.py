@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,6 +213,18 @@ class Codec(Protocol):
     def estimate(self, signal: Signal, point: Point) -> float | None:
         """The estimate of ``Encoded.bits_estimated`` where encoding does not come by it; asked for
         outside of timing. None where there is none."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """What a codec may offer besides: several inputs at once, for which a GPU needs hardly more
+    time than for one. Each comes out as ``encode`` and ``decode`` give it."""
+
+    def encode_many(self, inputs: Sequence[tuple[Signal, Point]]) -> tuple[Encoded, ...]:
+        """Code signals of one layout, each at its point. Raises what ``encode`` raises."""
+
+    def decode_many(self, payloads: Sequence[bytes]) -> tuple[Signal, ...]:
+        """The signals of payloads of one layout. Raises BitstreamError."""
 
 
 LOSSLESS_BYTES = 512 << 20

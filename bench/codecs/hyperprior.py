@@ -8,7 +8,8 @@ machines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
 
 _QUALITY_STEPS = 32
 """Qualities are coded in steps of 1/32."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What a payload holds."""
+
+    steps: int
+    geometry: Geometry
+    z_string: bytes
+    y_string: bytes
 
 
 class Hyperprior(LearnedCodec):
@@ -70,31 +81,67 @@ class Hyperprior(LearnedCodec):
         x = torch.zeros(1, 3, 256, 256, device=self.device)
         return measure_complexity(
             network,
-            lambda: network(x, self._quality(0)),
+            lambda: network(x, self._quality([0])),
             256 * 256,
             encoder_only=("g_a", "h_a"),
             decoder_only=("g_s",),
         )
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
-        geometry = Geometry.of(signal.layout)
-        steps = round((float(point.value) - 1) * _QUALITY_STEPS)
-        network = self.network
+        return self.encode_many([(signal, point)])[0]
+
+    def encode_many(self, inputs: Sequence[tuple[Signal, Point]]) -> tuple[Encoded, ...]:
+        geometry = Geometry.of(inputs[0][0].layout)
+        steps = [round((float(point.value) - 1) * _QUALITY_STEPS) for _, point in inputs]
+        frames = [next(signal.frames()) for signal, _ in inputs]
+        network, quality = self.network, self._quality(steps)
         with inference(self.device):
-            x, quality = to_tensor(next(signal.frames()), STRIDE, self.device), self._quality(steps)
+            x = torch.cat([to_tensor(frame, STRIDE, self.device) for frame in frames])
             y, z = network.latents(x, quality)
             z_symbols = network.entropy_bottleneck.quantize(z, "symbols")
             rows, means = network.conditionals(z_symbols.float(), quality)
             y_symbols = network.gaussian_conditional.quantize(y, "symbols", means)
-            channels = network.channels_of((1, *z.shape[2:]))
-            z_string = self.z_coder.encode(z_symbols, channels)
-            y_string = self.y_coder.encode(y_symbols, rows)
-            bits = network.hyper_bits(z_symbols) + self._bits(y_symbols, rows)
-        payload = self.container.pack([steps, *geometry.numbers], [z_string, y_string])
+            return tuple(
+                self._coded([one, *geometry.numbers], *latents)
+                for one, *latents in zip(
+                    steps,
+                    *(torch.split(each, 1) for each in (z_symbols, y_symbols, rows)),
+                    strict=True,
+                )
+            )
+
+    def _coded(self, numbers: list[int], z: Tensor, y: Tensor, rows: Tensor) -> Encoded:
+        """The payload of one picture's symbols."""
+        network = self.network
+        z_string = self.z_coder.encode(z, network.channels_of((1, *z.shape[2:])))
+        y_string = self.y_coder.encode(y, rows)
+        payload = self.container.pack(numbers, [z_string, y_string])
         header = len(payload) - len(z_string) - len(y_string)
+        bits = network.hyper_bits(z) + self._bits(y, rows)
         return Encoded(payload, header_bytes=header, bits_estimated=bits)
 
     def decode(self, payload: bytes) -> Signal:
+        return self.decode_many([payload])[0]
+
+    def decode_many(self, payloads: Sequence[bytes]) -> tuple[Signal, ...]:
+        streams = [self._read(payload) for payload in payloads]
+        geometry = streams[0].geometry
+        if any(stream.geometry != geometry for stream in streams):
+            raise BitstreamError(f"{self.card.id}: payloads of several sizes at once")
+        height, width = geometry.padded(STRIDE)
+        network, quality = self.network, self._quality([stream.steps for stream in streams])
+        with inference(self.device):
+            channels = network.channels_of((1, height // STRIDE, width // STRIDE))
+            z_symbols = [self.z_coder.decode(stream.z_string, channels) for stream in streams]
+            rows, means = network.conditionals(torch.cat(z_symbols).float(), quality)
+            y_symbols = [
+                self.y_coder.decode(stream.y_string, own)
+                for stream, own in zip(streams, torch.split(rows, 1), strict=True)
+            ]
+            pictures = network.reconstruct(torch.cat(y_symbols) + means, quality)
+            return tuple(image(to_frame(picture, geometry)) for picture in torch.split(pictures, 1))
+
+    def _read(self, payload: bytes) -> _Stream:
         contents = self.container.unpack(payload, numbers=4, sections=2)
         steps, *size = contents.numbers
         if steps > (QUALITIES - 1) * _QUALITY_STEPS:
@@ -102,16 +149,7 @@ class Hyperprior(LearnedCodec):
                 f"{self.card.id}: quality {steps} is out of range; corrupt payload"
             )
         geometry = Geometry.from_numbers(self.card.id, (size[0], size[1], size[2]))
-        height, width = geometry.padded(STRIDE)
-        z_string, y_string = contents.sections
-        network = self.network
-        with inference(self.device):
-            shape, quality = (1, height // STRIDE, width // STRIDE), self._quality(steps)
-            z_hat = self.z_coder.decode(z_string, network.channels_of(shape)).float()
-            rows, means = network.conditionals(z_hat, quality)
-            y_hat = self.y_coder.decode(y_string, rows) + means
-            picture = network.reconstruct(y_hat, quality)
-            return image(to_frame(picture, geometry))
+        return _Stream(steps, geometry, *contents.sections)
 
     def _bits(self, symbols: Tensor, rows: Tensor) -> float:
         table = self.bits_table
@@ -119,5 +157,5 @@ class Hyperprior(LearnedCodec):
         places = rows * count + symbols.abs().clamp(max=count - 1)
         return float(table.take(places.long()).sum())
 
-    def _quality(self, steps: int) -> Tensor:
-        return torch.tensor([1 + steps / _QUALITY_STEPS], device=self.device)
+    def _quality(self, steps: Sequence[int]) -> Tensor:
+        return 1 + torch.tensor(steps, device=self.device) / _QUALITY_STEPS

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.engine.measure import Added, WorkSpec, with_layout
+from bench.engine.entries import with_layout
+from bench.engine.measure import Added, WorkSpec
 from bench.provenance import Verdict
 from bench.records import Record, Status, Task
 from bench.results.store import Store

@@ -9,29 +9,31 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import takewhile
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from bench import isolation, plugins
 from bench.cards import CodecCard, build_codec
-from bench.codecs.base import Codec, Encoded
+from bench.codecs.base import Batching, Codec
 from bench.datasets.base import Item, Loader
+from bench.engine import entries
+from bench.engine.batches import MOST, Coded, alike, code_together
 from bench.engine.plan import Probe
 from bench.engine.proofs import Evidence
 from bench.engine.target import find_rate
 from bench.engine.timing import NOT_TIMED, Timed, repeated, timed, timing_core
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
-from bench.records import Point, Record, Status, Stored, Task, Value, join_remarks, split_remarks
+from bench.records import Point, Record, Stored, Task, Value
 from bench.results.gallery import Keepsake, make_keepsake
-from bench.signals import Layout, Signal
+from bench.signals import Signal
 from bench.words import parse_value
 
 _REFERENCES_KEPT = 2
-_BATCH = 8
 _Place = tuple[str, tuple[str, ...]]
 T = TypeVar("T")
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ class Bench:
         self._references: OrderedDict[_Place, tuple[Signal, Evaluator]] = OrderedDict()
         self._ceilings: dict[str, tuple[str, float | None]] = {}
         self._reached: dict[tuple[str, Point], Value] = {}
-        # networks on a GPU take the points of one picture together
+        # networks on a GPU take several pictures and points together
         self._batching = spec.device != "cpu"
         self._late: tuple[Evaluator, Signal] | None = None
 
@@ -127,31 +129,69 @@ class Bench:
             signal = replace(self.spec.loader.load(self.spec.items[name]), name=name)
             evaluator = Evaluator(signal, metrics, device=self.spec.device)
             self._references[place] = (signal, evaluator)
-            if len(self._references) > _REFERENCES_KEPT:
+            if len(self._references) > (MOST if self._batching else _REFERENCES_KEPT):
                 self._references.popitem(last=False)
         return self._references[place]
 
     def measure_all(self, tasks: Sequence[Task]) -> tuple[Measured, ...]:
-        """Measures tasks one after the other, and with a GPU what metrics compare in batches once
-        several points of a picture are decoded."""
+        """Measures tasks one after the other, but with a GPU codes what goes together at once, and
+        has metrics compare in batches once several points of a picture are decoded."""
         found: list[Measured] = []
         waiting: list[tuple[int, Signal]] = []
         evaluator: Evaluator | None = None
-        for task in tasks:
+        ahead: deque[Coded | None] = deque()
+        for place, task in enumerate(tasks):
             self._late = None
-            found.append(self.measure(task))
+            if not ahead:
+                ahead.extend(self._code_ahead(tasks[place : place + MOST]))
+            found.append(self.measure(task, ahead.popleft()))
             if self._late is None:
                 continue
             latest, decoded = self._late
-            if latest is not evaluator or len(waiting) == _BATCH:
+            if latest is not evaluator or len(waiting) == MOST:
                 _settle(found, evaluator, waiting)
                 evaluator, waiting = latest, []
             waiting.append((len(found) - 1, decoded))
         _settle(found, evaluator, waiting)
         return tuple(found)
 
-    def measure(self, task: Task) -> Measured:
-        """Measures one task; whatever goes wrong in a codec becomes a record with its reason."""
+    def _code_ahead(self, tasks: Sequence[Task]) -> Sequence[Coded | None]:
+        """Of the first tasks, at least one, what coding them at once came to; None for those that
+        are to be coded alone, be it for a fault of one of them."""
+        name, spec = tasks[0].codec, self.spec
+        together = list(takewhile(lambda task: task.codec == name and self._joins(task), tasks))
+        if not self._batching or len(together) < 2:
+            return (None,)
+        try:
+            codec, card = self._codec_of(tasks[0]), spec.codecs[name]
+            if not isinstance(codec, Batching):
+                return (None,) * len(together)
+            inputs = alike((self._signal(task), task.point) for task in together)
+            layout = inputs[0][0].layout
+            if len(inputs) < 2 or layout.media not in card.media or codec.refusal(layout):
+                return (None,) * len(inputs)
+            self._warm_up(name, codec, *inputs[0])
+            return code_together(codec, inputs)
+        except Exception:  # whose fault it is comes out when each is coded alone
+            return (None,) * len(together)
+
+    def _joins(self, task: Task) -> bool:
+        """Not what is timed repeatedly or searched, nor what another process decodes alone and to
+        the very pixels: a batch may round some the other way."""
+        searched = self.spec.codecs[task.codec].searched is not None
+        return not (self.spec.repeats or searched or task.item in self.spec.evidence)
+
+    def _signal(self, task: Task) -> Signal:
+        return self.reference(task.item, self.spec.metrics)[0]
+
+    def _warm_up(self, name: str, codec: Codec, signal: Signal, point: Point) -> None:
+        if name not in self._warm:
+            codec.warm_up(signal, point)
+            self._warm.add(name)
+
+    def measure(self, task: Task, coded: Coded | None = None) -> Measured:
+        """Measures one task, or of one that is coded already the rest; whatever goes wrong in a
+        codec becomes a record with its reason."""
         blank = Record(
             suite=self.spec.suite,
             dataset=self.spec.dataset,
@@ -163,38 +203,36 @@ class Bench:
             fingerprint=task.fingerprint,
         )
         try:
-            return self._measure(task, blank)
+            return self._measure(task, blank, coded)
         except (Unavailable, Unsupported) as error:
-            return Measured(failure(blank, "skipped", error))
+            return Measured(entries.failure(blank, "skipped", error))
         except BenchError as error:
-            return Measured(failure(blank, "failed", error))
+            return Measured(entries.failure(blank, "failed", error))
         except Exception as error:  # a third party's codec may raise anything: it is a result
-            return Measured(failure(blank, "failed", error))
+            return Measured(entries.failure(blank, "failed", error))
 
-    def _measure(self, task: Task, blank: Record) -> Measured:
+    def _measure(self, task: Task, blank: Record, coded: Coded | None) -> Measured:
         codec = self._codec_of(task)
         signal, evaluator = self.reference(task.item, self.spec.metrics)
         layout = signal.layout
-        record = with_layout(blank, layout)
+        record = entries.with_layout(blank, layout)
         if layout.media not in self.spec.codecs[task.codec].media:
             raise Unsupported(f"{task.codec} does not code {layout.media}s")
         if reason := codec.refusal(layout):
             raise Unsupported(reason)
         point = self._point(task, codec, signal)
-        if task.codec not in self._warm:
-            codec.warm_up(signal, point)
-            self._warm.add(task.codec)
-        encoded, encoding = self._time(lambda: codec.encode(signal, point))
+        if coded is None:
+            self._warm_up(task.codec, codec, signal, point)
+            coded = self._code(codec, signal, point)
+        encoded, decoded = coded.encoded, coded.decoded
+        encoding, decoding = coded.encoding, coded.decoding
         if encoded.bits_estimated is None:
             encoded = replace(encoded, bits_estimated=codec.estimate(signal, point))
-        decoded, decoding = self._decode(codec, encoded)
-        if not encoded.coded_here:
-            encoding = NOT_TIMED
         scores = evaluator.score(decoded, batches=not self._batching)
         if self._batching and evaluator.batches:
             self._late = (evaluator, decoded)
         record = replace(
-            _with_scores(record, scores, encoded),
+            entries.measured(record, scores, encoded),
             encode_seconds=encoding.wall_seconds,
             decode_seconds=decoding.wall_seconds,
             encode_cpu_seconds=encoding.cpu_seconds,
@@ -202,6 +240,7 @@ class Bench:
             encode_spread_seconds=encoding.spread_seconds,
             decode_spread_seconds=decoding.spread_seconds,
             repeats=self.spec.repeats or None,
+            parallel=self.spec.parallel * coded.together,
             psnr_rgb_ceiling=self._ceiling(task, codec, signal),
             lossless=_check_lossless(codec, scores),
             reached=None if point is task.point else str(point),
@@ -217,11 +256,15 @@ class Bench:
             keepsake = make_keepsake(record, encoded.payload, signal, decoded)
         return Measured(record, evidence, keepsake)
 
-    def _decode(self, codec: Codec, encoded: Encoded) -> tuple[Signal, Timed]:
-        """What is compared with the source: decoded from the bytes, or what stands in for it."""
+    def _code(self, codec: Codec, signal: Signal, point: Point) -> Coded:
+        """What is compared with the source is decoded from the bytes, or what stands in for it."""
+        encoded, encoding = self._time(lambda: codec.encode(signal, point))
+        if not encoded.coded_here:
+            encoding = NOT_TIMED
         if encoded.reconstruction is not None:
-            return encoded.reconstruction, NOT_TIMED
-        return self._time(lambda: codec.decode(encoded.payload))
+            return Coded(encoded, encoded.reconstruction, encoding, NOT_TIMED)
+        decoded, decoding = self._time(lambda: codec.decode(encoded.payload))
+        return Coded(encoded, decoded, encoding, decoding)
 
     def _codec_of(self, task: Task) -> Codec:
         codec = self.codec(task.codec)
@@ -238,7 +281,7 @@ class Bench:
         try:
             found = self._add(task)
         except Exception as error:  # a third party's codec may raise anything: it is a result
-            why = plain_reason(error)
+            why = entries.plain_reason(error)
             return Added(task, Scores({}, dict.fromkeys(task.lacks, why)))
         values = {name: found.values[name] for name in task.lacks if name in found.values}
         remarks = {name: found.remarks[name] for name in task.lacks if name in found.remarks}
@@ -311,35 +354,8 @@ def _settle(
         return
     batch = evaluator.score_batch([decoded for _, decoded in waiting])
     for (index, _), scores in zip(waiting, batch, strict=True):
-        record = found[index].record
-        if record.status != "done":
-            continue
-        said = {**split_remarks(record.remarks), **scores.remarks}
-        merged = {**record.scores, **scores.values}
-        record = replace(record, scores=merged, remarks=join_remarks(said))
+        record = entries.with_late(found[index].record, scores)
         found[index] = replace(found[index], record=record)
-
-
-def with_layout(record: Record, layout: Layout) -> Record:
-    """The record with the size of its item."""
-    return replace(
-        record,
-        width=layout.width,
-        height=layout.height,
-        frames=layout.frames,
-        channels=layout.channels,
-    )
-
-
-def failure(record: Record, status: Status, error: BaseException) -> Record:
-    """The record of a task that has no numbers, with a one-line reason."""
-    return replace(record, status=status, reason=plain_reason(error))
-
-
-def plain_reason(error: BaseException) -> str:
-    """An exception in one line of at most 500 characters."""
-    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
-    return " ".join(f"{kind}{error}".split())[:500]
 
 
 def kept_stream(stored: Stored) -> bytes | None:
@@ -354,34 +370,6 @@ def kept_stream(stored: Stored) -> bytes | None:
 def _reached_point(text: str) -> Point:
     key, _, value = text.partition("=")
     return Point(key, parse_value(value))
-
-
-def _with_scores(record: Record, scores: Scores, encoded: Encoded) -> Record:
-    assert record.width and record.height and record.frames
-    pixels = record.width * record.height * record.frames
-    size = {
-        "measured": len(encoded.payload),
-        "estimated": None,
-        "reported": encoded.bytes_reported,
-    }[encoded.rate]
-    return replace(
-        record,
-        status="done",
-        rate=None if encoded.rate == "measured" else encoded.rate,
-        bytes=size,
-        header_bytes=encoded.header_bytes,
-        discarded_bytes=encoded.discarded_bytes,
-        bpp=_per_pixel(None if size is None else 8 * size, pixels),
-        bpp_estimated=_per_pixel(encoded.bits_estimated, pixels),
-        bpp_likelihood=_per_pixel(encoded.bits_likelihood, pixels),
-        scores=scores.values,
-        remarks=join_remarks(scores.remarks),
-        bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest() if encoded.payload else None,
-    )
-
-
-def _per_pixel(bits: float | None, pixels: int) -> float | None:
-    return None if bits is None else float(bits) / pixels
 
 
 def _check_lossless(codec: Codec, scores: Scores) -> bool | None:

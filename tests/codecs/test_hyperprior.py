@@ -20,6 +20,7 @@ from bench.models.hyperprior import GainedHyperprior
 from bench.records import Point
 from bench.signals import image
 from tests.agreement import assert_rounded_alike
+from tests.codecs.golden import clear_choices
 from tests.codecs.tiny_zoo import picture
 
 
@@ -133,6 +134,34 @@ def test_other_threads_move_the_latents_by_rounding_errors_only() -> None:
         torch.set_num_threads(2)
         for found, expected in zip(_network().latents(x, quality), one, strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_several_pictures_at_once_are_what_each_is_alone(codec: Hyperprior) -> None:
+    """The same streams, the same entropy parameters, and pixels but for rounding."""
+    inputs = [
+        (image(picture(90, 100, seed)), Point("quality", value))
+        for seed, value in ((1, 2), (2, 4.5), (3, 8))
+    ]
+    with clear_choices():
+        together = codec.encode_many(inputs)
+        assert [each.payload for each in together] == [codec.encode(*one).payload for one in inputs]
+    decoded = codec.decode_many([each.payload for each in together])
+    for found, each in zip(decoded, together, strict=True):
+        assert_rounded_alike(found.array(), codec.decode(each.payload).array())
+    z_hat = torch.randint(-5, 6, (3, 64, 3, 4), generator=torch.Generator().manual_seed(1)).float()
+    quality = torch.tensor([2.0, 4.5, 8.0])
+    with torch.no_grad():
+        rows, means = codec.network.conditionals(z_hat, quality)
+        for k in range(3):
+            alone = codec.network.conditionals(z_hat[k : k + 1], quality[k : k + 1])
+            assert torch.equal(rows[k : k + 1], alone[0])
+            assert torch.equal(means[k : k + 1], alone[1])
+
+
+def test_payloads_of_several_sizes_at_once_are_refused(codec: Hyperprior) -> None:
+    other = codec.encode(image(picture(32, 33)), Point("quality", 2)).payload
+    with pytest.raises(BitstreamError, match="several sizes"):
+        codec.decode_many([_small_payload(codec), other])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 70), (65, 3)])
