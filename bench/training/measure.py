@@ -49,7 +49,9 @@ def measure(cards: Iterable[CodecCard], request: TrainRequest) -> str:
             rows[network.title] = _pace(network, request)
         except BenchError as error:
             failed.append(f"{network.title}: not measured: {error}")
-    return "\n".join([*_table(rows), *("\n" + each for each in failed)])
+    machine = f"{request.device}, {os.cpu_count()} cores, torch {torch.__version__}"
+    title = f"# Pace of training on {machine}\n"
+    return "\n".join([title, *_table(rows), *("\n" + each for each in failed)])
 
 
 def _table(rows: Mapping[str, Pace]) -> Iterator[str]:

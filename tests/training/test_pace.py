@@ -130,7 +130,8 @@ def test_a_table_of_paces_by_threads_batch_and_layout(tmp_path, card, monkeypatc
     kept = torch.get_num_threads()
     table = run_command(parser.parse_args([*words, "--threads", "1"]), registry).splitlines()
     assert torch.get_num_threads() == kept
-    header, rows = table[2], table[4:]
+    assert table[0].startswith("# Pace of training on cpu, ") and torch.__version__ in table[0]
+    header, rows = table[4], table[6:]
     assert "1 thread, contiguous | " in header and "1 thread, channels-last |" in header
     assert [row.split(" | ")[:2] for row in rows] == [["| kernels/model", n] for n in "124"]
     assert "\n".join(rows).count("**") == 2
