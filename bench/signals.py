@@ -7,6 +7,7 @@ never has to be in memory; nothing here opens files or knows a codec.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,7 +61,7 @@ class Layout:
     @property
     def frame_bytes(self) -> int:
         """Size of one frame in memory, in bytes."""
-        return int(np.prod(self.frame_shape)) * np.dtype(self.frame_dtype).itemsize
+        return math.prod(self.frame_shape) * np.dtype(self.frame_dtype).itemsize
 
     @property
     def plane_shapes(self) -> tuple[tuple[int, int], ...]:

@@ -7,7 +7,7 @@ git: ``records.csv`` with fewer columns and shorter numbers, and ``run.json``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def write_baseline(results: Path, baseline: Path) -> None:
         raise StoreError(f"{table}: cannot be written: {error.strerror}") from error
 
 
-def _shortened(record: Record, columns: Sequence[str]) -> tuple[Cell, ...]:
+def _shortened(record: Record, columns: tuple[str, ...]) -> tuple[Cell, ...]:
     digits = {name: f"{value:.10g}" for name, value in record.scores.items()}
     digits["bitstream_sha256"] = (record.bitstream_sha256 or "")[:_HASH_DIGITS]
     row = zip(columns, cells(record, columns), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 from bench.codecs.base import Encoded
 from bench.errors import BenchError
@@ -14,13 +15,7 @@ from bench.signals import Layout
 
 def with_layout(record: Record, layout: Layout) -> Record:
     """The record with the size of its item."""
-    return replace(
-        record,
-        width=layout.width,
-        height=layout.height,
-        frames=layout.frames,
-        channels=layout.channels,
-    )
+    return replace(record, **_size(layout))
 
 
 def failure(record: Record, status: Status, error: BaseException) -> Record:
@@ -34,29 +29,31 @@ def plain_reason(error: BaseException) -> str:
     return " ".join(f"{kind}{error}".split())[:500]
 
 
-def measured(record: Record, scores: Scores, encoded: Encoded) -> Record:
-    """The record with its size, as ``with_layout`` gives it, finished."""
-    assert record.width and record.height and record.frames
-    pixels = record.width * record.height * record.frames
+def measured(
+    blank: Record, layout: Layout, encoded: Encoded, scores: Scores, **found: Any
+) -> Record:
+    """The finished record of a signal of this layout; ``found`` are further columns."""
     size = {
         "measured": len(encoded.payload),
         "estimated": None,
         "reported": encoded.bytes_reported,
     }[encoded.rate]
-    return replace(
-        record,
-        status="done",
-        rate=None if encoded.rate == "measured" else encoded.rate,
-        bytes=size,
-        header_bytes=encoded.header_bytes,
-        discarded_bytes=encoded.discarded_bytes,
-        bpp=_per_pixel(None if size is None else 8 * size, pixels),
-        bpp_estimated=_per_pixel(encoded.bits_estimated, pixels),
-        bpp_likelihood=_per_pixel(encoded.bits_likelihood, pixels),
-        scores=scores.values,
-        remarks=join_remarks(scores.remarks),
-        bitstream_sha256=hashlib.sha256(encoded.payload).hexdigest() if encoded.payload else None,
-    )
+    columns: dict[str, Any] = {
+        "status": "done",
+        "rate": None if encoded.rate == "measured" else encoded.rate,
+        "bytes": size,
+        "header_bytes": encoded.header_bytes,
+        "discarded_bytes": encoded.discarded_bytes,
+        "bpp": _per_pixel(None if size is None else 8 * size, layout.pixels),
+        "bpp_estimated": _per_pixel(encoded.bits_estimated, layout.pixels),
+        "bpp_likelihood": _per_pixel(encoded.bits_likelihood, layout.pixels),
+        "scores": scores.values,
+        "remarks": join_remarks(scores.remarks),
+        "bitstream_sha256": (
+            hashlib.sha256(encoded.payload).hexdigest() if encoded.payload else None
+        ),
+    }
+    return replace(blank, **_size(layout), **columns, **found)
 
 
 def with_late(record: Record, scores: Scores) -> Record:
@@ -66,6 +63,15 @@ def with_late(record: Record, scores: Scores) -> Record:
     said = {**split_remarks(record.remarks), **scores.remarks}
     merged = {**record.scores, **scores.values}
     return replace(record, scores=merged, remarks=join_remarks(said))
+
+
+def _size(layout: Layout) -> dict[str, Any]:
+    return {
+        "width": layout.width,
+        "height": layout.height,
+        "frames": layout.frames,
+        "channels": layout.channels,
+    }
 
 
 def _per_pixel(bits: float | None, pixels: int) -> float | None:

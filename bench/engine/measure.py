@@ -158,9 +158,11 @@ class Bench:
     def _code_ahead(self, tasks: Sequence[Task]) -> Sequence[Coded | None]:
         """Of the first tasks, at least one, what coding them at once came to; None for those that
         are to be coded alone, be it for a fault of one of them."""
+        if not self._batching:
+            return (None,)
         name, spec = tasks[0].codec, self.spec
         together = list(takewhile(lambda task: task.codec == name and self._joins(task), tasks))
-        if not self._batching or len(together) < 2:
+        if len(together) < 2:
             return (None,)
         try:
             codec, card = self._codec_of(tasks[0]), spec.codecs[name]
@@ -215,7 +217,6 @@ class Bench:
         codec = self._codec_of(task)
         signal, evaluator = self.reference(task.item, self.spec.metrics)
         layout = signal.layout
-        record = entries.with_layout(blank, layout)
         if layout.media not in self.spec.codecs[task.codec].media:
             raise Unsupported(f"{task.codec} does not code {layout.media}s")
         if reason := codec.refusal(layout):
@@ -227,12 +228,14 @@ class Bench:
         encoded, decoded = coded.encoded, coded.decoded
         encoding, decoding = coded.encoding, coded.decoding
         if encoded.bits_estimated is None:
-            encoded = replace(encoded, bits_estimated=codec.estimate(signal, point))
+            estimate = codec.estimate(signal, point)
+            if estimate is not None:
+                encoded = replace(encoded, bits_estimated=estimate)
         scores = evaluator.score(decoded, batches=not self._batching)
         if self._batching and evaluator.batches:
             self._late = (evaluator, decoded)
-        record = replace(
-            entries.measured(record, scores, encoded),
+        record = entries.measured(
+            blank, layout, encoded, scores,
             encode_seconds=encoding.wall_seconds,
             decode_seconds=decoding.wall_seconds,
             encode_cpu_seconds=encoding.cpu_seconds,
@@ -244,7 +247,7 @@ class Bench:
             psnr_rgb_ceiling=self._ceiling(task, codec, signal),
             lossless=_check_lossless(codec, scores),
             reached=None if point is task.point else str(point),
-        )
+        )  # fmt: skip
         evidence = None
         if task.item in self.spec.evidence and encoded.reconstruction is None:
             evidence = Evidence(

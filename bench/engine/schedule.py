@@ -14,6 +14,8 @@ from bench.records import Task
 PORTION_SECONDS = 0.25
 """A portion is sized to about this much work, so that a kill loses no more than that per worker."""
 
+_LEAST_SECONDS = 0.01
+"""The last portions get no smaller: asking for one would take longer than what is left to share."""
 _LARGEST = 2000
 _MEMORY = 0.5
 
@@ -83,5 +85,6 @@ class Schedule:
         if name not in self._seconds:
             return 1
         share = len(self._queues[name]) / (2 * self._workers)
-        wanted = PORTION_SECONDS / max(self._seconds[name], 1e-9)
-        return max(1, min(int(wanted), int(share), _LARGEST))
+        seconds = max(self._seconds[name], 1e-9)
+        share = max(share, _LEAST_SECONDS / seconds)
+        return max(1, min(int(PORTION_SECONDS / seconds), int(share), _LARGEST))

@@ -13,6 +13,7 @@ import bench.codecs.pillow
 import bench.codecs.raw
 import bench.datasets.images
 import bench.engine.measure
+import bench.metrics.evaluate
 import bench.metrics.ssim  # noqa: F401
 from bench import isolation
 from bench.metrics.compiled import kernels

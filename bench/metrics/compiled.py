@@ -38,6 +38,7 @@ _ARGUMENTS = {
     "halve_floats": _HALVE,
     "split": (_POINTER, _LONG, _POINTER, _LONG),
     "cross_moments": (*[_POINTER] * 2, _LONG, _POINTER),
+    "squared_error": (*[_POINTER] * 2, _LONG, _POINTER),
 }
 _WIDE, _LANES_WIDE, _LANES = "avx512f", 16, 8
 """Vectors of as many float32; LLVM takes them apart where registers are shorter."""
@@ -56,6 +57,7 @@ class Kernels:
     halve_floats: Callable[..., None]
     split: Callable[..., None]
     cross_moments: Callable[..., None]
+    squared_error: Callable[..., None]
 
 
 @cache

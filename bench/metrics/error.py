@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +17,8 @@ from bench.metrics.compiled import address, kernels
 from bench.signals import Layout, split_planes
 
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-_PIXELS = 16
-"""What the loop of kernels.py takes at a time."""
+_PIXELS, _SAMPLES = 16, 64
+"""What the loops of kernels.py take at a time."""
 PSNR_CAP_DB = 100.0
 """What a lossless frame counts in a mean of frames that are not all lossless."""
 
@@ -69,10 +68,7 @@ def weighted_yuv(y: Values, u: Values, v: Values) -> Values:
 def frame_mse(reference: NDArray[Any], decoded: NDArray[Any]) -> Values:
     """Mean squared error of each frame of two stacks of equal shape, exact for uint8."""
     if reference.dtype == np.uint8:
-        sums = [
-            _squared_error(_flat(one), _flat(other))
-            for one, other in zip(reference, decoded, strict=True)
-        ]
+        sums = [_squared_error(one, other) for one, other in zip(reference, decoded, strict=True)]
         return np.array(sums, np.float64) / float(reference[0].size)
     errors: Values = (np.asarray(reference, np.float64) - decoded) ** 2
     return np.asarray(errors.reshape(len(reference), -1).mean(axis=1), np.float64)
@@ -107,8 +103,13 @@ def plane_mse(
 
 
 def _squared_error(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
-    """Sum of squared differences; OpenCV squares a root of the exact sum, hence the rounding."""
-    return round(cv2.norm(one, other, cv2.NORM_L2SQR))
+    """Sum of squared differences of two arrays of one shape, exact."""
+    one, other = (np.ascontiguousarray(each).reshape(-1) for each in (one, other))
+    sum_ = np.zeros(1)
+    whole = len(one) // _SAMPLES * _SAMPLES
+    kernels().squared_error(address(one), address(other), whole, address(sum_))
+    left = one[whole:].astype(np.int64) - other[whole:]
+    return int(sum_[0]) + int(left @ left)
 
 
 def _cross_moments(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -123,8 +124,3 @@ def _cross_moments(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[
 
 def _flat_pixels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(frame).reshape(-1, 3)
-
-
-def _flat(frame: NDArray[Any]) -> NDArray[Any]:
-    """A two-dimensional view: OpenCV reads one row as a picture, not a vector of channels."""
-    return frame.reshape(frame.shape[0], -1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -39,6 +40,18 @@ STACK_SAMPLES = 300_000
 """Small frames are best compared in stacks of about this size."""
 
 
+@lru_cache(maxsize=64)
+def _admitted(
+    layout: Layout, names: tuple[str, ...], table: tuple[type[Metric], ...]
+) -> tuple[Mapping[str, MetricFacts], Mapping[str, str]]:
+    """The metrics among ``names`` that have a value on this layout, and why others of them have
+    none; ``table`` are all that there are, which a plug-in may change."""
+    able = applicable(layout, names)
+    others = [name for name in dict.fromkeys(names) if name not in able]
+    refused = {name: f"{facts_of(name).refusal(layout)}" for name in others}
+    return {name: facts_of(name) for name in able}, refused
+
+
 class Evaluator:
     """Scores decoded signals against one reference; for one thread.
 
@@ -50,14 +63,9 @@ class Evaluator:
     def __init__(self, reference: Signal, names: Iterable[str], *, device: str = "cpu") -> None:
         self._reference = reference
         self._layout = layout = reference.layout
-        names = tuple(dict.fromkeys((ALWAYS, *names)))
-        able = applicable(layout, names)
-        self._remarks = {
-            name: f"{facts_of(name).refusal(layout)}" for name in names if name not in able
-        }
-        self._names = able
-        self._facts = {name: facts_of(name) for name in able}
-        built = self._build(able, device)
+        self._facts, refused = _admitted(layout, (ALWAYS, *names), tuple(metrics().values()))
+        self._remarks = dict(refused)
+        built = self._build(self._facts, device)
         self._signals = [one for one in built if isinstance(one, SignalMetric)]
         self._prepared: dict[str, object] = {}
         self._parts = _group(built)
@@ -128,13 +136,13 @@ class Evaluator:
             pass
         values = {
             name: mean
-            for name in self._names
+            for name in self._facts
             if name not in remarks and name in found[0]
             if (mean := _mean(found, self._facts[name], remarks)) is not None
         }
         for metric in self._signals:
             self._score_whole(metric, decoded, values, remarks)
-        return Scores({name: values[name] for name in self._names if name in values}, remarks)
+        return Scores({name: values[name] for name in self._facts if name in values}, remarks)
 
     def _score_whole(
         self,

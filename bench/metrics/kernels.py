@@ -28,6 +28,8 @@ _RING = 16
 """Rows that are kept filtered, a power of 2 that is at least two more than those of the window."""
 _FLUSHED_ROWS = 64
 """Rows that are summed in float32 before they are summed in float64."""
+SQUARED_UNIT = 64
+"""Samples whose squared errors are taken together, in sums that do not wait for each other."""
 _EXACT_SUMS = 256
 """float32 sums of as many squares of 8-bit differences are exact."""
 SCRATCH_SAMPLES = (3 * _RING + 3 + 2) * (LARGEST_STRIP + PADDING)
@@ -52,6 +54,7 @@ def module(lanes: int) -> str:
     _compare(text, "contrast_floats", lanes, FLOAT, luminance=False)
     _split(text, "split")
     _cross_moments(text, "cross_moments")
+    _squared_error(text, "squared_error", lanes)
     return str(text)
 
 
@@ -279,6 +282,25 @@ def _split(text: ir.Module, name: str) -> None:
     with code.loop(whole, pixels, 1) as i:
         for c, plane in enumerate(planes):
             code.copy_byte(samples, code.add(code.multiply(i, 3), c), plane, i)
+    code.end()
+
+
+def _squared_error(text: ir.Module, name: str, lanes: int) -> None:
+    """Adds to a float64 the sum of the squared differences of uint8 samples, 64 times n of them."""
+    code = Code(text, name, [POINTER, POINTER, LONG, POINTER], lanes)
+    one, other, samples, sum_ = code.arguments
+    places = range(0, SQUARED_UNIT, lanes)
+    with code.loop(0, samples, SQUARED_UNIT * _EXACT_SUMS) as first:
+        last = code.smaller(code.add(first, SQUARED_UNIT * _EXACT_SUMS), samples)
+        start = [code.zero() for _ in places]
+        with code.reduce(first, last, SQUARED_UNIT, start) as (i, totals):
+            at = [code.add(i, place) for place in places]
+            errors = [code.load(one, k, BYTE) - code.load(other, k, BYTE) for k in at]
+            totals.next = [
+                total + error * error for total, error in zip(totals.now, errors, strict=True)
+            ]
+        for total in totals.end:
+            code.accumulate(sum_, code.sum_of(total))
     code.end()
 
 

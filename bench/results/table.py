@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +44,22 @@ def metric_columns(header: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in header if name not in RESERVED and _METRIC.fullmatch(name))
 
 
-def cells(record: Record, columns: Sequence[str]) -> tuple[Cell, ...]:
+def cells(record: Record, columns: tuple[str, ...]) -> tuple[Cell, ...]:
     """The values of a record under these columns; None where there is none."""
-    scores = record.scores
-    return tuple(getattr(record, name) if name in _KINDS else scores.get(name) for name in columns)
+    read, metrics = _reader(columns)
+    row, scores = list(read(record)), record.scores
+    for at, name in metrics:
+        row[at] = scores.get(name)
+    return tuple(row)
+
+
+@cache
+def _reader(
+    columns: tuple[str, ...],
+) -> tuple[Callable[[Record], tuple[Cell, ...]], tuple[tuple[int, str], ...]]:
+    """What reads all columns at once, of a metric something else, and where the metrics stand."""
+    metrics = tuple((at, name) for at, name in enumerate(columns) if name not in _KINDS)
+    return attrgetter(*(name if name in _KINDS else "item" for name in columns)), metrics
 
 
 def record_of(values: Mapping[str, Any]) -> Record:

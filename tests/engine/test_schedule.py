@@ -36,6 +36,13 @@ def test_the_last_portions_leave_work_for_every_worker() -> None:
     assert len(schedule.next_portion()) == 10
 
 
+def test_the_last_portions_are_worth_asking_for() -> None:
+    """With shares alone the last ten of these would take five portions."""
+    schedule = Schedule(tasks("a", 21), workers=2)
+    schedule.finished(schedule.next_portion(), 0.001)
+    assert [len(schedule.next_portion()) for _ in range(3)] == [10, 10, 0]
+
+
 def test_a_portion_ends_with_all_points_of_its_last_item() -> None:
     points = [Task("a", Point("q", q), f"i{n}", "") for n in range(40) for q in range(4)]
     schedule = Schedule(points, workers=2)
