@@ -53,7 +53,7 @@ def module(lanes: int) -> str:
     _compare(text, "compare_floats", lanes, FLOAT, luminance=True)
     _compare(text, "contrast_floats", lanes, FLOAT, luminance=False)
     _split(text, "split")
-    _cross_moments(text, "cross_moments")
+    _cross_moments(text, "cross_moments", lanes)
     _squared_error(text, "squared_error", lanes)
     return str(text)
 
@@ -295,7 +295,7 @@ def _squared_error(text: ir.Module, name: str, lanes: int) -> None:
         start = [code.zero() for _ in places]
         with code.reduce(first, last, SQUARED_UNIT, start) as (i, totals):
             at = [code.add(i, place) for place in places]
-            errors = [code.load(one, k, BYTE) - code.load(other, k, BYTE) for k in at]
+            errors = [code.difference(one, other, k) for k in at]
             totals.next = [
                 total + error * error for total, error in zip(totals.now, errors, strict=True)
             ]
@@ -304,20 +304,37 @@ def _squared_error(text: ir.Module, name: str, lanes: int) -> None:
     code.end()
 
 
-def _cross_moments(text: ir.Module, name: str) -> None:
+_PRODUCTS = {(0, 0): 0, (1, 0): 1, (2, 0): 2, (0, 1): 3, (1, 1): 4, (0, 2): 5}
+"""Where the sum of the products of a channel and the one so many samples on is kept."""
+
+
+def _cross_moments(text: ir.Module, name: str, lanes: int) -> None:
     """Adds to six float64 the sums of products of the differences of two interleaved RGB pictures
-    of uint8, of channels 00, 01, 02, 11, 12, 22; ``pixels`` is 16 times n."""
-    code = Code(text, name, [POINTER, POINTER, LONG, POINTER], 16)
+    of uint8, of channels 00, 01, 02, 11, 12, 22; ``pixels`` is 16 times n.
+
+    Samples stay interleaved: each is multiplied with itself and the next two, and what belongs to
+    which channels, or to two pixels and so to nothing, is told apart in the sums.
+    """
+    code = Code(text, name, [POINTER, POINTER, LONG, POINTER], lanes)
     one, other, pixels, sums = code.arguments
-    step = code.lanes * _EXACT_SUMS
+    step = lanes * _EXACT_SUMS
     with code.loop(0, pixels, step) as first:
         last = code.smaller(code.add(first, step), pixels)
-        start = [code.zero() for _ in range(6)]
-        with code.reduce(first, last, code.lanes, start) as (i, totals):
-            pairs = zip(code.load_rgb(one, i), code.load_rgb(other, i), strict=True)
-            r, g, b = (code.difference(a, c) for a, c in pairs)
-            products = (r * r, r * g, r * b, g * g, g * b, b * b)
+        start = [code.zero() for _ in range(9)]
+        with code.reduce(first, last, lanes, start) as (i, totals):
+            place = code.multiply(i, 3)
+            errors = [code.difference(one, other, code.add(place, n * lanes)) for n in range(3)]
+            following = [*errors[1:], code.zero()]
+            products = [
+                error * (code.shifted(error, after, by) if by else error)
+                for by in range(3)
+                for error, after in zip(errors, following, strict=True)
+            ]
             totals.next = [total + new for total, new in zip(totals.now, products, strict=True)]
         for n, total in enumerate(totals.end):
-            code.accumulate(code.at(sums, DOUBLE, n), code.sum_of(total))
+            by, part = divmod(n, 3)
+            for lane in range(lanes):
+                product = _PRODUCTS.get((by, (part * lanes + lane) % 3))
+                if product is not None:
+                    code.accumulate(code.at(sums, DOUBLE, product), code.lane(total, lane))
     code.end()

@@ -15,7 +15,7 @@ from llvmlite import ir
 
 POINTER, LONG = ir.PointerType(), ir.IntType(64)
 BYTE, FLOAT, DOUBLE = ir.IntType(8), ir.FloatType(), ir.DoubleType()
-_SHORT, _INT = ir.IntType(16), ir.IntType(32)
+_INT = ir.IntType(32)
 _FLAGS = ("contract", "nsz")
 """A product and a sum may become one rounding; sums keep their order."""
 
@@ -203,18 +203,31 @@ class Code:
     def zero(self) -> Vector:
         return Vector(self, self.splat(0.0))
 
-    def difference(self, one: Any, other: Any) -> Vector:
-        """Of vectors of uint8."""
-        wide = ir.VectorType(_SHORT, self.lanes)
-        value = self.builder.sub(self.builder.zext(one, wide), self.builder.zext(other, wide))
-        return Vector(self, self.builder.sitofp(value, ir.VectorType(FLOAT, self.lanes)))
+    def difference(self, one: Any, other: Any, offset: Any) -> Vector:
+        """Of uint8 samples at one place of two arrays."""
+        wide = ir.VectorType(_INT, self.lanes)
+        ints = [
+            self.builder.zext(self._vector(each, offset, BYTE, self.lanes), wide)
+            for each in (one, other)
+        ]
+        floats = ir.VectorType(FLOAT, self.lanes)
+        return Vector(self, self.builder.sitofp(self.builder.sub(*ints), floats))
+
+    def shifted(self, vector: Vector, after: Vector, by: int) -> Vector:
+        """From lane ``by`` of a vector to the lane before it of the one after."""
+        places = range(by, by + self.lanes)
+        mask = ir.Constant(ir.VectorType(_INT, self.lanes), list(places))
+        return Vector(self, self.builder.shuffle_vector(vector.value, after.value, mask))
+
+    def lane(self, vector: Vector, lane: int) -> Any:
+        """One lane, in float64."""
+        return self.builder.fpext(self.builder.extract_element(vector.value, _INT(lane)), DOUBLE)
 
     def sum_of(self, vector: Vector) -> Any:
         """All lanes, in float64."""
         total: Any = DOUBLE(0.0)
         for lane in range(self.lanes):
-            one = self.builder.extract_element(vector.value, _INT(lane))
-            total = self.builder.fadd(total, self.builder.fpext(one, DOUBLE))
+            total = self.builder.fadd(total, self.lane(vector, lane))
         return total
 
 
