@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -171,3 +172,12 @@ def hurry_only(monkeypatch: pytest.MonkeyPatch, pool: type[Any], item: str) -> N
         return submit(self, call, *arguments, timeout=timeout if hangs else PATIENCE)
 
     monkeypatch.setattr(pool, "submit", submitted)
+
+
+def written(file: Path) -> bool:
+    """Whether a file is there and holds all of a JSON text."""
+    try:
+        json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True

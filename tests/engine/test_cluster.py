@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.engine.test_faults import command, mark, numbers, stored_some, undisturbed
 from tests.engine.test_run import measure
-from tests.fakes import PATIENCE, hurry_only, write_cards
+from tests.fakes import PATIENCE, hurry_only, write_cards, written
 
 pytest.importorskip("distributed")
 from distributed import Client
@@ -63,15 +63,6 @@ class Cluster:
         )  # fmt: skip
         self.processes.append(process)
         return process
-
-
-def written(file: Path) -> bool:
-    """Whether a file is there and holds all of a JSON text."""
-    try:
-        json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
-        return False
-    return True
 
 
 @pytest.fixture

@@ -18,9 +18,12 @@ from PIL import Image
 
 from bench.datasets.images import PictureFiles
 from bench.engine.scaling import measure_resume
+from tests.fakes import written
 from tests.speed.test_run_speed import CORES, ENVIRONMENT, bench, best
 
 PICTURES, RECORDS = 10_000, 1_000_000
+_DASK = {"DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms"}
+"""As docs/cluster.md says."""
 
 
 def test_planning_ten_thousand_small_pictures(tmp_path: Path) -> None:
@@ -76,12 +79,12 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
             running.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "dask", *words], stdout=log, stderr=log,
-                    env={**ENVIRONMENT, "PYTHONPATH": str(Path(__file__).parents[2])},
+                    env={**ENVIRONMENT, **_DASK, "PYTHONPATH": str(Path(__file__).parents[2])},
                 )
             )  # fmt: skip
 
     dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
-    while not file.exists() and running[0].poll() is None:
+    while not written(file) and running[0].poll() is None:
         time.sleep(0.05)
     address = str(json.loads(file.read_text())["address"])
     for number in range(CORES):
