@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import tempfile
@@ -75,18 +76,20 @@ class LocalPool:
         CONSTS.sleep_unit = _POLL_SECONDS
         prestart()
         context = multiprocessing.get_context("forkserver")
+        # once for all workers: of many thousand items it takes longer than starting one
+        packed = pickle.dumps((initializer, arguments))
         self.workers = workers
         self._pool = ProcessPool(
             max_workers=workers,
             initializer=_start,
-            initargs=(str(scratch), walls, initializer, arguments),
+            initargs=(str(scratch), walls, packed),
             context=context,
         )
         self._fresh = ProcessPool(
             max_workers=1,
             max_tasks=1,
             initializer=_start,
-            initargs=(str(scratch), walls, _nothing, ()),
+            initargs=(str(scratch), walls, pickle.dumps((_nothing, ()))),
             context=context,
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
@@ -148,11 +151,9 @@ def _nothing() -> None:
     pass
 
 
-def _start(
-    scratch: str, walls: Walls, initializer: Callable[..., None], arguments: tuple[object, ...]
-) -> None:
+def _start(scratch: str, walls: Walls, packed: bytes) -> None:
     """Makes this process the leader of a group that dies as one when it is told to stop or when
-    the run that started it dies, with its own temporary folder."""
+    the run that started it dies, with its own temporary folder. ``packed``: what it then calls."""
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _kill_group)
@@ -168,6 +169,7 @@ def _start(
     strays.adopt()
     tempfile.tempdir = scratch
     isolation.put_up(walls)
+    initializer, arguments = pickle.loads(packed)
     initializer(*arguments)
 
 
