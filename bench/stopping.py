@@ -33,8 +33,8 @@ class StopSignals:
     _current: ClassVar[StopSignals | None] = None
 
     def __init__(self, *, last: bool = False) -> None:
-        """``last``: the program ends after this context, so that its handlers stay in place if a
-        signal was received, and a late one interrupts no clean-up."""
+        """``last``: the program ends after this context, so that after a signal was received no
+        later one is heard until its very end."""
         self.received = ""
         self._last = last
         self._since = 0.0
@@ -60,8 +60,8 @@ class StopSignals:
             if self._outer is not None and self.received:
                 self._outer.received, self._outer._since = self.received, self._since
         if self._last and self.received:
-            self._raising = False
-            self._since = float("inf")
+            for one in self._previous:  # a handler in Python goes while the interpreter still ends
+                signal.signal(one, signal.SIG_IGN)
             return
         for one, handler in self._previous.items():
             if handler is not None:  # None is a handler that was not installed from Python

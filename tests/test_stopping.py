@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from bench import stopping
 from bench.stopping import StopSignals
 
+ROOT = Path(__file__).resolve().parents[1]
 ALL = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
@@ -71,10 +75,26 @@ def test_what_is_ignored_stays_ignored() -> None:
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_the_last_context_keeps_its_handlers_after_a_signal() -> None:
-    with StopSignals(last=True):
-        send(signal.SIGINT)
-    send(signal.SIGINT)  # a program's clean-up is not interrupted
+STOPPED = """
+import signal, time
+from bench.stopping import StopSignals
+with StopSignals(last=True) as stop:
+    print("ready", flush=True)
+    while not stop.received:
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_after_the_last_context_no_signal_is_heard_while_the_interpreter_ends(
+    number: signal.Signals,
+) -> None:
+    arguments = [sys.executable, "-c", STOPPED]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        while process.poll() is None:
+            process.send_signal(number)
+    assert process.returncode == 0
 
 
 def test_another_thread_waits_for_none() -> None:
