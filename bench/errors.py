@@ -18,6 +18,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_NAMED = 24
+
 
 class BenchError(Exception):
     """Base of all errors that the command line prints without a traceback."""
@@ -56,9 +58,11 @@ class StoreError(BenchError):
 
 
 def near_matches(name: str, known: Iterable[str]) -> str:
-    """The sentence that ends an unknown-name error: close spellings, else all names."""
+    """The sentence that ends an unknown-name error: close spellings, else the names, of many the
+    first."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"known: {', '.join(names)}" if names else "none is known"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"known: {', '.join(names[:_NAMED])}{more}" if names else "none is known"

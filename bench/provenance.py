@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,8 @@ class RunInfo:
         return self.items if limit is None else min(limit, self.items)
 
     def write(self, folder: Path) -> None:
-        table = asdict(self)
+        table = asdict(replace(self, item_digests={}))  # asdict copies one by one
+        table["item_digests"] = dict(self.item_digests)
         table["metric_facts"] = [facts_table(one) for one in self.metric_facts]
         text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
         temporary = folder / "run.json.new"

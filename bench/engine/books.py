@@ -13,6 +13,7 @@ from bench.engine.entries import with_layout
 from bench.engine.measure import Added, WorkSpec
 from bench.provenance import Verdict
 from bench.records import Record, Status, Task
+from bench.results.packed import Packed, pack
 from bench.results.store import Store
 
 
@@ -84,9 +85,9 @@ class Books:
         self.outcome.total, self.outcome.finished_before = total, finished
         self._progress.begin(total, finished)
 
-    def keep(self, records: Sequence[Record]) -> None:
+    def keep(self, records: Sequence[Packed]) -> None:
         """Stores records."""
-        self._store.add(records)
+        self._store.add_packed(records)
         for record in records:
             if record.status == "done":
                 self.outcome.done += 1
@@ -102,7 +103,7 @@ class Books:
 
     def keep_blank(self, tasks: Sequence[tuple[Task, str]], status: Status) -> None:
         """Stores that tasks have no result, each with the reason."""
-        self.keep([self._blank(task, status, reason) for task, reason in tasks])
+        self.keep([pack(self._blank(task, status, reason)) for task, reason in tasks])
 
     def add(self, found: Sequence[Added]) -> None:
         """Stores what was added to records of before."""

@@ -39,6 +39,9 @@ except ImportError as error:
 
 _CONNECT_SECONDS = 10
 _PLUGIN = "bench"
+_PROFILER = ("profile", "profile-cycle")
+"""What of a Dask worker looks a hundred times a second at its threads, which wait for our pool."""
+_NEVER = 1e9
 _TALKATIVE = ("distributed", "tornado", "asyncio")
 """Libraries that log a lost scheduler with tracebacks; what it means is said in one line."""
 T = TypeVar("T")
@@ -288,6 +291,7 @@ class _WorkerSide(WorkerPlugin):
             loader=self.loader,
             codecs={name: _local_card(card) for name, card in self.spec.codecs.items()},
         )
+        self.intervals = _set_intervals(worker, dict.fromkeys(_PROFILER, _NEVER))
         # `dask worker` runs as a daemon of its nanny, and daemons may not start processes; this
         # one ends its own in teardown, and they end with it where it is killed
         current_process()._config["daemon"] = False  # type: ignore[attr-defined]
@@ -300,6 +304,7 @@ class _WorkerSide(WorkerPlugin):
         """Called by Dask when the run or the worker ends."""
         import shutil
 
+        _set_intervals(worker, self.intervals)
         self.pool.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -309,6 +314,22 @@ class _WorkerSide(WorkerPlugin):
             if name not in self.loadable and self.loader.has(self.spec.items[name]):
                 self.loadable.add(name)
         return tuple(name for name in items if name not in self.loadable)
+
+
+def _set_intervals(worker: Any, milliseconds: Mapping[str, float]) -> dict[str, float]:
+    """Changes how often a Dask worker does something, if it does; returns what it was."""
+    before = {}
+    for name, interval in milliseconds.items():
+        callback = worker.periodic_callbacks.get(name)
+        if callback is None:
+            continue
+        before[name] = callback.callback_time
+        runs = callback.is_running()
+        callback.stop()
+        callback.callback_time = interval
+        if runs:
+            callback.start()
+    return before
 
 
 def _local_card(card: CodecCard) -> CodecCard:

@@ -30,6 +30,7 @@ from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
 from bench.records import Point, Record, Stored, Task, Value
 from bench.results.gallery import Keepsake, make_keepsake
+from bench.results.packed import Packed, pack
 from bench.signals import Signal
 from bench.words import parse_value
 
@@ -91,9 +92,11 @@ class Added:
 class Portion:
     """What a worker sends back: the tasks it measured and the seconds it took for all of them."""
 
-    measured: tuple[Measured, ...]
+    records: tuple[Packed, ...]
     seconds: float
     added: tuple[Added, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    keepsakes: tuple[Keepsake, ...] = ()
 
 
 class Bench:
@@ -414,4 +417,10 @@ def measure_tasks(tasks: Sequence[Task]) -> Portion:
     start = perf_counter()
     measured = _bench.measure_all([task for task in tasks if not task.lacks])
     added = tuple(_bench.add(task) for task in tasks if task.lacks)
-    return Portion(measured, perf_counter() - start, added)
+    return Portion(
+        tuple(pack(one.record) for one in measured),
+        perf_counter() - start,
+        added,
+        tuple(one.evidence for one in measured if one.evidence is not None),
+        tuple(one.keepsake for one in measured if one.keepsake is not None),
+    )

@@ -110,9 +110,12 @@ def _lacking(
     items: Sequence[Item], metrics: Chosen, store: Store, gallery: Gallery
 ) -> dict[Key, tuple[tuple[str, ...], Stored]]:
     """What stored records lack of the metrics that can run here and apply to their items."""
+    lacking = store.lacking(metrics.able)
+    if not lacking:
+        return {}
     able = {item.name: applying(item, metrics.able) for item in items}
     found = {}
-    for key, (names, stored) in store.lacking(metrics.able).items():
+    for key, (names, stored) in lacking.items():
         lacks = tuple(name for name in names if name in able.get(key[2], ()))
         if lacks:
             found[key] = (lacks, replace(stored, kept=gallery.stream(*key)))

@@ -110,12 +110,12 @@ def _run(
             progress.say(f"{dropped} records of items whose content changed are measured again")
         job = _Job(campaign, options, items, store, progress, metrics, stop)
         outcome = _measure_all(job)
-        damaged = store.drop_damaged()
+        damaged = store.export_csv(options.out / TABLE)
         if damaged and not outcome.interrupted:
             progress.say(f"{damaged} stored records were damaged; they are measured again")
             again = _measure_all(job)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
-        store.export_csv(options.out / TABLE)
+            store.export_csv(options.out / TABLE)
         Gallery(options.out).write_index(store.records())
         describe_run(
             campaign,
@@ -249,13 +249,11 @@ class _Runner:
             self._blame(portion, "failed", f"the worker process died ({cause_of_death(error)})")
             return
         self.schedule.finished(portion, result.seconds)
-        for entry in result.measured:
-            if entry.keepsake is not None:
-                self.gallery.add(entry.keepsake)
-        self.books.keep([entry.record for entry in result.measured])
+        for keepsake in result.keepsakes:
+            self.gallery.add(keepsake)
+        self.books.keep(result.records)
         self.books.add(result.added)
-        evidence = [entry.evidence for entry in result.measured if entry.evidence is not None]
-        self._prove(portion, evidence)
+        self._prove(portion, result.evidence)
 
     def _blame(self, portion: tuple[Task, ...], status: Status, reason: str) -> None:
         """One task alone gets the blame; of several, each is tried alone."""

@@ -12,6 +12,7 @@ import pickle
 import shutil
 import signal
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -76,8 +77,9 @@ class LocalPool:
         CONSTS.sleep_unit = _POLL_SECONDS
         prestart()
         context = multiprocessing.get_context("forkserver")
-        # once for all workers: of many thousand items it takes longer than starting one
-        packed = pickle.dumps((initializer, arguments))
+        # once for all workers: of many thousand items it takes longer than starting one; and small,
+        # since starting the next worker waits until this one has read what its pipe cannot hold
+        packed = _pack(initializer, *arguments)
         self.workers = workers
         self._pool = ProcessPool(
             max_workers=workers,
@@ -89,7 +91,7 @@ class LocalPool:
             max_workers=1,
             max_tasks=1,
             initializer=_start,
-            initargs=(str(scratch), walls, pickle.dumps((_nothing, ()))),
+            initargs=(str(scratch), walls, _pack(_nothing)),
             context=context,
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
@@ -147,6 +149,10 @@ def cause_of_death(error: ProcessExpired) -> str:
     return f"exit status {code}"
 
 
+def _pack(call: Callable[..., None], *arguments: object) -> bytes:
+    return zlib.compress(pickle.dumps((call, arguments)), 1)
+
+
 def _nothing() -> None:
     pass
 
@@ -169,7 +175,7 @@ def _start(scratch: str, walls: Walls, packed: bytes) -> None:
     strays.adopt()
     tempfile.tempdir = scratch
     isolation.put_up(walls)
-    initializer, arguments = pickle.loads(packed)
+    initializer, arguments = pickle.loads(zlib.decompress(packed))
     initializer(*arguments)
 
 

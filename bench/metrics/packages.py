@@ -51,12 +51,18 @@ class Backbone:
         """Raises Unavailable, with the command that gets the file, if it is missing or another."""
         cure = f"run `python -m bench fetch {self.name}`"
         if not self.path.is_file():
-            raise Unavailable(f"the weights of {self.name} are not at {self.path}; {cure}")
+            raise Unavailable(f"the weights of {self.name} are not at {_shown(self.path)}; {cure}")
         if _sha256(self.path, self.path.stat().st_mtime_ns) != self.sha256:
-            raise Unavailable(f"{self.path} is not what it should be (sha256); {cure}")
+            raise Unavailable(f"{_shown(self.path)} is not what it should be (sha256); {cure}")
 
     def versions(self) -> Mapping[str, str]:
         return {f"weights {self.name}": self.sha256}
+
+
+def _shown(path: Path) -> str:
+    """A path for tables that others read: the home folder is nobody's."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 @cache

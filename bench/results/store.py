@@ -19,9 +19,10 @@ from bench.facts import MetricFacts
 from bench.provenance import CodecInfo, Verdict, facts_of, facts_table, read_run
 from bench.records import COLUMNS, Record, Stored, columns_of, join_remarks, split_remarks
 from bench.results.lock import lock_folder
+from bench.results.packed import Packed, pack
 from bench.results.replacing import make_room, put_in_place
 from bench.results.salvage import checksum, damaged, row_checksum, salvage
-from bench.results.table import Cell, cells, metric_columns, record_of, write_records
+from bench.results.table import Cell, metric_columns, record_of, write_records
 
 FILE = "records.sqlite"
 TABLE = "records.csv"
@@ -31,6 +32,8 @@ FORMAT = 7
 
 Key = tuple[str, str, str]
 _KEYS = ("codec", "point", "item")
+_SEEN = "(c.id IS NULL OR p.point IS NOT NULL)"
+"""Of a record: whether its codec and point belong to what the folder shows."""
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, checksum,
@@ -120,7 +123,7 @@ class Store:
         def fill(db: sqlite3.Connection) -> None:
             self._db, self._columns = db, COLUMNS
             with self._transaction():
-                self._insert(records)
+                self._insert(map(pack, records))
 
         put_in_place(self.folder / FILE, _SCHEMA, FORMAT, fill)
         return len(records)
@@ -188,24 +191,20 @@ class Store:
                     keys = [values[name] for name in _KEYS]
                     db.execute(f"UPDATE records SET checksum = ? WHERE {key}", (new, *keys))
 
-    def _insert(self, records: Iterable[Record]) -> None:
+    def _insert(self, records: Iterable[Packed]) -> None:
         """Writes records inside a transaction, with a column for every metric they have."""
         records = list(records)
-        scored = dict.fromkeys(name for record in records for name in record.scores)
-        for name in columns_of(scored):
-            if name not in self._columns:
-                self._db.execute(f'ALTER TABLE records ADD COLUMN "{name}"')
-                self._columns = (*self._columns, name)
-        names = (*self._columns, "checksum")
-        quoted, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
-        self._db.executemany(
-            f"INSERT OR REPLACE INTO records ({quoted}) VALUES ({marks})",
-            (self._row(record) for record in records),
-        )
-
-    def _row(self, record: Record) -> tuple[Cell, ...]:
-        row = cells(record, self._columns)
-        return (*row, row_checksum(self._columns, row))
+        for columns in dict.fromkeys(record.columns for record in records):
+            for name in columns:
+                if name not in self._columns:
+                    self._db.execute(f'ALTER TABLE records ADD COLUMN "{name}"')
+                    self._columns = (*self._columns, name)
+            names = (*columns, "checksum")
+            quoted, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+            self._db.executemany(
+                f"INSERT OR REPLACE INTO records ({quoted}) VALUES ({marks})",
+                ((*one.row, one.checksum) for one in records if one.columns == columns),
+            )
 
     def meta(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -288,6 +287,10 @@ class Store:
 
     def add(self, records: Iterable[Record], verdicts: Iterable[Verdict] = ()) -> None:
         """Writes records in one transaction; one of the same key is replaced."""
+        self.add_packed(map(pack, records), verdicts)
+
+    def add_packed(self, records: Iterable[Packed], verdicts: Iterable[Verdict] = ()) -> None:
+        """As ``add``, of records that other processes made ready."""
         with self._transaction() as db:
             self._insert(records)
             db.executemany(
@@ -352,7 +355,7 @@ class Store:
             said = {**split_remarks(record.remarks), **remarks}
             said = {name: why for name, why in said.items() if name not in scores}
             merged = {**record.scores, **scores}
-            self._insert([replace(record, scores=merged, remarks=join_remarks(said))])
+            self._insert([pack(replace(record, scores=merged, remarks=join_remarks(said)))])
 
     def _record(self, key: Key) -> Record | None:
         where = " AND ".join(f"{name} = ?" for name in _KEYS)
@@ -371,7 +374,7 @@ class Store:
                 record = self._record(key)
                 assert record is not None
                 scores = {name: value for name, value in record.scores.items() if name != metric}
-                self._insert([replace(record, scores=scores)])
+                self._insert([pack(replace(record, scores=scores))])
         return len(keys)
 
     def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
@@ -384,20 +387,6 @@ class Store:
                 )
                 db.execute("DELETE FROM verdicts WHERE codec = ? AND point = ?", (codec, point))
 
-    def drop_damaged(self) -> int:
-        """Removes records that are no longer what was written; returns how many there were."""
-        with _explained(self.folder):
-            rows = self._db.execute("SELECT * FROM records")
-            names = tuple(column[0] for column in rows.description)
-            mark, *key = map(names.index, ("checksum", "codec", "point", "item"))
-            keys = [
-                tuple(row[at] for at in key)
-                for row in rows
-                if row[mark] not in (None, row_checksum(names, row))
-            ]
-        self.drop(keys)
-        return len(keys)
-
     def counts(self) -> dict[str, int]:
         """Number of records of each status."""
         rows = self._db.execute("SELECT status, COUNT(*) FROM records GROUP BY status")
@@ -406,21 +395,43 @@ class Store:
     def rows(self) -> Iterator[tuple[Cell, ...]]:
         """The records of the codecs' ladders as rows of ``columns``, by codec, point and item in
         the order of the run."""
-        columns = ", ".join(f'r."{name}"' for name in self._columns)
-        yield from self._db.execute(
-            f"SELECT {columns} FROM records r LEFT JOIN codecs c ON c.id = r.codec "
+        yield from self._ordered(self._columns, f"WHERE {_SEEN}")
+
+    def _ordered(self, columns: Sequence[str], where: str = "", more: str = "") -> sqlite3.Cursor:
+        """Rows by codec, point and item in the order of the run."""
+        named = ", ".join(f'r."{name}"' for name in columns)
+        return self._db.execute(
+            f"SELECT {named}{more} FROM records r LEFT JOIN codecs c ON c.id = r.codec "
             "LEFT JOIN points p ON p.codec = r.codec AND p.point = r.point "
-            "LEFT JOIN items i ON i.item = r.item "
-            "WHERE c.id IS NULL OR p.point IS NOT NULL ORDER BY c.place, p.place, i.place, r.item"
+            f"LEFT JOIN items i ON i.item = r.item {where} "
+            "ORDER BY c.place, p.place, i.place, r.item"
         )
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of ``rows``."""
         return (record_of(dict(zip(self._columns, row, strict=True))) for row in self.rows())
 
-    def export_csv(self, path: Path) -> None:
-        """Writes records.csv: empty where nothing applies, ``inf`` for infinite."""
-        write_records(path, self.rows(), self._columns)
+    def export_csv(self, path: Path) -> int:
+        """Writes records.csv of what is whole: empty where nothing applies, ``inf`` for infinite.
+
+        Removes records that are no longer what was written, seen or not, and returns how many
+        there were.
+        """
+        damaged: list[Key] = []
+        with _explained(self.folder):
+            write_records(path, self._whole(damaged), self._columns)
+        self.drop(damaged)
+        return len(damaged)
+
+    def _whole(self, damaged: list[Key]) -> Iterator[tuple[Cell, ...]]:
+        """As ``rows``, without those whose checksum is wrong, whose keys are added to a list."""
+        columns = self._columns
+        codec, point, item = map(columns.index, _KEYS)
+        for *row, mark, seen in self._ordered((*columns, "checksum"), more=f", {_SEEN}"):
+            if mark not in (None, row_checksum(columns, row)):
+                damaged.append((row[codec], row[point], row[item]))
+            elif seen:
+                yield tuple(row)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from tests.fakes import PATIENCE, hurry_only, write_cards, written
 pytest.importorskip("distributed")
 from distributed import Client
 
-from bench.engine.cluster import ClusterPool
+from bench.engine.cluster import _NEVER, ClusterPool
+from bench.engine.measure import WorkSpec
+from bench.engine.scaling import Tiny
 
 __all__ = ["mark"]
 
@@ -64,6 +67,14 @@ class Cluster:
         self.processes.append(process)
         return process
 
+    def stop(self) -> None:
+        """Workers first: one told to stop while its scheduler goes may wait for its own end."""
+        for group in (self.processes[1:], self.processes[:1]):
+            for process in group:
+                process.terminate()
+            for process in group:
+                process.wait(PATIENCE)
+
 
 @pytest.fixture
 def cluster(tmp_path: Path, mark: str) -> Iterator[Cluster]:
@@ -74,10 +85,7 @@ def cluster(tmp_path: Path, mark: str) -> Iterator[Cluster]:
         cluster.start()
         yield cluster
     finally:
-        for process in cluster.processes:
-            process.terminate()
-        for process in cluster.processes:
-            process.wait(PATIENCE)
+        cluster.stop()
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -224,3 +232,25 @@ def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster:
 
     with (out / "records.csv").open() as file:
         assert all(float(row["largest"]) > 0 for row in csv.DictReader(file))
+
+
+def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cluster) -> None:
+    def profiling(dask_worker: Any) -> tuple[float, bool]:
+        callback = dask_worker.periodic_callbacks["profile"]
+        return callback.callback_time, callback.is_running()
+
+    cluster.add_worker("--no-nanny")
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        (before,) = client.run(profiling).values()
+        pool = ClusterPool(cluster.address)
+        pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+        (during,) = client.run(profiling).values()
+        cluster.add_worker("--no-nanny")
+        client.wait_for_workers(2, timeout=PATIENCE)
+        late = set(client.run(profiling).values())
+        pool.close()
+        after = set(client.run(profiling).values())
+    assert before[0] < 1000 and before[1]
+    assert during == (_NEVER, True) and late == {during}
+    assert after == {before}

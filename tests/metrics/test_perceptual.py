@@ -148,6 +148,9 @@ def test_missing_and_damaged_weights_name_the_command(
     cure = "run `python -m bench fetch alexnet-imagenet`"
     with pytest.raises(Unavailable, match=cure):
         packages.ALEXNET.check()
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose home it is belongs in no table
+    with pytest.raises(Unavailable, match=r"are not at ~/hub/checkpoints/alexnet"):
+        packages.ALEXNET.check()
     packages.ALEXNET.path.parent.mkdir(parents=True)
     packages.ALEXNET.path.write_bytes(b"no weights")
     with pytest.raises(Unavailable, match=f"not what it should be.*{cure}"):

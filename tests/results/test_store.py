@@ -15,7 +15,7 @@ from bench.errors import StoreError
 from bench.provenance import CodecInfo, RunInfo, Verdict
 from bench.records import COLUMNS, FIRST_METRICS, Record
 from bench.results.salvage import checksum
-from bench.results.store import FILE, Store
+from bench.results.store import FILE, TABLE, Store
 
 
 def record(codec: str = "a", point: str = "q=1", item: str = "i", **values: object) -> Record:
@@ -251,7 +251,7 @@ def test_a_value_that_is_not_what_was_written_is_dropped(tmp_path: Path) -> None
     with sqlite3.connect(tmp_path / FILE) as db:
         db.execute("UPDATE records SET psnr_rgb = 30.5 WHERE item = 'i'")
     with Store(tmp_path) as store:
-        assert store.drop_damaged() == 1
+        assert store.export_csv(tmp_path / TABLE) == 1
         assert [key[2] for key in store.done()] == ["j"]
 
 
@@ -263,7 +263,7 @@ def test_a_store_of_format_1_is_carried_on(tmp_path: Path) -> None:
         db.execute("UPDATE meta SET value = '1' WHERE key = 'format'")
     with Store(tmp_path) as store:
         store.add([record(item="j")])
-        assert store.drop_damaged() == 0
+        assert store.export_csv(tmp_path / TABLE) == 0
         assert len(store.done()) == 2
 
 
@@ -281,7 +281,7 @@ def test_a_store_of_format_2_is_carried_on(tmp_path: Path) -> None:
         db.execute("UPDATE records SET psnr_rgb = 30.5 WHERE item = 'j'")
         db.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
     with Store(tmp_path) as store:
-        assert store.drop_damaged() == 1
+        assert store.export_csv(tmp_path / TABLE) == 1
         store.add([record(item="k", bpp_likelihood=0.5)])
         assert [row["bpp_likelihood"] for row in read_csv(store, tmp_path)] == ["", "0.5"]
 

@@ -1,0 +1,48 @@
+"""Records as the store writes them, made by the processes that measure.
+
+One process stores what many measure: what can be done to a record before it is sent is done there.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from bench.records import COLUMNS, Record, columns_of
+from bench.results.salvage import row_checksum
+from bench.results.table import Cell, cells
+
+_STATUS, _CODEC, _REASON = map(COLUMNS.index, ("status", "codec", "reason"))
+
+
+class Packed(NamedTuple):
+    """The row of a record under the columns that it fills, and its checksum."""
+
+    columns: tuple[str, ...]
+    row: tuple[Cell, ...]
+    checksum: int
+
+    @property
+    def status(self) -> Cell:
+        return self.row[_STATUS]
+
+    @property
+    def codec(self) -> Cell:
+        return self.row[_CODEC]
+
+    @property
+    def reason(self) -> Cell:
+        return self.row[_REASON]
+
+
+def pack(record: Record) -> Packed:
+    """A record ready to be stored."""
+    columns = _columns(tuple(record.scores))
+    row = cells(record, columns)
+    return Packed(columns, row, row_checksum(columns, row))
+
+
+@cache
+def _columns(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """One tuple for all records of the same metrics: it is sent once for many of them."""
+    return columns_of(metrics)
