@@ -180,6 +180,8 @@ def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:
         torch.set_num_threads(request.threads)
     device = _device(request.device)
     recipe = _recipe(card, request)
+    if recipe.part is not None and request.weights is not None:
+        _check_followed(recipe, request.weights)
     torch.manual_seed(recipe.settings.seed)
     work = request.work or cache_folder() / recipe.codec / recipe.name
     task = task_class(recipe)(TrainingContext(recipe, device, request.data, work.parent))
@@ -238,6 +240,23 @@ def _recipe(card: CodecCard, request: TrainRequest) -> Recipe:
     if request.batch is None and settings.gpu_batch and request.device.startswith("cuda"):
         return replace(recipe, settings=replace(settings, batch=settings.gpu_batch))
     return recipe
+
+
+def _check_followed(recipe: Recipe, folder: Path) -> None:
+    """A part learns from the networks in the card's folder: refuses to leave it beside others, of
+    whose output it knows nothing."""
+    from bench.weights import weights_path
+
+    parts = recipe.card.training.get("parts", {})
+    for beside in sorted(folder.glob("*.safetensors")):
+        followed = weights_path(recipe.card, beside.stem)
+        if beside.stem in parts or not followed.is_file():
+            continue
+        if beside.read_bytes() != followed.read_bytes():
+            raise UsageError(
+                f"part {recipe.part} of {recipe.codec} learns from {followed}, and --weights "
+                f"{folder} holds another {beside.name}; copy that one there first"
+            )
 
 
 def _device(name: str) -> torch.device:

@@ -22,6 +22,7 @@ from bench.errors import UsageError
 from bench.stopping import StopSignals
 from bench.training.average import WeightAverage
 from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bench.training.clock import WorkingClock
 from bench.training.compact import compacted, expanded
 from bench.training.feed import feed, generators, to_device
 from bench.training.pace import AUTO, FULL, HALF, LAST, PLAIN, arrange, autocast, fastest
@@ -40,10 +41,11 @@ _CURVE_SECONDS = 30.0
 class LoopOptions:
     """How a training runs, as far as the card does not say.
 
-    ``budget`` is the wall time in minutes of all continuations together: the schedule then follows
-    the clock and ends with it, whatever the card's steps. ``minutes`` and ``stop_after``, a step,
-    end this process early, at a checkpoint, which is ``compact`` if asked for. ``start`` names the
-    weights that the task was given, for the record. ``workers`` processes make the batches.
+    ``budget`` is the wall time in minutes of all continuations together, without what the process
+    lay stopped for: the schedule then follows the clock and ends with it, whatever the card's
+    steps. ``minutes`` and ``stop_after``, a step, end this process early, at a checkpoint, which is
+    ``compact`` if asked for. ``start`` names the weights that the task was given, for the record.
+    ``workers`` processes make the batches.
     """
 
     work: Path
@@ -157,17 +159,16 @@ class Trainer(Generic[Batch]):
 
     def _train(self, signals: StopSignals, progress: Progress) -> None:
         options = self.options
-        base, start = self.seconds, time.perf_counter()
-        now = last_save = start
-        until = start + 60 * (options.minutes or math.inf)
+        now = last_save = time.perf_counter()
+        until = now + 60 * (options.minutes or math.inf)
         stop = options.stop_after or math.inf
         steps = range(self.step, 1 << 62)
         batches = feed(self.task, self.settings.seed, steps, options.device, options.workers)
-        with closing(batches):
+        with closing(batches), WorkingClock() as clock:
             while self.step < stop and self.fraction < 1 and now < until and not signals.received:
                 self.train_step(next(batches))
-                now = time.perf_counter()
-                self.seconds = base + now - start
+                self.seconds += clock.lap()
+                now = clock.since
                 progress.update(self.step, self.fraction, self.rows[-1] if self.rows else {})
                 if now - last_save > options.checkpoint_seconds:
                     self._save()

@@ -60,7 +60,7 @@ class LostTask(TinyTask):
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     readings = itertools.count(0.0, 0.5)
     read = SimpleNamespace(monotonic=lambda: next(readings), perf_counter=lambda: next(readings))
-    for module in ("loop", "campaign"):
+    for module in ("loop", "clock", "campaign"):
         monkeypatch.setattr(f"bench.training.{module}.time", read)
 
 

@@ -174,6 +174,19 @@ def test_a_continued_training_remembers_what_it_started_from(tmp_path, card):
     assert facts["started_from"] == "base.safetensors"
 
 
+def test_a_part_is_not_left_beside_other_networks_than_it_learned_from(tmp_path, card):
+    train(card, request(tmp_path))
+    out = tmp_path / "out"
+    train(card, request(tmp_path, weights=out, work=tmp_path / "other", seed=1))
+    part = {"point": None, "part": "prior", "weights": out, "work": tmp_path / "part"}
+    with pytest.raises(UsageError, match=r"another K=2\.safetensors; copy that one there first"):
+        train(card, request(tmp_path, **part))
+    assert not (out / "prior.safetensors").exists()
+    (out / "K=2.safetensors").write_bytes(weights_path(card, "K=2").read_bytes())
+    train(card, request(tmp_path, **part))
+    train(card, request(tmp_path, **part, fresh=True))  # a part that is there is what it replaces
+
+
 def test_a_time_budget_ends_the_schedule(tmp_path, card):
     said = train(card, request(tmp_path, budget=1e-9))
     assert ": 1 steps" in said
