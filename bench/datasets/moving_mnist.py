@@ -24,6 +24,7 @@ OFFICIAL_FILE = "mnist_test_seq.npy"
 OFFICIAL_SEQUENCES = 10_000
 FRAMES = 20
 SIZE = 64
+DIGITS = 2
 STEP = 0.1
 """How far a digit moves per frame, as a part of its range."""
 
@@ -35,7 +36,7 @@ def generate(
     *,
     frames: int = FRAMES,
     size: int = SIZE,
-    count: int = 2,
+    count: int = DIGITS,
 ) -> NDArray[np.uint8]:
     """Clip ``index`` of the endless sequence of ``seed``: uint8 ``(frames, size, size)``.
 
@@ -72,18 +73,25 @@ def _trajectory(
 
 
 class MovingMnist:
-    """``settings``: ``sequences`` to offer at most, ``seed`` of generated ones, and ``source``:
-    ``auto`` takes the official file if it is found, ``generated`` never does."""
+    """``settings``: ``sequences`` to offer at most, ``seed`` and ``digits`` of generated ones, and
+    ``source``: ``auto`` takes the official file if it is found, ``generated`` never does."""
 
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:
         self._seed = int(str(settings.get("seed", 2015)))
+        self._per_clip = int(str(settings.get("digits", DIGITS)))
         count = int(str(settings.get("sequences", OFFICIAL_SEQUENCES)))
         self._count = min(count, options.limit or count)
         wanted = settings.get("source", "auto")
         if wanted not in ("auto", "generated"):
             raise DataError(f"{card.id}: source {wanted!r} is neither auto nor generated")
+        if self._per_clip < 1:
+            raise DataError(f"{card.id}: digits {self._per_clip} is below 1")
+        if self._per_clip != DIGITS and wanted == "auto":
+            raise DataError(
+                f"{card.id}: the official sequences have {DIGITS} digits; set source to generated"
+            )
         self._official = _find_official(card, options) if wanted == "auto" else None
         self._digits: Path | None = None
         if self._official is None:
@@ -99,6 +107,8 @@ class MovingMnist:
     def items(self) -> Sequence[Item]:
         layout = Layout("video", "gray", SIZE, SIZE, FRAMES)
         kind = "official" if self._official else f"generated {self._seed}"
+        if self._per_clip != DIGITS:
+            kind += f" {self._per_clip} digits"
         return tuple(
             Item(f"{kind.split()[0]}-{index:05d}", _digest(f"{kind} {index}"), layout)
             for index in range(self._count)
@@ -109,7 +119,8 @@ class MovingMnist:
         if self._official is not None:
             return clip(np.array(np.load(self._official, mmap_mode="r")[:, index]))
         assert self._digits is not None
-        return clip(generate(read_digits(self._digits, "test"), self._seed, index))
+        digits = read_digits(self._digits, "test")
+        return clip(generate(digits, self._seed, index, count=self._per_clip))
 
     def places(self) -> tuple[Path, ...]:
         return tuple(path for path in (self._official, self._digits) if path is not None)
@@ -118,7 +129,8 @@ class MovingMnist:
         if self._official is not None:
             return (f"the first {self._count} sequences of the official {OFFICIAL_FILE}",)
         return (
-            f"{self._count} sequences generated from the MNIST test digits with seed {self._seed} "
+            f"{self._count} sequences of {self._per_clip} digits generated from the MNIST test "
+            f"digits with seed {self._seed} "
             f"as in Srivastava et al. (2015); not the official {OFFICIAL_FILE}",
         )
 

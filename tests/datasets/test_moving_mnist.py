@@ -78,6 +78,20 @@ def test_generated_clips_are_called_generated(toy_folder: Path) -> None:
     assert np.array_equal(again.load(items[2]).array(), generate(_DIGITS, 3, 2))
 
 
+def test_clips_of_three_digits_are_generated_and_other_items(toy_folder: Path) -> None:
+    three = {"source": "generated", "seed": 3, "digits": 3}
+    loader = MovingMnist(_card(), three, DataOptions(toy_folder, limit=2))
+    two = MovingMnist(_card(), {**three, "digits": 2}, DataOptions(toy_folder, limit=2))
+    items = loader.items()
+    assert np.array_equal(loader.load(items[1]).array(), generate(_DIGITS, 3, 1, count=3))
+    assert "2 sequences of 3 digits" in loader.notes()[0]
+    assert {item.digest for item in items}.isdisjoint(item.digest for item in two.items())
+    with pytest.raises(DataError, match="official sequences have 2 digits"):
+        MovingMnist(_card(), {"digits": 3}, DataOptions(toy_folder))
+    with pytest.raises(DataError, match="digits 0 is below 1"):
+        MovingMnist(_card(), {**three, "digits": 0}, DataOptions(toy_folder))
+
+
 def test_the_official_file_is_preferred_and_checked(toy_folder: Path) -> None:
     frames = np.random.default_rng(1).integers(0, 256, (20, 3, 64, 64), dtype=np.uint8)
     path = toy_folder / "mnist_test_seq.npy"
