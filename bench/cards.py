@@ -189,10 +189,19 @@ def load_registry(folders: Iterable[Path] = ()) -> Registry:
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such card folder; give a folder of *.toml cards")
         nested = [folder / "codecs", folder / "datasets"]
+        if not any(place.is_dir() for place in nested) and not any(folder.glob("*.toml")):
+            raise UsageError(f"{folder}: no card in it{_where_cards_lie(folder)}")
         codecs.append(nested[0] if nested[0].is_dir() else folder)
         if nested[1].is_dir():
             datasets.append(nested[1])
     return Registry(_index(codecs), _index(datasets))
+
+
+def _where_cards_lie(folder: Path) -> str:
+    """The end of a sentence: a folder one step further that holds cards, if there is one."""
+    for path in sorted(folder.glob("*/*.toml")):
+        return f"; {path.name} lies in {path.parent}"
+    return "; give a folder of *.toml cards"
 
 
 def _entry_point_folders() -> list[Path]:

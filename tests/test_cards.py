@@ -18,7 +18,7 @@ from bench.cards import (
 )
 from bench.cli import main
 from bench.codecs.base import Codec
-from bench.errors import CardError, UsageError
+from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point
 from bench.words import parse_value, split_codecs
 from tests.fakes import write_cards
@@ -224,3 +224,17 @@ def test_a_users_card_may_be_the_anchor_where_no_suite_names_one(tmp_path: Path)
     jpeg = shipped.codecs["jpeg"].read_text()
     (tmp_path / "ours.toml").write_text(f"anchor = true\n{jpeg}")
     assert load_registry([tmp_path]).anchor() == "ours"
+
+
+def test_a_folder_without_cards_is_refused_with_where_they_lie(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no card in it; give a folder of \*\.toml cards"):
+        load_registry([tmp_path])
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "my-net.toml").write_text("")
+    with pytest.raises(UsageError, match=rf"my-net\.toml lies in {tmp_path}/cards"):
+        load_registry([tmp_path])
+
+
+def test_of_many_names_the_first_are_said() -> None:
+    assert near_matches("zzzz", [f"name-{n:02d}" for n in range(30)]).endswith("name-23 and 6 more")
+    assert near_matches("zzzz", ["b", "a"]) == "known: a, b"
