@@ -67,6 +67,7 @@ class Qcae(LearnedCodec):
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
         super().__init__(card, device=device)
         self._networks: dict[str, QuantisedAutoencoder] = {}
+        self._containers: dict[str, Container] = {}
 
     @property
     def _coder(self) -> str:
@@ -95,9 +96,12 @@ class Qcae(LearnedCodec):
         return self.load(LatentContext(LADDER, LATENTS), CONTEXT, device="cpu")
 
     def _container(self, codes: int) -> Container:
-        networks: list[nn.Module] = [self.network(codes)[0]]
-        networks += [self._context] if self._coder == CONTEXT else []
-        return self.container_of(_KINDS[self._coder], *networks)
+        name = self._weights_name(codes)
+        if name not in self._containers:
+            networks: list[nn.Module] = [self.network(codes)[0]]
+            networks += [self._context] if self._coder == CONTEXT else []
+            self._containers[name] = self.container_of(_KINDS[self._coder], *networks)
+        return self._containers[name]
 
     def refusal(self, layout: Layout) -> str | None:
         return refuse_clip(layout, self.card.id)

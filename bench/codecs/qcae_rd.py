@@ -147,43 +147,56 @@ class _Tables:
     """The integer coding tables of the network's Gaussians."""
 
     def __init__(self, model: GaussianConditional) -> None:
-        self._model = model
-        self._tables = (
-            model.quantized_cdf.tolist(),
-            model.cdf_length.reshape(-1).int().tolist(),
-            model.offset.reshape(-1).int().tolist(),
+        self._cdf = model.quantized_cdf.tolist()
+        self._lengths = model.cdf_length.reshape(-1).int().tolist()
+        self._offsets = model.offset.reshape(-1).int().tolist()
+
+    def of(self, rows: Sequence[int]) -> tuple[list[int], list[list[int]], list[int], list[int]]:
+        """The rows that are needed, and where these rows stand among them: the coder copies all
+        that it is given on every call."""
+        used = sorted(set(rows))
+        place = {row: at for at, row in enumerate(used)}
+        return (
+            [place[row] for row in rows],
+            [self._cdf[row] for row in used],
+            [self._lengths[row] for row in used],
+            [self._offsets[row] for row in used],
         )
 
 
-class _Writer(_Tables):
-    """Codes latents into a stream; ``bits`` is the negative log2 likelihood of what it coded."""
+class _Writer:
+    """Codes latents into a stream; ``bits``, when it is finished, is the negative log2 likelihood
+    of what it coded."""
 
     sees = True
 
     def __init__(self, model: GaussianConditional) -> None:
-        from compressai.ans import BufferedRansEncoder
-
-        super().__init__(model)
-        self._coder, self.bits = BufferedRansEncoder(), 0.0
+        self._model, self.bits = model, 0.0
+        self._coded: list[list[Tensor]] = []
 
     def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
         """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
         assert y is not None
-        rows, symbols = table_rows(index), torch.round(y - mean)
-        self._coder.encode_with_indexes(
-            _flat(symbols[:, :, mask]), _flat(rows[:, :, mask]), *self._tables
-        )
-        scales = self._model.scale_table[rows.long()]
-        likelihoods = self._model((symbols + mean).float(), scales, mean.float())[1]
-        self.bits -= float(likelihoods[:, :, mask].double().log2().sum())
+        symbols = torch.round(y - mean)
+        coded = (symbols, table_rows(index), mean)
+        self._coded.append([one[:, :, mask].reshape(-1) for one in coded])
         return (symbols + mean) * mask
 
     def finish(self) -> bytes:
-        stream: bytes = self._coder.flush()
+        from compressai.ans import RansEncoder
+
+        symbols, rows, means = (
+            torch.cat(all_of_one) for all_of_one in zip(*self._coded, strict=True)
+        )
+        scales = self._model.scale_table[rows.long()]
+        likelihoods = self._model((symbols + means).float(), scales, means.float())[1]
+        self.bits = -float(likelihoods.double().log2().sum())
+        tables = _Tables(self._model).of(rows.tolist())
+        stream: bytes = RansEncoder().encode_with_indexes(symbols.int().tolist(), *tables)
         return stream
 
 
-class _Reader(_Tables):
+class _Reader:
     """The inverse of ``_Writer``."""
 
     sees = False
@@ -191,14 +204,14 @@ class _Reader(_Tables):
     def __init__(self, model: GaussianConditional, stream: bytes) -> None:
         from compressai.ans import RansDecoder
 
-        super().__init__(model)
-        self._coder = RansDecoder()
+        self._tables, self._coder = _Tables(model), RansDecoder()
         self._coder.set_stream(stream)
 
     def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
         """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
         rows = table_rows(index)[:, :, mask]
-        symbols = torch.tensor(self._coder.decode_stream(_flat(rows), *self._tables))
+        tables = self._tables.of(rows.reshape(-1).tolist())
+        symbols = torch.tensor(self._coder.decode_stream(*tables))
         latent = torch.zeros_like(mean)
         latent[:, :, mask] = symbols.view(rows.shape).double() + mean[:, :, mask]
         return latent
@@ -206,8 +219,3 @@ class _Reader(_Tables):
 
 def _quality(steps: int) -> Tensor:
     return torch.tensor([1 + steps / _QUALITY_STEPS], dtype=torch.float64)
-
-
-def _flat(values: Tensor) -> list[int]:
-    flat: list[int] = values.reshape(-1).int().tolist()
-    return flat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.refinement import frozen, refined, soft_round
 from bench.codecs.support.tensors import (
     Geometry,
     fingerprint,
@@ -18,10 +19,13 @@ __all__ = [
     "Geometry",
     "LearnedCodec",
     "fingerprint",
+    "frozen",
     "inference",
     "measure_complexity",
+    "refined",
     "refuse_samples",
     "save_weights",
+    "soft_round",
     "to_frame",
     "to_tensor",
 ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,6 +25,7 @@ from bench.codecs.base import Allowed, Choice, Complexity, Encoded, Range
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
+from bench.codecs.support.refinement import STEPS, frozen, refined, with_refinement
 from bench.codecs.support.tensors import (
     Geometry,
     fingerprint,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from bench.signals import Layout, Signal
 
 PATCH = 256
+_RATE = 0.02
+"""Of refinement, in standard deviations of a codebook's vectors."""
 _CODERS: Mapping[str, Callable[[int], IndexCoder]] = {
     "fixed": FixedLength,
     "zlib": Deflate,
@@ -75,7 +78,8 @@ def _added(one: Complexity, other: Complexity) -> Complexity:
 class VqVae2Codec(LearnedCodec):
     """``coder`` is the entropy coder of both levels. ``tiling``: ``whole`` codes the picture at
     once, ``patches`` in independent pieces of 256×256, as the rebuilt report does. ``input`` is
-    what the PixelSNAIL priors see; the transformer sees indices."""
+    what the PixelSNAIL priors see; the transformer sees indices. ``refine``: steps in which the
+    encoder looks for codes that decode to a closer picture, whatever their rate."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codes": Range(2, 65536),
@@ -83,6 +87,7 @@ class VqVae2Codec(LearnedCodec):
         "coder": Choice((*_CODERS, *LEARNED)),
         "input": Choice(("indices", "vectors")),
         "tiling": Choice(("whole", "patches")),
+        "refine": STEPS,
     }
     libraries = ("torch", "constriction")
 
@@ -90,6 +95,11 @@ class VqVae2Codec(LearnedCodec):
     def network(self) -> VqVae2:
         """The network with the card's weights, in evaluation mode."""
         return self.load(VqVae2(int(self.settings["codes"]), int(self.settings["dim"])))
+
+    @cached_property
+    def relaxed_network(self) -> VqVae2:
+        """The network through which latents are refined."""
+        return frozen(self.network)
 
     @cached_property
     def container(self) -> Container:
@@ -153,6 +163,7 @@ class VqVae2Codec(LearnedCodec):
             ),
             decoder_only=("decoder",),
         )
+        found = with_refinement(found, int(self.settings.get("refine", 0)))
         for prior in self._prior_models if self._prior_names() else ():
             found = _added(found, self._prior_complexity(prior))
         return found
@@ -173,12 +184,11 @@ class VqVae2Codec(LearnedCodec):
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         geometry = Geometry.of(signal.layout)
-        with inference(self.device):
+        refining = bool(self.settings.get("refine"))
+        with inference(self.device, gradients=refining):
             x = to_tensor(next(signal.frames()), self._stride, self.device)
-            top, bottom = (
-                level.cpu().numpy().astype(np.int64)
-                for level in self.network.encode(self._split(x))
-            )
+        found = self._refined_codes(x, geometry) if refining else self._codes(x)
+        top, bottom = (level.cpu().numpy().astype(np.int64) for level in found)
         numbers = list(geometry.numbers)
         streams, bits = self._encode_maps(top, bottom)
         if self._prior_names():
@@ -186,6 +196,33 @@ class VqVae2Codec(LearnedCodec):
         payload = self.container.pack(numbers, streams)
         header = len(payload) - sum(map(len, streams))
         return Encoded(payload, header, bits_estimated=bits)
+
+    def _codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices of both levels of a padded picture."""
+        with inference(self.device):
+            return self.network.encode(self._split(x))
+
+    def _refined_codes(self, x: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
+        """Indices that decode to a closer picture; what was padded does not count."""
+        network = self.relaxed_network
+        books = (network.codebook_top, network.codebook_bottom)
+        inside = torch.zeros_like(x[:, :1])
+        inside[..., : geometry.height, : geometry.width] = 1
+        pieces, counted = self._split(x), self._split(inside.expand_as(x))
+
+        def cost(latents: Sequence[Tensor], done: float) -> Tensor:
+            del done
+            error = network.quantised(latents[0], latents[1]).picture - pieces
+            return (255 * error * counted).square().sum()
+
+        with inference(self.device):
+            start = network.latents(pieces)
+        with inference(self.device, gradients=True):
+            rates = [_RATE * float(book.vectors.std()) for book in books]
+            top, bottom = refined(start, rates, int(self.settings["refine"]), cost)
+        with inference(self.device):
+            coded = network.quantised(top, bottom)
+            return coded.top.indices, coded.bottom.indices
 
     def _encode_maps(self, top: Indices, bottom: Indices) -> tuple[list[bytes], float | None]:
         if self._prior_names():

@@ -6,6 +6,7 @@ Holds transforms, gain units and entropy models; never opens files or writes a b
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ from bench.models.exact import ACTIVATION_UNIT, ExactConv2d, exact_relu, geometr
 QUALITIES = 8
 LAMBDA_RATIO = 2**0.75
 """Ratio of the rate-distortion trade-off λ of a quality to that of the quality below."""
+LOWEST_LAMBDA = 0.0015
 STRIDE = 32
 """Factor between the picture and the hyper-latent; pictures are padded to a multiple of it."""
 
@@ -35,9 +37,14 @@ _SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS = 0.11, 64.0, 64
 _SCALE_STEP = math.log(_SCALE_MAX / _SCALE_MIN) / (_SCALE_LEVELS - 1)
 
 
+def trade_off(quality: Tensor) -> Tensor:
+    """λ of a quality, for the loss R + λ·255²·MSE in bits per pixel (Ballé et al. 2018)."""
+    return LOWEST_LAMBDA * LAMBDA_RATIO ** (quality - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """Output of the training forward pass.
+    """Output of the differentiable passes.
 
     ``picture`` is ``(B, 3, H, W)`` in 0–1, not clipped; ``bits`` is ``(B,)``, the negative log2
     likelihood of both latents.
@@ -296,6 +303,24 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
 
+    def relaxed(
+        self, y: Tensor, z: Tensor, quality: Tensor, rounding: Callable[[Tensor], Tensor]
+    ) -> Reconstruction:
+        """What latents as of :meth:`latents` cost and decode to, differentiable in both, of a
+        network in training mode: ``rounding`` stands in for that of y, and that of z is
+        straight-through."""
+        z_hat = self._straight_through(z)
+        index, means = self._gaussian(z_hat, quality)
+        residual = rounding(y - means)
+        conditional, scales = self.gaussian_conditional, self._scales(index)
+        y_likelihoods = conditional.likelihood_lower_bound(
+            conditional._likelihood(residual, scales)
+        )
+        z_likelihoods = self._likelihoods_by_channel(z_hat, lambda each: each)
+        picture = self.g_s((means + residual) * self.gains(quality)[1]) + 0.5
+        bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
+        return Reconstruction(picture, bits)
+
     def pixels_first(self) -> GainedHyperprior:
         """This network for one thread of a CPU: the weights of its transforms laid out by channels
         last, and the hyper-decoder's products saved where that changes no sum."""
@@ -323,9 +348,13 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         if not self.training:
             likelihoods: Tensor = bottleneck(z)[1]
             return likelihoods
+        return self._likelihoods_by_channel(z, lambda each: bottleneck.quantize(each, "noise"))
+
+    def _likelihoods_by_channel(self, z: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
+        bottleneck = self.entropy_bottleneck
         by_channel = z.transpose(0, 1).contiguous()
-        noisy = bottleneck.quantize(by_channel.reshape(len(by_channel), 1, -1), "noise")
-        likelihoods = bottleneck.likelihood_lower_bound(bottleneck._likelihood(noisy)[0])
+        rounded = rounding(by_channel.reshape(len(by_channel), 1, -1))
+        likelihoods: Tensor = bottleneck.likelihood_lower_bound(bottleneck._likelihood(rounded)[0])
         return likelihoods.reshape(by_channel.shape).transpose(0, 1).contiguous()
 
     @staticmethod

@@ -126,8 +126,25 @@ def closeness(frame: Tensor, moved: Tensor) -> Tensor:
 def compensate(motion: Tensor, moved: Tensor) -> Tensor:
     """The frame that displacements of logits ``(B, 81, h, w)`` make of a reference's."""
     weights = rounded_weights(motion.softmax(1))
-    spread = F.interpolate(weights, scale_factor=STRIDE, mode="bilinear")
+    spread = upsampled(weights)
     return (spread * moved).sum(1, keepdim=True)
+
+
+def upsampled(weights: Tensor) -> Tensor:
+    """Bilinear, by the stride. Of exact computation by products of matrices, whose sums are exact
+    as well and take less time on a CPU."""
+    if weights.dtype != torch.float64:
+        return F.interpolate(weights, scale_factor=STRIDE, mode="bilinear")
+    height, width = weights.shape[-2:]
+    down, across = (_upsampling(weights.device, side) for side in (height, width))
+    return down @ (weights @ across.mT)
+
+
+@on_device
+def _upsampling(side: int) -> Tensor:
+    """The matrix ``(4 · side, side)`` of a bilinear upsampling along one axis."""
+    lines = torch.eye(side, dtype=torch.float64)[:, None]
+    return F.interpolate(lines, scale_factor=STRIDE, mode="linear")[:, 0].mT.contiguous()
 
 
 def changed(motion: Tensor, changes: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.models.constants import on_device
 from bench.models.vae3d_prior import Conditional, ContextPrior
 
 FRAMES = 7
@@ -26,6 +27,16 @@ LAMBDAS = (16, 25, 40, 64, 100, 160, 260, 420, 680, 1100, 1800, 2900)
 _ROUNDING = math.log(12**-0.5)
 """log s of a posterior as wide as the error of rounding: where training starts."""
 _SPREAD_LIMIT = 3.0
+
+
+def trade_off(point: Tensor) -> Tensor:
+    """λ = 1/β of points of the ladder, for the loss R + λ·255²·MSE in bits per pixel."""
+    return _ladder(point.device)[point] * 1e-6
+
+
+@on_device
+def _ladder() -> Tensor:
+    return torch.tensor(LAMBDAS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +233,9 @@ class Vae3d(nn.Module):
                 chosen, conditional.bits(noisy), conditional.divergence(mean, log_deviation)
             )
         return Elbo(self.generate(z, point), bits.sum((1, 2, 3)))
+
+    def relaxed(self, rounded: Tensor, point: Tensor) -> Elbo:
+        """What latents ``(B, M, h, w)``, softly rounded, cost and decode to, differentiable in
+        them, of a network in training mode."""
+        bits = self.conditional(rounded, point, coded=False).bits(rounded)
+        return Elbo(self.generate(rounded, point), bits.sum((1, 2, 3)))

@@ -192,6 +192,18 @@ class VqVae2(nn.Module):
         bottom = self.codebook_bottom(self.to_bottom(torch.cat([features, context], 1)))
         return top.indices, bottom.indices
 
+    def latents(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What is quantised: the top ``(B, D, H/8, W/8)`` and bottom level ``(B, D, H/4, W/4)``."""
+        features = self.encoder_bottom(x - 0.5)
+        top: Tensor = self.to_top(self.encoder_top(features))
+        context = self.decoder_top(self.codebook_top(top).vectors)
+        return top, self.to_bottom(torch.cat([features, context], 1))
+
+    def quantised(self, top: Tensor, bottom: Tensor) -> Coded:
+        """The picture of such latents and their codes, differentiable in evaluation too."""
+        upper, lower = self.codebook_top(top), self.codebook_bottom(bottom)
+        return Coded(self._picture(self.decoder_top(upper.vectors), lower.vectors), upper, lower)
+
     def decode(self, top: Tensor, bottom: Tensor) -> Tensor:
         """The picture in 0–1 of the indices of both levels."""
         context = self.decoder_top(self.codebook_top.look_up(top))

@@ -9,17 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.models.hyperprior import LAMBDA_RATIO, QUALITIES, GainedHyperprior
+from bench.models.hyperprior import QUALITIES, GainedHyperprior, trade_off
 from bench.training.pictures import Pictures
 from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContext
 
-LOWEST_LAMBDA = 0.0015
 _HELD_OUT = 16
-
-
-def trade_off(quality: Tensor) -> Tensor:
-    """λ of a quality, for the loss R + λ·255²·MSE in bits per pixel (Ballé et al. 2018)."""
-    return LOWEST_LAMBDA * LAMBDA_RATIO ** (quality - 1)
 
 
 class HyperpriorTask(TaskBase[tuple[Tensor, Tensor]]):

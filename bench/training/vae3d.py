@@ -8,24 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.models.constants import on_device
-from bench.models.vae3d import FRAMES, LAMBDAS, Vae3d, block_deviations
+from bench.models.vae3d import FRAMES, LAMBDAS, Vae3d, block_deviations, trade_off
 from bench.training.motion import MotionClips
 from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContext
 
 _STATISTICS = 200
 """Clips from which the deviations of the starting transform are taken."""
 _HELD_OUT = 12
-
-
-def trade_off(point: Tensor) -> Tensor:
-    """λ = 1/β of points of the ladder, for the loss R + λ·255²·MSE in bits per pixel."""
-    return _ladder(point.device)[point] * 1e-6
-
-
-@on_device
-def _ladder() -> Tensor:
-    return torch.tensor(LAMBDAS)
 
 
 class Vae3dTask(TaskBase[tuple[Tensor, Tensor, Tensor]]):

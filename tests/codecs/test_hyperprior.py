@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bench.cards import CodecCard
 from bench.codecs.hyperprior import Hyperprior
 from bench.codecs.support.tensors import to_tensor
 from bench.errors import BitstreamError, CardError, Unavailable
-from bench.models.hyperprior import GainedHyperprior
+from bench.models.hyperprior import GainedHyperprior, trade_off
 from bench.records import Point
 from bench.signals import image
 from tests.agreement import assert_rounded_alike
@@ -99,6 +100,30 @@ def test_quality_trades_rate_for_distortion(codec: Hyperprior) -> None:
     assert psnr == sorted(psnr)
     # the untrained network is a 16×16 DCT of 320 coefficients: it must already code pictures
     assert psnr[-1] > 25
+
+
+@pytest.mark.parametrize("size", [(128, 128), (70, 90)])
+def test_refined_latents_cost_less_and_decode_as_any(
+    codec: Hyperprior, size: tuple[int, int]
+) -> None:
+    """R + λ·D falls by more than rounding errors; the stream is one for the same decoder."""
+    pixels, point = picture(*size, grain=24, noise_level=1), Point("quality", 4)
+    weight = float(trade_off(torch.tensor(4.0)))
+    refining = Hyperprior(replace(codec.card, settings={"refine": 25}))
+    costs = []
+    for encoder in (codec, refining):
+        encoded = encoder.encode(image(pixels), point)
+        decoded = codec.decode(encoded.payload).array()[0]
+        mse = np.mean((decoded - pixels.astype(float)) ** 2)
+        assert encoded.bits_estimated is not None
+        costs.append(encoded.bits_estimated / (size[0] * size[1]) + weight * mse)
+    assert costs[1] < 0.97 * costs[0]
+
+
+def test_no_step_of_refinement_is_no_refinement(codec: Hyperprior) -> None:
+    pixels, point = image(picture(64, 64)), Point("quality", 3)
+    plain = Hyperprior(replace(codec.card, settings={"refine": 0}))
+    assert plain.encode(pixels, point).payload == codec.encode(pixels, point).payload
 
 
 def test_hyper_decoder_is_exact(codec: Hyperprior) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from bench import weights
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.qcae import CONTEXT, Qcae
 from bench.codecs.qcae_rd import QcaeRd
+from bench.codecs.support.container import Container
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.latent_context import LatentContext
 from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
-from bench.models.qcae_rd import ConditionalAutoencoder
+from bench.models.qcae_rd import ConditionalAutoencoder, upsampled
 from bench.records import Point
 from bench.signals import Layout, Signal, clip
 from tests.agreement import assert_rounded_alike
@@ -144,6 +146,27 @@ def test_the_conditional_codec_decodes_what_its_network_makes(conditional: QcaeR
     with torch.no_grad():
         frames = conditional._network(x, torch.tensor([3.0])).frames[0, :, 0]
     assert np.array_equal(decoded.array(), np.rint(255 * frames.clamp(0, 1).numpy()))
+
+
+def test_weights_are_fingerprinted_once(shared: CodecCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, made, calls = _with_coder(shared, "fixed"), Qcae.container_of, []
+
+    def counted(*arguments: Any) -> Container:
+        calls.append(arguments)
+        return made(*arguments)
+
+    monkeypatch.setattr(Qcae, "container_of", counted)
+    for _ in range(2):
+        codec.decode(codec.encode(_clip(2, 8, 8), K8).payload)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 7), (16, 16)])
+def test_displacements_are_spread_exactly_as_by_interpolation(size: tuple[int, int]) -> None:
+    weights = torch.randint(0, 1025, (1, 81, *size)).double() / 1024
+    spread = torch.nn.functional.interpolate(weights, scale_factor=4, mode="bilinear")
+    assert torch.equal(upsampled(weights), spread)
+    assert torch.equal(upsampled(weights.float()), spread.float())
 
 
 @settings(max_examples=25, deadline=None)

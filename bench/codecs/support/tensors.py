@@ -94,8 +94,9 @@ def fingerprint(*networks: nn.Module) -> bytes:
 
 
 @contextmanager
-def inference(device: str) -> Iterator[None]:
-    """No gradients, no TF32, deterministic kernels; the GPU has finished when the block ends.
+def inference(device: str, *, gradients: bool = False) -> Iterator[None]:
+    """No gradients, unless they are asked for, no TF32, deterministic kernels; the GPU has finished
+    when the block ends.
 
     Raises CodecError where a picture, or what a damaged stream says of one, needs more memory than
     there is.
@@ -104,7 +105,7 @@ def inference(device: str) -> Iterator[None]:
     before = (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
     cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = False, True, False
     try:
-        with torch.inference_mode():
+        with torch.enable_grad() if gradients else torch.inference_mode():
             yield
             if device.startswith("cuda"):
                 torch.cuda.synchronize()

@@ -1,0 +1,76 @@
+"""Latents refined for one signal by gradient descent, the decoder being as it is.
+
+An encoder network is trained for all signals and codes none of them as well as its decoder could
+have it (Cremer et al. 2018, the amortisation gap). Where a codec has the setting ``refine``, its
+encoder takes so many steps from there on the signal itself (Campos et al. 2019, "Content adaptive
+optimization for neural image compression"; Yang et al. 2020, "Improving inference for neural image
+compression"). The stream stays one that the same decoder reads; encoding takes so much longer.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.codecs.base import Complexity, Range
+
+Network = TypeVar("Network", bound=nn.Module)
+
+STEPS = Range(0, 10_000)
+"""What the setting ``refine`` may be; 0, and no such setting, refine nothing."""
+_SOFTEST, _HARDEST = 0.55, 0.05
+_SHORT, _LONG = 0.9, 0.999
+"""Decay of Adam's averages (Kingma and Ba 2015)."""
+
+
+def frozen(network: Network) -> Network:
+    """A copy through which gradients flow to its inputs alone."""
+    return copy.deepcopy(network).requires_grad_(False)
+
+
+def refined(
+    latents: Sequence[Tensor],
+    rates: Sequence[float],
+    steps: int,
+    cost: Callable[[Sequence[Tensor], float], Tensor],
+) -> list[Tensor]:
+    """Latents after ``steps`` steps of Adam, whose rates, in units of each latent, fall to nothing
+    along a cosine.
+
+    ``cost`` gives what is to be small, 0-d, of the latents and how much is done (0–1); terms of
+    the items of a batch are to be added, not averaged: each is then refined as if it were alone.
+    """
+    moving = [latent.clone().requires_grad_() for latent in latents]
+    groups = [{"params": [one], "lr": rate} for one, rate in zip(moving, rates, strict=True)]
+    optimiser = torch.optim.Adam(groups, betas=(_SHORT, _LONG))
+    for step in range(steps):
+        done = step / steps
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
+        slopes = torch.autograd.grad(cost(moving, done), moving)
+        for latent, slope in zip(moving, slopes, strict=True):
+            latent.grad = slope
+        optimiser.step()
+    return [latent.detach() for latent in moving]
+
+
+def with_refinement(found: Complexity, steps: int) -> Complexity:
+    """With what such an encoder computes besides: in each step once through what the decoder runs
+    and once back. Memory stays that of a pass without gradients."""
+    more = steps * 2 * found.decoder_kmac_per_pixel
+    return replace(found, encoder_kmac_per_pixel=found.encoder_kmac_per_pixel + more)
+
+
+def soft_round(x: Tensor, done: float) -> Tensor:
+    """Rounding that has a gradient, the harder the more is ``done`` (0–1) (Agustsson and Theis
+    2020, "Universally quantized neural compression")."""
+    temperature = _SOFTEST + (_HARDEST - _SOFTEST) * done
+    middle = x.detach().floor() + 0.5
+    bent = torch.tanh((x - middle) / temperature) / (2 * math.tanh(0.5 / temperature))
+    return middle + bent
