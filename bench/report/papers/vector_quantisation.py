@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,12 +83,18 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was measured on one data set; ``curve`` is the hyperprior's, (bpp, PSNR) by rate."""
+    """What was measured on one data set; ``curve`` is the hyperprior's, (bpp, PSNR) by rate.
+
+    ``refined`` are variants whose encoder searched for codes, with its steps, and
+    ``refined_curves`` those of the hyperprior by theirs.
+    """
 
     dataset: str
     items: int
     variants: Mapping[Variant, Measured]
     curve: tuple[tuple[float, float], ...]
+    refined: Mapping[tuple[Variant, int], Measured] = field(default_factory=dict)
+    refined_curves: Mapping[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
     def find(self, codes: int, coder: str, tiling: str = "patches") -> Measured | None:
         for variant, measured in self.variants.items():
@@ -136,7 +142,9 @@ def markdown(results: Results, other: Results | None) -> str:
         "estimates for the same indices. The autoencoder is the same for all entropy coders of a "
         "codebook, so its PSNR is too; in the paper each modification has its own.",
         *(f"{note[:1].upper()}{note[1:]}." for note in results.run.dataset_notes), "",
-        *_table(_HEAD, [_row(row, here) for row in _with_transformer(paper, here)]),
+        *_table(
+            _HEAD, [_row(row, here) for row in _with_transformer(paper, here)] + _refined_rows(here)
+        ),
         "", "All entropy coders, bits per pixel:", "",
         *_coders(here),
         "", "## The paper's questions", "",
@@ -157,16 +165,30 @@ def _networks(results: Results) -> list[CodecInfo]:
 def evidence(results: Results) -> Evidence:
     """The finished records of the paper's codecs, by variation."""
     done = results.records[results.records["status"] == "done"]
-    variants = {}
+    variants, refined, curves = {}, {}, {}
     for codec in results.codecs:
         info = results.info(codec)
         mine = done[done["codec"] == codec]
         if codec.startswith(_FAMILY) and info is not None and len(mine):
-            variants[Variant.of(info)] = _measured(mine)
-    curve = done[done["codec"] == _HYPERPRIOR].groupby("point", observed=True)
-    means = curve[["bpp", "psnr_rgb"]].mean().sort_values("bpp")
-    points = tuple((float(bpp), float(psnr)) for bpp, psnr in means.to_numpy())
-    return Evidence(results.run.dataset, results.run.items, variants, points)
+            steps = int(info.settings.get("refine", 0))
+            if steps:
+                refined[Variant.of(info), steps] = _measured(mine)
+            else:
+                variants[Variant.of(info)] = _measured(mine)
+        elif info is not None and _only_refined(info) and len(mine):
+            curves[int(info.settings["refine"])] = _curve(mine)
+    curve = _curve(done[done["codec"] == _HYPERPRIOR])
+    return Evidence(results.run.dataset, results.run.items, variants, curve, refined, curves)
+
+
+def _only_refined(info: CodecInfo) -> bool:
+    return info.id.startswith(f"{_HYPERPRIOR}:") and list(info.settings) == ["refine"]
+
+
+def _curve(records: pd.DataFrame) -> tuple[tuple[float, float], ...]:
+    points = records.groupby("point", observed=True)
+    means = points[["bpp", "psnr_rgb"]].mean().sort_values("bpp")
+    return tuple((float(bpp), float(psnr)) for bpp, psnr in means.to_numpy())
 
 
 def _measured(records: pd.DataFrame) -> Measured:
@@ -224,6 +246,18 @@ def _row(row: Published, here: Evidence) -> list[str]:
     ]  # fmt: skip
 
 
+def _refined_rows(here: Evidence) -> list[list[str]]:
+    """Rows of what the paper does not do: codes refined for each image."""
+    return [
+        [
+            f"refined, {steps} steps", f"{variant.codes} × {variant.dim}",
+            variant.coder.rpartition(", ")[2], "–", "–", "–",
+            _cell(found.psnr, 2), _cell(found.bpp, 3), _cell(found.estimate, 3), "–",
+        ]
+        for (variant, steps), found in here.refined.items()
+    ]  # fmt: skip
+
+
 def _hyperprior(row: Published, curve: Sequence[tuple[float, float]]) -> list[str]:
     """This project's rate at the paper's PSNR, between its operating points."""
     rate = rate_at(curve, row.psnr)
@@ -267,6 +301,7 @@ def answers(here: Evidence, paper: Sequence[Published]) -> list[str]:
         prior = "pixelsnail, indices" if codes == 512 else "pixelsnail, vectors"
         lines += _pair(here, f"Prior, {codes} codes", codes, "transformer", prior)
     lines += _beside_the_paper(here, paper)
+    lines += _refinement(here, paper)
     by_name = {row.model: row for row in paper}
     lines += _larger(here, by_name["VQ-PixelSNAIL-1"], by_name["VQ-PixelSNAIL-2"])
     hyperprior = by_name["Conv-HyperPrior"]
@@ -276,6 +311,13 @@ def answers(here: Evidence, paper: Sequence[Published]) -> list[str]:
             f"Convolutional hyperprior: {hyperprior.psnr:.2f} dB cost {rate:.3f} bpp here, "
             f"{hyperprior.bpp:.2f} in the paper."
         )
+    for steps, curve in here.refined_curves.items():
+        less = rate_at(curve, hyperprior.psnr)
+        if not math.isnan(less):
+            lines.append(
+                f"Its latents refined by the encoder in {steps} steps: {less:.3f} bpp, "
+                f"{100 * (less / rate - 1):+.1f} %."
+            )
     return lines + _against_hyperprior(here)
 
 
@@ -346,6 +388,28 @@ def _beside_the_paper(here: Evidence, paper: Sequence[Published]) -> list[str]:
                 f"{row.model} beside the paper's: {mine.psnr - row.psnr:+.2f} dB at "
                 f"{100 * (mine.bpp / row.bpp - 1):+.0f} % rate."
             )
+    return lines
+
+
+def _refinement(here: Evidence, paper: Sequence[Published]) -> list[str]:
+    """What a search for codes gains, and how that lies to the paper's rows of the codebook."""
+    lines = []
+    for (variant, steps), found in here.refined.items():
+        plain = here.variants.get(variant)
+        if plain is None:
+            continue
+        theirs = [
+            f"{found.psnr - row.psnr:+.2f} dB at {100 * (found.bpp / row.bpp - 1):+.0f} % rate "
+            f"beside {row.model}"
+            for row in paper
+            if row.codes == variant.codes
+        ]
+        lines.append(
+            f"Codes refined by the encoder in {steps} steps, {variant.codes} codes with "
+            f"{variant.coder}: {found.psnr - plain.psnr:+.2f} dB at "
+            f"{100 * (found.bpp / plain.bpp - 1):+.1f} % rate beside those of the network alone; "
+            f"{' and '.join(theirs)}."
+        )
     return lines
 
 
