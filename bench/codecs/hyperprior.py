@@ -1,9 +1,8 @@
 """Codec ``hyperprior``: pictures to bitstreams and back with the gained mean-scale hyperprior.
 
 The network is :mod:`bench.models.hyperprior`; its weights hold the coding tables. Scales and means
-come from an exact hyper-decoder, so that a stream decodes to the same latent on every machine,
-device and thread count; the pixels, from a float synthesis, may differ by one level between
-machines.
+come from exact networks, so that a stream decodes to the same latent on every machine, device and
+thread count; the pixels, from a float synthesis, may differ by one level between machines.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from bench.codecs.base import Allowed, Complexity, Encoded, Range
+from bench.codecs.base import Allowed, Choice, Complexity, Encoded, Range
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
@@ -24,6 +23,7 @@ from bench.codecs.support.plane_coder import PlaneCoder
 from bench.codecs.support.refinement import STEPS, frozen, refined, soft_round, with_refinement
 from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to_frame, to_tensor
 from bench.errors import BitstreamError
+from bench.models.checkerboard import Conditional, Elements
 from bench.models.hyperprior import QUALITIES, STRIDE, GainedHyperprior, trade_off
 from bench.signals import image
 
@@ -51,11 +51,14 @@ class _Stream:
 
 
 class Hyperprior(LearnedCodec):
-    """The adapter; ``quality`` is a real value from 1 (lowest rate) to 8. ``refine``: steps in
-    which the encoder improves the latents of each picture."""
+    """The adapter; ``quality`` is a real value from 1 (lowest rate) to 8. ``context``: whether the
+    distribution of an element depends on those before it (``checkerboard``) or on the hyper-latent
+    alone (``none``), which takes less time. ``refine``: steps in which the encoder improves the
+    latents of each picture."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "quality": Range(1, QUALITIES, integer=False),
+        "context": Choice(("checkerboard", "none")),
         "refine": STEPS,
     }
     libraries = ("torch", "compressai")
@@ -87,7 +90,12 @@ class Hyperprior(LearnedCodec):
 
     @cached_property
     def container(self) -> Container:
-        return self.container_of(0xA7, self.network)
+        """One of its own for either ``context``: the streams are others."""
+        return self.container_of(0xA7 if self._context else 0xA9, self.network)
+
+    @property
+    def _context(self) -> bool:
+        return self.settings.get("context") != "none"
 
     def refusal(self, layout: Layout) -> str | None:
         return refuse_samples(layout, self.card.id)
@@ -98,7 +106,7 @@ class Hyperprior(LearnedCodec):
         x = torch.zeros(1, 3, 256, 256, device=self.device)
         found = measure_complexity(
             network,
-            lambda: network(x, self._quality([0])),
+            lambda: network(x, self._quality([0]), context=self._context),
             256 * 256,
             encoder_only=("g_a", "h_a"),
             decoder_only=("g_s",),
@@ -120,8 +128,7 @@ class Hyperprior(LearnedCodec):
             y, z = self._refined(x, y, z, quality, geometry)
         with inference(self.device):
             z_symbols = network.entropy_bottleneck.quantize(z, "symbols")
-            rows, means = network.conditionals(z_symbols.float(), quality)
-            y_symbols = network.gaussian_conditional.quantize(y, "symbols", means)
+            y_symbols, rows = self._symbols(y, z_symbols, quality)
             return tuple(
                 self._coded([one, *geometry.numbers], *latents)
                 for one, *latents in zip(
@@ -130,6 +137,19 @@ class Hyperprior(LearnedCodec):
                     strict=True,
                 )
             )
+
+    def _symbols(self, y: Tensor, z_symbols: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Symbols of y and their rows of the scale table, int32 ``(B, n)`` in coding order."""
+        network, symbols, rows = self.network, list[Tensor](), list[Tensor]()
+
+        def put(elements: Elements, found: Conditional) -> Tensor:
+            symbols.append((elements.of(y) - found.mean).round_().int())
+            rows.append(network.rows(found.index))
+            return symbols[-1]
+
+        network.walk(z_symbols.float(), quality, put, context=self._context)
+        together = [torch.cat([each.flatten(1) for each in parts], 1) for parts in (symbols, rows)]
+        return together[0], together[1]
 
     def _refined(
         self, x: Tensor, y: Tensor, z: Tensor, quality: Tensor, geometry: Geometry
@@ -140,7 +160,11 @@ class Hyperprior(LearnedCodec):
 
         def cost(latents: Sequence[Tensor], done: float) -> Tensor:
             found = network.relaxed(
-                latents[0], latents[1], quality, lambda each: soft_round(each, done)
+                latents[0],
+                latents[1],
+                quality,
+                lambda each: soft_round(each, done),
+                context=self._context,
             )
             error = (found.picture - x)[..., :height, :width]
             mse = 255**2 * error.square().mean((1, 2, 3))
@@ -172,13 +196,23 @@ class Hyperprior(LearnedCodec):
         with inference(self.device):
             channels = network.channels_of((1, height // STRIDE, width // STRIDE))
             z_symbols = [self.z_coder.decode(stream.z_string, channels) for stream in streams]
-            rows, means = network.conditionals(torch.cat(z_symbols).float(), quality)
-            y_symbols = [
-                self.y_coder.decode(stream.y_string, own)
-                for stream, own in zip(streams, torch.split(rows, 1), strict=True)
-            ]
-            pictures = network.reconstruct(torch.cat(y_symbols) + means, quality)
+            y_hat = self._read_latent(streams, torch.cat(z_symbols).float(), quality)
+            pictures = network.reconstruct(y_hat, quality)
             return tuple(image(to_frame(picture, geometry)) for picture in torch.split(pictures, 1))
+
+    def _read_latent(self, streams: Sequence[_Stream], z_hat: Tensor, quality: Tensor) -> Tensor:
+        network = self.network
+        readers = [self.y_coder.reader(stream.y_string) for stream in streams]
+
+        def take(elements: Elements, found: Conditional) -> Tensor:
+            rows = torch.split(network.rows(found.index), 1)
+            taken = [reader.take(own) for reader, own in zip(readers, rows, strict=True)]
+            return torch.cat(taken)
+
+        walked = network.walk(z_hat, quality, take, context=self._context)
+        for reader in readers:
+            reader.finish()
+        return walked.mean + walked.distance
 
     def _read(self, payload: bytes) -> _Stream:
         contents = self.container.unpack(payload, numbers=4, sections=2)
@@ -194,9 +228,7 @@ class Hyperprior(LearnedCodec):
         table = self.bits_table
         count = table.shape[1]
         places = (rows * count).add_(symbols.abs().clamp_(max=count - 1))
-        # in the order of memory: with channels last a third of the time
-        flat = places.permute(0, 2, 3, 1).reshape(-1)
-        return float(table.flatten().index_select(0, flat).sum())
+        return float(table.flatten().index_select(0, places.flatten()).sum())
 
     def _quality(self, steps: Sequence[int]) -> Tensor:
         return 1 + torch.tensor(steps, device=self.device) / _QUALITY_STEPS

@@ -61,16 +61,42 @@ def encode(symbols: Symbols, rows: Symbols, tables: Tables) -> bytes:
 
 def decode(stream: bytes, rows: Symbols, tables: Tables) -> Symbols:
     """The symbols of a stream. Raises BitstreamError where it does not end with the last one."""
-    words = np.frombuffer(stream[: len(stream) // 4 * 4], "<u4")
-    symbols = np.empty(len(rows), np.int32)
-    whole = len(stream) % 4 == 0 and len(words) >= 2
-    if not whole or not _decode(
-        words, rows, tables.cumulative, tables.lengths, tables.offsets, tables.starts, symbols
-    ):
-        raise BitstreamError(
-            f"{len(stream)} bytes are no stream of {len(rows)} symbols; corrupt payload"
-        )
+    reader = Reader(stream, tables)
+    symbols = reader.take(rows)
+    reader.finish()
     return symbols
+
+
+class Reader:
+    """A stream that is read in parts, for symbols whose rows depend on those before them."""
+
+    def __init__(self, stream: bytes, tables: Tables) -> None:
+        self._size, self._tables, self._count = len(stream), tables, 0
+        self._words = words = np.frombuffer(stream[: len(stream) // 4 * 4], "<u4")
+        self._whole = len(stream) % 4 == 0 and len(words) >= 2
+        self._state, self._place = np.uint64(0), 2
+        if self._whole:
+            self._state = np.uint64(words[0]) | np.uint64(words[1]) << _WORD
+
+    def take(self, rows: Symbols) -> Symbols:
+        """The next symbols, each under its row of the tables; both are flat. Of what is no stream
+        they mean nothing, as ``finish`` will say."""
+        tables, symbols = self._tables, np.zeros(len(rows), np.int32)
+        state, self._place, whole = _decode(
+            self._words, self._state, self._place, rows, tables.cumulative, tables.lengths,
+            tables.offsets, tables.starts, symbols,
+        )  # fmt: skip
+        self._state = np.uint64(state)
+        self._whole &= whole
+        self._count += len(rows)
+        return symbols
+
+    def finish(self) -> None:
+        """Raises BitstreamError where the stream did not hold these symbols and nothing else."""
+        if not (self._whole and self._state == _LOW and self._place == len(self._words)):
+            raise BitstreamError(
+                f"{self._size} bytes are no stream of {self._count} symbols; corrupt payload"
+            )
 
 
 @njit(cache=True, error_model="numpy")
@@ -143,10 +169,17 @@ def _far(state: Any, words: Any, place: int) -> tuple[Any, int, Any, bool]:
 
 @njit(cache=True)
 def _decode(
-    words: Any, rows: Any, cumulative: Any, lengths: Any, offsets: Any, starts: Any, symbols: Any
-) -> bool:
-    """Whether the stream held these symbols and nothing else."""
-    state, place = np.uint64(words[0]) | np.uint64(words[1]) << _WORD, 2
+    words: Any,
+    state: Any,
+    place: int,
+    rows: Any,
+    cumulative: Any,
+    lengths: Any,
+    offsets: Any,
+    starts: Any,
+    symbols: Any,
+) -> tuple[Any, int, bool]:
+    """State and place behind the symbols, and whether each can have been coded."""
     for i in range(len(rows)):
         row = rows[i]
         chance = np.int64(state & _CHANCES)
@@ -161,8 +194,8 @@ def _decode(
         if value == last:
             state, place, far, whole = _far(state, words, place)
             if not whole:
-                return False
+                return state, place, False
             half = np.int64(far >> _ONE)
             value = -half - 1 if far & _ONE else half + last
         symbols[i] = value + offsets[row]
-    return state == _LOW and place == len(words)
+    return state, place, True

@@ -1,4 +1,4 @@
-"""The mean-scale hyperprior network of codec ``hyperprior``: one model for all rates.
+"""The hyperprior network of codec ``hyperprior``: one model for all rates.
 
 Holds transforms, gain units and entropy models; never opens files or writes a bitstream header.
 """
@@ -16,6 +16,7 @@ from compressai.models.base import CompressionModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.models.checkerboard import CheckerboardContext, Code, Conditional, Elements, Walked
 from bench.models.exact import ACTIVATION_UNIT, ExactConv2d, exact_relu, geometric_scales
 
 QUALITIES = 8
@@ -116,7 +117,7 @@ def dct_basis(count: int, block: int = BLOCK) -> tuple[Tensor, Tensor]:
 
 class HyperDecoder(nn.Module):
     """h_s: hyper-latent ``(B, Z, h, w)`` to scale index and mean of y without its gain, each
-    ``(B, M, 2h, 2w)``.
+    ``(B, M, 2h, 2w)``, and the features they come from.
 
     The scale index is linear in log σ: 0 is σ = 0.11, 63 is σ = 64.
     """
@@ -150,12 +151,12 @@ class HyperDecoder(nn.Module):
             conv3.bias[:latent_channels] = (deviation / _SCALE_MIN).log() / step - offset
             conv3.bias[latent_channels:] = 0
 
-    def forward(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, z_hat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = exact_relu(self.conv1(z_hat))
         x = exact_relu(F.pixel_shuffle(self.conv2(x), 2))
         index, mean = self.conv3(x).chunk(2, 1)
         # the factor lets the network move through the table of scales with small weights
-        return index * 16, mean * 4
+        return index * 16, mean * 4, x
 
 
 def _analysis(n: int, k: int, m: int) -> LinearBypass:
@@ -239,7 +240,8 @@ def _interpolate(table: Tensor, quality: Tensor) -> Tensor:
 
 
 class GainedHyperprior(CompressionModel):  # type: ignore[misc]
-    """Mean-scale hyperprior (Minnen et al. 2018) with gain units (Cui et al. 2021, eqs. 4–6).
+    """Mean-scale hyperprior (Minnen et al. 2018) with gain units (Cui et al. 2021, eqs. 4–6) and a
+    context of what is decoded already, without which it works too.
 
     A gain vector per quality scales the latent before rounding and another one after, so that one
     network serves all rates; qualities between two integers interpolate geometrically.
@@ -276,6 +278,10 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         self.hyper_inverse_gain = nn.Parameter(1 / hyper)
         self.log_gain = nn.Parameter(start.clone())
         self.log_inverse_gain = nn.Parameter(-start.clone())
+        deviation = _bands(m)[1]
+        self.context = CheckerboardContext(deviation, k)
+        # a step of the quantiser in deviations; linear for the same reason
+        self.context_unit = nn.Parameter((-start).exp() / deviation)
 
     def gains(self, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Gain and inverse gain ``(B, M, 1, 1)`` of qualities ``(B,)`` in 1–8, real values too."""
@@ -284,7 +290,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
             _interpolate(self.log_inverse_gain, quality).exp(),
         )
 
-    def forward(self, x: Tensor, quality: Tensor) -> Reconstruction:
+    def forward(self, x: Tensor, quality: Tensor, *, context: bool = True) -> Reconstruction:
         """Differentiable pass over pictures ``(B, 3, H, W)`` in 0–1, H and W multiples of 64.
 
         In training noise stands in for rounding in the rate, and rounding is straight-through for
@@ -295,29 +301,42 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         z, y = self._hyper_latent(plain, quality).float(), plain * gain
         z_likelihoods = self._hyper_likelihoods(z)
         with torch.autocast(x.device.type, enabled=False):
-            index, means = self._gaussian(self._straight_through(z), quality)
-        scales = self._scales(index)
-        _, y_likelihoods = self.gaussian_conditional(y, scales, means)
-        y_hat = means + self._straight_through(y - means)
-        picture = self.g_s(y_hat * inverse).float() + 0.5
+            walked = self.walk(
+                self._straight_through(z),
+                quality,
+                lambda elements, found: self._straight_through(elements.of(y) - found.mean),
+                context=context,
+            )
+        _, y_likelihoods = self.gaussian_conditional(y, self._scales(walked.index), walked.mean)
+        picture = self.g_s((walked.mean + walked.distance) * inverse).float() + 0.5
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
 
     def relaxed(
-        self, y: Tensor, z: Tensor, quality: Tensor, rounding: Callable[[Tensor], Tensor]
+        self,
+        y: Tensor,
+        z: Tensor,
+        quality: Tensor,
+        rounding: Callable[[Tensor], Tensor],
+        *,
+        context: bool = True,
     ) -> Reconstruction:
         """What latents as of :meth:`latents` cost and decode to, differentiable in both, of a
         network in training mode: ``rounding`` stands in for that of y, and that of z is
         straight-through."""
         z_hat = self._straight_through(z)
-        index, means = self._gaussian(z_hat, quality)
-        residual = rounding(y - means)
-        conditional, scales = self.gaussian_conditional, self._scales(index)
+        walked = self.walk(
+            z_hat,
+            quality,
+            lambda elements, found: rounding(elements.of(y) - found.mean),
+            context=context,
+        )
+        conditional, scales = self.gaussian_conditional, self._scales(walked.index)
         y_likelihoods = conditional.likelihood_lower_bound(
-            conditional._likelihood(residual, scales)
+            conditional._likelihood(walked.distance, scales)
         )
         z_likelihoods = self._likelihoods_by_channel(z_hat, lambda each: each)
-        picture = self.g_s((means + residual) * self.gains(quality)[1]) + 0.5
+        picture = self.g_s((walked.mean + walked.distance) * self.gains(quality)[1]) + 0.5
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
 
@@ -366,15 +385,11 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         if self.training:
             index = index.float().clamp(-8.0, _SCALE_LEVELS - 1)
             return _SCALE_MIN * torch.exp(_SCALE_STEP * index)
-        return self._table_scales(self._table_rows(index))
+        return self._table_scales(self.rows(index))
 
     def _table_scales(self, rows: Tensor) -> Tensor:
         table: Tensor = self.gaussian_conditional.scale_table
         return table[rows.long()]
-
-    @staticmethod
-    def _table_rows(index: Tensor) -> Tensor:
-        return index.round().clamp(0, _SCALE_LEVELS - 1).int()
 
     def latents(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """y, scaled by the gain, and z of pictures ``(B, 3, H, W)``, both not yet rounded."""
@@ -387,23 +402,46 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         z: Tensor = self.h_a(torch.cat([plain, magnitude], 1))
         return z * _interpolate(self.hyper_gain, quality)
 
-    def conditionals(self, z_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """Row of the scale table (int32) and mean (float32) of each element of y."""
-        index, means = self._gaussian(z_hat, quality)
-        return self._table_rows(index), means
+    def walk(self, z_hat: Tensor, quality: Tensor, code: Code, *, context: bool = True) -> Walked:
+        """Has all elements of y coded, each by its scale index and mean; without ``context`` by the
+        hyper-latent alone, all at once."""
+        known, features = self._gaussian(z_hat, quality)
+        gain = self.gains(quality)[0]
 
-    def _gaussian(self, z_hat: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale index and mean of y: the gain moves σ along the table and multiplies the mean."""
-        gain_of_means = self.gains(quality)[0]
+        def coded(elements: Elements, found: Conditional) -> Tensor:
+            mean = found.mean.float() * gain[:, elements.channels].flatten(2)
+            return code(elements, Conditional(found.index, mean))
+
+        if context:
+            walked = self.context(known, features, self._unit(quality), coded)
+            return Walked(walked.index, walked.mean.float() * gain, walked.distance.float())
+        everything = Elements(slice(None), None)
+        flat = Conditional(everything.of(known.index), everything.of(known.mean))
+        distance = coded(everything, flat).view(known.mean.shape)
+        return Walked(known.index, known.mean.float() * gain, distance.float())
+
+    def _gaussian(self, z_hat: Tensor, quality: Tensor) -> tuple[Conditional, Tensor]:
+        """Scale index and mean of y before its gain, which moves σ along the table, and the
+        hyper-decoder's features."""
         inverse: Tensor = self.hyper_inverse_gain
         gain: Tensor = self.log_gain
         if not self.training:  # qualities are multiples of 1/32: float64 interpolates exactly
             inverse, gain, quality = inverse.double(), gain.double(), quality.double()
-        index, means = self.h_s(z_hat * _interpolate(inverse, quality))
+        index, means, features = self.h_s(z_hat * _interpolate(inverse, quality))
         shift = _interpolate(gain, quality) / _SCALE_STEP
         if not self.training:
             shift = torch.round(shift / ACTIVATION_UNIT) * ACTIVATION_UNIT
-        return index + shift, means.float() * gain_of_means
+        return Conditional(index + shift, means), features
+
+    def _unit(self, quality: Tensor) -> Tensor:
+        unit: Tensor = self.context_unit
+        if not self.training:
+            unit, quality = unit.double(), quality.double()
+        return _interpolate(unit, quality)
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Rows of the scale table, int32, of scale indices."""
+        return index.round().clamp(0, _SCALE_LEVELS - 1).int()
 
     def bits_table(self) -> Tensor:
         """Bits in float64 of an element of y by row of the scale table and distance from its mean,

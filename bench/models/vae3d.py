@@ -21,7 +21,7 @@ FRAMES = 7
 """Frames of a group: one latent frame stands for them."""
 STRIDE = 16
 """Pixels of a group's picture that one position of the latent stands for, in each direction."""
-LAMBDAS = (16, 25, 40, 64, 100, 160, 260, 420, 680, 1100, 1800, 2900)
+LAMBDAS = (16, 25, 40, 64, 100, 160, 260, 420, 680, 1100, 1800, 2900, 4600, 7300)
 """The ladder: λ = 1/β of the loss R + λ·D, in 10⁻⁶ bits per pixel and squared 8-bit level."""
 
 _ROUNDING = math.log(12**-0.5)

@@ -14,6 +14,8 @@ from bench.training.pictures import Pictures
 from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContext
 
 _HELD_OUT = 16
+_WITHOUT = 16
+"""One step in so many is without context, for streams that use none."""
 
 
 class HyperpriorTask(TaskBase[tuple[Tensor, Tensor]]):
@@ -35,7 +37,7 @@ class HyperpriorTask(TaskBase[tuple[Tensor, Tensor]]):
     def loss(self, batch: tuple[Tensor, Tensor], step: int) -> Losses:
         pixels, quality = batch
         x = pixels.float() / 255
-        result = self.model(x, quality)
+        result = self.model(x, quality, context=(step + 1) % _WITHOUT != 0)
         mse = 255**2 * (result.picture - x).square().mean((1, 2, 3))
         bpp = result.bits / x[0, 0].numel()
         weight = trade_off(quality)
@@ -53,8 +55,10 @@ class HyperpriorTask(TaskBase[tuple[Tensor, Tensor]]):
                 continue
             if "entropy_bottleneck" in name:
                 factor = 3.0
-            elif ".linear" in name or "gain" in name:
+            elif ".linear" in name or "gain" in name or name == "context_unit":
                 factor = 0.03
+            elif name.startswith("context."):
+                factor = 1.0
             else:
                 factor = 0.1 if name.startswith(("h_a", "h_s")) else 0.3
             groups.setdefault(factor, []).append(each)

@@ -17,6 +17,7 @@ from bench.cards import CodecCard
 from bench.codecs.hyperprior import Hyperprior
 from bench.codecs.support.tensors import to_tensor
 from bench.errors import BitstreamError, CardError, Unavailable
+from bench.models.checkerboard import Walked
 from bench.models.hyperprior import GainedHyperprior, trade_off
 from bench.records import Point
 from bench.signals import image
@@ -39,6 +40,9 @@ def _network(seed: int = 0) -> GainedHyperprior:
     network = GainedHyperprior()
     with torch.no_grad():  # σ generous enough for the test's textures: no escape codes
         network.h_s.conv3.bias[:320] += 1
+        for heads in network.context.heads:  # which would start without any effect
+            for head in heads:
+                head.weight.normal_(0, 0.002)
     network.finalise()
     network.eval()
     return network
@@ -176,11 +180,39 @@ def test_several_pictures_at_once_are_what_each_is_alone(codec: Hyperprior) -> N
     z_hat = torch.randint(-5, 6, (3, 64, 3, 4), generator=torch.Generator().manual_seed(1)).float()
     quality = torch.tensor([2.0, 4.5, 8.0])
     with torch.no_grad():
-        rows, means = codec.network.conditionals(z_hat, quality)
+        found = _walked(codec, z_hat, quality)
         for k in range(3):
-            alone = codec.network.conditionals(z_hat[k : k + 1], quality[k : k + 1])
-            assert torch.equal(rows[k : k + 1], alone[0])
-            assert torch.equal(means[k : k + 1], alone[1])
+            alone = _walked(codec, z_hat[k : k + 1], quality[k : k + 1])
+            assert torch.equal(found.index[k : k + 1], alone.index)
+            assert torch.equal(found.mean[k : k + 1], alone.mean)
+
+
+def _walked(codec: Hyperprior, z_hat: torch.Tensor, quality: torch.Tensor) -> Walked:
+    """Of a latent whose elements all lie a step above their mean."""
+    return codec.network.walk(z_hat, quality, lambda _, found: torch.ones_like(found.mean))
+
+
+@pytest.mark.parametrize("size", [(96, 64), (33, 1)])
+def test_without_context_streams_are_others_and_decode_alone(
+    codec: Hyperprior, size: tuple[int, int]
+) -> None:
+    pixels, point = picture(*size, grain=24, noise_level=1), Point("quality", 4)
+    plain = Hyperprior(replace(codec.card, settings={"context": "none"}))
+    coded = [each.encode(image(pixels), point) for each in (codec, plain)]
+    assert coded[0].bits_estimated != coded[1].bits_estimated
+    for one, other, encoded in ((codec, plain, coded[0]), (plain, codec, coded[1])):
+        assert one.decode(encoded.payload).array()[0].shape == pixels.shape
+        with pytest.raises(BitstreamError):
+            other.decode(encoded.payload)
+
+
+def test_products_of_the_context_are_counted(codec: Hyperprior) -> None:
+    """They are counted with those of the decoder and the encoder."""
+    plain = Hyperprior(replace(codec.card, settings={"context": "none"})).complexity()
+    found = codec.complexity()
+    assert found.parameters == plain.parameters
+    assert 0.5 < found.decoder_kmac_per_pixel - plain.decoder_kmac_per_pixel < 3
+    assert 0.5 < found.encoder_kmac_per_pixel - plain.encoder_kmac_per_pixel < 3
 
 
 def test_payloads_of_several_sizes_at_once_are_refused(codec: Hyperprior) -> None:
@@ -253,11 +285,8 @@ def test_complexity(codec: Hyperprior) -> None:
 
 def test_stream_hash_of_a_fixed_network(codec: Hyperprior) -> None:
     """Golden bitstream: a change of the coded output is a breaking change."""
-    network = _network()
-    rows, _ = network.conditionals(torch.zeros(1, 64, 1, 1), torch.tensor([4.0]))
-    assert rows.shape == (1, 320, 2, 2)
     symbols = torch.arange(320 * 4).reshape(1, 320, 2, 2) % 7 - 3
-    table = network.gaussian_conditional
+    table = _network().gaussian_conditional
     indexes = (torch.arange(320 * 4).reshape(1, 320, 2, 2) % 64).int()
     string = table.compress(symbols.float(), indexes)[0]
     assert hashlib.sha256(string).hexdigest()[:16] == "557eea9643478a35"

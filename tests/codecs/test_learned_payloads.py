@@ -91,16 +91,20 @@ def _save(folder: Path, codec: str, name: str, model: nn.Module) -> None:
     weights.save_weights(folder / "weights" / codec, codec, name, state, precision="float32")
 
 
-def test_hyperprior(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("context", "size", "digest"),
+    [("none", 8463, "9df81520c995d05d"), ("checkerboard", 7855, "d0719b6ded3476e6")],
+)
+def test_hyperprior(tmp_path: Path, context: str, size: int, digest: str) -> None:
     network = GainedHyperprior()
     _fill(network)
     with float64_tables(network):
         network.finalise()
     _save(tmp_path, "hyperprior", "model", network)
-    codec = Hyperprior(_card(tmp_path, "hyperprior", Point("quality", 3)))
+    codec = Hyperprior(_card(tmp_path, "hyperprior", Point("quality", 3), context=context))
     with clear_choices():
         payload = codec.encode(image(_pixels()), Point("quality", 3)).payload
-    assert (len(payload), _digest(payload)) == (8463, "9df81520c995d05d")
+    assert (len(payload), _digest(payload)) == (size, digest)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from compressai.ans import RansDecoder, RansEncoder
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 
 from bench.codecs.support.plane_coder import PlaneCoder
-from bench.entropy.rans import Tables, decode, encode
+from bench.entropy.rans import Reader, Tables, decode, encode
 from bench.errors import BitstreamError
 
 # symbols −1, 0, 1 and "another" in sixteenths; one that nearly always is 5
@@ -49,6 +49,25 @@ def test_the_bytes_are_compressai_s_and_decode(plane: list[tuple[int, int]]) -> 
     if len(plane) >= 8:  # of fewer CompressAI writes over memory that is not its own
         assert stream == _theirs(symbols, rows)
     np.testing.assert_array_equal(decode(stream, rows, TABLES), symbols)
+
+
+@settings(max_examples=100, deadline=None)
+@given(planes, st.integers(0, 90))
+def test_a_stream_is_read_in_parts(plane: list[tuple[int, int]], first: int) -> None:
+    rows, symbols = np.array(plane, np.int32).reshape(-1, 2).T.copy()
+    reader = Reader(encode(symbols, rows, TABLES), TABLES)
+    found = [reader.take(part) for part in (rows[:first], rows[first:])]
+    reader.finish()
+    np.testing.assert_array_equal(np.concatenate(found), symbols)
+
+
+def test_a_stream_of_which_something_is_left_is_an_error() -> None:
+    symbols = np.array([0, 1, 5, 300] * 9, np.int32)
+    rows = np.array([0, 0, 1, 1] * 9, np.int32)
+    reader = Reader(encode(symbols, rows, TABLES), TABLES)
+    reader.take(rows[:-1])
+    with pytest.raises(BitstreamError, match="no stream of 35 symbols"):
+        reader.finish()
 
 
 def test_any_int32_comes_back() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.entropy.rans import Tables, decode, encode
+from bench.entropy.rans import Reader, Tables, decode, encode
 
 if TYPE_CHECKING:
     from compressai.entropy_models import EntropyModel
@@ -34,8 +34,30 @@ class PlaneCoder:
 
     def decode(self, stream: bytes, rows: Tensor) -> Tensor:
         """The int32 symbols, on the rows' device and in their shape. Raises BitstreamError."""
-        found = torch.from_numpy(decode(stream, _flat(rows), self.tables))
-        return found.to(rows.device).view(rows.shape)
+        return _like(rows, decode(stream, _flat(rows), self.tables))
+
+    def reader(self, stream: bytes) -> PlaneReader:
+        """For symbols whose rows depend on those before them."""
+        return PlaneReader(Reader(stream, self.tables))
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneReader:
+    """A stream that is read in parts."""
+
+    reader: Reader
+
+    def take(self, rows: Tensor) -> Tensor:
+        """The next int32 symbols, on the rows' device and in their shape."""
+        return _like(rows, self.reader.take(_flat(rows)))
+
+    def finish(self) -> None:
+        """Raises BitstreamError where the stream does not end here."""
+        self.reader.finish()
+
+
+def _like(rows: Tensor, symbols: NDArray[np.int32]) -> Tensor:
+    return torch.from_numpy(symbols).to(rows.device).view(rows.shape)
 
 
 def _flat(numbers: Tensor) -> NDArray[np.int32]:
