@@ -86,7 +86,8 @@ class Evidence:
     """What was measured on one data set; ``curve`` is the hyperprior's, (bpp, PSNR) by rate.
 
     ``refined`` are variants whose encoder searched for codes, with its steps, and
-    ``refined_curves`` those of the hyperprior by theirs.
+    ``refined_curves`` those of the hyperprior by theirs; ``plain_curve`` is the hyperprior's
+    without context.
     """
 
     dataset: str
@@ -95,6 +96,7 @@ class Evidence:
     curve: tuple[tuple[float, float], ...]
     refined: Mapping[tuple[Variant, int], Measured] = field(default_factory=dict)
     refined_curves: Mapping[int, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    plain_curve: tuple[tuple[float, float], ...] = ()
 
     def find(self, codes: int, coder: str, tiling: str = "patches") -> Measured | None:
         for variant, measured in self.variants.items():
@@ -166,6 +168,7 @@ def evidence(results: Results) -> Evidence:
     """The finished records of the paper's codecs, by variation."""
     done = results.records[results.records["status"] == "done"]
     variants, refined, curves = {}, {}, {}
+    plain: tuple[tuple[float, float], ...] = ()
     for codec in results.codecs:
         info = results.info(codec)
         mine = done[done["codec"] == codec]
@@ -175,14 +178,13 @@ def evidence(results: Results) -> Evidence:
                 refined[Variant.of(info), steps] = _measured(mine)
             else:
                 variants[Variant.of(info)] = _measured(mine)
-        elif info is not None and _only_refined(info) and len(mine):
-            curves[int(info.settings["refine"])] = _curve(mine)
+        elif info is not None and codec.startswith(f"{_HYPERPRIOR}:") and len(mine):
+            if list(info.settings) == ["refine"]:
+                curves[int(info.settings["refine"])] = _curve(mine)
+            elif info.settings == {"context": "none"}:
+                plain = _curve(mine)
     curve = _curve(done[done["codec"] == _HYPERPRIOR])
-    return Evidence(results.run.dataset, results.run.items, variants, curve, refined, curves)
-
-
-def _only_refined(info: CodecInfo) -> bool:
-    return info.id.startswith(f"{_HYPERPRIOR}:") and list(info.settings) == ["refine"]
+    return Evidence(results.run.dataset, results.run.items, variants, curve, refined, curves, plain)
 
 
 def _curve(records: pd.DataFrame) -> tuple[tuple[float, float], ...]:
@@ -310,6 +312,11 @@ def answers(here: Evidence, paper: Sequence[Published]) -> list[str]:
         lines.append(
             f"Convolutional hyperprior: {hyperprior.psnr:.2f} dB cost {rate:.3f} bpp here, "
             f"{hyperprior.bpp:.2f} in the paper."
+        )
+    plain = rate_at(here.plain_curve, hyperprior.psnr)
+    if not math.isnan(plain):
+        lines.append(
+            f"Without context, as in the paper: {plain:.3f} bpp, {100 * (plain / rate - 1):+.1f} %."
         )
     for steps, curve in here.refined_curves.items():
         less = rate_at(curve, hyperprior.psnr)
