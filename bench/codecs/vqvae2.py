@@ -48,8 +48,11 @@ if TYPE_CHECKING:
     from bench.signals import Layout, Signal
 
 PATCH = 256
-_RATE = 0.02
+_RATE = 0.01
 """Of refinement, in standard deviations of a codebook's vectors."""
+_HOLD = 2e4
+"""Squared 8-bit levels that a latent must save to move by a standard deviation: codes that the
+network would not have chosen cost more with priors, which learned from its own."""
 _CODERS: Mapping[str, Callable[[int], IndexCoder]] = {
     "fixed": FixedLength,
     "zlib": Deflate,
@@ -79,7 +82,7 @@ class VqVae2Codec(LearnedCodec):
     """``coder`` is the entropy coder of both levels. ``tiling``: ``whole`` codes the picture at
     once, ``patches`` in independent pieces of 256×256, as the rebuilt report does. ``input`` is
     what the PixelSNAIL priors see; the transformer sees indices. ``refine``: steps in which the
-    encoder looks for codes that decode to a closer picture, whatever their rate."""
+    encoder looks for codes that decode to a closer picture, near those of the network."""
 
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codes": Range(2, 65536),
@@ -210,15 +213,21 @@ class VqVae2Codec(LearnedCodec):
         inside[..., : geometry.height, : geometry.width] = 1
         pieces, counted = self._split(x), self._split(inside.expand_as(x))
 
+        spreads = [float(book.vectors.std()) for book in books]
+
         def cost(latents: Sequence[Tensor], done: float) -> Tensor:
             del done
             error = network.quantised(latents[0], latents[1]).picture - pieces
-            return (255 * error * counted).square().sum()
+            strayed = [
+                ((one - its) / spread).square().mean(1).sum()
+                for one, its, spread in zip(latents, start, spreads, strict=True)
+            ]
+            return (255 * error * counted).square().sum() + _HOLD * sum(strayed)
 
         with inference(self.device):
             start = network.latents(pieces)
         with inference(self.device, gradients=True):
-            rates = [_RATE * float(book.vectors.std()) for book in books]
+            rates = [_RATE * spread for spread in spreads]
             top, bottom = refined(start, rates, int(self.settings["refine"]), cost)
         with inference(self.device):
             coded = network.quantised(top, bottom)

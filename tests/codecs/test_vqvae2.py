@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench import weights
 from bench.cards import CodecCard
-from bench.codecs.support.tensors import to_tensor
+from bench.codecs.support.tensors import Geometry, to_tensor
 from bench.codecs.support.vqvae2_priors import LEVELS, build_prior, prior_name
 from bench.codecs.vqvae2 import VqVae2Codec
 from bench.errors import BitstreamError, CardError, Unavailable
@@ -97,15 +97,32 @@ def test_decode_equals_the_forward_pass(folder: Path, coder: str, tiling: str) -
 
 
 @pytest.mark.parametrize("tiling", ["whole", "patches"])
-def test_refined_codes_decode_to_a_closer_picture(folder: Path, tiling: str) -> None:
+def test_refined_codes_decode_to_a_closer_picture(
+    folder: Path, tiling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.codecs.vqvae2._HOLD", 0.0)  # a random network is worth no hold
     pixels = picture(100, 260)
     errors = []
-    for steps in (0, 20):
+    for steps in (0, 40):
         codec = VqVae2Codec(_card(folder, tiling=tiling, refine=steps))
         decoded = codec.decode(codec.encode(image(pixels), ONLY).payload).array()[0]
         errors.append(np.mean((decoded - pixels.astype(float)) ** 2))
     # the decoder of a random network can do little; rounding errors are 10⁻⁶ of it
     assert errors[1] < 0.999 * errors[0]
+
+
+def test_codes_are_held_to_those_of_the_network(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, changed = picture(64, 64), []
+    x = to_tensor(pixels, 8)
+    for hold in (0.0, 1e9):
+        monkeypatch.setattr("bench.codecs.vqvae2._HOLD", hold)
+        codec = VqVae2Codec(_card(folder, refine=100))
+        found = codec._refined_codes(x, Geometry.of(image(pixels).layout))
+        own = codec._codes(x)
+        changed.append(sum(int((a != b).sum()) for a, b in zip(found, own, strict=True)))
+    assert changed[0] > 50 and changed[1] < 0.1 * changed[0]
 
 
 def test_codes_of_the_padding_do_not_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,9 @@ def _markdown(content: Content, points: pd.DataFrame) -> str:
 
 def _lowest(content: Content, points: pd.DataFrame) -> list[str]:
     """The lowest rate that any other codec gives, and which of these points are below it."""
-    own = set(points["codec"])
-    others = content.curves[~content.curves["codec"].isin(own) & (content.curves["items"] > 0)]
+    own = {_card(codec) for codec in points["codec"]}
+    foreign = ~content.curves["codec"].map(_card).isin(own)
+    others = content.curves[foreign & (content.curves["items"] > 0)]
     if others.empty:
         return []
     lowest = min(others.to_dict("records"), key=lambda point: float(point["bpp"]))
@@ -79,3 +80,8 @@ def _lowest(content: Content, points: pd.DataFrame) -> list[str]:
         for point in below
     )
     return [f"- Lowest rate of all other codecs: {said}. Below it: {shown}."]
+
+
+def _card(codec: str) -> str:
+    """A codec without the settings of a variation."""
+    return codec.partition(":")[0]
