@@ -50,9 +50,11 @@ if TYPE_CHECKING:
 PATCH = 256
 _RATE = 0.01
 """Of refinement, in standard deviations of a codebook's vectors."""
-_HOLD = 2e4
-"""Squared 8-bit levels that a latent must save to move by a standard deviation: codes that the
-network would not have chosen cost more with priors, which learned from its own."""
+_HOLD = 2e3
+"""Squared 8-bit levels that a latent must save to move by a standard deviation from where the
+network has it: codes of its own cost less with priors, which learned from them."""
+_COMMITMENT = 2e4
+"""The same for a latent and its code, lest it stray where the picture does not follow."""
 _CODERS: Mapping[str, Callable[[int], IndexCoder]] = {
     "fixed": FixedLength,
     "zlib": Deflate,
@@ -212,17 +214,19 @@ class VqVae2Codec(LearnedCodec):
         inside = torch.zeros_like(x[:, :1])
         inside[..., : geometry.height, : geometry.width] = 1
         pieces, counted = self._split(x), self._split(inside.expand_as(x))
-
         spreads = [float(book.vectors.std()) for book in books]
 
         def cost(latents: Sequence[Tensor], done: float) -> Tensor:
             del done
-            error = network.quantised(latents[0], latents[1]).picture - pieces
-            strayed = [
-                ((one - its) / spread).square().mean(1).sum()
-                for one, its, spread in zip(latents, start, spreads, strict=True)
-            ]
-            return (255 * error * counted).square().sum() + _HOLD * sum(strayed)
+            coded = network.quantised(latents[0], latents[1])
+            error = (255 * (coded.picture - pieces) * counted).square().sum()
+            for one, own, level, spread in zip(
+                latents, start, (coded.top, coded.bottom), spreads, strict=True
+            ):
+                places = one[0, 0].numel() * len(one) / spread**2
+                strayed = (one - own).square().mean()
+                error = error + places * (_HOLD * strayed + _COMMITMENT * level.commitment)
+            return error
 
         with inference(self.device):
             start = network.latents(pieces)
