@@ -252,10 +252,10 @@ def test_a_header_of_a_huge_clip_is_refused_before_memory_is_asked_for() -> None
 
 
 GOLDEN = (
-    "283020000754d736ad4c108462aed2428403f6a7931dd224580c49a5673c"
-    "b85443a1c41c41e3e1a1c95113af83b5c72dfcfc0c10cc95fd92b4aafa2e"
+    "67302000074e3ccf9d8d2c6a681f2ee932132c3dfc955be69f68025cceff"
+    "bf03a2c246c8c31940e7961168cdfa5b2ad68c9148540271bcc8cd9e7457bd"
 )
-LATENTS = "08dfacec26f69b371c1aa7f00628338c"
+LATENTS = "89b5e2b92ba3f38895b9c5ab516de099"
 
 
 def test_a_golden_payload_holds_the_same_latents_everywhere() -> None:
