@@ -20,7 +20,6 @@ from bench.codecs.base import Allowed, Choice, Complexity, Encoded
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
 from bench.codecs.support.complexity import measure_complexity
-from bench.codecs.support.refinement import STEPS, frozen, refined, soft_round, with_refinement
 from bench.codecs.support.tensors import (
     Geometry,
     fingerprint,
@@ -31,7 +30,7 @@ from bench.codecs.support.tensors import (
 )
 from bench.entropy.cells import CellDecoder, CellEncoder, CellTable, Integers
 from bench.entropy.coding import Coder, decode_with
-from bench.models.vae3d import FRAMES, LAMBDAS, STRIDE, Vae3d, trade_off
+from bench.models.vae3d import FRAMES, LAMBDAS, STRIDE, Vae3d
 from bench.models.vae3d_prior import PriorWalk
 from bench.signals import Frame, clip
 
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from bench.records import Point
     from bench.signals import Layout, Signal
 
-_RATE = 0.1
-"""Of refinement, in steps of the quantiser."""
 _BATCH_POSITIONS = 1 << 15
 """Positions of the latent that are held in memory at once."""
 
@@ -49,24 +46,16 @@ class Vae3dCodec(LearnedCodec):
     """The adapter; ``lambda`` is λ = 1/β of the loss, in 10⁻⁶ bits per pixel and squared level.
 
     A clip is coded in groups of seven frames, the last one padded by replication. The estimated
-    rate is the KL divergence of the posterior from the prior. ``refine``: steps in which the
-    encoder improves the latents of each group; it has no posterior then, and no such estimate.
+    rate is the KL divergence of the posterior from the prior.
     """
 
-    parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS), "refine": STEPS}
+    parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS)}
     libraries = ("torch", "constriction")
 
     @cached_property
     def network(self) -> Vae3d:
         """The network with the card's weights, ready to code."""
         return self.load(Vae3d())
-
-    @cached_property
-    def relaxed_network(self) -> Vae3d:
-        """The network through which latents are refined."""
-        network = frozen(self.network)
-        network.train()
-        return network
 
     @cached_property
     def cells(self) -> CellTable:
@@ -83,22 +72,17 @@ class Vae3dCodec(LearnedCodec):
         """On a group of 96×96 pixels."""
         x = torch.zeros(1, 3, FRAMES, 96, 96, device=self.device)
         point = torch.zeros(1, dtype=torch.long, device=self.device)
-        found = measure_complexity(
+        return measure_complexity(
             self.network,
             lambda: self.network(x, point, point == 0),
             FRAMES * 96 * 96,
             encoder_only=("encoder",),
             decoder_only=("decoder",),
         )
-        return with_refinement(found, int(self.settings.get("refine", 0)))
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         place = LAMBDAS.index(int(point.value))
-        divergence = None
-        if self.settings.get("refine"):
-            latents = self._refined(signal, place)
-        else:
-            latents, divergence = self._analyse(signal, place)
+        latents, divergence = self._analyse(signal, place)
         encoder = CellEncoder(self.cells)
         for part in _parts(latents):
             for step in self._walk(place).steps(part):
@@ -156,35 +140,6 @@ class Vae3dCodec(LearnedCodec):
                 divergence += float(conditional.divergence(mean.double(), log_deviation).sum())
                 found.append(mean[0].round().to(torch.int64).cpu().numpy())
         return np.stack(found), divergence
-
-    def _refined(self, signal: Signal, place: int) -> Integers:
-        """Rounded latents ``(groups, M, h, w)`` of lower R + λ·D."""
-        point = torch.tensor([place], device=self.device)
-        layout, found = signal.layout, []
-        for start, x in zip(range(0, layout.frames, FRAMES), self._groups(signal), strict=True):
-            with inference(self.device):
-                mean, _ = self.network.posterior(x, point)
-            seen = (min(FRAMES, layout.frames - start), layout.height, layout.width)
-            latent = self._refined_group(mean, x, point, seen)
-            found.append(latent[0].round().to(torch.int64).cpu().numpy())
-        return np.stack(found)
-
-    def _refined_group(
-        self, mean: Tensor, x: Tensor, point: Tensor, seen: tuple[int, int, int]
-    ) -> Tensor:
-        """The latent of a group; what is beyond the frames, rows and columns that are seen was
-        padded and does not count."""
-        network, weight = self.relaxed_network, trade_off(point)
-        frames, height, width = seen
-
-        def cost(latents: Sequence[Tensor], done: float) -> Tensor:
-            elbo = network.relaxed(soft_round(latents[0], done), point)
-            error = (elbo.clips - x)[:, :, :frames, :height, :width]
-            rate = elbo.bits / (frames * height * width)
-            return (rate + weight * 255**2 * error.square().mean((1, 2, 3, 4))).sum()
-
-        with inference(self.device, gradients=True):
-            return refined([mean], [_RATE], int(self.settings["refine"]), cost)[0]
 
     def _groups(self, signal: Signal) -> Iterator[Tensor]:
         """``(1, 3, 7, H', W')`` in 0–1, padded by replication in all three directions."""

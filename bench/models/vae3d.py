@@ -233,9 +233,3 @@ class Vae3d(nn.Module):
                 chosen, conditional.bits(noisy), conditional.divergence(mean, log_deviation)
             )
         return Elbo(self.generate(z, point), bits.sum((1, 2, 3)))
-
-    def relaxed(self, rounded: Tensor, point: Tensor) -> Elbo:
-        """What latents ``(B, M, h, w)``, softly rounded, cost and decode to, differentiable in
-        them, of a network in training mode."""
-        bits = self.conditional(rounded, point, coded=False).bits(rounded)
-        return Elbo(self.generate(rounded, point), bits.sum((1, 2, 3)))
