@@ -17,7 +17,7 @@ def _network() -> CheckerboardContext:
         for heads in network.heads:
             assert isinstance(heads, torch.nn.ModuleList)
             for head in heads:
-                head.weight.normal_(0, 0.05)  # type: ignore[union-attr,operator]
+                head.weight.normal_(0, 0.05)
     return network.eval()
 
 
@@ -99,14 +99,14 @@ def test_all_at_once_and_one_by_one_are_the_same_numbers() -> None:
 
 
 def test_sums_are_exact_in_any_order() -> None:
-    """The inputs of the widest sum in another order, with its weights."""
+    """The inputs of a sum in another order, with its weights."""
     network, symbols = _network(), _symbols(4, 4)
     before = _walked(network, symbols)
     order = torch.randperm(INPUTS, generator=torch.Generator().manual_seed(6))
     known, features, unit = _given(4, 4)
     with torch.no_grad():
         for conv in network.hyper:
-            conv.weight.copy_(conv.weight[:, order].clone())  # type: ignore[operator,index]
+            conv.weight.copy_(conv.weight[:, order].clone())
         after = network(known, features[:, order], unit, lambda elements, _: elements.of(symbols))
     assert before.index.dtype == torch.float64
     assert torch.equal(before.index, after.index) and torch.equal(before.mean, after.mean)
@@ -119,4 +119,4 @@ def test_training_starts_from_what_the_hyper_latent_says() -> None:
     walked = network(plain, features, unit, lambda _, found: torch.zeros_like(found.mean))
     assert torch.equal(walked.index, plain.index) and torch.equal(walked.mean, plain.mean)
     walked.index.sum().backward()
-    assert network.heads[1][3].weight.grad.abs().sum() > 0  # type: ignore[index,union-attr]
+    assert network.heads[1][3].weight.grad.abs().sum() > 0
