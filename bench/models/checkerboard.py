@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.models.constants import on_device
-from bench.models.exact import ExactConv2d, exact_relu
+from bench.models.exact import ExactConv2d, exact_activation, exact_relu
 
 _INDEX_FACTOR = 16.0
 """Lets the network move through a table of scales with small weights."""
 _FEATURE_LIMIT = 8.0
+_SIDES = 4
+_CPU = torch.device("cpu")
 _GROUP_SHARES = (0.02, 0.08, 0.3)
 """Channels before the second, third and fourth group; they are ordered by their variance at
 first."""
@@ -81,7 +83,7 @@ class CheckerboardContext(nn.Module):
         self.groups = tuple(slice(*each) for each in zip(starts, ends, strict=True))
         self.register_buffer("deviation", deviation.clone())
         self.hyper = nn.ModuleList(ExactConv2d(inputs, hidden, 1) for _ in range(2))
-        self.neighbours = ExactConv2d(4 * 2 * latents, hidden, 1)
+        self.neighbours = ExactConv2d(_SIDES * 2 * latents, hidden, 1)
         self.earlier = nn.ModuleList(
             nn.ModuleList(ExactConv2d(2 * count, hidden, 1) for count in starts[1:])
             for _ in range(2)
@@ -106,20 +108,37 @@ class CheckerboardContext(nn.Module):
         ``known`` ``(B, M, H, W)`` and the features ``(B, inputs, H, W)`` are of the hyper-latent;
         ``unit`` ``(B, M, 1, 1)`` is a step of the quantiser in deviations.
         """
-        batch, latents, height, width = known.mean.shape
-        whole = [known.mean.new_zeros(batch, latents, height * width)] * 4
+        size, device = known.mean.shape[2:], known.mean.device
+        whole = [known.mean.new_empty(known.mean.shape).flatten(2) for _ in range(3)]
+        values = known.mean
         for colour in range(2):
-            places = _places(known.mean.device, colour, height, width)
+            places = _places(device, colour, *size)
             shared = self.hyper[colour](_at(features, places))
             if colour:
-                around = _around(whole[-1].view(batch, latents, height, width))
-                shared = shared + self.neighbours(_with_magnitudes(_at(around, places)))
-            parts = self._walk_colour(colour, places, shared, known, unit, code)
-            whole = [
-                each.index_copy(2, places, part) for each, part in zip(whole, parts, strict=True)
-            ]
-        index, mean, distance, _ = (each.view(batch, latents, height, width) for each in whole)
+                shared = shared + self._beside(values, *size)
+            *parts, values = self._walk_colour(colour, places, shared, known, unit, code)
+            for each, part in zip(whole, parts, strict=True):
+                each.index_copy_(2, places, part)
+        index, mean, distance = (each.view(known.mean.shape) for each in whole)
         return Walked(index, mean, distance)
+
+    def _beside(self, values: Tensor, height: int, width: int) -> Tensor:
+        """What values of the first colour ``(B, M, P)`` add to the features of the second
+        ``(B, hidden, P', 1)``; beyond the border is 0.
+
+        The weights are of the values above, left, right and below, then of the magnitudes there.
+        Products are made where the values are, once for all four sides.
+        """
+        conv, x = self.neighbours, _with_magnitudes(values)
+        weight, bias = (conv.weight, conv.bias) if self.training else conv.fixed_point()
+        assert bias is not None
+        by_side = weight.view(len(weight), 2, _SIDES, -1).permute(2, 0, 1, 3)
+        by_side = by_side.reshape(_SIDES * len(weight), -1, 1, 1)
+        products = F.conv2d(x if self.training else exact_activation(x), by_side)
+        bordered = F.pad(products.view(len(x), _SIDES, len(weight), -1), (0, 1))
+        sides = _neighbours(x.device, height, width)
+        found = [bordered[:, side].index_select(2, places) for side, places in enumerate(sides)]
+        return (torch.stack(found).sum(0) + bias[:, None])[..., None]
 
     def _walk_colour(
         self,
@@ -136,7 +155,7 @@ class CheckerboardContext(nn.Module):
         for group, channels in enumerate(self.groups):
             hidden = shared
             if group:
-                before = torch.cat([values for *_, values in found], 1)[..., None]
+                before = torch.cat([values for *_, values in found], 1)
                 hidden = shared + earlier[group - 1](_with_magnitudes(before))
             move, shift = heads[group](exact_relu(hidden)).squeeze(3).chunk(2, 1)
             elements, deviation = Elements(channels, places), self.deviation[channels, None]
@@ -146,6 +165,19 @@ class CheckerboardContext(nn.Module):
             values = mean / deviation + distance * unit[:, channels].flatten(2)
             found.append((index, mean, distance, values.clamp(-_FEATURE_LIMIT, _FEATURE_LIMIT)))
         return [torch.cat(parts, 1) for parts in zip(*found, strict=True)]
+
+
+@on_device
+def _neighbours(height: int, width: int) -> Tensor:
+    """Of each place of the second colour the numbers of those above, left, right and below among
+    the first ``(4, P')``; one more than there are beyond the border."""
+    first, second = (_places(_CPU, colour, height, width) for colour in range(2))
+    numbers = torch.full((height + 2, width + 2), len(first))
+    row, column = first // width + 1, first % width + 1
+    numbers[row, column] = torch.arange(len(first))
+    row, column = second // width + 1, second % width + 1
+    steps = ((-1, 0), (0, -1), (0, 1), (1, 0))
+    return torch.stack([numbers[row + down, column + right] for down, right in steps])
 
 
 @on_device
@@ -160,12 +192,6 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
     return x.flatten(2).index_select(2, places)[..., None]
 
 
-def _around(x: Tensor) -> Tensor:
-    """The neighbours above, left, right and below of each position ``(B, 4·C, H, W)``, 0
-    outside."""
-    x = F.pad(x, (1, 1, 1, 1))
-    return torch.cat([x[..., :-2, 1:-1], x[..., 1:-1, :-2], x[..., 1:-1, 2:], x[..., 2:, 1:-1]], 1)
-
-
 def _with_magnitudes(values: Tensor) -> Tensor:
-    return torch.cat([values, values.abs()], 1)
+    """``(B, 2·C, P, 1)`` of ``(B, C, P)``."""
+    return torch.cat([values, values.abs()], 1)[..., None]
