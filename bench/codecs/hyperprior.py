@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 _QUALITY_STEPS = 32
 """Qualities are coded in steps of 1/32."""
-_RATES = (0.06, 0.02)
+_REACHES = (0.6, 0.15)
 """Of refinement, in steps of the quantiser of y and of z."""
-_SLOPE = 1.7
+_SLOPE = 2.2
 """λ of refinement in those of training, whose gains lag behind them: measured on the held-out
 training pictures so that the PSNR of a quality stays."""
 
@@ -171,7 +171,7 @@ class Hyperprior(LearnedCodec):
             return (found.bits / (height * width) + weight * mse).sum()
 
         with inference(self.device, gradients=True):
-            return refined((y, z), _RATES, int(self.settings["refine"]), cost)
+            return refined((y, z), _REACHES, int(self.settings["refine"]), cost)
 
     def _coded(self, numbers: list[int], z: Tensor, y: Tensor, rows: Tensor) -> Encoded:
         """The payload of one picture's symbols."""

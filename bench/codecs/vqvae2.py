@@ -48,12 +48,12 @@ if TYPE_CHECKING:
     from bench.signals import Layout, Signal
 
 PATCH = 256
-_RATE = 0.01
+_REACH = 0.2
 """Of refinement, in standard deviations of a codebook's vectors."""
 _HOLD = 2e3
 """Squared 8-bit levels that a latent must save to move by a standard deviation from where the
 network has it: codes of its own cost less with priors, which learned from them."""
-_COMMITMENT = 2e4
+_COMMITMENT = 4e4
 """The same for a latent and its code, lest it stray where the picture does not follow."""
 _CODERS: Mapping[str, Callable[[int], IndexCoder]] = {
     "fixed": FixedLength,
@@ -231,8 +231,8 @@ class VqVae2Codec(LearnedCodec):
         with inference(self.device):
             start = network.latents(pieces)
         with inference(self.device, gradients=True):
-            rates = [_RATE * spread for spread in spreads]
-            top, bottom = refined(start, rates, int(self.settings["refine"]), cost)
+            reaches = [_REACH * spread for spread in spreads]
+            top, bottom = refined(start, reaches, int(self.settings["refine"]), cost)
         with inference(self.device):
             coded = network.quantised(top, bottom)
             return coded.top.indices, coded.bottom.indices

@@ -322,9 +322,8 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         context: bool = True,
     ) -> Reconstruction:
         """What latents as of :meth:`latents` cost and decode to, differentiable in both, of a
-        network in training mode: ``rounding`` stands in for that of y, and that of z is
-        straight-through."""
-        z_hat = self._straight_through(z)
+        network in training mode; ``rounding`` stands in for that of either."""
+        z_hat = rounding(z)
         walked = self.walk(
             z_hat,
             quality,

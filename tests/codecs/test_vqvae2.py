@@ -138,7 +138,7 @@ def test_codes_of_the_padding_do_not_count(folder: Path, monkeypatch: pytest.Mon
 
     def watched(
         latents: Sequence[torch.Tensor],
-        rates: Sequence[float],
+        reaches: Sequence[float],
         steps: int,
         cost: Callable[[Sequence[torch.Tensor], float], torch.Tensor],
     ) -> list[torch.Tensor]:

@@ -24,9 +24,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 STEPS = Range(0, 10_000)
 """What the setting ``refine`` may be; 0, and no such setting, refine nothing."""
-_SOFTEST, _HARDEST = 0.55, 0.05
-_SHORT, _LONG = 0.9, 0.999
-"""Decay of Adam's averages (Kingma and Ba 2015)."""
+_SOFTEST, _HARDEST = 0.8, 0.15
+_LEAST_SLOPE = 1e-12
+_MEMORY = 0.9
+"""Decay of the averages of slopes and of their squares."""
 
 
 def frozen(network: Network) -> Network:
@@ -36,27 +37,38 @@ def frozen(network: Network) -> Network:
 
 def refined(
     latents: Sequence[Tensor],
-    rates: Sequence[float],
+    reaches: Sequence[float],
     steps: int,
     cost: Callable[[Sequence[Tensor], float], Tensor],
 ) -> list[Tensor]:
-    """Latents after ``steps`` steps of Adam, whose rates, in units of each latent, fall to nothing
-    along a cosine.
+    """Latents after ``steps`` steps with momentum down the slopes of ``cost``.
+
+    Slopes are measured in their root mean square over an item's latent, so that elements which
+    hardly matter hardly move: with one for each element, as Adam has it, all would move alike, and
+    hyperprior's latents gain half as much. Steps fall to nothing along a cosine; an element that
+    moves as the root mean square does goes as far as its latent's ``reach`` on the whole, whatever
+    the number of steps.
 
     ``cost`` gives what is to be small, 0-d, of the latents and how much is done (0–1); terms of
     the items of a batch are to be added, not averaged: each is then refined as if it were alone.
     """
     moving = [latent.clone().requires_grad_() for latent in latents]
-    groups = [{"params": [one], "lr": rate} for one, rate in zip(moving, rates, strict=True)]
-    optimiser = torch.optim.Adam(groups, betas=(_SHORT, _LONG))
+    means = [torch.zeros_like(latent) for latent in latents]
+    squares = [torch.zeros(()) for _ in latents]
     for step in range(steps):
-        done = step / steps
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
-        slopes = torch.autograd.grad(cost(moving, done), moving)
-        for latent, slope in zip(moving, slopes, strict=True):
-            latent.grad = slope
-        optimiser.step()
+        slopes = torch.autograd.grad(cost(moving, step / steps), moving)
+        share = (1 + math.cos(math.pi * step / steps)) / (steps + 1)
+        # averages that start at nothing are short of what they stand for (Kingma and Ba 2015)
+        filled = 1 - _MEMORY ** (step + 1)
+        with torch.no_grad():
+            for place, (latent, slope, reach) in enumerate(
+                zip(moving, slopes, reaches, strict=True)
+            ):
+                own = slope.square().mean(tuple(range(1, slope.ndim)), keepdim=True)
+                means[place].lerp_(slope, 1 - _MEMORY)
+                squares[place] = _MEMORY * squares[place].to(own) + (1 - _MEMORY) * own
+                size = (squares[place] / filled).sqrt().clamp_(min=_LEAST_SLOPE)
+                latent -= reach * share * (means[place] / filled) / size
     return [latent.detach() for latent in moving]
 
 
