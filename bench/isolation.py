@@ -213,9 +213,17 @@ def _around(place: Path, hidden: Sequence[str]) -> Iterator[tuple[Path, int]]:
         yield place, sandbox.READ
     elif f"{place}/" not in inside and place.is_dir():
         yield place, sandbox.LIST
-        for entry in os.scandir(place):
-            if not entry.is_symlink():
-                yield from _around(Path(entry.path), inside)
+        for path in _entries(place):
+            yield from _around(path, inside)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder, links aside; nothing of one that this process, shut in itself, cannot
+    see, nor could what it shuts in."""
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder) if not entry.is_symlink()]
+    except PermissionError:
+        return []
 
 
 def installed_places() -> tuple[Path, ...]:

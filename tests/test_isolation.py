@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -152,6 +153,38 @@ def test_temporary_files_of_a_program_lie_in_its_own_folder(
     temporary, current, data = codec.encode(PICTURE, ONLY).payload.decode().split()
     assert (current, data) == (temporary, "None")
     assert not Path(temporary).exists()
+
+
+_NESTED = """
+import sys, time
+from pathlib import Path
+from bench import isolation
+from bench.codecs.support.programs import run_confined
+project, own = map(Path, sys.argv[1:])
+isolation.put_up(isolation.Walls(private=(project / "results",)))
+isolation.shut_in(own, (), since=time.time())
+(own / "program").mkdir()
+with (own / "log").open("wb") as log:
+    print(run_confined(["sh", "-c", "exit 7"], own / "program", log))
+"""
+
+
+def test_a_program_starts_where_its_parent_cannot_see_what_the_environment_names(
+    tmp_path: Path,
+) -> None:
+    """The checkout that someone measures in: PYTHONPATH names it, results lie inside."""
+    project, own = tmp_path / "project", tmp_path / "own"
+    (project / "results").mkdir(parents=True)
+    own.mkdir()
+    path = os.pathsep.join([str(project), str(Path(__file__).parents[1])])
+    found = subprocess.run(
+        [sys.executable, "-c", _NESTED, str(project), str(own)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.stdout, found.stderr) == ("7\n", "")
 
 
 def test_a_card_says_what_else_its_decoder_reads(tmp_path: Path) -> None:
