@@ -243,19 +243,27 @@ class Store:
         return dropped
 
     def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
-        """Registers the codecs of this run beside earlier ones, and their ladders.
+        """Registers the codecs of this run, and their ladders.
 
-        With ``add_points`` the points and codecs of earlier runs stay; else these are all, and
-        records of others rest in the store unseen until a run names them.
+        With ``add_points`` the points and codecs of earlier runs stay, and new codecs come after
+        them; else these are all, in this order, and records of others rest in the store unseen
+        until a run names them.
         """
         with self._transaction() as db:
-            places = dict(db.execute("SELECT id, place FROM codecs"))
+            known = [name for (name,) in db.execute("SELECT id FROM codecs ORDER BY place")]
+            named = [info.id for info in codecs]
+            order = dict.fromkeys([*known, *named] if add_points else [*named, *known])
+            places = {name: place for place, name in enumerate(order)}
             if not add_points:
                 db.execute("DELETE FROM points")
+            db.executemany(
+                "UPDATE codecs SET place = ? WHERE id = ?",
+                [(place, name) for name, place in places.items()],
+            )
             for info in codecs:
-                place = places.setdefault(info.id, len(places))
                 text = json.dumps(asdict(info), ensure_ascii=False)
-                db.execute("INSERT OR REPLACE INTO codecs VALUES (?, ?, ?)", (info.id, place, text))
+                row = (info.id, places[info.id], text)
+                db.execute("INSERT OR REPLACE INTO codecs VALUES (?, ?, ?)", row)
                 points = list(info.ladder)
                 if add_points:
                     points += [point for point in self._points(info.id) if point not in points]
@@ -268,7 +276,8 @@ class Store:
         return tuple(point for (point,) in rows)
 
     def codecs(self) -> list[CodecInfo]:
-        """Every codec that is seen here, in the order of the first run that named it."""
+        """Every codec that is seen here: those of the last whole suite in its order, then those
+        that further runs added."""
         found = []
         for name, text in self._db.execute("SELECT id, info FROM codecs ORDER BY place"):
             if ladder := self._points(name):

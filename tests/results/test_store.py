@@ -134,6 +134,20 @@ def test_csv_is_in_the_order_of_codecs_ladder_and_items(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_suite_decides_the_order_and_what_is_added_comes_after(tmp_path: Path) -> None:
+    """Also where an earlier run, or the folder's own tables, had the codecs in another order."""
+    with Store(tmp_path) as store:
+
+        def after(*names: str, add_points: bool) -> list[str]:
+            store.set_codecs([info(name, "q=1") for name in names], add_points=add_points)
+            return [found.id for found in store.codecs()]
+
+        assert after("b", "a", add_points=False) == ["b", "a"]
+        assert after("z", "a", add_points=True) == ["b", "a", "z"]
+        assert after("c", "a", "b", add_points=False) == ["c", "a", "b"]
+        assert after("z", add_points=True) == ["c", "a", "b", "z"]
+
+
 def test_a_second_holder_of_the_folder_is_refused(tmp_path: Path) -> None:
     with Store(tmp_path), pytest.raises(StoreError, match="another run is writing here"):
         Store(tmp_path)
@@ -337,7 +351,7 @@ def test_codecs_that_left_the_suite_are_unseen_but_not_lost(tmp_path: Path) -> N
         assert [row["codec"] for row in read_csv(store, tmp_path)] == ["b"]
         assert len(store.done()) == 2
         store.set_codecs([info("a", "q=1")], add_points=True)
-        assert [row["codec"] for row in read_csv(store, tmp_path)] == ["a", "b"]
+        assert [row["codec"] for row in read_csv(store, tmp_path)] == ["b", "a"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

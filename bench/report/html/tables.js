@@ -64,10 +64,12 @@ function table({ columns, rows }) {
   return made;
 }
 
-// A cell whose long name wraps; a short one never does.
+// A cell whose long name wraps, between settings if it can; a short one never does.
 function nameCell(kind, name, attributes = {}) {
   const made = element(kind, null, attributes);
-  made.append(element("div", name, { class: "name" }));
+  const label = element("div", null, { class: "name" });
+  for (const part of name.split(/(?<=[:,])/)) label.append(part, element("wbr"));
+  made.append(label);
   return made;
 }
 
