@@ -87,21 +87,44 @@ class LatentContext(nn.Module):
         return by_place[:, _places(values.device, group, *size)]
 
     def bits(
-        self, values: Tensor, indices: Tensor, book: int, frames: Mapping[int, Tensor]
+        self,
+        values: Tensor,
+        indices: Tensor,
+        book: int,
+        frames: Mapping[int, Tensor],
+        levels: Tensor | None = None,
     ) -> Tensor:
         """Bits of the latents of one clip ``(C, T, h, w)`` that are in the group drawn for their
-        frame, 0-d; ``frames`` are the numbers of those of each group. For training."""
+        frame, 0-d; ``frames`` are the numbers of those of each group. For training.
+
+        With the codebook's ``levels`` ``(K,)`` gradients also reach the values of the latents that
+        are coded, as though bits were linear from each level to the next.
+        """
         past, here = past_frames(values), values.transpose(0, 1)
         features = self.features(past, book)
         total = torch.zeros((), device=values.device)
         for group, chosen in sorted(frames.items()):
             logits = self.logits(features[chosen], here[chosen], group, book).float()
+            costs = -F.log_softmax(logits * math.log(2), -1) / math.log(2)
             places = _places(values.device, group, *here.shape[1:])
             expected = indices[group // 2][chosen].flatten(1)[:, places]
-            total = total + F.cross_entropy(
-                logits.flatten(0, 1) * math.log(2), expected.flatten(), reduction="sum"
-            )
-        return total / math.log(2)
+            total = total + costs.gather(-1, expected[..., None]).sum()
+            if levels is not None:
+                coded = values[group // 2][chosen].flatten(1)[:, places]
+                slopes = _slopes(costs.detach(), levels.detach(), expected)
+                total = total + (slopes * (coded - coded.detach())).sum()
+        return total
+
+
+def _slopes(costs: Tensor, levels: Tensor, indices: Tensor) -> Tensor:
+    """Bits by value at each latent ``(…,)``, from the costs of all levels ``(…, K)``: between the
+    levels beside its own, at the ends of the codebook between the last two."""
+    below = (indices - 1).clamp(min=0)
+    above = (indices + 1).clamp(max=len(levels) - 1)
+    rise = (costs.gather(-1, above[..., None]) - costs.gather(-1, below[..., None]))[..., 0]
+    # levels may meet; a uniform codebook is this far apart at the least
+    run = (levels[above] - levels[below]).clamp(min=2 / len(levels))
+    return rise / run
 
 
 def past_frames(values: Tensor) -> Tensor:

@@ -27,9 +27,11 @@ _HALVES = (1, 2, 2)
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """``clip`` ``(B, 1, T, H, W)`` in 0–1, not clipped; ``indices`` ``(B, C, T, h, w)``."""
+    """``clip`` ``(B, 1, T, H, W)`` in 0–1, not clipped; ``values`` of the quantised latents and
+    their ``indices`` ``(B, C, T, h, w)``."""
 
     clip: Tensor
+    values: Tensor
     indices: Tensor
 
 
@@ -172,7 +174,7 @@ class QuantisedAutoencoder(nn.Module):
     def forward(self, x: Tensor, which: Tensor) -> Coded:
         """Clips ``(B, 1, T, H, W)`` in 0–1, each with the codebook ``which`` ``(B,)``."""
         values, indices = self._quantise(self._analyse(x, which), which)
-        return Coded(self._synthesise(values, which), indices)
+        return Coded(self._synthesise(values, which), values, indices)
 
     def encode(self, x: Tensor, book: int) -> Tensor:
         """Indices ``(B, C, T, h, w)`` of clips; ``book`` is the place of K among ``codes``."""

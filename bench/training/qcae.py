@@ -2,77 +2,142 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.codecs.qcae import Qcae
+from bench.cards import CodecCard
+from bench.codecs.qcae import CONTEXT, Qcae
+from bench.datasets.moving_mnist import FRAMES
 from bench.models.latent_context import LatentContext
 from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
 from bench.training.digits import MovingDigits
-from bench.training.task import Losses, TaskBase, TrainingContext, foreign_start
+from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContext, foreign_start
+from bench.weights import load_into, read_tensors, weights_path
 
 _HELD_OUT = 8
+_PRICE = 1.0
+"""Per cent of mean squared error that one per cent of bits is worth, where bits count."""
+_PURSUIT = 2.0
+"""Learning rate of the context model by that of the autoencoder."""
+_LEAK = 0.05
+"""Of that where they do not, so that the context model learns from all clips."""
 
 
-class AutoencoderTask(TaskBase[tuple[Tensor, Tensor]]):
-    """Mean squared error only (section II.C of the paper): for the codebook of the recipe's point,
-    or for all of the ladder, each clip of a batch then with a codebook of its own and all counting
-    alike in decibels."""
+FramesOfGroups = dict[int, Tensor]
+"""Of each group of a frame's latents the numbers of the frames in which it is looked at."""
+Rated = tuple[int, FramesOfGroups]
+"""The place of a clip's codebook in the ladder, and of which of its latents bits are counted."""
+
+
+class _Learning(nn.Module):
+    """The autoencoder, and the context model that learns beside it what its indices cost."""
+
+    def __init__(self, autoencoder: QuantisedAutoencoder, context: LatentContext | None) -> None:
+        super().__init__()
+        self.autoencoder, self.context = autoencoder, context
+
+
+class AutoencoderTask(TaskBase[tuple[Tensor, Tensor, list[Rated]]]):
+    """Mean squared error, of each clip in decibels (section II.C of the paper): for the codebook of
+    the recipe's point, or for all of the ladder, each clip of a batch then with a codebook of its
+    own.
+
+    With ``options.share`` the bits of context coding count as well, those beyond that share of
+    log2 K. They are those of a context model that learns beside the autoencoder, at first the
+    codec's own where it has one; it is not exported, the codec's is trained after the autoencoders.
+    """
 
     def __init__(self, context: TrainingContext) -> None:
         super().__init__(context)
         recipe = context.recipe
         points = [recipe.point] if recipe.point else recipe.card.ladder
-        self.model: QuantisedAutoencoder = QuantisedAutoencoder(
-            [int(point.value) for point in points if point],
-            network=str(recipe.card.settings["network"]),
+        codes = [int(point.value) for point in points if point]
+        self.books = [LADDER.index(count) for count in codes]
+        self.autoencoder: QuantisedAutoencoder = QuantisedAutoencoder(
+            codes, network=str(recipe.card.settings["network"])
         ).arrange()
+        self.allowed = context.options.number("share", 0)
+        self.costs = _context_of(recipe.card) if self.allowed else None
+        self.model: nn.Module = _Learning(self.autoencoder, self.costs)
         self.digits = MovingDigits.open(context.data)
         held_out = MovingDigits.open(context.data, held_out=True)
         self.held_out = held_out.clips(np.random.default_rng(0), _HELD_OUT)
 
-    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[Rated]]:
         clips = self.digits.clips(rng, self.settings.batch)
-        which = rng.integers(len(self.model.codes), size=len(clips))
-        return clips, torch.from_numpy(which)
+        which = rng.integers(len(self.books), size=len(clips))
+        counted = which if self.allowed else []
+        rated = [(self.books[place], _drawn(rng, FRAMES)) for place in counted]
+        return clips, torch.from_numpy(which), rated
 
-    def loss(self, batch: tuple[Tensor, Tensor], step: int) -> Losses:
-        pixels, which = batch
+    def loss(self, batch: tuple[Tensor, Tensor, list[Rated]], step: int) -> Losses:
+        pixels, which, rated = batch
         x = pixels.float() / 255
-        errors = (self.model(x, which).clip - x).square().mean((1, 2, 3, 4))
-        mse = errors.mean()
-        # of several codebooks the smallest would otherwise rule the sum
-        cost = mse if len(self.model.codes) == 1 else errors.log().mean()
-        return Losses(cost, {"mse": 255**2 * mse.detach()})
+        coded = self.autoencoder(x, which)
+        errors = (coded.clip - x).square().mean((1, 2, 3, 4))
+        cost, parts = errors.log().mean(), {"mse": 255**2 * errors.mean().detach()}
+        if rated:
+            each = zip(coded.values, coded.indices, rated, strict=True)
+            shares = torch.stack([self._share(*one) for one in each])
+            cost = cost + _PRICE * F.leaky_relu((shares / self.allowed).log(), _LEAK).mean()
+            parts["share"] = shares.mean().detach()
+        return Losses(cost, parts)
+
+    def _share(self, values: Tensor, indices: Tensor, rated: Rated) -> Tensor:
+        """Bits of context coding as a share of log2 K, of latents ``(C, T, h, w)`` of one clip."""
+        assert self.costs is not None
+        book, frames = rated
+        levels = self.autoencoder.levels(self.books.index(book))
+        bits = self.costs.bits(values, indices, book, frames, levels)
+        return bits / _counted(indices) / math.log2(LADDER[book])
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The context model learns faster than what it follows."""
+        groups = [ParameterGroup([*self.autoencoder.parameters()])]
+        if self.costs is not None:
+            groups.append(ParameterGroup([*self.costs.parameters()], _PURSUIT))
+        return groups
 
     def after_step(self, step: int) -> None:
-        self.model.project()
+        self.autoencoder.project()
 
     def validate(self) -> Mapping[str, float]:
-        """MSE of 8-bit samples on clips of held-out training digits, for each codebook."""
+        """MSE of 8-bit samples on clips of held-out training digits, for each codebook; with
+        ``options.share`` also its bits."""
         x = self.held_out.float().to(self.context.device) / 255
         figures = {}
-        for book, codes in enumerate(self.model.codes):
-            decoded = self.model.decode(self.model.encode(x, book), book)
+        frames = _drawn(np.random.default_rng(0), FRAMES)
+        for book, codes in enumerate(self.autoencoder.codes):
+            indices = self.autoencoder.encode(x, book)
+            decoded = self.autoencoder.decode(indices, book)
             figures[f"mse_{codes}"] = 255**2 * float(F.mse_loss(decoded, x))
+            if self.allowed:
+                values, rated = self.autoencoder.levels(book)[indices], (self.books[book], frames)
+                shares = [
+                    float(self._share(*one, rated)) for one in zip(values, indices, strict=True)
+                ]
+                figures[f"share_{codes}"] = float(np.mean(shares))
         return figures
+
+    def export(self) -> Mapping[str, Tensor]:
+        return self.autoencoder.state_dict()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Weights of the same codebooks, this one's share of those of the whole ladder, or those
         of another codebook, whose levels are not taken."""
-        if len(self.model.codes) > 1:
-            super().load(tensors)
-            return
-        share = _share(tensors, self.model.codes[0])
+        free = set()
+        if len(self.books) == 1:
+            tensors, free = _one_of(tensors, self.autoencoder.codes[0]), {"codebooks.0.levels"}
         try:
-            missing, _ = self.model.load_state_dict(share, strict=False)
-            if set(missing) - {"codebooks.0.levels"}:
-                raise RuntimeError(f"{missing[0]} is not in them")
+            missing, unknown = self.autoencoder.load_state_dict(dict(tensors), strict=False)
+            if wrong := [*(set(missing) - free), *unknown]:
+                raise RuntimeError(f"{wrong[0]} is not in both")
         except RuntimeError as error:
             raise foreign_start(self.context.recipe, error) from error
 
@@ -80,8 +145,8 @@ class AutoencoderTask(TaskBase[tuple[Tensor, Tensor]]):
         return self.digits.digest
 
 
-Excerpt = tuple[int, int, dict[int, Tensor]]
-"""The place of a codebook in the ladder, a clip, and of each group the numbers of its frames."""
+Excerpt = tuple[int, int, FramesOfGroups]
+"""The place of a codebook in the ladder, the number of a clip, and what is looked at of it."""
 
 
 class ContextTask(TaskBase[list[Excerpt]]):
@@ -119,12 +184,7 @@ class ContextTask(TaskBase[list[Excerpt]]):
         batch = []
         for book in rng.integers(len(LADDER), size=self.settings.batch):
             clip = int(rng.integers(len(self.indices[book])))
-            groups = rng.integers(self.model.groups, size=frames)
-            numbers = {
-                int(group): torch.from_numpy(np.flatnonzero(groups == group))
-                for group in np.unique(groups)
-            }
-            batch.append((int(book), clip, numbers))
+            batch.append((int(book), clip, _drawn(rng, frames)))
         return batch
 
     def loss(self, batch: list[Excerpt], step: int) -> Losses:
@@ -139,8 +199,7 @@ class ContextTask(TaskBase[list[Excerpt]]):
     def _bits(self, indices: Tensor, book: int, frames: Mapping[int, Tensor]) -> Tensor:
         """Mean bits a latent of one group in each frame."""
         values = self.levels[book][indices]
-        count = indices[0].numel() / 2
-        return self.model.bits(values, indices, book, frames) / count
+        return self.model.bits(values, indices, book, frames) / _counted(indices)
 
     def validate(self) -> Mapping[str, float]:
         """Bits a latent on held-out clips, as a share of log2 K."""
@@ -159,7 +218,29 @@ class ContextTask(TaskBase[list[Excerpt]]):
         return self.digits.digest
 
 
-def _share(tensors: Mapping[str, Tensor], codes: int) -> dict[str, Tensor]:
+def _context_of(card: CodecCard) -> LatentContext:
+    """The codec's context model where it is trained, else one with random weights."""
+    model = LatentContext(LADDER, LATENTS)
+    path = weights_path(card, CONTEXT)
+    if path.is_file():
+        load_into(model, read_tensors(path), path)
+    return model
+
+
+def _drawn(rng: np.random.Generator, frames: int) -> FramesOfGroups:
+    """A group for each frame."""
+    groups = rng.integers(2 * LATENTS, size=frames)
+    return {
+        int(group): torch.from_numpy(np.flatnonzero(groups == group)) for group in np.unique(groups)
+    }
+
+
+def _counted(indices: Tensor) -> float:
+    """How many latents of a clip ``(C, T, h, w)`` are in a group drawn for each frame."""
+    return indices.numel() / (2 * LATENTS)
+
+
+def _one_of(tensors: Mapping[str, Tensor], codes: int) -> dict[str, Tensor]:
     """The weights for one codebook among those for several."""
     sizes = {
         int(match[1]): len(value)
@@ -168,13 +249,13 @@ def _share(tensors: Mapping[str, Tensor], codes: int) -> dict[str, Tensor]:
     }
     book = next((place for place, size in sizes.items() if size == codes), None)
     row = book or 0
-    share = {}
+    found = {}
     for name, value in tensors.items():
         if name.startswith("codebooks."):
             if name == f"codebooks.{book}.levels":
-                share["codebooks.0.levels"] = value
+                found["codebooks.0.levels"] = value
         elif "_condition." in name:
-            share[name] = value[row : row + 1]
+            found[name] = value[row : row + 1]
         else:
-            share[name] = value
-    return share
+            found[name] = value
+    return found

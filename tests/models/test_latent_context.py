@@ -91,3 +91,38 @@ def test_the_bits_of_training_are_those_of_the_coder() -> None:
         for group in range(model.groups)
     )
     assert found == pytest.approx(expected, rel=2e-3)
+
+
+def test_bits_have_slopes_from_level_to_level() -> None:
+    """Of the last group, whose latents no other latent's probability depends on in this frame."""
+    model = _model().train()
+    levels = torch.tensor([-0.9, -0.5, -0.2, 0.0, 0.1, 0.4, 0.6, 1.0])
+    indices = torch.randint(8, (2, 1, 4, 4), generator=torch.Generator().manual_seed(2))
+    values = levels[indices].requires_grad_()
+    frames = {model.groups - 1: torch.arange(1)}
+    torch.autograd.backward(model.bits(values, indices, 1, frames, levels))
+
+    def bits_with(number: int) -> float:
+        changed = indices.clone()
+        changed[place] = number
+        with torch.no_grad():
+            return float(model.bits(levels[changed], changed, 1, frames))
+
+    assert values.grad is not None
+    last = group_of(2, 4, 4)[:, None] == model.groups - 1
+    for place in map(tuple, last.nonzero().tolist()):
+        below, above = max(int(indices[place]) - 1, 0), min(int(indices[place]) + 1, 7)
+        run = max(float(levels[above] - levels[below]), 2 / 8)
+        slope = (bits_with(above) - bits_with(below)) / run
+        assert float(values.grad[place]) == pytest.approx(slope, rel=1e-3, abs=1e-4)
+
+
+def test_without_levels_only_what_is_known_has_slopes() -> None:
+    model = _model().train()
+    indices = torch.randint(8, (2, 1, 4, 4), generator=torch.Generator().manual_seed(2))
+    values = torch.linspace(-1, 1, 8)[indices].requires_grad_()
+    last = model.groups - 1
+    torch.autograd.backward(model.bits(values, indices, 1, {last: torch.arange(1)}))
+    assert values.grad is not None
+    known = group_of(2, 4, 4)[:, None] < last
+    assert values.grad[known].abs().min() > 0 and values.grad[~known].abs().max() == 0

@@ -11,15 +11,17 @@ from bench.codecs.qcae import CONTEXT, Qcae
 from bench.codecs.qcae_rd import QcaeRd
 from bench.datasets.mnist import find_digits
 from bench.errors import DataError
-from bench.models.qcae import LADDER, Codebook, QuantisedAutoencoder
+from bench.models.latent_context import LatentContext
+from bench.models.qcae import LADDER, LATENTS, Codebook, QuantisedAutoencoder
 from bench.records import Point
 from bench.signals import clip
 from bench.training.command import TrainRequest, train
 from bench.training.digits import MovingDigits
+from bench.training.qcae import AutoencoderTask
 from bench.training.qcae_rd import ConditionalTask, trade_off
 from bench.training.settings import read_recipe
 from bench.training.task import TrainingContext
-from bench.weights import read_tensors, weights_path
+from bench.weights import read_tensors, save_weights, weights_path
 
 pytestmark = pytest.mark.usefixtures("drawn_digits")
 
@@ -66,6 +68,52 @@ def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     found = read_tensors(weights_path(single, "codes=2"))
     assert torch.allclose(found["codebooks.0.levels"], torch.tensor([-0.5, 0.5]), atol=0.01)
     assert torch.allclose(found["from_latent.weight"], after["from_latent.weight"], atol=0.01)
+
+
+def _with_share(folder: Path, share: float) -> CodecCard:
+    place = folder / str(share)
+    place.mkdir()
+    steps = "steps = 60000"
+    return _card(place, "qcae-any", (steps, f"{steps}\noptions = {{ share = {share} }}"))
+
+
+def _autoencoder(card: CodecCard) -> AutoencoderTask:
+    torch.manual_seed(0)
+    return AutoencoderTask(TrainingContext(read_recipe(card), torch.device("cpu")))
+
+
+def test_bits_beyond_a_share_cost_and_are_not_exported(tmp_path: Path) -> None:
+    plain, dear, cheap = (_autoencoder(_with_share(tmp_path, share)) for share in (0, 0.1, 50.0))
+    gradients = []
+    for task in (plain, dear, cheap):
+        task.model.train()
+        torch.manual_seed(0)
+        batch = task.batch(0, np.random.default_rng(0))
+        losses = task.loss(batch, 0)
+        torch.autograd.backward(losses.total)
+        gradients.append(task.autoencoder.to_latent.weight.grad.clone())
+        assert set(losses.parts) == ({"mse"} if task is plain else {"mse", "share"})
+        assert set(task.export()) == set(QuantisedAutoencoder(LADDER).state_dict())
+    assert torch.equal(gradients[0], gradients[2])
+    assert not torch.allclose(gradients[0], gradients[1], rtol=0.1)
+    assert dear.costs is not None and dear.costs.here1.weight.grad is not None
+    dear.model.eval()
+    with torch.no_grad():
+        figures = dear.validate()
+    assert {f"share_{codes}" for codes in LADDER} < set(figures)
+    assert 0.5 < figures["share_2"] < 2
+
+
+def test_the_context_that_learns_beside_starts_as_the_codecs_own(tmp_path: Path) -> None:
+    card = _with_share(tmp_path, 0.5)
+    torch.manual_seed(3)
+    trained = LatentContext(LADDER, LATENTS)
+    save_weights(
+        weights_path(card).parent, card.id, CONTEXT, trained.state_dict(), precision="float32"
+    )
+    found = _autoencoder(card).costs
+    assert found is not None
+    assert torch.equal(found.here1.weight, trained.here1.weight)
 
 
 def test_the_conditional_codec_learns_and_codes(tmp_path: Path, drawn_digits: MovingDigits) -> None:
