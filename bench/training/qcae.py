@@ -72,8 +72,9 @@ class AutoencoderTask(TaskBase[tuple[Tensor, Tensor, list[Rated]]]):
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[Rated]]:
         clips = self.digits.clips(rng, self.settings.batch)
         which = rng.integers(len(self.books), size=len(clips))
-        counted = which if self.allowed else []
-        rated = [(self.books[place], _drawn(rng, FRAMES)) for place in counted]
+        rated = []
+        if self.allowed:
+            rated = [(self.books[place], _drawn(rng, FRAMES)) for place in which]
         return clips, torch.from_numpy(which), rated
 
     def loss(self, batch: tuple[Tensor, Tensor, list[Rated]], step: int) -> Losses:

@@ -73,8 +73,7 @@ def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
 def _with_share(folder: Path, share: float) -> CodecCard:
     place = folder / str(share)
     place.mkdir()
-    steps = "steps = 60000"
-    return _card(place, "qcae-any", (steps, f"{steps}\noptions = {{ share = {share} }}"))
+    return _card(place, "qcae-any", ("share = 0.37", f"share = {share}"))
 
 
 def _autoencoder(card: CodecCard) -> AutoencoderTask:
