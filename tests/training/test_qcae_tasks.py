@@ -93,8 +93,8 @@ def test_bits_beyond_a_share_cost_and_are_not_exported(tmp_path: Path) -> None:
         gradients.append(task.autoencoder.to_latent.weight.grad.clone())
         assert set(losses.parts) == ({"mse"} if task is plain else {"mse", "share"})
         assert set(task.export()) == set(QuantisedAutoencoder(LADDER).state_dict())
-    assert torch.equal(gradients[0], gradients[2])
-    assert not torch.allclose(gradients[0], gradients[1], rtol=0.1)
+    without, beyond, below = gradients
+    assert 0 < (below - without).norm() < 0.1 * (beyond - without).norm()
     assert dear.costs is not None and dear.costs.here1.weight.grad is not None
     dear.model.eval()
     with torch.no_grad():
