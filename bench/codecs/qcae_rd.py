@@ -6,6 +6,7 @@ arithmetic, so that a stream decodes to the same pixels on every machine and thr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -28,27 +29,36 @@ from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
 from bench.codecs.support.tensors import inference
 from bench.errors import BitstreamError
+from bench.models.layers import MOST, Motion, corrected, moved, placed, started, visible
+from bench.models.motion_model import (
+    CELL_ROWS,
+    COUNT_ROW,
+    PARTING_ROWS,
+    cell_row,
+    neighbours,
+    parting_rows,
+    vector_rows,
+)
+from bench.models.motion_search import estimate, layer_count
 from bench.models.qcae_rd import (
     GROUPS,
     LATENTS,
-    MOTION_STRIDE,
     QUALITIES,
     REFERENCES,
+    STRIDE,
     ConditionalAutoencoder,
     Prediction,
     exact_frame,
     group_mask,
     table_rows,
+    worth_of,
 )
 
 if TYPE_CHECKING:
-    from compressai.entropy_models import GaussianConditional
-
     from bench.cards import CodecCard
     from bench.records import Point
     from bench.signals import Layout, Signal
 
-_PADDING = MOTION_STRIDE
 _QUALITY_STEPS = 8
 """Qualities are coded in steps of 1/8: the interpolation between gains is then exact."""
 
@@ -84,16 +94,16 @@ class QcaeRd(LearnedCodec):
             network,
             lambda: network(x, torch.ones(1)),
             x.numel(),
-            encoder_only=("motion_encoder", "encoder", "transform"),
+            encoder_only=("encoder", "transform"),
             decoder_only=(),
             ignored=(),
         )
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         steps = round((float(point.value) - 1) * _QUALITY_STEPS)
-        writer = _Writer(self._network.gaussian_conditional)
+        writer = _Writer(self._network)
         with inference("cpu"):
-            planes = torch.split(to_planes(signal, _PADDING).double(), 1)
+            planes = torch.split(to_planes(signal, STRIDE).double(), 1)
             list(self._frames(planes, _quality(steps), writer))
         geometry = ClipGeometry.of(signal.layout)
         payload, header = pack_clip(self._container, steps, geometry, writer.finish())
@@ -103,8 +113,8 @@ class QcaeRd(LearnedCodec):
         steps, geometry, stream = unpack_clip(self._container, payload)
         if steps > (QUALITIES - 1) * _QUALITY_STEPS:
             raise BitstreamError(f"{self.card.id}: quality {steps} is out of range; it is corrupt")
-        blank = torch.zeros(1, 1, *geometry.padded(_PADDING), dtype=torch.float64)
-        reader = _Reader(self._network.gaussian_conditional, stream)
+        blank = torch.zeros(1, 1, *geometry.padded(STRIDE), dtype=torch.float64)
+        reader = _Reader(self._network, stream)
         with inference("cpu"):
             frames = self._frames([blank] * geometry.frames, _quality(steps), reader)
             return to_clip(torch.cat(list(frames)), geometry)
@@ -112,22 +122,23 @@ class QcaeRd(LearnedCodec):
     def _frames(
         self, planes: Sequence[Tensor], quality: Tensor, coder: _Writer | _Reader
     ) -> Iterator[Tensor]:
-        """The decoded frames, in step for encoder and decoder: the latents of a writer come from
-        the planes, those of a reader from its stream."""
-        network, references = self._network, list[Tensor]()
+        """The decoded frames, in step for encoder and decoder: motion and latents of a writer come
+        from the planes, those of a reader from its stream."""
+        network, references, motion = self._network, list[Tensor](), None
+        count = coder.code_count(planes, worth_of(quality))
+        layers = torch.zeros_like(planes[0]).expand(-1, count, -1, -1)
         for x in planes:
-            past = network.recall(references, quality, like=x)
-            motion = None
-            if past.exists:
-                whole = torch.ones(x.shape[-2] // MOTION_STRIDE, x.shape[-1] // MOTION_STRIDE)
-                y = network.analyse_motion(x, past).double() if coder.sees else None
-                motion = coder.code(y, *network.motion_gaussian(past), whole.bool())
-            prediction = network.move(past, motion)
+            if references:
+                motion = coder.code_motion(layers, x, motion, worth_of(quality))
+                layers = placed(layers, motion)
+            prediction = network.predict(references, layers, quality)
             gain = network.gain(quality, len(references)).double()
             y = network.analyse(x, prediction).double() * gain if coder.sees else None
             latent = self._code_groups(coder, y, prediction)
             frame = network.synthesise(latent / gain, prediction)
-            references = [exact_frame(frame), *references][:REFERENCES]
+            decoded = exact_frame(frame)
+            layers = corrected(layers, decoded) if references else started(decoded, count)
+            references = [decoded, *references][:REFERENCES]
             yield frame
 
     def _code_groups(
@@ -144,12 +155,16 @@ class QcaeRd(LearnedCodec):
 
 
 class _Tables:
-    """The integer coding tables of the network's Gaussians."""
+    """The integer coding tables of the network: of its Gaussians, then of motion."""
 
-    def __init__(self, model: GaussianConditional) -> None:
-        self._cdf = model.quantized_cdf.tolist()
-        self._lengths = model.cdf_length.reshape(-1).int().tolist()
-        self._offsets = model.offset.reshape(-1).int().tolist()
+    def __init__(self, network: ConditionalAutoencoder) -> None:
+        gaussians = network.gaussian_conditional
+        motion, sizes = network.motion.tables()
+        self._cdf = gaussians.quantized_cdf.tolist() + motion
+        self._lengths = gaussians.cdf_length.reshape(-1).int().tolist() + sizes
+        self._offsets = gaussians.offset.reshape(-1).int().tolist() + [0] * len(sizes)
+        self.motion = len(self._cdf) - len(sizes)
+        """The first row of motion."""
 
     def of(self, rows: Sequence[int]) -> tuple[list[int], list[list[int]], list[int], list[int]]:
         """The rows that are needed, and where these rows stand among them: the coder copies all
@@ -165,34 +180,63 @@ class _Tables:
 
 
 class _Writer:
-    """Codes latents into a stream; ``bits``, when it is finished, is the negative log2 likelihood
-    of what it coded."""
+    """Codes motion and latents into a stream; ``bits``, when it is finished, is the negative log2
+    likelihood of what it coded."""
 
     sees = True
 
-    def __init__(self, model: GaussianConditional) -> None:
-        self._model, self.bits = model, 0.0
-        self._coded: list[list[Tensor]] = []
+    def __init__(self, network: ConditionalAutoencoder) -> None:
+        self._network, self._tables = network, _Tables(network)
+        self._symbols, self._rows = list[int](), list[int]()
+        self.bits = 0.0
+
+    def code_count(self, planes: Sequence[Tensor], worth: Tensor) -> int:
+        """How many layers the clip is coded by; a single frame needs none of this."""
+        count = layer_count(torch.cat([*planes]), worth)
+        if len(planes) > 1:
+            self._add([count - 1], [COUNT_ROW])
+            self.bits += math.log2(MOST)
+        return count
+
+    def code_motion(
+        self, layers: Tensor, x: Tensor, before: Motion | None, worth: Tensor
+    ) -> Motion:
+        """The motion of layers to the frame x."""
+        motion = estimate(layers, x, before, worth)
+        self.bits += float(self._network.motion.bits(layers, motion, before))
+        rows = vector_rows(layers, before)
+        self._add(motion.vectors.flatten().tolist(), rows.flatten().tolist())
+        rows = PARTING_ROWS + parting_rows(layers, before)
+        self._add(motion.parted.int().tolist(), rows.tolist())
+        if motion.parted:
+            coded = visible(moved(layers, motion.vectors))
+            rows = CELL_ROWS + neighbours(motion.shown, coded)
+            self._add(motion.shown[coded].int().tolist(), rows[coded].tolist())
+        return motion
 
     def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
         """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
         assert y is not None
         symbols = torch.round(y - mean)
-        coded = (symbols, table_rows(index), mean)
-        self._coded.append([one[:, :, mask].reshape(-1) for one in coded])
+        values, rows, means = (
+            one[:, :, mask].reshape(-1) for one in (symbols, table_rows(index), mean)
+        )
+        model = self._network.gaussian_conditional
+        likelihoods = model((values + means).float(), model.scale_table[rows.long()], means.float())
+        self.bits -= float(likelihoods[1].double().log2().sum())
+        self._symbols += values.int().tolist()
+        self._rows += rows.tolist()
         return (symbols + mean) * mask
+
+    def _add(self, symbols: list[int], rows: list[int]) -> None:
+        self._symbols += symbols
+        self._rows += [self._tables.motion + row for row in rows]
 
     def finish(self) -> bytes:
         from compressai.ans import RansEncoder
 
-        symbols, rows, means = (
-            torch.cat(all_of_one) for all_of_one in zip(*self._coded, strict=True)
-        )
-        scales = self._model.scale_table[rows.long()]
-        likelihoods = self._model((symbols + means).float(), scales, means.float())[1]
-        self.bits = -float(likelihoods.double().log2().sum())
-        tables = _Tables(self._model).of(rows.tolist())
-        stream: bytes = RansEncoder().encode_with_indexes(symbols.int().tolist(), *tables)
+        coder, tables = RansEncoder(), self._tables.of(self._rows)
+        stream: bytes = coder.encode_with_indexes(self._symbols, *tables)
         return stream
 
 
@@ -201,11 +245,43 @@ class _Reader:
 
     sees = False
 
-    def __init__(self, model: GaussianConditional, stream: bytes) -> None:
+    def __init__(self, network: ConditionalAutoencoder, stream: bytes) -> None:
         from compressai.ans import RansDecoder
 
-        self._tables, self._coder = _Tables(model), RansDecoder()
+        self._tables, self._coder = _Tables(network), RansDecoder()
         self._coder.set_stream(stream)
+
+    def code_count(self, planes: Sequence[Tensor], worth: Tensor) -> int:
+        """How many layers the clip is coded by."""
+        return 1 + self._motion([COUNT_ROW])[0] if len(planes) > 1 else 1
+
+    def code_motion(
+        self, layers: Tensor, x: Tensor, before: Motion | None, worth: Tensor
+    ) -> Motion:
+        """The motion of layers to the next frame, whatever x."""
+        rows = vector_rows(layers, before)
+        vectors = torch.tensor(self._motion(rows.flatten().tolist())).view_as(rows)
+        parting = PARTING_ROWS + parting_rows(layers, before)
+        parted = torch.tensor(self._motion(parting.tolist())).bool()
+        coded = visible(moved(layers, vectors)) & parted
+        return Motion(vectors, self._cells(coded), parted)
+
+    def _cells(self, coded: Tensor) -> Tensor:
+        """Whether layers take part in cells, of which the coded ones are read in raster order."""
+        shown = torch.ones_like(coded)
+        for layer, there in zip(shown[0], coded[0], strict=True):
+            states: dict[tuple[int, int], int] = {}
+            for row, column in there.nonzero().tolist():
+                beside = (states.get((row, column - 1)), states.get((row - 1, column)))
+                states[row, column] = self._motion([cell_row(*beside)])[0]
+                layer[row, column] = states[row, column]
+        return shown
+
+    def _motion(self, rows: list[int]) -> list[int]:
+        """Symbols of rows of the tables of motion."""
+        tables = self._tables.of([self._tables.motion + row for row in rows])
+        symbols: list[int] = self._coder.decode_stream(*tables)
+        return symbols
 
     def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
         """Latents as decoded, zero but at the places of the mask ``(h, w)``."""

@@ -10,26 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from bench.datasets.moving_mnist import FRAMES
-from bench.models.qcae_rd import QUALITIES, ConditionalAutoencoder
+from bench.models.qcae_rd import QUALITIES, ConditionalAutoencoder, trade_off
 from bench.training.digits import MovingDigits
 from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContext, foreign_start
 
-LOWEST_LAMBDA = 3e-5
-LAMBDA_RATIO = 2.5
 _HELD_OUT = 3
-_MOTION_STEPS = 1000
-"""The distortion that motion alone leaves counts as much as the other one at first, half after so
-many steps and ever less: motion is learned before the rest."""
 _EASY_STEPS = 300
 """At first distortion counts more: with the final weights no bits at all would be a minimum."""
 
 _LEARNED_STEPS = 10_000
 """Weights that a training starts from count as so many steps: past all of this."""
-
-
-def trade_off(quality: Tensor) -> Tensor:
-    """λ of a quality, for the loss R + λ·255²·MSE in bits per pixel."""
-    return LOWEST_LAMBDA * LAMBDA_RATIO ** (quality - 1)
 
 
 class ConditionalTask(TaskBase[tuple[Tensor, Tensor]]):
@@ -57,20 +47,20 @@ class ConditionalTask(TaskBase[tuple[Tensor, Tensor]]):
         x = pixels.transpose(1, 2).float() / 255
         coded = self.model(x, quality)
         mse = 255**2 * (coded.frames - x).square().mean((2, 3, 4))
-        moved = 255**2 * (coded.moved - x).square().mean((2, 3, 4))
+        predicted = 255**2 * (coded.predicted - x).square().mean((2, 3, 4))
         bpp = coded.bits / x[0, 0].numel()
         step += self.learned
         weight = trade_off(quality)[:, None] * (1 + 9 * max(0.0, 1 - step / _EASY_STEPS))
         share = torch.full((self.frames,), (FRAMES - 1) / (self.frames - 1), device=x.device)
         share[0] = 1
         # dividing by √λ lets every rate contribute gradients of the same order
-        cost = bpp + weight * (mse + moved / (1 + step / _MOTION_STEPS))
+        cost = bpp + weight * mse
         total = (cost / weight.sqrt() * share / FRAMES).sum(1).mean() / 20
         parts = {
             "bpp_first": bpp[:, 0].mean().detach(),
             "bpp": bpp[:, 1:].mean().detach(),
             "mse": mse.mean().detach(),
-            "mse_moved": moved[:, 2:].mean().detach(),
+            "mse_predicted": predicted[:, 1:].mean().detach(),
         }
         return Losses(total, parts)
 

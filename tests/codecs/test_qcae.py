@@ -18,8 +18,9 @@ from bench.codecs.qcae_rd import QcaeRd
 from bench.codecs.support.container import Container
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.latent_context import LatentContext
+from bench.models.motion_search import layer_count
 from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
-from bench.models.qcae_rd import ConditionalAutoencoder, upsampled
+from bench.models.qcae_rd import ConditionalAutoencoder, worth_of
 from bench.records import Point
 from bench.signals import Layout, Signal, clip
 from tests.agreement import assert_rounded_alike
@@ -138,14 +139,33 @@ def test_the_stream_of_the_conditional_codec_is_near_its_estimate(conditional: Q
     assert encoded.bits_estimated == pytest.approx(body, rel=0.02, abs=64)
 
 
-def test_the_conditional_codec_decodes_what_its_network_makes(conditional: QcaeRd) -> None:
+def _crossing(frames: int = 8) -> Signal:
+    """Two squares of noise on black that cross."""
+    pixels = np.zeros((frames, 32, 32), np.uint8)
+    rng = np.random.default_rng(0)
+    for row, down in ((2, 1), (14, -1)):
+        texture = rng.integers(80, 256, (8, 8), np.uint8)
+        for time, frame in enumerate(pixels):
+            window = frame[row + down * time :, 2 * time :][:8, :8]
+            np.maximum(window, texture, out=window)
+    return clip(pixels)
+
+
+@pytest.mark.parametrize("quality", [1, 4.5, 8])
+@pytest.mark.parametrize("signal", [_clip(4, 16, 16), _crossing()], ids=["rolling", "crossing"])
+def test_the_conditional_codec_decodes_what_its_network_makes(
+    conditional: QcaeRd, signal: Signal, quality: float
+) -> None:
     """The codec's frame loop against the network's own."""
-    signal = _clip(4, 16, 16)
-    decoded = conditional.decode(conditional.encode(signal, Point("quality", 3)).payload)
-    x = torch.from_numpy(signal.array()).double()[None, :, None] / 255
+    encoded = conditional.encode(signal, Point("quality", quality))
+    x = torch.from_numpy(signal.array()).double()[:, None] / 255
     with torch.no_grad():
-        frames = conditional._network(x, torch.tensor([3.0])).frames[0, :, 0]
-    assert np.array_equal(decoded.array(), np.rint(255 * frames.clamp(0, 1).numpy()))
+        value = torch.tensor([quality])
+        coded = conditional._network(x[None], value, layer_count(x, worth_of(value)))
+    decoded = conditional.decode(encoded.payload)
+    assert np.array_equal(decoded.array(), np.rint(255 * coded.frames[0, :, 0].clamp(0, 1).numpy()))
+    of_count = 2
+    assert encoded.bits_estimated == pytest.approx(float(coded.bits.sum()) + of_count, rel=1e-3)
 
 
 def test_weights_are_fingerprinted_once(shared: CodecCard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,14 +179,6 @@ def test_weights_are_fingerprinted_once(shared: CodecCard, monkeypatch: pytest.M
     for _ in range(2):
         codec.decode(codec.encode(_clip(2, 8, 8), K8).payload)
     assert len(calls) == 1
-
-
-@pytest.mark.parametrize("size", [(1, 1), (4, 7), (16, 16)])
-def test_displacements_are_spread_exactly_as_by_interpolation(size: tuple[int, int]) -> None:
-    weights = torch.randint(0, 1025, (1, 81, *size)).double() / 1024
-    spread = torch.nn.functional.interpolate(weights, scale_factor=4, mode="bilinear")
-    assert torch.equal(upsampled(weights), spread)
-    assert torch.equal(upsampled(weights.float()), spread.float())
 
 
 @settings(max_examples=25, deadline=None)

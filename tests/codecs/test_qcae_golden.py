@@ -17,9 +17,13 @@ from bench.models.latent_context import LatentContext, group_of, past_frames
 from bench.models.qcae_rd import ConditionalAutoencoder
 from tests.codecs.golden import float64_tables
 
-# written by this codec with the weights below: two frames of 16×16 at quality 3
-PAYLOAD = "b3580d59ca21101002c9bd1f88c3020000a0322529fc53dc11c7b06de369848c95569940ba78ba3856"
-PIXELS = "7a437f782a7fe5d6a566997ee96bb280"
+# written by this codec with the weights below: four frames of 16×16 at quality 5, two layers told
+# apart
+PAYLOAD = (
+    "b3a5271ae7411010046b53e61cb571b502387830ad18324e8d9a4c131f155880fbb19acb5f9f922178532e425b7ed5"
+    "b824eb7f7aa1e82b8294219a8406d253fc51728973c7f251fedb4aa72498"
+)
+PIXELS = "ccde607f2de03b9676f6585058e709c7"
 STREAM = "6b3d2abcc50eff662d77a7eef867bbb6"
 
 
@@ -59,7 +63,7 @@ def codec(folder: Path) -> QcaeRd:
 
 def test_a_golden_payload_decodes_to_the_same_pixels_everywhere(tmp_path: Path) -> None:
     decoded = codec(tmp_path).decode(bytes.fromhex(PAYLOAD)).array()
-    assert decoded.shape == (2, 16, 16)
+    assert decoded.shape == (4, 16, 16)
     assert decoded.std() > 5
     assert hashlib.sha256(decoded.tobytes()).hexdigest()[:32] == PIXELS
 
