@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContex
 from bench.weights import load_into, read_tensors, weights_path
 
 _HELD_OUT = 8
+_RATED = 4
+"""Of these, those whose bits are counted."""
 _PRICE = 1.0
 """Per cent of mean squared error that one per cent of bits is worth, where bits count."""
 _PURSUIT = 2.0
@@ -113,15 +115,16 @@ class AutoencoderTask(TaskBase[tuple[Tensor, Tensor, list[Rated]]]):
         ``options.share`` also its bits."""
         x = self.held_out.float().to(self.context.device) / 255
         figures = {}
-        frames = _drawn(np.random.default_rng(0), FRAMES)
         for book, codes in enumerate(self.autoencoder.codes):
             indices = self.autoencoder.encode(x, book)
             decoded = self.autoencoder.decode(indices, book)
             figures[f"mse_{codes}"] = 255**2 * float(F.mse_loss(decoded, x))
             if self.allowed:
-                values, rated = self.autoencoder.levels(book)[indices], (self.books[book], frames)
+                values = self.autoencoder.levels(book)[indices]
                 shares = [
-                    float(self._share(*one, rated)) for one in zip(values, indices, strict=True)
+                    float(self._share(*one, (self.books[book], frames)))
+                    for one in zip(values[:_RATED], indices[:_RATED], strict=True)
+                    for frames in _in_turn(FRAMES)
                 ]
                 figures[f"share_{codes}"] = float(np.mean(shares))
         return figures
@@ -234,6 +237,15 @@ def _drawn(rng: np.random.Generator, frames: int) -> FramesOfGroups:
     return {
         int(group): torch.from_numpy(np.flatnonzero(groups == group)) for group in np.unique(groups)
     }
+
+
+def _in_turn(frames: int) -> Iterator[FramesOfGroups]:
+    """Every group of every frame once."""
+    for turn in range(2 * LATENTS):
+        yield {
+            group: torch.arange((group - turn) % (2 * LATENTS), frames, 2 * LATENTS)
+            for group in range(2 * LATENTS)
+        }
 
 
 def _counted(indices: Tensor) -> float:

@@ -17,7 +17,7 @@ from bench.records import Point
 from bench.signals import clip
 from bench.training.command import TrainRequest, train
 from bench.training.digits import MovingDigits
-from bench.training.qcae import AutoencoderTask
+from bench.training.qcae import AutoencoderTask, _in_turn
 from bench.training.qcae_rd import ConditionalTask, trade_off
 from bench.training.settings import read_recipe
 from bench.training.task import TrainingContext
@@ -101,6 +101,14 @@ def test_bits_beyond_a_share_cost_and_are_not_exported(tmp_path: Path) -> None:
         figures = dear.validate()
     assert {f"share_{codes}" for codes in LADDER} < set(figures)
     assert 0.5 < figures["share_2"] < 2
+
+
+def test_validation_counts_every_group_of_every_frame_once() -> None:
+    turns = list(_in_turn(7))
+    looked = [(group, int(time)) for turn in turns for group in turn for time in turn[group]]
+    assert sorted(looked) == [(group, time) for group in range(4) for time in range(7)]
+    for turn in turns:
+        assert sorted(int(time) for times in turn.values() for time in times) == list(range(7))
 
 
 def test_the_context_that_learns_beside_starts_as_the_codecs_own(tmp_path: Path) -> None:
