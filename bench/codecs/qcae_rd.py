@@ -125,7 +125,7 @@ class QcaeRd(LearnedCodec):
         """The decoded frames, in step for encoder and decoder: motion and latents of a writer come
         from the planes, those of a reader from its stream."""
         network, references, motion = self._network, list[Tensor](), None
-        count = coder.code_count(planes, worth_of(quality))
+        count = coder.code_count(planes)
         layers = torch.zeros_like(planes[0]).expand(-1, count, -1, -1)
         for x in planes:
             if references:
@@ -190,9 +190,9 @@ class _Writer:
         self._symbols, self._rows = list[int](), list[int]()
         self.bits = 0.0
 
-    def code_count(self, planes: Sequence[Tensor], worth: Tensor) -> int:
+    def code_count(self, planes: Sequence[Tensor]) -> int:
         """How many layers the clip is coded by; a single frame needs none of this."""
-        count = layer_count(torch.cat([*planes]), worth)
+        count = layer_count(torch.cat([*planes]))
         if len(planes) > 1:
             self._add([count - 1], [COUNT_ROW])
             self.bits += math.log2(MOST)
@@ -251,7 +251,7 @@ class _Reader:
         self._tables, self._coder = _Tables(network), RansDecoder()
         self._coder.set_stream(stream)
 
-    def code_count(self, planes: Sequence[Tensor], worth: Tensor) -> int:
+    def code_count(self, planes: Sequence[Tensor]) -> int:
         """How many layers the clip is coded by."""
         return 1 + self._motion([COUNT_ROW])[0] if len(planes) > 1 else 1
 

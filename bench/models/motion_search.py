@@ -28,12 +28,12 @@ _CELL_BITS = 0.5
 """About what it takes to say whether a layer takes part in a cell."""
 _TURN_BITS = 3.0
 """About what it takes more where a component changes by more than one sample."""
-_LAYER_BITS = 4.0
-"""About what a layer's motion takes in a frame."""
-_LEFT = 0.2
-"""What of a squared error's worth a codec of what predictions leave saves without it."""
 _SAVING = 0.2
-"""The part of the squared error that one more layer saves at the least."""
+"""The part of the squared error that one more layer saves at the least, when they are counted."""
+_FEW = 2.5
+"""The squared error that it saves at the least, in samples of 0–1."""
+_PATIENCE = 50.0
+"""Bits for a squared error of 1 when layers are counted: of a middle quality."""
 _LOOK_AHEAD = 6
 
 
@@ -51,25 +51,25 @@ def estimate(layers: Tensor, frame: Tensor, before: Motion | None, worth: Tensor
 
 
 @torch.no_grad()
-def layer_count(frames: Tensor, worth: Tensor) -> int:
-    """How many layers a clip ``(T, 1, H, W)`` of original frames is worth, 1 to 4; ``worth``
-    ``(1,)`` as of ``estimate``."""
+def layer_count(frames: Tensor) -> int:
+    """How many layers a clip ``(T, 1, H, W)`` of original frames has, 1 to 4: as many as save
+    enough of the squared error. Of the clip alone, whatever the rate: at low ones too few layers
+    cost more than one too many."""
     first = frames[:_LOOK_AHEAD].float()
-    best, least = 1, _tracking_error(first, 1, worth)
+    best, least = 1, _tracking_error(first, 1)
     for count in range(2, MOST + 1):
-        error = _tracking_error(first, count, worth)
-        bits = _LAYER_BITS * len(frames) * (count - best)
-        if least - error > max(_SAVING * least, bits / (_LEFT * float(worth))):
+        error = _tracking_error(first, count)
+        if least - error > max(_SAVING * least, _FEW * (count - best)):
             best, least = count, error
     return best
 
 
-def _tracking_error(frames: Tensor, count: int, worth: Tensor) -> float:
+def _tracking_error(frames: Tensor, count: int) -> float:
     """The squared error of predictions from originals."""
     layers, error = started(frames[:1], count), 0.0
     motion: Motion | None = None
     for frame in frames[1:, None]:
-        motion = estimate(layers, frame, motion, worth)
+        motion = estimate(layers, frame, motion, frames.new_tensor([_PATIENCE]))
         there = placed(layers, motion)
         error += float((there.amax(1) - frame[:, 0]).square().sum())
         layers = corrected(there, frame)

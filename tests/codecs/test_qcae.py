@@ -20,7 +20,7 @@ from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.latent_context import LatentContext
 from bench.models.motion_search import layer_count
 from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
-from bench.models.qcae_rd import ConditionalAutoencoder, worth_of
+from bench.models.qcae_rd import ConditionalAutoencoder
 from bench.records import Point
 from bench.signals import Layout, Signal, clip
 from tests.agreement import assert_rounded_alike
@@ -160,8 +160,7 @@ def test_the_conditional_codec_decodes_what_its_network_makes(
     encoded = conditional.encode(signal, Point("quality", quality))
     x = torch.from_numpy(signal.array()).double()[:, None] / 255
     with torch.no_grad():
-        value = torch.tensor([quality])
-        coded = conditional._network(x[None], value, layer_count(x, worth_of(value)))
+        coded = conditional._network(x[None], torch.tensor([quality]), layer_count(x))
     decoded = conditional.decode(encoded.payload)
     assert np.array_equal(decoded.array(), np.rint(255 * coded.frames[0, :, 0].clamp(0, 1).numpy()))
     of_count = 2

@@ -93,12 +93,12 @@ def test_a_layer_comes_out_again_as_it_went_in() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_layers_are_counted(count: int) -> None:
     paths = [(2, 2, 1, 1), (20, 3, -1, 2), (12, 20, 0, -1)][:count]
-    assert layer_count(_clip(*paths), WORTH) == count
+    assert layer_count(_clip(*paths)) == count
 
 
 def test_a_still_clip_is_one_layer() -> None:
-    assert layer_count(_clip((3, 3, 0, 0), (20, 10, 0, 0)), WORTH) == 1
-    assert layer_count(torch.zeros(1, 1, 8, 8), WORTH) == 1
+    assert layer_count(_clip((3, 3, 0, 0), (20, 10, 0, 0))) == 1
+    assert layer_count(torch.zeros(1, 1, 8, 8)) == 1
 
 
 def test_cells_are_told_where_they_are_worth_their_bits() -> None:
