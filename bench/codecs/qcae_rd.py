@@ -161,10 +161,14 @@ class _Tables:
         gaussians = network.gaussian_conditional
         motion, sizes = network.motion.tables()
         self._cdf = gaussians.quantized_cdf.tolist() + motion
-        self._lengths = gaussians.cdf_length.reshape(-1).int().tolist() + sizes
+        self._lengths: list[int] = gaussians.cdf_length.reshape(-1).int().tolist() + sizes
         self._offsets = gaussians.offset.reshape(-1).int().tolist() + [0] * len(sizes)
         self.motion = len(self._cdf) - len(sizes)
         """The first row of motion."""
+
+    def size(self, row: int) -> int:
+        """How many symbols a row has, without the one for values outside it."""
+        return self._lengths[row] - 2
 
     def of(self, rows: Sequence[int]) -> tuple[list[int], list[list[int]], list[int], list[int]]:
         """The rows that are needed, and where these rows stand among them: the coder copies all
@@ -278,9 +282,14 @@ class _Reader:
         return shown
 
     def _motion(self, rows: list[int]) -> list[int]:
-        """Symbols of rows of the tables of motion."""
-        tables = self._tables.of([self._tables.motion + row for row in rows])
-        symbols: list[int] = self._coder.decode_stream(*tables)
+        """Symbols of rows of the tables of motion. Raises BitstreamError where one has no such
+        symbol: what comes after a table's end has no meaning there."""
+        places = [self._tables.motion + row for row in rows]
+        symbols: list[int] = self._coder.decode_stream(*self._tables.of(places))
+        if any(
+            not 0 <= each < self._tables.size(at) for each, at in zip(symbols, places, strict=True)
+        ):
+            raise BitstreamError("qcae-rd: a motion that does not exist; the stream is corrupt")
         return symbols
 
     def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from bench.training.task import Losses, ParameterGroup, TaskBase, TrainingContex
 from bench.weights import load_into, read_tensors, weights_path
 
 _HELD_OUT = 8
+_GROUPS = 2 * LATENTS
 _RATED = 4
 """Of these, those whose bits are counted."""
 _PRICE = 1.0
@@ -233,7 +234,7 @@ def _context_of(card: CodecCard) -> LatentContext:
 
 def _drawn(rng: np.random.Generator, frames: int) -> FramesOfGroups:
     """A group for each frame."""
-    groups = rng.integers(2 * LATENTS, size=frames)
+    groups = rng.integers(_GROUPS, size=frames)
     return {
         int(group): torch.from_numpy(np.flatnonzero(groups == group)) for group in np.unique(groups)
     }
@@ -241,16 +242,16 @@ def _drawn(rng: np.random.Generator, frames: int) -> FramesOfGroups:
 
 def _in_turn(frames: int) -> Iterator[FramesOfGroups]:
     """Every group of every frame once."""
-    for turn in range(2 * LATENTS):
+    for turn in range(_GROUPS):
         yield {
-            group: torch.arange((group - turn) % (2 * LATENTS), frames, 2 * LATENTS)
-            for group in range(2 * LATENTS)
+            group: torch.arange((group - turn) % _GROUPS, frames, _GROUPS)
+            for group in range(_GROUPS)
         }
 
 
 def _counted(indices: Tensor) -> float:
     """How many latents of a clip ``(C, T, h, w)`` are in a group drawn for each frame."""
-    return indices.numel() / (2 * LATENTS)
+    return indices.numel() / _GROUPS
 
 
 def _one_of(tensors: Mapping[str, Tensor], codes: int) -> dict[str, Tensor]:

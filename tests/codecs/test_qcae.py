@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from bench import weights
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.qcae import CONTEXT, Qcae
-from bench.codecs.qcae_rd import QcaeRd
+from bench.codecs.qcae_rd import QcaeRd, _Reader, _Writer
 from bench.codecs.support.container import Container
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.models.latent_context import LatentContext
+from bench.models.layers import MOST
+from bench.models.motion_model import COUNT_ROW
 from bench.models.motion_search import layer_count
 from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
 from bench.models.qcae_rd import ConditionalAutoencoder
@@ -165,6 +167,17 @@ def test_the_conditional_codec_decodes_what_its_network_makes(
     assert np.array_equal(decoded.array(), np.rint(255 * coded.frames[0, :, 0].clamp(0, 1).numpy()))
     of_count = 2
     assert encoded.bits_estimated == pytest.approx(float(coded.bits.sum()) + of_count, rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [-1, MOST])
+def test_a_number_of_layers_that_does_not_exist_is_refused(conditional: QcaeRd, count: int) -> None:
+    """By a stream that is sound otherwise: rANS has symbols for values outside its tables."""
+    network = conditional._network
+    writer = _Writer(network)
+    writer._add([count], [COUNT_ROW])
+    planes = [torch.zeros(1, 1, 8, 8)] * 2
+    with pytest.raises(BitstreamError, match="motion that does not exist"):
+        _Reader(network, writer.finish()).code_count(planes)
 
 
 def test_weights_are_fingerprinted_once(shared: CodecCard, monkeypatch: pytest.MonkeyPatch) -> None:
