@@ -58,6 +58,18 @@ def _processor_model() -> str:
     return "-".join(words) if all(words) else _processor()
 
 
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether torch multiplies in bfloat16 by instructions of this processor. Elsewhere it emulates
+    them, which takes many times as long as float32."""
+    import torch
+    from llvmlite import binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    native = any(features.get(name, False) for name in ("avx512bf16", "amx-bf16"))
+    return native and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
 def library_versions() -> dict[str, str]:
     """Installed versions of the libraries that numbers may depend on; absent ones are left out."""
     found = {}

@@ -23,6 +23,7 @@ from bench.codecs.support.plane_coder import PlaneCoder
 from bench.codecs.support.refinement import STEPS, frozen, refined, soft_round, with_refinement
 from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to_frame, to_tensor
 from bench.errors import BitstreamError
+from bench.machine import multiplies_bfloat16
 from bench.models.checkerboard import Conditional, Elements
 from bench.models.hyperprior import QUALITIES, STRIDE, GainedHyperprior, trade_off
 from bench.signals import image
@@ -67,7 +68,9 @@ class Hyperprior(LearnedCodec):
     def network(self) -> GainedHyperprior:
         """The network with the card's weights, ready to code."""
         network = self.load(GainedHyperprior())
-        return network if self.device.startswith("cuda") else network.pixels_first()
+        if self.device.startswith("cuda"):
+            return network
+        return network.pixels_first(halves=multiplies_bfloat16())
 
     @cached_property
     def relaxed_network(self) -> GainedHyperprior:

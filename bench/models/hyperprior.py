@@ -81,6 +81,11 @@ class LinearBypass(nn.Module):
     instead of from noise (measured loss after 250 steps: 1.14 instead of 6.32).
     """
 
+    halves = False
+    """Whether the network, which only corrects what the linear transform gives, is evaluated in
+    bfloat16: on a CPU that multiplies it natively in half the time. A decoded sample then moves by
+    0.06 of 255 levels on average."""
+
     def __init__(self, network: nn.Sequential, last: nn.Conv2d, linear: nn.Module) -> None:
         super().__init__()
         self.network = network
@@ -91,6 +96,9 @@ class LinearBypass(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         linear: Tensor = self.linear(x)
+        if self.halves and not self.training:
+            with torch.autocast(x.device.type, torch.bfloat16):
+                return linear.add_(self.network(x))
         nonlinear: Tensor = self.network(x)
         return nonlinear.add_(linear)
 
@@ -339,11 +347,13 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
 
-    def pixels_first(self) -> GainedHyperprior:
+    def pixels_first(self, *, halves: bool) -> GainedHyperprior:
         """This network for one thread of a CPU: the weights of its transforms laid out by channels
-        last, and the hyper-decoder's products saved where that changes no sum."""
+        last, their networks in bfloat16 if ``halves``, and the hyper-decoder's products saved where
+        that changes no sum."""
         for transform in (self.g_a, self.g_s, self.h_a):
             transform.to(memory_format=torch.channels_last)
+        self.g_a.halves = self.g_s.halves = halves
         for conv in (self.h_s.conv1, self.h_s.conv2, self.h_s.conv3):
             conv.by_winograd = True
         return self

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import weights
-from bench.cards import CodecCard
+from bench.cards import CodecCard, load_registry
 from bench.codecs.hyperprior import Hyperprior
 from bench.codecs.support.tensors import to_tensor
 from bench.errors import BitstreamError, CardError, Unavailable
@@ -128,6 +128,35 @@ def test_no_step_of_refinement_is_no_refinement(codec: Hyperprior) -> None:
     pixels, point = image(picture(64, 64)), Point("quality", 3)
     plain = Hyperprior(replace(codec.card, settings={"refine": 0}))
     assert plain.encode(pixels, point).payload == codec.encode(pixels, point).payload
+
+
+def test_in_bfloat16_the_same_latents_decode_to_within_a_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the trained network: what corrects the linear transform moves samples by 0.06 levels."""
+    pixels, point = picture(192, 160, grain=24), Point("quality", 6)
+    found = {}
+    for native in (False, True):
+        monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", partial(bool, native))
+        codec = Hyperprior(load_registry().codec("hyperprior"))
+        assert codec.network.g_a.halves is codec.network.g_s.halves is native
+        found[native] = codec, codec.encode(image(pixels), point).payload
+    whole, halves = (codec.decode(found[True][1]).array() for codec, _ in found.values())
+    apart = np.abs(whole.astype(int) - halves)
+    assert apart.max() == 1 and 0.005 < apart.mean() < 0.1
+    sizes = [len(payload) for _, payload in found.values()]
+    assert sizes[0] == pytest.approx(sizes[1], abs=8)
+
+
+def test_refinement_and_training_keep_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", lambda: True)
+    network = Hyperprior(load_registry().codec("hyperprior")).relaxed_network
+    x = torch.rand(1, 3, 64, 64) - 0.5
+    with torch.no_grad():
+        in_float32 = network.g_a.network(x) + network.g_a.linear(x)
+        assert torch.equal(network.g_a(x), in_float32)
+        network.eval()
+        assert not torch.equal(network.g_a(x), in_float32)
 
 
 def test_hyper_decoder_is_exact(codec: Hyperprior) -> None:

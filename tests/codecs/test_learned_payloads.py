@@ -95,7 +95,11 @@ def _save(folder: Path, codec: str, name: str, model: nn.Module) -> None:
     ("context", "size", "digest"),
     [("none", 8463, "9df81520c995d05d"), ("checkerboard", 7855, "d0719b6ded3476e6")],
 )
-def test_hyperprior(tmp_path: Path, context: str, size: int, digest: str) -> None:
+def test_hyperprior(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str, size: int, digest: str
+) -> None:
+    # in bfloat16, where a processor has it, latents differ by more than choices are clear
+    monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", lambda: False)
     network = GainedHyperprior()
     _fill(network)
     with float64_tables(network):
