@@ -148,15 +148,19 @@ def test_in_bfloat16_the_same_latents_decode_to_within_a_level(
     assert sizes[0] == pytest.approx(sizes[1], abs=8)
 
 
-def test_refinement_and_training_keep_to_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", lambda: True)
-    network = Hyperprior(load_registry().codec("hyperprior")).relaxed_network
-    x = torch.rand(1, 3, 64, 64) - 0.5
-    with torch.no_grad():
-        in_float32 = network.g_a.network(x) + network.g_a.linear(x)
-        assert torch.equal(network.g_a(x), in_float32)
-        network.eval()
-        assert not torch.equal(network.g_a(x), in_float32)
+def test_refinement_gains_as_much_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, point = picture(96, 96, grain=24, noise_level=1), Point("quality", 4)
+    weight, costs = float(trade_off(torch.tensor(4.0))), []
+    for native, steps in ((False, 0), (False, 12), (True, 12)):
+        monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", partial(bool, native))
+        card = replace(load_registry().codec("hyperprior"), settings={"refine": steps})
+        codec = Hyperprior(card)
+        payload = codec.encode(image(pixels), point).payload
+        mse = np.mean((codec.decode(payload).array()[0] - pixels.astype(float)) ** 2)
+        costs.append(8 * len(payload) / 96**2 + weight * mse)
+    plain, whole, halves = costs
+    assert whole < plain
+    assert plain - halves == pytest.approx(plain - whole, rel=0.2)
 
 
 def test_hyper_decoder_is_exact(codec: Hyperprior) -> None:
