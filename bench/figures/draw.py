@@ -162,14 +162,17 @@ def _label_axes(axes: Axes, plot: CurvePlot) -> None:
 
 
 def draw_bars(plot: BarPlot, style: Style) -> Figure:
-    """Bars of header, picture and discarded bytes, in percent of what a decoder needs."""
+    """Bars of header, picture and discarded bytes, in percent of what a decoder needs; the legend
+    above them, as wide as the figure."""
     inch = style.font_size / 72
-    height = (len(plot.labels) * 1.6 + 6.5) * inch
+    columns = 1 if style.legend_below else 3
+    above = 1.4 + 3 / columns
+    height = (len(plot.labels) * 1.6 + 4.1 + above) * inch
     left = (0.55 * max(map(len, plot.labels)) + 1.0) * inch
     figure = Figure(figsize=(style.width, height))
     axes = figure.add_axes((
         left / style.width, 3.4 * inch / height,
-        max(0.3, 1 - (left + inch) / style.width), 1 - 5.8 * inch / height,
+        max(0.3, 1 - (left + inch) / style.width), 1 - (3.4 + above) * inch / height,
     ))  # fmt: skip
     header = 100 * np.array(plot.headers)
     discarded = 100 * np.array(plot.discarded)
@@ -187,6 +190,6 @@ def draw_bars(plot: BarPlot, style: Style) -> Figure:
     axes.set_yticks(rows, plot.labels)
     axes.invert_yaxis()
     axes.set_xlabel("Bytes, % of what a decoder needs")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, handlelength=1.2,
-                ncol=1 if style.legend_below else 3, columnspacing=1.0)  # fmt: skip
+    figure.legend(loc="upper center", frameon=False, handlelength=1.2, borderaxespad=0,
+                  ncol=columns, columnspacing=1.0)  # fmt: skip
     return figure
