@@ -215,7 +215,7 @@ class Hyperprior(LearnedCodec):
         walked = network.walk(z_hat, quality, take, context=self._context)
         for reader in readers:
             reader.finish()
-        return walked.mean + walked.distance
+        return network.dequantised(walked)
 
     def _read(self, payload: bytes) -> _Stream:
         contents = self.container.unpack(payload, numbers=4, sections=2)

@@ -240,6 +240,21 @@ def _synthesis(n: int, k: int, m: int) -> LinearBypass:
     return LinearBypass(network, last, nn.Sequential(linear, nn.PixelShuffle(BLOCK)))
 
 
+def _expected_offsets(scales: Tensor) -> tuple[Tensor, Tensor]:
+    """How far Gaussian variables of these scales (float64), rounded to 1 and to 2, lie below."""
+    found = []
+    for middle in (1, 2):
+        low, high = ((middle + side) / scales for side in (-0.5, 0.5))
+        density = (torch.exp(-low.square() / 2) - torch.exp(-high.square() / 2)) / math.sqrt(
+            2 * math.pi
+        )
+        mass = (torch.erfc(low * 0.5**0.5) - torch.erfc(high * 0.5**0.5)) / 2
+        # of a scale at which the cell is never met, its border
+        expected = torch.where(mass > 1e-30, scales * density / mass, middle - 0.5)
+        found.append((middle - expected).float())
+    return found[0], found[1]
+
+
 def _interpolate(table: Tensor, quality: Tensor) -> Tensor:
     """Rows ``(B, M, 1, 1)`` of ``(QUALITIES, M)`` at real qualities ``(B,)`` from 1 on, linear."""
     low = (quality - 1).floor().clamp(0, QUALITIES - 2).long()
@@ -290,6 +305,9 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         self.context = CheckerboardContext(deviation, k)
         # a step of the quantiser in deviations; linear for the same reason
         self.context_unit = nn.Parameter((-start).exp() / deviation)
+        # of cells beside the one in the middle, and what those farther out have more
+        first, second = _expected_offsets(torch.tensor(scales, dtype=torch.float64))
+        self.offset = nn.Parameter(torch.stack([first, second - first]))
 
     def gains(self, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Gain and inverse gain ``(B, M, 1, 1)`` of qualities ``(B,)`` in 1–8, real values too."""
@@ -316,7 +334,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
                 context=context,
             )
         _, y_likelihoods = self.gaussian_conditional(y, self._scales(walked.index), walked.mean)
-        picture = self.g_s((walked.mean + walked.distance) * inverse).float() + 0.5
+        picture = self.g_s(self.dequantised(walked) * inverse).float() + 0.5
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
 
@@ -343,7 +361,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
             conditional._likelihood(walked.distance, scales)
         )
         z_likelihoods = self._likelihoods_by_channel(z_hat, lambda each: each)
-        picture = self.g_s((walked.mean + walked.distance) * self.gains(quality)[1]) + 0.5
+        picture = self.g_s(self.dequantised(walked) * self.gains(quality)[1]) + 0.5
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
 
@@ -363,7 +381,9 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
 
         The medians are held at 0, so that the hyper-latent's symbols are plain integers.
         """
-        self.update(force=True, update_quantiles=True)
+        # without them, CompressAI would take scales of its own, from 0.11 to 256
+        scales = torch.tensor(geometric_scales(_SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS))
+        self.update(scale_table=scales, force=True, update_quantiles=True)
         with torch.no_grad():
             self.entropy_bottleneck.quantiles.data[:, :, 1] = 0
         self.entropy_bottleneck.update(force=True)
@@ -441,6 +461,19 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         if not self.training:
             shift = torch.round(shift / ACTIVATION_UNIT) * ACTIVATION_UNIT
         return Conditional(index + shift, means), features
+
+    def dequantised(self, walked: Walked) -> Tensor:
+        """The values, with their gain, that a latent is decoded to: in each cell not its middle but
+        where elements of that scale lie on average, nearer to the mean (Sullivan 1996, "Efficient
+        scalar quantization of exponential and Laplacian random variables"), by a learned table.
+
+        Distances that are not whole are moved as much as lies between their neighbours.
+        """
+        rows, far = self.rows(walked.index).flatten(), walked.distance.abs()
+        near, farther = (each.index_select(0, rows).view(far.shape) for each in self.offset)
+        offset = near * far.clamp(max=1) + farther * (far - 1).clamp(0, 1)
+        values: Tensor = walked.mean + walked.distance - walked.distance.sign() * offset
+        return values
 
     def _unit(self, quality: Tensor) -> Tensor:
         unit: Tensor = self.context_unit

@@ -93,7 +93,7 @@ def _save(folder: Path, codec: str, name: str, model: nn.Module) -> None:
 
 @pytest.mark.parametrize(
     ("context", "size", "digest"),
-    [("none", 8463, "9df81520c995d05d"), ("checkerboard", 7855, "d0719b6ded3476e6")],
+    [("none", 8619, "a0a3c4b9e719d18e"), ("checkerboard", 7995, "f89755219e793732")],
 )
 def test_hyperprior(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str, size: int, digest: str
