@@ -67,6 +67,7 @@ def _facts(
         "data": list(settings.data),
         "data_sha256": data,
         "settings": used,
+        "tried": list(recipe.tried),
         "steps": trained.steps,
         "seconds": round(trained.seconds, 1),
         "budget_minutes": how.minutes,

@@ -15,7 +15,7 @@ from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point
 from bench.weights import MODEL, train_command
 
-_STRUCTURE = ("per", "parts", "at")
+_STRUCTURE = ("per", "parts", "at", "tried")
 PRECISIONS = ("auto", "float32", "bfloat16")
 LAYOUTS = ("auto", "contiguous", "channels-last")
 _CHOICES = {
@@ -82,6 +82,8 @@ class Recipe:
     settings: TrainingSettings
     point: Point | None = None
     part: str | None = None
+    tried: tuple[str, ...] = ()
+    """What shorter trainings showed before this one, a sentence with its numbers for each."""
 
     @property
     def where(self) -> str:
@@ -153,7 +155,10 @@ def read_recipe(
             options[key] = given.pop(key)
     if options:
         table["options"] = options
-    return Recipe(card, name, _settings(where, table | given), point, part)
+    tried = card.training.get("tried", [])
+    if not isinstance(tried, list) or not all(isinstance(each, str) for each in tried):
+        raise CardError(f"{where}: tried is a list of sentences")
+    return Recipe(card, name, _settings(where, table | given), point, part, tuple(tried))
 
 
 def recipe_names(card: CodecCard) -> tuple[str, ...]:
