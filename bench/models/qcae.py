@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.models.temporal_shift import ShiftNetwork
+from bench.models.temporal_shift import Condition, ShiftNetwork
 
 STRIDE = 4
 """Pixels of a frame's side for one latent; time is not downsampled."""
@@ -65,17 +65,16 @@ class Samples(nn.Module):
         return F.pixel_shuffle(blocks.transpose(1, 2), STRIDE).transpose(1, 2)
 
 
-class Condition(nn.Module):
-    """A scale and an offset of each channel for each codebook; neutral at the start."""
+class Transform(nn.ModuleList):
+    """Modules in sequence, of which networks for several codebooks are told which it is."""
 
-    def __init__(self, codebooks: int, channels: int) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(codebooks, channels))
-        self.offset = nn.Parameter(torch.zeros(codebooks, channels))
+    def __init__(self, *modules: nn.Module) -> None:
+        super().__init__(modules)
 
     def forward(self, x: Tensor, which: Tensor) -> Tensor:
-        shape = (len(which), -1, 1, 1, 1)
-        return x * self.scale[which].view(shape) + self.offset[which].view(shape)
+        for module in self:
+            x = module(x, which) if isinstance(module, ShiftNetwork) else module(x)
+        return x
 
 
 class Codebook(nn.Module):
@@ -109,11 +108,11 @@ def _mirrored(inputs: int, outputs: int, *, bias: bool) -> nn.ConvTranspose3d:
     )
 
 
-def _paper_transforms() -> tuple[int, nn.Module, nn.Module]:
+def _paper_transforms(codebooks: int) -> tuple[int, Transform, Transform]:
     """Kernel 5 and stride (1, 2, 2) in the first and last encoder layer, a residual block of 128
-    channels, batch normalisation, the decoder mirrored."""
+    channels, batch normalisation, the decoder mirrored; the same for all codebooks."""
     n, s = 128, 16
-    encoder = nn.Sequential(
+    encoder = Transform(
         nn.Conv3d(1, s, 5, stride=_HALVES, padding=2, bias=False),  # H/2
         nn.BatchNorm3d(s),
         nn.ReLU(),
@@ -122,7 +121,7 @@ def _paper_transforms() -> tuple[int, nn.Module, nn.Module]:
         nn.ReLU(),
         ResidualBlock(n),
     )
-    decoder = nn.Sequential(
+    decoder = Transform(
         ResidualBlock(n),
         nn.ReLU(),
         _mirrored(n, s, bias=False),  # H/2
@@ -133,12 +132,12 @@ def _paper_transforms() -> tuple[int, nn.Module, nn.Module]:
     return n, encoder, decoder
 
 
-def _shift_transforms() -> tuple[int, nn.Module, nn.Module]:
+def _shift_transforms(codebooks: int) -> tuple[int, Transform, Transform]:
     """The samples of 4×4 blocks as channels, then networks of 48 channels at a quarter of the
     size: a third of the arithmetic of the paper's, with more layers and frames in sight."""
     n, block = 48, STRIDE**2
-    encoder = nn.Sequential(Blocks(), ShiftNetwork(block, n, n, blocks=2))
-    decoder = nn.Sequential(ShiftNetwork(n, n, block, blocks=5), Samples())
+    encoder = Transform(Blocks(), ShiftNetwork(block, n, n, blocks=2, cases=codebooks))
+    decoder = Transform(ShiftNetwork(n, n, block, blocks=5, cases=codebooks), Samples())
     return n, encoder, decoder
 
 
@@ -148,7 +147,8 @@ NETWORKS = tuple(_TRANSFORMS)
 
 class QuantisedAutoencoder(nn.Module):
     """One network for one codebook as in the paper, or for several, its "conditional codebook
-    usage" (section IV): scales and offsets of the bottleneck depend on the codebook.
+    usage" (section IV): scales and offsets depend on the codebook, in the paper's network those of
+    the bottleneck, in the cheaper one those of every block.
 
     ``network`` names its transforms: ``paper`` those of the paper, ``shift`` cheaper ones.
     """
@@ -156,7 +156,7 @@ class QuantisedAutoencoder(nn.Module):
     def __init__(self, codes: Sequence[int] = LADDER, *, network: str = "shift") -> None:
         super().__init__()
         self.codes = tuple(codes)
-        n, self.encoder, self.decoder = _TRANSFORMS[network]()
+        n, self.encoder, self.decoder = _TRANSFORMS[network](len(self.codes))
         self.encoder_condition = Condition(len(self.codes), n)
         self.to_latent = nn.Conv3d(n, LATENTS, 1)
         self.codebooks = nn.ModuleList(Codebook(count) for count in self.codes)
@@ -218,10 +218,10 @@ class QuantisedAutoencoder(nn.Module):
         return codebook
 
     def _analyse(self, x: Tensor, which: Tensor) -> Tensor:
-        features = self.encoder_condition(self.encoder(x), which)
+        features = self.encoder_condition(self.encoder(x, which), which)
         latent: Tensor = torch.tanh(self.to_latent(features).float())
         return latent
 
     def _synthesise(self, values: Tensor, which: Tensor) -> Tensor:
-        clip: Tensor = self.decoder(self.decoder_condition(self.from_latent(values), which))
+        clip: Tensor = self.decoder(self.decoder_condition(self.from_latent(values), which), which)
         return clip.float()

@@ -16,37 +16,62 @@ _RESIDUAL_START = 0.2
 shallow one and needs no normalisation."""
 
 
-class ShiftBlock(nn.Module):
-    """x + conv(act(conv(shift(x)))) with 3×3 kernels."""
+class Condition(nn.Module):
+    """A scale and an offset of each channel for each case; neutral at the start."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, cases: int, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(cases, channels))
+        self.offset = nn.Parameter(torch.zeros(cases, channels))
+
+    def forward(self, x: Tensor, which: Tensor) -> Tensor:
+        """``(B, channels, …)`` of as many, each of the case ``which`` ``(B,)``."""
+        shape = (len(which), -1, *[1] * (x.ndim - 2))
+        return x * self.scale[which].view(shape) + self.offset[which].view(shape)
+
+
+class ShiftBlock(nn.Module):
+    """x + conv(act(conv(shift(x)))) with 3×3 kernels; of several cases with a condition of each
+    before the activation."""
+
+    def __init__(self, channels: int, cases: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.condition = Condition(cases, channels) if cases > 1 else None
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         with torch.no_grad():
             self.conv2.weight.mul_(_RESIDUAL_START)
 
-    def forward(self, x: Tensor, frames: int) -> Tensor:
-        """Features ``(B·frames, C, h, w)``, the frames of a clip in sequence."""
-        refined: Tensor = self.conv2(F.leaky_relu(self.conv1(shift(x, frames)), _SLOPE))
+    def forward(self, x: Tensor, frames: int, which: Tensor) -> Tensor:
+        """Features ``(B·frames, C, h, w)``, the frames of a clip in sequence and each of the case
+        ``which`` ``(B·frames,)``."""
+        hidden = self.conv1(shift(x, frames))
+        if self.condition is not None:
+            hidden = self.condition(hidden, which)
+        refined: Tensor = self.conv2(F.leaky_relu(hidden, _SLOPE))
         return x + refined
 
 
 class ShiftNetwork(nn.Module):
-    """Clips ``(B, C, T, h, w)`` to as many frames of as many places with ``outputs`` channels."""
+    """Clips ``(B, C, T, h, w)`` to as many frames of as many places with ``outputs`` channels; one
+    network for ``cases`` that differ a little."""
 
-    def __init__(self, inputs: int, channels: int, outputs: int, *, blocks: int) -> None:
+    def __init__(
+        self, inputs: int, channels: int, outputs: int, *, blocks: int, cases: int = 1
+    ) -> None:
         super().__init__()
         self.first = nn.Conv2d(inputs, channels, 3, padding=1)
-        self.blocks = nn.ModuleList(ShiftBlock(channels) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ShiftBlock(channels, cases) for _ in range(blocks))
         self.last = nn.Conv2d(channels, outputs, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, which: Tensor) -> Tensor:
+        """``which`` ``(B,)`` is the case of each clip."""
         clips, _, frames = x.shape[:3]
+        each = which.repeat_interleave(frames)
         planes = x.transpose(1, 2).flatten(0, 1)
         features = self.first(planes.contiguous(memory_format=torch.channels_last))
         for block in self.blocks:
-            features = block(features, frames)
+            features = block(features, frames, each)
         decoded: Tensor = self.last(features)
         return decoded.view(clips, frames, *decoded.shape[1:]).transpose(1, 2)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -134,14 +134,14 @@ class AutoencoderTask(TaskBase[tuple[Tensor, Tensor, list[Rated]]]):
         return self.autoencoder.state_dict()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Weights of the same codebooks, this one's share of those of the whole ladder, or those
-        of another codebook, whose levels are not taken."""
-        free = set()
-        if len(self.books) == 1:
-            tensors, free = _one_of(tensors, self.autoencoder.codes[0]), {"codebooks.0.levels"}
+        """Weights of the same codebooks, of some of them or of others, whose levels are not taken;
+        a network for several then starts as the same for all."""
         try:
-            missing, unknown = self.autoencoder.load_state_dict(dict(tensors), strict=False)
-            if wrong := [*(set(missing) - free), *unknown]:
+            missing, unknown = self.autoencoder.load_state_dict(
+                _fitted(tensors, self.autoencoder.codes), strict=False
+            )
+            wrong = [name for name in missing if not re.search(r"codebooks|\.condition\.", name)]
+            if wrong := [*wrong, *unknown]:
                 raise RuntimeError(f"{wrong[0]} is not in both")
         except RuntimeError as error:
             raise foreign_start(self.context.recipe, error) from error
@@ -254,22 +254,27 @@ def _counted(indices: Tensor) -> float:
     return indices.numel() / _GROUPS
 
 
-def _one_of(tensors: Mapping[str, Tensor], codes: int) -> dict[str, Tensor]:
-    """The weights for one codebook among those for several."""
-    sizes = {
-        int(match[1]): len(value)
-        for name, value in tensors.items()
-        if (match := re.fullmatch(r"codebooks\.(\d+)\.levels", name))
-    }
-    book = next((place for place, size in sizes.items() if size == codes), None)
-    row = book or 0
-    found = {}
-    for name, value in tensors.items():
-        if name.startswith("codebooks."):
-            if name == f"codebooks.{book}.levels":
-                found["codebooks.0.levels"] = value
-        elif "_condition." in name:
-            found[name] = value[row : row + 1]
-        else:
-            found[name] = value
+def _fitted(tensors: Mapping[str, Tensor], codes: Sequence[int]) -> dict[str, Tensor]:
+    """Weights of autoencoders for these codebooks from those for others: the levels of those in
+    both, and the conditions of the first for those that are not."""
+    levels = {name: value for name, value in tensors.items() if name.startswith("codebooks.")}
+    sizes = {len(value): name for name, value in levels.items()}
+    books = [int(sizes[count].split(".")[1]) if count in sizes else 0 for count in codes]
+    found = {name: value for name, value in tensors.items() if name not in levels}
+    for place, count in enumerate(codes):
+        if count in sizes:
+            found[f"codebooks.{place}.levels"] = tensors[sizes[count]]
+    for name in [name for name in found if "condition." in name]:
+        found[name] = found[name][books]
+    if len(codes) == 1:
+        for name in [name for name in found if name.endswith(".condition.scale")]:
+            _fold(found, name.removesuffix("condition.scale"))
     return found
+
+
+def _fold(tensors: dict[str, Tensor], block: str) -> None:
+    """The condition of a block's only case becomes part of the convolution before it."""
+    scale, offset = (tensors.pop(f"{block}condition.{part}")[0] for part in ("scale", "offset"))
+    weight, bias = f"{block}conv1.weight", f"{block}conv1.bias"
+    tensors[weight] = tensors[weight] * scale[:, None, None, None]
+    tensors[bias] = tensors[bias] * scale + offset

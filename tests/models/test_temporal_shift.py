@@ -19,7 +19,7 @@ def test_a_network_sees_as_many_frames_as_it_has_blocks_and_no_other_clip() -> N
     torch.manual_seed(0)
     network = ShiftNetwork(1, 8, 1, blocks=2).double()
     x = torch.zeros(2, 1, 7, 4, 4, dtype=torch.float64, requires_grad=True)
-    (seen,) = torch.autograd.grad(network(x)[0, 0, 3].sum(), x)
+    (seen,) = torch.autograd.grad(network(x, torch.zeros(2).long())[0, 0, 3].sum(), x)
     assert [bool(frame.any()) for frame in seen[0, 0]] == [False] + [True] * 5 + [False]
     assert not seen[1].any()
 

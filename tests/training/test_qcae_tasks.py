@@ -17,7 +17,7 @@ from bench.records import Point
 from bench.signals import clip
 from bench.training.command import TrainRequest, train
 from bench.training.digits import MovingDigits
-from bench.training.qcae import AutoencoderTask, _in_turn
+from bench.training.qcae import AutoencoderTask, _fitted, _in_turn
 from bench.training.qcae_rd import ConditionalTask, trade_off
 from bench.training.settings import read_recipe
 from bench.training.task import TrainingContext
@@ -70,10 +70,32 @@ def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     assert torch.allclose(found["from_latent.weight"], after["from_latent.weight"], atol=0.01)
 
 
+def test_one_network_for_all_starts_as_that_of_one_codebook_and_one_of_it_as_what_it_is() -> None:
+    torch.manual_seed(0)
+    clips, finest = torch.rand(2, 1, 3, 8, 8), torch.tensor([LADDER.index(128)] * 2)
+    only = torch.zeros(2, dtype=torch.long)
+    single, shared, other = (QuantisedAutoencoder(codes) for codes in ((128,), LADDER, (8,)))
+    with torch.no_grad():
+        single.encoder_condition.scale += 0.5
+        missing, unknown = shared.load_state_dict(
+            _fitted(single.state_dict(), LADDER), strict=False
+        )
+        assert not unknown
+        assert all("codebooks" in name or ".condition." in name for name in missing)
+        assert torch.equal(shared(clips, finest).clip, single(clips, only).clip)
+        for name, each in shared.named_parameters():
+            if "condition" in name:
+                each.add_(0.3 * torch.randn_like(each))
+        other.load_state_dict(_fitted(shared.state_dict(), (8,)))
+        expected = shared(clips, torch.tensor([LADDER.index(8)] * 2)).clip
+        assert torch.allclose(other(clips, only).clip, expected, atol=1e-4)
+        assert not torch.allclose(shared(clips, finest).clip, expected, atol=1e-2)
+
+
 def _with_share(folder: Path, share: float) -> CodecCard:
     place = folder / str(share)
     place.mkdir()
-    return _card(place, "qcae-any", ("share = 0.37", f"share = {share}"))
+    return _card(place, "qcae-any", ("share = 0.43", f"share = {share}"))
 
 
 def _autoencoder(card: CodecCard) -> AutoencoderTask:
