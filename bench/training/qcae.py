@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -74,7 +75,7 @@ class AutoencoderTask(TaskBase[tuple[Tensor, Tensor, list[Rated]]]):
 
     def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[Rated]]:
         clips = self.digits.clips(rng, self.settings.batch)
-        which = rng.integers(len(self.books), size=len(clips))
+        which = rng.choice(len(self.books), len(clips), p=_chances(len(self.books)))
         rated = []
         if self.allowed:
             rated = [(self.books[place], _drawn(rng, FRAMES)) for place in which]
@@ -230,6 +231,14 @@ def _context_of(card: CodecCard) -> LatentContext:
     if path.is_file():
         load_into(model, read_tensors(path), path)
     return model
+
+
+def _chances(books: int) -> NDArray[np.float64]:
+    """Of codebooks to be drawn."""
+    chances = np.ones(books)
+    chances[[0, -1]] = 2
+    chances /= chances.sum()
+    return chances
 
 
 def _drawn(rng: np.random.Generator, frames: int) -> FramesOfGroups:
