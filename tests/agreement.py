@@ -10,10 +10,17 @@ by some 10⁻⁵ of a level (measured on every network here); as many of all sam
 the border between two levels and are rounded the other way."""
 
 
-def assert_rounded_alike(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:
+BFLOAT16_APART = 0.06
+"""The same where a network beside a linear transform is computed in bfloat16 here and in float32
+there: it moves a sample by 0.06 levels (of 24 streams of Kodak 3.1 to 4.2 % of samples, none by 2)."""
+
+
+def assert_rounded_alike(
+    found: NDArray[np.uint8], expected: NDArray[np.uint8], apart_at_most: float = ROUNDED_APART
+) -> None:
     """8-bit samples of one float synthesis computed in two ways: none more than one level apart,
-    and no more of them than ``ROUNDED_APART``, one at least."""
+    and no more of them than this share, one at least."""
     assert found.shape == expected.shape
     apart = np.abs(found.astype(np.int64) - expected.astype(np.int64))
     assert apart.max(initial=0) <= 1
-    assert np.count_nonzero(apart) <= max(1, ROUNDED_APART * apart.size)
+    assert np.count_nonzero(apart) <= max(1, apart_at_most * apart.size)
