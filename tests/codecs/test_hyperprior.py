@@ -146,7 +146,8 @@ def test_refined_latents_cost_less_and_decode_as_any(
         mse = np.mean((decoded - pixels.astype(float)) ** 2)
         assert encoded.bits_estimated is not None
         costs.append(encoded.bits_estimated / (size[0] * size[1]) + weight * mse)
-    assert costs[1] < 0.97 * costs[0]
+    # latents go a third as far as they did when this was 3 %; of a trained network it gains 3 %
+    assert costs[1] < 0.99 * costs[0]
 
 
 def test_no_step_of_refinement_is_no_refinement(codec: Hyperprior) -> None:
