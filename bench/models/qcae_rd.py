@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from bench.models.constants import on_device
 from bench.models.exact import ExactConv2d, exact_relu, geometric_scales
-from bench.models.hyperprior import ResidualUnit
+from bench.models.hyperprior_transforms import ResidualUnit
 from bench.models.layers import Motion, corrected, placed, started
 from bench.models.motion_model import MotionModel
 from bench.models.motion_search import estimate

@@ -12,7 +12,7 @@ from compressai.layers import AttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.models.hyperprior import ResidualUnit
+from bench.models.hyperprior_transforms import ResidualUnit
 
 BOTTOM_STRIDE = 4
 TOP_STRIDE = 8
