@@ -236,7 +236,7 @@ def _context_of(card: CodecCard) -> LatentContext:
 def _chances(books: int) -> NDArray[np.float64]:
     """Of codebooks to be drawn."""
     chances = np.ones(books)
-    chances[[0, -1]] = 2
+    chances[[0, -1]] = 3
     chances /= chances.sum()
     return chances
 
