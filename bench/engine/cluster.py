@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -42,6 +43,9 @@ _PLUGIN = "bench"
 _PROFILER = ("profile", "profile-cycle")
 """What of a Dask worker looks a hundred times a second at its threads, which wait for our pool."""
 _NEVER = 1e9
+_FRUGAL = "MALLOC_TRIM_THRESHOLD_"
+"""Set by Dask's nanny for its worker, so that memory goes back to the system at every turn. Our
+pool's processes, which take the same planes again for each task, would fault in every page anew."""
 _TALKATIVE = ("distributed", "tornado", "asyncio")
 """Libraries that log a lost scheduler with tracebacks; what it means is said in one line."""
 T = TypeVar("T")
@@ -295,6 +299,7 @@ class _WorkerSide(WorkerPlugin):
         # `dask worker` runs as a daemon of its nanny, and daemons may not start processes; this
         # one ends its own in teardown, and they end with it where it is killed
         current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+        os.environ.pop(_FRUGAL, None)
         walls = walls_of(self.spec.loader, spec.codecs.values(), (self.folder,))
         self.pool = LocalPool(
             worker.state.nthreads, start_worker, (spec,), scratch=self.folder, walls=walls

@@ -22,7 +22,7 @@ from tests.fakes import PATIENCE, hurry_only, write_cards, written
 pytest.importorskip("distributed")
 from distributed import Client
 
-from bench.engine.cluster import _NEVER, ClusterPool
+from bench.engine.cluster import _FRUGAL, _NEVER, ClusterPool
 from bench.engine.measure import WorkSpec
 from bench.engine.scaling import Tiny
 
@@ -254,3 +254,16 @@ def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cl
     assert before[0] < 1000 and before[1]
     assert during == (_NEVER, True) and late == {during}
     assert after == {before}
+
+
+def test_processes_of_a_worker_keep_the_memory_they_take_again(cluster: Cluster) -> None:
+    """What Dask's nanny tells the allocator of its worker is not for those that code."""
+    cluster.add_worker("--nanny")
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        (told,) = client.run(os.getenv, _FRUGAL).values()
+    pool = ClusterPool(cluster.address)
+    pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+    heard = pool.submit(os.getenv, _FRUGAL, timeout=PATIENCE).result()
+    pool.close()
+    assert told and heard is None

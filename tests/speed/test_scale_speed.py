@@ -100,9 +100,9 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
 def test_a_cluster_on_loopback_against_the_local_pool(
     scheduler: str, kodak_folder: Path, tmp_path: Path
 ) -> None:
-    """JPEG on Kodak: the tasks a second that 18 further qualities add to a run of one, so that what
+    """JPEG on Kodak: the tasks a second that 45 further qualities add to a run of one, so that what
     lies between the coordinator and its workers is measured and not the start of either."""
-    few, many = "50", "+".join(map(str, range(5, 96, 5)))
+    few, many = "50", "+".join(map(str, range(5, 96, 2)))
     words = ["--suite", "kodak", "--data", kodak_folder.resolve(), "--no-report",
              "--out", tmp_path / "out"]  # fmt: skip
 
