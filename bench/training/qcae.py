@@ -234,7 +234,7 @@ def _context_of(card: CodecCard) -> LatentContext:
 
 
 def _chances(books: int) -> NDArray[np.float64]:
-    """Of codebooks to be drawn."""
+    """Of codebooks to be drawn; those at the ends of the ladder learn least from the others."""
     chances = np.ones(books)
     chances[[0, -1]] = 3
     chances /= chances.sum()
