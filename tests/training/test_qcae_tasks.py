@@ -17,7 +17,7 @@ from bench.records import Point
 from bench.signals import clip
 from bench.training.command import TrainRequest, train
 from bench.training.digits import MovingDigits
-from bench.training.qcae import AutoencoderTask, _fitted, _in_turn
+from bench.training.qcae import AutoencoderTask, _chances, _fitted, _in_turn
 from bench.training.qcae_rd import ConditionalTask, trade_off
 from bench.training.settings import read_recipe
 from bench.training.task import TrainingContext
@@ -131,6 +131,11 @@ def test_validation_counts_every_group_of_every_frame_once() -> None:
     assert sorted(looked) == [(group, time) for group in range(4) for time in range(7)]
     for turn in turns:
         assert sorted(int(time) for times in turn.values() for time in times) == list(range(7))
+
+
+def test_the_ends_of_the_ladder_are_drawn_thrice_as_often() -> None:
+    assert _chances(1).tolist() == [1]
+    np.testing.assert_allclose(11 * _chances(7), [3, 1, 1, 1, 1, 1, 3])
 
 
 def test_the_context_that_learns_beside_starts_as_the_codecs_own(tmp_path: Path) -> None:
