@@ -1,9 +1,10 @@
 """`bench train --measure`: how many steps a second the training of a network does here, by threads,
-batch and layout. Trains nothing and writes nothing."""
+batch and layout. Trains nothing and writes nothing; says on stderr which network it is at."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -40,11 +41,13 @@ def measure(cards: Iterable[CodecCard], request: TrainRequest) -> str:
     """A Markdown table of one network of each kind; what cannot be measured says why below it.
 
     Threads are 1, or ``request.threads``, and all cores; batches half the card's, the card's and
-    twice as many; of a GPU there are no threads to vary. A step is all of it but its data.
+    twice as many; of a GPU there are no threads to vary. A step is all of it but its data, in
+    float32 unless ``request.precision`` is another.
     """
     rows: dict[str, Pace] = {}
     failed = []
     for network in _kinds(cards):
+        print(f"{network.title}: measuring", file=sys.stderr, flush=True)
         try:
             rows[network.title] = _pace(network, request)
         except BenchError as error:

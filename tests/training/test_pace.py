@@ -121,7 +121,7 @@ def test_what_has_no_kernel_stays_as_it_is():
     assert not vector.is_contiguous()
 
 
-def test_a_table_of_paces_by_threads_batch_and_layout(tmp_path, card, monkeypatch):
+def test_a_table_of_paces_by_threads_batch_and_layout(tmp_path, card, monkeypatch, capsys):
     monkeypatch.setattr("bench.training.measure._SECONDS", 0.0)
     parser = ArgumentParser()
     add_arguments(parser)
@@ -131,6 +131,7 @@ def test_a_table_of_paces_by_threads_batch_and_layout(tmp_path, card, monkeypatc
     table = run_command(parser.parse_args([*words, "--threads", "1"]), registry).splitlines()
     assert torch.get_num_threads() == kept
     assert table[0].startswith("# Pace of training on cpu, ") and torch.__version__ in table[0]
+    assert capsys.readouterr().err.startswith("kernels/model: measuring\n")
     header, rows = table[4], table[6:]
     assert "1 thread, contiguous | " in header and "1 thread, channels-last |" in header
     assert [row.split(" | ")[:2] for row in rows] == [["| kernels/model", n] for n in "124"]
