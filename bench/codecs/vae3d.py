@@ -20,6 +20,8 @@ from bench.codecs.base import Allowed, Choice, Complexity, Encoded
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
 from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.rdoq import Outlook, descended
+from bench.codecs.support.refinement import STEPS, frozen, with_refinement
 from bench.codecs.support.tensors import (
     Geometry,
     fingerprint,
@@ -30,7 +32,7 @@ from bench.codecs.support.tensors import (
 )
 from bench.entropy.cells import CellDecoder, CellEncoder, CellTable, Integers
 from bench.entropy.coding import Coder, decode_with
-from bench.models.vae3d import FRAMES, LAMBDAS, STRIDE, Vae3d
+from bench.models.vae3d import FRAMES, LAMBDAS, STRIDE, Vae3d, trade_off
 from bench.models.vae3d_prior import PriorWalk
 from bench.signals import Frame, clip
 
@@ -46,16 +48,22 @@ class Vae3dCodec(LearnedCodec):
     """The adapter; ``lambda`` is λ = 1/β of the loss, in 10⁻⁶ bits per pixel and squared level.
 
     A clip is coded in groups of seven frames, the last one padded by replication. The estimated
-    rate is the KL divergence of the posterior from the prior.
+    rate is the KL divergence of the posterior from the prior. ``refine``: steps in which the
+    encoder improves the latents of each group.
     """
 
-    parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS)}
+    parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS), "refine": STEPS}
     libraries = ("torch", "constriction")
 
     @cached_property
     def network(self) -> Vae3d:
         """The network with the card's weights, ready to code."""
         return self.load(Vae3d())
+
+    @cached_property
+    def relaxed_network(self) -> Vae3d:
+        """The network through which latents are refined."""
+        return frozen(self.network).train()
 
     @cached_property
     def cells(self) -> CellTable:
@@ -72,13 +80,18 @@ class Vae3dCodec(LearnedCodec):
         """On a group of 96×96 pixels."""
         x = torch.zeros(1, 3, FRAMES, 96, 96, device=self.device)
         point = torch.zeros(1, dtype=torch.long, device=self.device)
-        return measure_complexity(
+        found = measure_complexity(
             self.network,
             lambda: self.network(x, point, point == 0),
             FRAMES * 96 * 96,
             encoder_only=("encoder",),
             decoder_only=("decoder",),
         )
+        return with_refinement(found, self._steps)
+
+    @property
+    def _steps(self) -> int:
+        return int(self.settings.get("refine", 0))
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         place = LAMBDAS.index(int(point.value))
@@ -131,15 +144,49 @@ class Vae3dCodec(LearnedCodec):
         noise = np.random.default_rng(0)
         point = torch.tensor([place], device=self.device)
         found, divergence = [], 0.0
-        with inference(self.device):
-            for group in self._groups(signal):
+        for number, group in enumerate(self._groups(signal)):
+            with inference(self.device):
                 mean, log_deviation = self.network.posterior(group, point)
+                latent = mean.round()
+            if self._steps:
+                moved = self._moved(group, latent, point, signal.layout, number)
+                mean, latent = mean + (moved - latent), moved
+            with inference(self.device):
                 normal = noise.standard_normal(mean.shape, np.float32)
                 sample = mean + log_deviation.exp() * torch.from_numpy(normal).to(mean)
                 conditional = self.network.conditional(sample, point, coded=False)
                 divergence += float(conditional.divergence(mean.double(), log_deviation).sum())
-                found.append(mean[0].round().to(torch.int64).cpu().numpy())
+                found.append(latent[0].to(torch.int64).cpu().numpy())
         return np.stack(found), divergence
+
+    def _moved(
+        self, x: Tensor, latent: Tensor, point: Tensor, layout: Layout, number: int
+    ) -> Tensor:
+        """The latent of a group, ``(1, M, h, w)``, moved to a lower R + λ·D; what was padded does
+        not count."""
+        network, weight = self.relaxed_network, 255**2 * float(trade_off(point))
+        frames = min(FRAMES, layout.frames - FRAMES * number)
+        height, width = layout.height, layout.width
+        pixels = frames * height * width
+        bend = weight / (3 * pixels) * network.step_energy(point)
+
+        def look(latents: Tensor) -> Outlook:
+            z = latents.clone().requires_grad_()
+            conditional = network.conditional(z, point, coded=False)
+            own = conditional.bits(latents)
+            error = (network.generate(z, point) - x)[:, :, :frames, :height, :width]
+            cost = own.sum() / pixels + weight * error.square().mean()
+            # of the distortion and of the bits of others; its own are not linear, but known
+            (slope,) = torch.autograd.grad(cost, z)
+            with torch.no_grad():
+                more, less = (
+                    (conditional.bits(latents + step) - own) / pixels + step * slope + bend
+                    for step in (1, -1)
+                )
+            return Outlook(cost.detach()[None], more, less)
+
+        with inference(self.device, gradients=True):
+            return descended(latent.clone(), self._steps, look)
 
     def _groups(self, signal: Signal) -> Iterator[Tensor]:
         """``(1, 3, 7, H', W')`` in 0–1, padded by replication in all three directions."""

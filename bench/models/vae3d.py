@@ -209,6 +209,12 @@ class Vae3d(nn.Module):
         clips: Tensor = self.decoder(z * self._inverse(point)) + 0.5
         return clips
 
+    def step_energy(self, point: Tensor) -> Tensor:
+        """Squared error ``(B, M, 1, 1)``, summed over a block, that a step of each latent makes of
+        a clip in 0–1 by the linear part of the decoder."""
+        energy = self.decoder.linear.weight.detach().flatten(1).square().sum(1)
+        return energy[:, None, None] * self._inverse(point).detach().square()
+
     def _inverse(self, point: Tensor) -> Tensor:
         """Inverse gains ``(B, M, 1, 1)``."""
         return self.inverse_gain[point][..., None, None]

@@ -117,3 +117,16 @@ def test_rate_and_quality_rise_with_lambda() -> None:
         errors.append(float((elbo.clips - x).square().mean()))
     assert bits == sorted(bits) and errors == sorted(errors, reverse=True)
     assert bits[-1] > 2 * bits[0]
+
+
+def test_the_energy_of_a_step_is_what_the_linear_decoder_makes_of_it() -> None:
+    network, point = _network(), torch.tensor([3, 9])
+    with torch.no_grad():
+        network.inverse_gain.uniform_(0.5, 2)
+        network.decoder.linear.weight.mul_(1.5)
+        for channel in (0, 17, network.latents - 1):
+            z = torch.zeros(2, network.latents, 2, 3)
+            before = network.generate(z, point)
+            z[:, channel, 1, 2] = 1
+            found = (network.generate(z, point) - before).square().sum((1, 2, 3, 4))
+            torch.testing.assert_close(found, network.step_energy(point)[:, channel, 0, 0])
