@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.rdoq import Outlook, descended
 from bench.codecs.support.refinement import frozen, refined, soft_round
 from bench.codecs.support.tensors import (
     Geometry,
@@ -18,6 +19,8 @@ from bench.weights import save_weights
 __all__ = [
     "Geometry",
     "LearnedCodec",
+    "Outlook",
+    "descended",
     "fingerprint",
     "frozen",
     "inference",
