@@ -190,5 +190,6 @@ def scaling_report(
 ) -> str:
     """Measures all sizes with a codec that does next to nothing, which takes minutes on an idle
     machine; Markdown."""
+    measure_cost(card, 1, 1)  # imports and the like, which would count as the first size's
     costs = [measure_cost(card, count, each) for count in tasks for each in workers]
     return describe(costs, measure_resume(records))

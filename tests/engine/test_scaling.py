@@ -1,7 +1,10 @@
 """The scaling report: its arithmetic on made-up costs, and a small run of all of it."""
 
+import pytest
+
 from bench.cards import load_registry
-from bench.engine.scaling import Cost, Resume, describe, scaling_report
+from bench.engine import scaling
+from bench.engine.scaling import Cost, Resume, describe, measure_cost, scaling_report
 
 
 def test_efficiency_and_prediction_follow_from_the_costs() -> None:
@@ -22,3 +25,16 @@ def test_every_task_is_measured_and_every_record_found_again() -> None:
     text = scaling_report(load_registry().codec("none"), tasks=(50,), workers=(1,), records=200)
     assert "| 50 | 1 |" in text
     assert "A store of 200 records is opened" in text and "(0 tasks left)" in text
+
+
+def test_what_only_the_first_run_needs_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = list[Cost]()
+
+    def measured(*arguments: object) -> Cost:
+        costs.append(measure_cost(*arguments))
+        return costs[-1]
+
+    monkeypatch.setattr(scaling, "measure_cost", measured)
+    text = scaling_report(load_registry().codec("none"), tasks=(20,), workers=(1,), records=200)
+    assert [cost.tasks for cost in costs] == [1, 20]
+    assert "| 20 | 1 |" in text and "| 1 | 1 |" not in text
