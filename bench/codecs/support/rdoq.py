@@ -30,7 +30,7 @@ class Outlook:
 
 
 def descended(latents: Tensor, steps: int, look: Callable[[Tensor], Outlook]) -> Tensor:
-    """Whole-number latents of lower cost, after ``steps`` looks further than the first.
+    """Whole-number latents of lower cost, after the first look and up to ``steps`` more.
 
     All elements of an item that would gain move together. What they gain together may be less, or
     nothing: an item that costs more goes back, and its best half moves alone, then its best
@@ -40,6 +40,8 @@ def descended(latents: Tensor, steps: int, look: Callable[[Tensor], Outlook]) ->
     share = torch.ones_like(outlook.cost)
     for _ in range(steps):
         tried = _moved(best, outlook, share)
+        if torch.equal(tried, best):
+            break
         found = look(tried)
         ahead = found.cost < outlook.cost
         share = torch.where(ahead, share, share / 2)
