@@ -22,12 +22,19 @@ planes Y, U, V in this order for yuv420, float64 ``(H, W)`` for real."""
 
 Samples = Literal["gray", "rgb", "yuv420", "real"]
 Media = Literal["image", "video", "vector"]
+Range = Literal["full", "limited"]
+Matrix = Literal["bt709", "bt601", "bt2020"]
+"""Which luma weights Y', Cb and Cr of a source were made with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Kind and size of a signal; width and height are in pixels, for a vector source one row is
-    one vector and one pixel is one source symbol."""
+    one vector and one pixel is one source symbol.
+
+    ``range`` and ``matrix`` are what the file says of the levels of luma and of the meaning of
+    4:2:0 planes; samples are coded as they are whatever it says.
+    """
 
     media: Media
     samples: Samples
@@ -35,6 +42,18 @@ class Layout:
     height: int
     frames: int = 1
     fps: Fraction = Fraction(25)
+    range: Range | None = None
+    matrix: Matrix | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether black is 16 and white 235: 4:2:0 planes unless their file says full range, gray
+        only where its file says limited."""
+        return (
+            self.range == "limited"
+            if self.samples == "gray"
+            else (self.samples == "yuv420" and self.range != "full")
+        )
 
     @property
     def pixels(self) -> int:

@@ -6,9 +6,10 @@ Reads every depth and chroma format; what of them may be used is the caller's to
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import IO
+from typing import IO, Literal
 
 from bench.errors import BitstreamError
 
@@ -33,7 +34,8 @@ class Y4mHeader:
     colour: str
     """The word that chroma and depth were read from."""
     progressive: bool
-    full_range: bool
+    range: Literal["full", "limited"] | None
+    """None where the header does not say."""
 
 
 def read_header(file: IO[bytes]) -> Y4mHeader:
@@ -58,8 +60,14 @@ def read_header(file: IO[bytes]) -> Y4mHeader:
         depth=int(match[2] or 8) if match else 8,
         colour=colour,
         progressive=fields.get("I", "p") in ("p", "?"),
-        full_range="XCOLORRANGE=FULL" in words,
+        range=_range(words),
     )
+
+
+def _range(words: Sequence[str]) -> Literal["full", "limited"] | None:
+    if "XCOLORRANGE=FULL" in words:
+        return "full"
+    return "limited" if "XCOLORRANGE=LIMITED" in words else None
 
 
 def _rate(text: str) -> Fraction:

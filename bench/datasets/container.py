@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets.sources import Refusal, file_digest
-from bench.signals import Frame, Layout, Samples
+from bench.signals import Frame, Layout, Matrix, Range, Samples
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 _SAMPLES: dict[str, Samples] = {
@@ -27,6 +27,10 @@ _SAMPLES: dict[str, Samples] = {
     "rgb0": "rgb",
     "bgr0": "rgb",
 }
+# ITU-T H.273, table 4: matrix coefficients of BT.709, of BT.601 (two systems) and of BT.2020
+_MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
+# libavutil's AVColorRange
+_RANGES: dict[int, Range] = {1: "limited", 2: "full"}
 # ITU-T H.273, table 3: transfer characteristics of SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
@@ -44,7 +48,8 @@ class ContainerFile:
             width, height = stream.codec_context.width, stream.codec_context.height
             count = _count(container, stream)
             fps = stream.average_rate or stream.guessed_rate or Fraction(25)
-        return Layout("video", samples, width, height, count, Fraction(fps))
+            levels, matrix = _colour(stream.codec_context)
+        return Layout("video", samples, width, height, count, Fraction(fps), levels, matrix)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -104,6 +109,16 @@ def _samples(stream: Any) -> Samples:
             f"{kind.name}, neither 4:2:0, gray nor RGB; convert it to 4:2:0 or to RGB PNG frames"
         )
     return _SAMPLES[kind.name]
+
+
+def _colour(context: Any) -> tuple[Range | None, Matrix | None]:
+    """Range and matrix as far as the stream says them. MJPEG's own pixel formats, yuvj, are full
+    range."""
+    if context.format.name.startswith("yuvj"):
+        levels: Range | None = "full"
+    else:
+        levels = _RANGES.get(int(context.color_range or 0))
+    return levels, _MATRICES.get(int(context.colorspace or 0))
 
 
 def _count(container: Any, stream: Any) -> int:

@@ -6,7 +6,7 @@ Reads frame by frame; decodes nothing and converts nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -45,7 +45,7 @@ class Y4mFile:
                     raise Refusal(f"truncated in frame {count}; get it again")
         if count == 0:
             raise Refusal("no frames after its header; get it again")
-        return Layout("video", header.samples, header.width, header.height, count, header.fps)
+        return replace(header, frames=count)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -145,4 +145,5 @@ def _y4m_layout(file: BinaryIO) -> Layout:
             f"C{header.colour}, neither 4:2:0 nor mono; convert it to 4:2:0 or to RGB PNG frames"
         )
     samples = _Y4M_SAMPLES[header.chroma]
-    return Layout("video", samples, header.width, header.height, 1, header.fps)
+    size = (header.width, header.height)
+    return Layout("video", samples, *size, 1, header.fps, range=header.range)

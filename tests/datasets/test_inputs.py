@@ -15,6 +15,7 @@ from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.datasets.base import DataOptions
 from bench.datasets.inputs import input_loader
 from bench.errors import DataError
+from bench.signals import Layout
 
 _RNG = np.random.default_rng(0)
 
@@ -270,3 +271,35 @@ def test_a_container_of_zero_bytes_and_one_without_video(tmp_path: Path) -> None
     _ffmpeg("-f", "lavfi", "-i", "sine=duration=0.2", path)
     with pytest.raises(DataError, match="has no video stream"):
         input_loader(path)
+
+
+def test_a_layout_says_the_range_and_matrix_that_the_file_says(tmp_path: Path) -> None:
+    """None where it is silent; 4:2:0 is then limited, as every player takes it."""
+
+    def layout(path: Path) -> Layout:
+        _, loader = input_loader(path)
+        found = loader.items()[0].layout
+        assert found is not None
+        return found
+
+    told = {"": (None, True), " XCOLORRANGE=LIMITED": ("limited", True)}
+    told[" XCOLORRANGE=FULL"] = ("full", False)
+    for word, (levels, limited) in told.items():
+        path = tmp_path / "clip.y4m"
+        path.write_bytes(_y4m("C420", 27, extra=word))
+        found = layout(path)
+        assert (found.range, found.matrix, found.is_limited) == (levels, None, limited)
+    path.write_bytes(_y4m("Cmono", 15, extra=" XCOLORRANGE=LIMITED"))
+    assert layout(path).is_limited
+    path.write_bytes(_y4m("Cmono", 15))
+    assert not layout(path).is_limited
+    tags = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+    # setparams tags frames without converting them; 6 is SMPTE 170M, BT.601's matrix
+    for word, expected in [
+        ("range=pc:colorspace=smpte170m", ("full", "bt601")),
+        ("range=tv:colorspace=bt709", ("limited", "bt709")),
+    ]:
+        container = _test_video(tmp_path / "tagged.mp4", "-vf", f"setparams={word}", *tags)
+        found = layout(container)
+        assert (found.range, found.matrix) == expected
+        container.unlink()

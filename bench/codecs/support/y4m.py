@@ -35,7 +35,7 @@ def read_format(pipe: IO[bytes]) -> DecodedFormat:
     if header.chroma not in _CHROMA:
         raise BitstreamError(f"the decoder returned frames of an unknown format: C{header.colour}")
     planes = PlaneFormat(_CHROMA[header.chroma], header.depth, header.width, header.height)
-    return DecodedFormat(planes, header.full_range)
+    return DecodedFormat(planes, header.range == "full")
 
 
 def read_frames(pipe: IO[bytes], coded: PlaneFormat) -> Iterator[bytes]:
