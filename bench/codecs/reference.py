@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from bench import colour
 from bench.bitstreams import annexb
 from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
@@ -114,6 +115,7 @@ class ReferenceCodec(CodecBase):
                 for key in ("intra", "low-delay", "random-access")
                 if key in self.settings
             },
+            **(colour.CHROMA_UPSAMPLING if self._chroma_of("rgb") == "420" else {}),
         }
 
     def _installation(self) -> Installation:
@@ -154,16 +156,17 @@ class ReferenceCodec(CodecBase):
 
     def _source_format(self, layout: Layout) -> PlaneFormat:
         """The 8-bit planes that the encoder gets."""
-        chroma: Chroma = "420"
-        if layout.samples == "gray":
-            chroma = "400"
-        elif layout.samples == "rgb" and self.settings.get("chroma", 444) == 444:
-            chroma = "444"
+        chroma = self._chroma_of(layout.samples)
         step = max(self.side_step, 2 if chroma == "420" else 1)
         width, height = (
             max(_SMALLEST_SIDE, -(-side // step) * step) for side in (layout.width, layout.height)
         )
         return PlaneFormat(chroma, 8, width, height, truncated=self._as_compressai)
+
+    def _chroma_of(self, samples: Samples) -> Chroma:
+        if samples == "gray":
+            return "400"
+        return "444" if samples == "rgb" and self.settings.get("chroma", 444) == 444 else "420"
 
     @property
     def _as_compressai(self) -> bool:
