@@ -7,7 +7,6 @@ one definition. Never resamples alpha, reads files or knows a codec.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +36,20 @@ def _rgb_to_yuv_matrix(kr: float, kb: float) -> NDArray[np.float64]:
     )
 
 
+def _yuv_to_rgb_matrix(kr: float, kb: float) -> NDArray[np.float64]:
+    """The inverse, written out so that gray is exactly gray."""
+    kg = 1.0 - kr - kb
+    return np.array(
+        [
+            [1.0, 0.0, 2 * (1 - kr)],
+            [1.0, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
+            [1.0, 2 * (1 - kb), 0.0],
+        ]
+    )
+
+
 RGB_TO_YUV = _rgb_to_yuv_matrix(KR, KB)
-YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV)
+YUV_TO_RGB = _yuv_to_rgb_matrix(KR, KB)
 _CHROMA_OFFSET = np.array([0.0, 128.0, 128.0])
 CHROMA_UPSAMPLING = {"chroma_upsampling": "float"}
 """What codecs that code RGB at 4:2:0 add to their versions: how their chroma comes back. Before,
@@ -52,7 +63,7 @@ def rgb_to_yuv_float(rgb: Frame) -> NDArray[np.float32]:
     VideoFullRangeFlag 1). In single precision, which is part of what streams are: of samples that
     lie halfway between two integers it rounds some the other way than exact arithmetic does.
     """
-    return _affine(np.asarray(rgb, np.float32), RGB_TO_YUV, _CHROMA_OFFSET)
+    return _affine(rgb, RGB_TO_YUV, _CHROMA_OFFSET)
 
 
 def rgb_to_yuv(rgb: Frame) -> NDArray[np.uint8]:
@@ -79,25 +90,31 @@ def truncated_yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
 def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
     """RGB as uint8 of Y', Cb, Cr ``(H, W, 3)`` on the 8-bit scale: rounded and clipped, float64 in
     double precision, all else in single."""
+    if yuv.dtype == np.float64:
+        return _centred_to_rgb(yuv - _CHROMA_OFFSET, YUV_TO_RGB)
     return round_to_uint8(_affine(yuv, YUV_TO_RGB, -YUV_TO_RGB @ _CHROMA_OFFSET))
 
 
 def shown(frame: Frame, layout: Layout) -> NDArray[np.uint8]:
     """One frame as a screen shows it, gray or RGB in full range: by the matrix and range of its
     layout, BT.709 where that has no matrix."""
-    black, steps = (16, (219, 224, 224)) if layout.is_limited else (0, (255, 255, 255))
-    if layout.samples == "gray":
-        return round_to_uint8(
-            (frame.astype(np.float64) - black) * (255 / steps[0]) if black else frame
-        )
+    black, luma_steps, chroma_steps = (16, 219, 224) if layout.is_limited else (0, 255, 255)
+    if layout.samples == "gray" and layout.is_limited:
+        return round_to_uint8((frame.astype(np.float64) - black) * 255 / luma_steps)
     if layout.samples != "yuv420":
         return frame
-    luma, blue, red = split_planes(frame, layout)
-    halves = (double_chroma(plane, *luma.shape) for plane in (blue, red))
-    weights = _rgb_to_yuv_matrix(*_LUMA_WEIGHTS[layout.matrix or "bt709"])
-    matrix = np.linalg.inv(weights) * (255 / np.array(steps))
-    offset = -matrix @ np.array([black, 128, 128])
-    return round_to_uint8(_affine(np.stack([luma, *halves], axis=-1), matrix, offset))
+    luma, *halves = split_planes(frame, layout)
+    chroma = [double_chroma(plane, *luma.shape) for plane in halves]
+    centred = np.stack([luma, *chroma], axis=-1) - np.array([black, 128, 128])
+    matrix = _yuv_to_rgb_matrix(*_LUMA_WEIGHTS[layout.matrix or "bt709"])
+    return _centred_to_rgb(centred, matrix * (255 / np.array([luma_steps, *[chroma_steps] * 2])))
+
+
+def _centred_to_rgb(centred: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Of samples around 0 in double precision, in which halves of gray stay halves."""
+    import cv2
+
+    return round_to_uint8(np.asarray(cv2.transform(np.ascontiguousarray(centred), matrix)))
 
 
 def round_to_uint8(samples: Frame) -> NDArray[np.uint8]:
@@ -110,14 +127,13 @@ def round_to_uint8(samples: Frame) -> NDArray[np.uint8]:
 
 def _affine(
     samples: Frame, matrix: NDArray[np.float64], offset: NDArray[np.float64]
-) -> NDArray[np.floating[Any]]:
-    """``matrix · sample + offset`` per pixel, of float64 in double precision and of all else in
-    single, ten times as fast in OpenCV as a NumPy matrix product."""
+) -> NDArray[np.float32]:
+    """``matrix · sample + offset`` per pixel in single precision, ten times as fast in OpenCV as
+    a NumPy matrix product."""
     import cv2
 
-    precision = np.float64 if samples.dtype == np.float64 else np.float32
-    pixels: NDArray[np.floating[Any]] = np.ascontiguousarray(samples, precision)
-    return np.asarray(cv2.transform(pixels, np.column_stack([matrix, offset])), precision)
+    pixels = np.ascontiguousarray(samples, np.float32)
+    return np.asarray(cv2.transform(pixels, np.column_stack([matrix, offset])), np.float32)
 
 
 def halve_chroma(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -175,6 +175,7 @@ def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) ->
     if coded.chroma == "420":
         # in double precision from here on, so that the one rounding is that of exact arithmetic
         u, v = (colour.double_chroma(plane, height, width) for plane in (u, v))
+        y = y.astype(np.float64)
     parts = [
         _to_8_bit(plane[:height, :width], coded.depth, not coded.shifted, is_chroma=index > 0)
         for index, plane in enumerate((y, u, v))
