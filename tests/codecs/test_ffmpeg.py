@@ -121,8 +121,8 @@ def test_chroma_of_420_is_rounded_once_on_its_way_to_rgb(
 
 @pytest.mark.parametrize(("crf", "least"), [(10, 0.06), (20, 0.04)])
 def test_what_one_rounding_is_worth(crf: int, least: float, kodak_folder: Path) -> None:
-    """SVT-AV1 on kodim20: 0.080 dB at crf 10 and 0.048 dB at crf 20 beside chroma that is rounded
-    to 8 bits before it becomes RGB."""
+    """SVT-AV1 at preset 8 on kodim20: 0.117 dB at crf 10 and 0.052 dB at crf 20 beside chroma that
+    is rounded to 8 bits before it becomes RGB."""
     pixels = np.asarray(Image.open(kodak_folder / "kodim20.png"))
     codec = build("svtav1:preset=8")
     payload = codec.encode(image(pixels), Point("crf", crf)).payload
@@ -134,7 +134,10 @@ def test_what_one_rounding_is_worth(crf: int, least: float, kodak_folder: Path) 
     cb, cr = twice
     parts = [luma + 1.5748 * cr, luma - 0.187324 * cb - 0.468124 * cr, luma + 1.8556 * cb]
     before = np.clip(np.rint(np.stack(parts, axis=-1)), 0, 255)
-    errors = [np.mean((one - pixels) ** 2.0) for one in (codec.decode(payload).array()[0], before)]
+    errors = [
+        np.mean((one.astype(float) - pixels) ** 2)
+        for one in (codec.decode(payload).array()[0], before)
+    ]
     assert 10 * np.log10(errors[1] / errors[0]) > least
 
 
@@ -188,12 +191,15 @@ def test_conversions_of_samples_are_not_timed(
     encoded, encoding = timed(lambda: codec.encode(signal, point))
     decoded, decoding = timed(lambda: codec.decode(encoded.payload))
     assert decoded.layout.frame_shape == signal.layout.frame_shape
-    assert encoding.wall_seconds == decoding.wall_seconds == 0
+    assert [encoding.wall_seconds, decoding.wall_seconds] == pytest.approx([0, 0], abs=1e-6)
     assert calls or (channels == 1 and spec in ("x264", "x264:chroma=420", "ffv1"))
 
 
-def test_decoded_planes_that_are_the_samples_are_not_copied() -> None:
-    layout = Layout("video", "yuv420", 64, 48, 3)
+def test_decoded_planes_that_are_the_samples_are_not_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_buffer, "MEMORY_BYTES", 0)
+    layout = Layout("video", "yuv420", 64, 66, 3)
     noise = np.random.default_rng(5).integers(0, 256, (3, *layout.frame_shape), dtype=np.uint8)
     for spec in ("x264", "svtav1", "ffv1"):
         codec: Codec = build_codec(load_registry().select(spec))
