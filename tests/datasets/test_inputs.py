@@ -311,7 +311,6 @@ def test_the_range_of_raw_video(pixel_format: str, said: str | None, tmp_path: P
         (("-pix_fmt", "yuv420p", "-color_range", "pc", "-c:v", "libx264"), "full"),
         (("-pix_fmt", "yuv420p", "-color_range", "tv", "-c:v", "libx264"), "limited"),
         (("-pix_fmt", "gray", "-c:v", "libx264"), "full"),
-        (("-pix_fmt", "yuv420p", "-vf", "setparams=range=unknown", "-c:v", "libx264"), None),
         (("-c:v", "libx264rgb"), None),
     ],
 )
