@@ -153,7 +153,9 @@ RESERVED = frozenset((*BEFORE_METRICS, *AFTER_METRICS)) | frozenset(
 """Names that no metric can have: those of other columns here and in curves.csv."""
 
 
-_OF_FRAMES = re.compile(r"(.+)_(?:min|p5|max|p95)")
+OF_FRAMES = ("min", "p5", "max", "p95")
+"""Ends of the columns of a metric's frames; `MetricFacts.frame_columns` says which two it has."""
+_OF_FRAMES = re.compile(rf"(.+)_(?:{'|'.join(OF_FRAMES)})")
 
 
 def is_of_frames(column: str, header: Collection[str]) -> bool:

@@ -149,7 +149,12 @@ class Evaluator:
         values = _means(parts, self._facts, remarks)
         for metric in self._signals:
             self._score_whole(metric, decoded, values, remarks)
-        ordered = {name: values[name] for name in self._facts if name in values}
+        exact = values[ALWAYS] == 0
+        ordered = {
+            name: values[name] if exact else _finite(values[name], facts)
+            for name, facts in self._facts.items()
+            if name in values
+        }
         of_frames = {name: parts[name].frames for name in ordered if name in parts}
         return Scores(ordered, remarks, _summary(of_frames, self._facts))
 
@@ -344,6 +349,12 @@ def _stacks(frames: Iterator[Frame], count: int) -> Iterator[Stack]:
         yield _stack([first, *islice(frames, count - 1)])
 
 
+def _finite(value: float, facts: MetricFacts) -> float:
+    """What a metric that does not see all samples, such as luma's, says where they differ: infinity
+    in a record says that they do not."""
+    return min(value, facts.cap) if value == math.inf else value
+
+
 def _joined(parts: list[Mapping[str, Values]], name: str) -> Values:
     """One value a frame, of stacks of frames."""
     if len(parts) == 1:
@@ -372,7 +383,9 @@ def _summary(frames: Mapping[str, Values], facts: Mapping[str, MetricFacts]) -> 
         return None
     scores: dict[str, float] = {}
     for name, values in frames.items():
-        columns = facts[name].frame_columns
-        scores |= zip(columns, worst_and_percentile(values, facts[name]), strict=True)
+        found = worst_and_percentile(values, facts[name])
+        if mse.any():
+            found = (_finite(found[0], facts[name]), _finite(found[1], facts[name]))
+        scores |= zip(facts[name].frame_columns, found, strict=True)
     worst = int(mse.argmax()) if mse.any() else None
     return FrameSummary(int((mse == 0).sum()), worst, scores)

@@ -125,7 +125,8 @@ def _command(
         scores.append(ffmpeg.filter([below, above], "libvmaf", **options))
     if any(not (one.model or one.feature) for one in wanted):
         above, below = next(halves), next(halves)
-        scores.append(ffmpeg.filter([above, below], "xpsnr", stats_file=str(logs.xpsnr)))
+        options = {"eof_action": "endall", "stats_file": str(logs.xpsnr)}
+        scores.append(ffmpeg.filter([above, below], "xpsnr", **options))
     single = ffmpeg.output(*scores, "pipe:1", format="null").global_args(
         "-filter_complex_threads", "1"
     )
@@ -140,6 +141,8 @@ def _libvmaf_options(wanted: Iterable[Wanted], logs: _Logs) -> dict[str, str]:
     if not (models or features):
         return {}
     return {
+        # a side that lacks a frame is a failure, never its last frame again
+        "eof_action": "endall",
         **({"feature": "|".join(features)} if features else {}),
         "log_fmt": "json",
         "log_path": str(logs.libvmaf),

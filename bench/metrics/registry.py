@@ -14,7 +14,7 @@ from bench import plugins
 from bench.errors import UsageError, near_matches
 from bench.facts import MetricFacts
 from bench.metrics.base import ALWAYS
-from bench.records import RESERVED
+from bench.records import OF_FRAMES, RESERVED
 
 if TYPE_CHECKING:
     from bench.metrics.base import Metric
@@ -121,7 +121,8 @@ def _add(metric: type[Metric]) -> None:
 
 
 def _columns(facts: MetricFacts) -> set[str]:
-    return {facts.id, *facts.derived, *facts.frame_columns}
+    """What no other metric may be called."""
+    return {facts.id, *facts.derived, *(f"{facts.id}_{end}" for end in OF_FRAMES)}
 
 
 def facts_of(name: str) -> MetricFacts:

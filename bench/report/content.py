@@ -296,4 +296,23 @@ def _metric_sentences(content: Content) -> list[str]:
     infinite = int(content.curves["psnr_rgb_infinite"].sum())
     if infinite:
         sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
-    return sentences
+    identical = int(content.curves["frames_identical"].sum())
+    if identical:
+        sentences.append(
+            f"{identical} decoded frames of clips equal the source's (infinite PSNR, 100 dB in the "
+            "mean of their clip)."
+        )
+    return [*sentences, *version_sentences(content.results.run, content.axes)]
+
+
+def version_sentences(run: RunInfo, axes: Sequence[Quality]) -> list[str]:
+    """With what each metric was measured that is not the project's own: versions and model."""
+    found = []
+    for facts in dict.fromkeys(axis.facts for axis in axes):
+        versions = run.metric_versions.get(facts.id, {})
+        words = [f"{name} {_short(version)}" for name, version in versions.items()]
+        if words:
+            found.append(f"{facts.title}: {', '.join(words)}.")
+        elif facts.needs:
+            found.append(f"{facts.title}: version not recorded ({facts.needs}).")
+    return found
