@@ -6,7 +6,7 @@ Derived from the table of metrics and from what run.json says of metrics that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 
 from bench.analysis.qualities import Quality, axis_of, qualities
@@ -101,8 +101,7 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
     runs = [side.run for side in (measured, baseline) if side.run is not None]
     known = qualities(facts for run in runs for facts in run.metric_facts)
     asked = set(measured.run.metrics) if measured.run is not None else set(old)
-    both = {name: known[name].facts for name in sorted(new & old) if name in known}
-    incomparable, unrecorded = _versions(measured, baseline, both)
+    incomparable, unrecorded = _versions(measured, baseline, new & old)
     axes, lost, left_out = [], [], {}
     for name in [*(n for n in known if n in new | old), *sorted((new | old) - known.keys())]:
         if name in old - new and name in asked:
@@ -118,15 +117,15 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
 
 
 def _versions(
-    measured: Measurements, baseline: Measurements, metrics: Mapping[str, MetricFacts]
+    measured: Measurements, baseline: Measurements, names: Collection[str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Metrics whose versions differ, with how, and those of which one side does not say one."""
     sides = [side.run.metric_versions if side.run else {} for side in (baseline, measured)]
     incomparable, unrecorded = {}, []
-    for name, facts in metrics.items():
+    for name in sorted(names):
         old, new = (side.get(name, {}) for side in sides)
-        if not (old and new):
-            unrecorded += [name] if old or new or facts.needs else []
+        if bool(old) != bool(new):
+            unrecorded.append(name)
         elif changes := changed("", old, new):
             incomparable[name] = ", ".join(changes)
     return incomparable, tuple(unrecorded)
