@@ -98,8 +98,8 @@ def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
 def shown(frame: Frame, layout: Layout) -> NDArray[np.uint8]:
     """One frame as a screen shows it, gray or RGB in full range: by the matrix and range of its
     layout, BT.709 where that has no matrix."""
-    black, luma_steps, chroma_steps = (16, 219, 224) if layout.is_limited else (0, 255, 255)
-    if layout.samples == "gray" and layout.is_limited:
+    black, luma_steps, chroma_steps = (0, 255, 255) if layout.full_range else (16, 219, 224)
+    if layout.samples == "gray" and not layout.full_range:
         return round_to_uint8((frame.astype(np.float64) - black) * 255 / luma_steps)
     if layout.samples != "yuv420":
         return frame

@@ -23,6 +23,7 @@ planes Y, U, V in this order for yuv420, float64 ``(H, W)`` for real."""
 Samples = Literal["gray", "rgb", "yuv420", "real"]
 Media = Literal["image", "video", "vector"]
 Range = Literal["full", "limited"]
+"""Where black and white lie: 0–255, or 16–235 with chroma in 16–240 (ITU-T H.273, 8.3)."""
 Matrix = Literal["bt709", "bt601", "bt2020"]
 """Which luma weights Y', Cb and Cr of a source were made with."""
 
@@ -30,11 +31,7 @@ Matrix = Literal["bt709", "bt601", "bt2020"]
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Kind and size of a signal; width and height are in pixels, for a vector source one row is
-    one vector and one pixel is one source symbol.
-
-    ``range`` and ``matrix`` are what the file says of the levels of luma and of the meaning of
-    4:2:0 planes; samples are coded as they are whatever it says.
-    """
+    one vector and one pixel is one source symbol."""
 
     media: Media
     samples: Samples
@@ -43,17 +40,15 @@ class Layout:
     frames: int = 1
     fps: Fraction = Fraction(25)
     range: Range | None = None
+    """What a source says of its gray or yuv420 samples. A decoded signal need not say it: its
+    samples are of the source's range."""
     matrix: Matrix | None = None
+    """What a source says of the meaning of its yuv420 planes."""
 
     @property
-    def is_limited(self) -> bool:
-        """Whether black is 16 and white 235: 4:2:0 planes unless their file says full range, gray
-        only where its file says limited."""
-        return (
-            self.range == "limited"
-            if self.samples == "gray"
-            else (self.samples == "yuv420" and self.range != "full")
-        )
+    def full_range(self) -> bool:
+        """Where nothing is said, gray and RGB are of full range, yuv420 of limited."""
+        return self.samples != "yuv420" if self.range is None else self.range == "full"
 
     @property
     def pixels(self) -> int:

@@ -6,7 +6,6 @@ Reads every depth and chroma format; what of them may be used is the caller's to
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, Literal
@@ -15,6 +14,10 @@ from bench.errors import BitstreamError
 
 _MAGIC = b"YUV4MPEG2"
 _LINE_LIMIT = 1024
+_RANGES: dict[str, Literal["full", "limited"]] = {
+    "XCOLORRANGE=FULL": "full",
+    "XCOLORRANGE=LIMITED": "limited",
+}
 _COLOUR = re.compile(r"(mono|4\d\d)(?:jpeg|mpeg2|paldv)?(?:p?(\d+))?")
 
 
@@ -35,7 +38,7 @@ class Y4mHeader:
     """The word that chroma and depth were read from."""
     progressive: bool
     range: Literal["full", "limited"] | None
-    """None where the header does not say."""
+    """As ``XCOLORRANGE`` says; None where it says nothing."""
 
 
 def read_header(file: IO[bytes]) -> Y4mHeader:
@@ -60,14 +63,8 @@ def read_header(file: IO[bytes]) -> Y4mHeader:
         depth=int(match[2] or 8) if match else 8,
         colour=colour,
         progressive=fields.get("I", "p") in ("p", "?"),
-        range=_range(words),
+        range=next((kind for word, kind in _RANGES.items() if word in words), None),
     )
-
-
-def _range(words: Sequence[str]) -> Literal["full", "limited"] | None:
-    if "XCOLORRANGE=FULL" in words:
-        return "full"
-    return "limited" if "XCOLORRANGE=LIMITED" in words else None
 
 
 def _rate(text: str) -> Fraction:

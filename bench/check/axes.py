@@ -6,11 +6,12 @@ Derived from the table of metrics and from what run.json says of metrics that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 
 from bench.analysis.qualities import Quality, axis_of, qualities
 from bench.check.baseline import Measurements
+from bench.check.causes import changed
 from bench.errors import UsageError, near_matches
 from bench.facts import MetricFacts
 from bench.records import Record
@@ -81,6 +82,10 @@ class Judged:
     lost: tuple[str, ...]
     """In the baseline and asked for in this run, yet without any value in it."""
     left_out: Mapping[str, str]
+    incomparable: Mapping[str, str]
+    """On both sides, yet of another version or model."""
+    unrecorded: tuple[str, ...]
+    """Judged, though one side does not say with which version they were measured."""
 
     @property
     def first(self) -> Axis | None:
@@ -96,6 +101,7 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
     runs = [side.run for side in (measured, baseline) if side.run is not None]
     known = qualities(facts for run in runs for facts in run.metric_facts)
     asked = set(measured.run.metrics) if measured.run is not None else set(old)
+    incomparable, unrecorded = _versions(measured, baseline, new & old)
     axes, lost, left_out = [], [], {}
     for name in [*(n for n in known if n in new | old), *sorted((new | old) - known.keys())]:
         if name in old - new and name in asked:
@@ -104,10 +110,25 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
             left_out[name] = f"not in {'the baseline' if name in new else 'these results'}"
         elif name not in known:
             left_out[name] = "its facts are unknown; load it with --plugin"
-        else:
+        elif name not in incomparable:
             facts = known[name].facts
             axes.append(Axis(axis_of(facts), _tolerance(facts, tolerances)))
-    return Judged(tuple(axes), tuple(lost), left_out)
+    return Judged(tuple(axes), tuple(lost), left_out, incomparable, unrecorded)
+
+
+def _versions(
+    measured: Measurements, baseline: Measurements, names: Collection[str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Metrics whose versions differ, with how, and those of which one side does not say one."""
+    sides = [side.run.metric_versions if side.run else {} for side in (baseline, measured)]
+    incomparable, unrecorded = {}, []
+    for name in sorted(names):
+        old, new = (side.get(name, {}) for side in sides)
+        if bool(old) != bool(new):
+            unrecorded.append(name)
+        elif changes := changed("", old, new):
+            incomparable[name] = ", ".join(changes)
+    return incomparable, tuple(unrecorded)
 
 
 def _held(side: Measurements) -> set[str]:

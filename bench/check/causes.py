@@ -18,13 +18,13 @@ def likely_causes(codec: str, measured: Measurements, baseline: Measurements) ->
     new, old = measured.info(codec), baseline.info(codec)
     found: list[str] = []
     if new is not None and old is not None:
-        found += _changes("", old.versions, new.versions)
-        found += _changes("setting ", old.settings, new.settings)
-        found += _changes("", {"device": old.device or None}, {"device": new.device or None})
+        found += changed("", old.versions, new.versions)
+        found += changed("setting ", old.settings, new.settings)
+        found += changed("", {"device": old.device or None}, {"device": new.device or None})
     own = set(new.versions if new is not None else ()) | set(
         old.versions if old is not None else ()
     )
-    libraries = _changes("", baseline.run.libraries, measured.run.libraries)
+    libraries = changed("", baseline.run.libraries, measured.run.libraries)
     found += [line for line in libraries if line.partition(" ")[0] not in own]
     if measured.run.bench != baseline.run.bench:
         found.append(f"bench {baseline.run.bench} → {measured.run.bench}")
@@ -35,7 +35,8 @@ def likely_causes(codec: str, measured: Measurements, baseline: Measurements) ->
     return tuple(found)
 
 
-def _changes(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def changed(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two tables, as ``name before → after``."""
     lines = []
     for name in dict.fromkeys((*old, *new)):
         before, after = old.get(name), new.get(name)

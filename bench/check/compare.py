@@ -80,7 +80,8 @@ class CheckReport:
         outcomes |= {codec.outcome for codec in self.codecs}
         if REGRESSION in outcomes:
             return 1
-        return 2 if self.problems or self.judged.lost or MISSING in outcomes else 0
+        unjudged = self.problems or self.judged.lost or self.judged.incomparable
+        return 2 if unjudged or MISSING in outcomes else 0
 
 
 def compare(
@@ -134,6 +135,16 @@ def _notes(judged: Judged, tolerances: Tolerances) -> list[str]:
         found.append(
             f"{', '.join(judged.lost)}: in the baseline and asked for, but these results have no "
             "value; see the remarks in their records.csv"
+        )
+    for name, how in judged.incomparable.items():
+        found.append(
+            f"{name}: cannot be compared, measured with another version: {how}; measure both sides "
+            "with one, or write the baseline again with --update"
+        )
+    if judged.unrecorded:
+        found.append(
+            f"{', '.join(judged.unrecorded)}: compared, but one side does not record the version; "
+            "a change may be that of the version"
         )
     return found
 

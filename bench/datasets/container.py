@@ -29,7 +29,7 @@ _SAMPLES: dict[str, Samples] = {
 }
 # ITU-T H.273, table 4: matrix coefficients of BT.709, of BT.601 (two systems) and of BT.2020
 _MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
-# libavutil's AVColorRange
+# AVCOL_RANGE_MPEG and AVCOL_RANGE_JPEG of libavutil/pixfmt.h
 _RANGES: dict[int, Range] = {1: "limited", 2: "full"}
 # ITU-T H.273, table 3: transfer characteristics of SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -45,11 +45,12 @@ class ContainerFile:
         with _opened(self.path) as container:
             stream = _stream(container)
             samples = _samples(stream)
+            range_ = _range(stream, samples)
             width, height = stream.codec_context.width, stream.codec_context.height
             count = _count(container, stream)
             fps = stream.average_rate or stream.guessed_rate or Fraction(25)
-            levels, matrix = _colour(stream.codec_context)
-        return Layout("video", samples, width, height, count, Fraction(fps), levels, matrix)
+            matrix = _MATRICES.get(int(stream.codec_context.colorspace or 0))
+        return Layout("video", samples, width, height, count, Fraction(fps), range_, matrix)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -111,14 +112,13 @@ def _samples(stream: Any) -> Samples:
     return _SAMPLES[kind.name]
 
 
-def _colour(context: Any) -> tuple[Range | None, Matrix | None]:
-    """Range and matrix as far as the stream says them. MJPEG's own pixel formats, yuvj, are full
-    range."""
-    if context.format.name.startswith("yuvj"):
-        levels: Range | None = "full"
-    else:
-        levels = _RANGES.get(int(context.color_range or 0))
-    return levels, _MATRICES.get(int(context.colorspace or 0))
+def _range(stream: Any, samples: Samples) -> Range | None:
+    """What the stream says of its luma and chroma; RGB is taken as of full range."""
+    if samples == "rgb":
+        return None
+    if stream.codec_context.format.name.startswith("yuvj"):
+        return "full"
+    return _RANGES.get(int(stream.codec_context.color_range or 0))
 
 
 def _count(container: Any, stream: Any) -> int:

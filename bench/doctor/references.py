@@ -117,33 +117,45 @@ def _vmaf_ready() -> str:
     return f"ffmpeg on two files, its own colour conversion, {first.partition(' Copyright')[0]}"
 
 
-def _vmaf(one: Picture, other: Picture) -> float:
-    from bench.codecs.support.ffmpeg_binary import find_ffmpeg
+def _filter(score: str, pattern: str) -> Callable[[Picture, Picture], float]:
+    """What a filter of ffmpeg, of ``[d]`` and ``[r]``, says of the decoded picture."""
 
-    convert = "scale=out_color_matrix=bt709:out_range=limited:flags=accurate_rnd,format=yuv444p"
-    graph = f"[0]{convert}[r];[1]{convert}[d];[d][r]libvmaf"
+    def compute(one: Picture, other: Picture) -> float:
+        from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 
-    def call(paths: list[str]) -> str:
-        inputs = [word for path in paths for word in ("-i", path)]
-        return _said([find_ffmpeg(), "-nostdin", *inputs, "-lavfi", graph, "-f", "null", "-"])
+        convert = "scale=out_color_matrix=bt709:out_range=limited:flags=accurate_rnd,format=yuv420p"
+        graph = f"[0]{convert}[r];[1]{convert}[d];{score}"
 
-    found = re.search(r"VMAF score: ([0-9.]+)", _files(call, one, other))
-    if found is None:
-        raise Unavailable("ffmpeg without libvmaf; unset BENCH_FFMPEG")
-    return float(found.group(1))
+        def call(paths: list[str]) -> str:
+            inputs = [word for path in paths for word in ("-i", path)]
+            return _said([find_ffmpeg(), "-nostdin", *inputs, "-lavfi", graph, "-f", "null", "-"])
+
+        found = re.search(pattern, _files(call, one, other))
+        if found is None:
+            raise Unavailable(f"ffmpeg cannot compute {score}; unset BENCH_FFMPEG")
+        return float(found.group(1))
+
+    return compute
+
+
+def _vmaf(model: str) -> Callable[[Picture, Picture], float]:
+    return _filter(f"[d][r]libvmaf=model=version={model}", r"VMAF score: ([0-9.]+)")
 
 
 def _psnr_hvs_m(one: Picture, other: Picture) -> float:
-    """PSNR-HVS-M of Y', Cb and Cr BT.709 full range, their errors weighted as libvmaf does."""
+    """PSNR-HVS-M of Y', Cb and Cr BT.709 limited range, their errors weighted as libvmaf does."""
     with redirect_stdout(io.StringIO()):  # importing it says that there are backends
         import psnr_hvsm
 
-    from bench.colour import rgb_to_yuv
+    from bench.metrics.limited_range import converter
+    from bench.signals import image
 
-    planes = [rgb_to_yuv(picture).astype(np.float64) / 255 for picture in (one, other)]
+    pairs = zip(
+        *(converter(image(picture).layout, "444")(picture) for picture in (one, other)), strict=True
+    )
     values = [
-        psnr_hvsm.psnr_hvs_hvsm(planes[0][..., plane], planes[1][..., plane])[1]
-        for plane in range(3)
+        psnr_hvsm.psnr_hvs_hvsm(*(plane.astype(np.float64) / 255 for plane in pair))[1]
+        for pair in pairs
     ]
     errors = [10 ** (-float(value) / 10) for value in values]
     return float(-10 * np.log10(np.dot((0.8, 0.1, 0.1), errors)))
@@ -223,7 +235,11 @@ def _dists_model() -> Callable[..., float]:
 REFERENCES = (
     Reference("ssim", _package("skimage", "scikit-image", "structural_similarity"), _ssim),
     Reference("ms_ssim", _package("pytorch_msssim", "pytorch-msssim", "ms_ssim"), _ms_ssim),
-    Reference("vmaf", _vmaf_ready, _vmaf),
+    Reference("vmaf", _vmaf_ready, _vmaf("vmaf_v0.6.1")),
+    Reference("vmaf_neg", _vmaf_ready, _vmaf("vmaf_v0.6.1neg")),
+    Reference("vmaf_v1", _vmaf_ready, _vmaf("vmaf_v1.0.16_3d0h")),
+    Reference("vmaf_4k", _vmaf_ready, _vmaf("vmaf_4k_v0.6.1")),
+    Reference("xpsnr", _vmaf_ready, _filter("[r][d]xpsnr", r"XPSNR  y: ([0-9.]+)")),
     Reference(
         "psnr_hvs",
         _package("psnr_hvsm", "psnr-hvsm", "PSNR-HVS-M of its authors, another masking"),

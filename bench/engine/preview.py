@@ -62,9 +62,8 @@ def preview(campaign: Campaign, out: Path, *, jobs: int, device: str, fresh: boo
     able = [(card, found) for card, found in pairs if found.unavailable is None]
     held = held_metrics(out) if records else MeasuredWith()
     asked = tuple(dict.fromkeys((*held.names, *campaign.suite.metrics)))
-    plan = make_plan(
-        able, items, _done(records), lacking=lacking(records, items, asked), earlier=held.names
-    )
+    lacks = lacking(records, items, asked, held)
+    plan = make_plan(able, items, _done(records), lacking=lacks, earlier=held.names)
     left = Counter(task.codec for task in plan.tasks)
     seconds = _seconds(records)
     return Preview(

@@ -20,7 +20,7 @@ from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
-from bench.provenance import RunInfo, Verdict
+from bench.provenance import RunInfo, Verdict, shortened
 from bench.report.card_facts import curve_notes
 from bench.report.chroma import chroma_sentence
 from bench.results.rates import mark_sentences
@@ -277,15 +277,9 @@ def describe(content: Content, codec: str) -> str:
     if info is None:
         return ""
     settings = [f"{key}={value}" for key, value in info.settings.items()]
-    versions = [f"{key} {_short(value)}" for key, value in info.versions.items()]
+    versions = [f"{key} {shortened(value)}" for key, value in info.versions.items()]
     details = ", ".join([*settings, *versions])
     return f"{codec} ({details})" if details else codec
-
-
-def _short(version: str) -> str:
-    """A hash is cut to what a reader compares by eye."""
-    is_hash = len(version) >= 32 and all(c in "0123456789abcdef" for c in version)
-    return version[:12] if is_hash else version
 
 
 def _metric_sentences(content: Content) -> list[str]:
@@ -296,4 +290,10 @@ def _metric_sentences(content: Content) -> list[str]:
     infinite = int(content.curves["psnr_rgb_infinite"].sum())
     if infinite:
         sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
-    return sentences
+    identical = int(content.curves["frames_identical"].sum())
+    if identical:
+        sentences.append(
+            f"{identical} decoded frames of clips equal the source's (infinite PSNR, 100 dB in the "
+            "mean of their clip)."
+        )
+    return [*sentences, *content.bd.versions]
