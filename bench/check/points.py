@@ -68,7 +68,7 @@ class _Point:
     def losing(self) -> Iterator[tuple[Axis, Shift, Mask]]:
         """Of each metric the items, as a mask, on which it fell by more than its tolerance."""
         for axis, shift in self.losses:
-            lost = shift.values > max(shift.tolerance, axis.same)
+            lost = shift.values > shift.tolerance + axis.same
             if lost.any():
                 yield axis, shift, lost
 
@@ -121,13 +121,18 @@ def compare_point(
 
 
 def _lost_point(blank: PointVerdict, lost: Mapping[str, Record | None], count: int) -> PointVerdict:
-    item, one = next(iter(lost.items()))
+    # a failure first: it is a finding, where a gap is none
+    item, one = max(lost.items(), key=lambda pair: _failed(pair[1]))
     where = f"{len(lost)} of {count} items"
     if one is None:
         return replace(blank, outcome=MISSING, detail=f"not measured on {where} ({item})")
-    outcome = MISSING if one.status == "skipped" else REGRESSION
+    outcome = REGRESSION if _failed(one) else MISSING
     detail = f"{one.status} on {where}, measured before: {item}: {one.reason}"
     return replace(blank, outcome=outcome, detail=detail)
+
+
+def _failed(record: Record | None) -> bool:
+    return record is not None and record.status != "skipped"
 
 
 _NO_METRIC = "no metric that both sides hold was measured in the same way; see what is not judged"
@@ -207,7 +212,7 @@ def _worse_mean(held: _Point) -> str:
 def _worse_item(held: _Point) -> str:
     """A single item that is worse, which the mean over items does not show."""
     if held.rules.by_hash and (found := list(held.losing())):
-        axis, shift, lost = max(found, key=lambda one: one[1].worst / max(one[1].tolerance, 1e-9))
+        axis, shift, lost = max(found, key=lambda one: _in_tolerances(one[1]))
         words = [held.describe(axis, shift, shift.worst_item, shift.worst), _tolerance(shift)]
         if others := [other.id for other, _, _ in found if other is not axis]:
             words.append(f"also {', '.join(others)}")
@@ -248,12 +253,17 @@ def _changed(held: _Point) -> tuple[str, str]:
     gains = [
         held.describe(axis, shift, shift.best_item, shift.best)
         for axis, shift in held.losses
-        if shift.best < -max(shift.tolerance, axis.same)
+        if shift.best < -shift.tolerance - axis.same
     ]
     if streams.changed or gains or (unhashed and not same):
         words = [f"{streams} changed ({streams.named})"] if streams.changed else []
         return CHANGED, "; ".join([*words, *filter(None, [unhashed]), amount(held.bits), *gains])
     return NO_CHANGE, f"same numbers; {unhashed}" if unhashed else "same bitstreams"
+
+
+def _in_tolerances(shift: Shift) -> float:
+    """The worst item's loss; rounded, so that of equal losses the first metric's is told."""
+    return round(shift.worst / max(shift.tolerance, 1e-9), 6)
 
 
 def _tolerance(shift: Shift) -> str:
