@@ -54,6 +54,8 @@ def verdict_line(report: CheckReport) -> str:
     counts = Counter(codec.outcome for codec in report.codecs)
     words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     line = f"{words} of {len(report.codecs)} codecs over {report.items} items"
+    if report.judged.lost:
+        line += f"; missing metrics: {', '.join(report.judged.lost)}"
     changed = sum(len(point.changed) for point in report.points)
     streams = sum(point.items for point in report.points)
     return f"{line}; {changed} of {streams} streams changed" if changed else line
