@@ -214,10 +214,41 @@ def add_bd(parser: argparse.ArgumentParser) -> None:
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    from bench.check.command import add_arguments
-
-    add_arguments(parser)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument(
+        "--against", type=Path, required=True, metavar="BASELINE",
+        help="a baseline or results folder, or a CSV with the columns of records.csv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--codecs", metavar="A,B", action=Joined, help="compare only these (repeatable)"
+    )
+    parser.add_argument("--tolerance-bd", type=float, metavar="PERCENT", help="BD-rate, 0.5")
+    parser.add_argument(
+        "--tolerance-db", type=float, metavar="DB", help="quality in dB, 0.05 for most metrics"
+    )
+    parser.add_argument(
+        "--tolerance", action="append", default=[], metavar="METRIC=VALUE", type=_limit,
+        help="of one metric, on the axis of its curves (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--tolerance-bits", type=float, metavar="PERCENT", help="bits, 0.1")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also for a pull request")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also as JUnit XML")
+    parser.add_argument(
+        "--github", action="store_true",
+        help="print GitHub annotations; on by itself in GitHub Actions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--update", action="store_true", help="write DIR as the new BASELINE after comparing"
+    )
     _cards(parser)
+
+
+def _limit(word: str) -> tuple[str, float]:
+    name, _, number = word.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is not METRIC=VALUE") from None
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:

@@ -309,9 +309,28 @@ def _bd(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from bench.check.command import check
+    from bench.check.command import CheckOptions, check
+    from bench.words import split_codecs
 
-    return check(options, options.cards)
+    tolerances = {
+        "bd_rate_percent": options.tolerance_bd,
+        "quality_db": options.tolerance_db,
+        "bits_percent": options.tolerance_bits,
+        **dict(options.tolerance),
+    }
+    return check(
+        CheckOptions(
+            folder=options.folder,
+            against=options.against,
+            codecs=tuple(split_codecs(options.codecs)) if options.codecs else (),
+            tolerances=tolerances,
+            cards=tuple(options.cards),
+            markdown=options.markdown,
+            junit=options.junit,
+            github=options.github,
+            update=options.update,
+        )
+    )
 
 
 def _doctor(options: argparse.Namespace) -> int:

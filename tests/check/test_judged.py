@@ -40,13 +40,7 @@ def picture_scores(step: int, item: int) -> Scores:
     }
 
 
-def folder(
-    path: Path,
-    scores: object,
-    change: object = None,
-    metrics: object = None,
-    versions: dict[str, dict[str, str]] | None = None,
-) -> Path:
+def folder(path: Path, scores: object, change: object = None, metrics: object = None) -> Path:
     """Results of one codec; ``change`` maps the scores of a record to others."""
     path.mkdir()
     assert callable(scores)
@@ -64,7 +58,7 @@ def folder(
         dataset_notes=(), dataset_digest="d" * 64, items=len(ITEMS),
         metrics=tuple(metrics or scores(0, 0)), anchor=None,
         codecs=(CodecInfo("c", "c", {}, POINTS, True, False, {}),), command=(), machine={},
-        libraries={}, jobs=1, timing="", started="", finished="", metric_versions=versions or {},
+        libraries={}, jobs=1, timing="", started="", finished="",
     ).write(path)  # fmt: skip
     return path
 
@@ -172,45 +166,6 @@ def test_a_baseline_keeps_every_metric(tmp_path: Path) -> None:
     write_baseline(old, tmp_path / "base")
     assert checked(tmp_path / "base", old).exit_status == 0
     assert "vmaf (0.1)" in checked(tmp_path / "base", old).notes[0]
-
-
-def test_a_metric_of_another_version_is_named_and_not_judged(tmp_path: Path) -> None:
-    """Neither the improvement nor the regression that another libvmaf or model seems to be."""
-    old = {"libvmaf": "3.0", "model": "vmaf_v0.6.1"}
-    before = folder(tmp_path / "old", clip_scores, versions={"vmaf": old})
-    for shift, changed in ((9, {**old, "libvmaf": "3.2"}), (-9, {**old, "model": "vmaf_4k"})):
-
-        def moved(found: Scores, index: int, shift: int = shift) -> Scores:
-            return {**found, "vmaf": found["vmaf"] + shift + 0.01 * index}
-
-        new = folder(tmp_path / str(shift), clip_scores, moved, versions={"vmaf": changed})
-        report = checked(before, new)
-        assert report.exit_status == 2
-        assert {codec.outcome for codec in report.codecs} == {"no change"}
-        assert "vmaf" not in report.notes[0]
-        (name,) = (key for key in old if old[key] != changed[key])
-        said = (
-            "vmaf: cannot be compared, measured with another version: "
-            f"{name} {old[name]} → {changed[name]}; measure both sides"
-        )
-        assert any(note.startswith(said) for note in report.notes)
-        same = folder(tmp_path / f"same{shift}", clip_scores, moved, versions={"vmaf": old})
-        assert checked(before, same).exit_status == (0 if shift > 0 else 1)
-
-    def worse(found: Scores, index: int) -> Scores:
-        return {**found, "psnr_y": found["psnr_y"] - 0.3}
-
-    fell = folder(tmp_path / "fell", clip_scores, worse, versions={"vmaf": {"libvmaf": "3.2"}})
-    assert checked(before, fell).exit_status == 1
-
-
-def test_a_version_that_one_side_does_not_record_is_said(tmp_path: Path) -> None:
-    old = folder(tmp_path / "old", clip_scores)
-    new = folder(tmp_path / "new", clip_scores, versions={"vmaf": {"libvmaf": "3.0"}})
-    for pair in ((old, new), (new, old)):
-        report = checked(*pair)
-        assert report.exit_status == 0
-        assert report.notes[-1].startswith("vmaf: compared, but one side does not record")
 
 
 def test_worst_frames_are_no_metric_of_a_check(tmp_path: Path) -> None:
