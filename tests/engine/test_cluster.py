@@ -24,7 +24,7 @@ from distributed import Client
 
 from bench.engine.cluster import _FRUGAL, _NEVER, ClusterPool
 from bench.engine.measure import WorkSpec
-from bench.engine.scaling import Tiny
+from tests.speed.scaling import Tiny
 
 __all__ = ["mark"]
 

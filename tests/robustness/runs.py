@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.doctor.robustness.trial import (
+from bench.engine.workers import scratch_name
+from bench.results.store import FILE
+from tests.robustness.trial import (
     LIMIT,
     Finding,
     Hung,
@@ -27,8 +29,6 @@ from bench.doctor.robustness.trial import (
     running,
     same_numbers,
 )
-from bench.engine.workers import scratch_name
-from bench.results.store import FILE
 
 _QUICKLY = "--no-report"
 
@@ -113,7 +113,7 @@ def kills(room: Room) -> Finding:
     source, expected = _undisturbed(room)
     dice, faults, before, folders, hits = chance(room), list[str](), 0, 0, 0
     out = room.folder / "killed0"
-    for _ in room.rounds(4):
+    for _ in room.rounds(10):
         with running(*run_words(source, out, _QUICKLY)) as process:
             wait_for_records(process, out, other_than=before)
             time.sleep(dice.uniform(0, 0.2))
