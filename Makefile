@@ -29,9 +29,10 @@ speed: $(VENV)/ready-dev
 # Kills, damage and hostile bytes, SECONDS of them for each parser and decoder; PAGE is continued.
 # TRIALS="words of a title" for some of them.
 SECONDS ?= 60
+export TRIALS
 PAGE ?= results/robustness.md
 robustness: $(VENV)/ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.robustness $(SECONDS) --trials "$(TRIALS)" --page $(PAGE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.robustness $(SECONDS) --trials "$$TRIALS" --page $(PAGE)
 
 # Measured on a quiet machine: metrics beside their references, what a task costs, steps of trainings.
 agreement: PAGE = results/metrics.md
