@@ -15,7 +15,6 @@ from tests.robustness.__main__ import main
 from tests.robustness.mutations import mutate
 from tests.robustness.page import Page, Row, describe
 from tests.robustness.targets import Target, parsers
-from tests.robustness.terminals import _looks
 from tests.robustness.trial import Ended, Finding, Hung, Room, Trial
 
 _QUICK = ("jpeg", "jpeg2000", "png", "webp", "source.png", "source.tif", "ivf", "bpg", "varints",
@@ -73,12 +72,6 @@ def test_ends_that_a_user_would_complain_about() -> None:
         .faults("run", 1)[0]
         .startswith("run: a traceback (KeyError")
     )
-
-
-def test_a_table_wider_than_the_terminal_is_seen() -> None:
-    assert _looks("bd", "│ " + "x" * 60, 40, False) == ["bd: a table of 62 columns"]
-    assert _looks("bd", "\x1b[31mred", 40, True) == ["bd: colours"]
-    assert _looks("bd", "a long sentence " * 9, 40, True) == []
 
 
 def _row(title: str, *faults: str, skipped: str = "", code: str = "abc", budget: float = 3) -> Row:
@@ -158,7 +151,3 @@ def test_the_command(
     assert (tmp_path / "room").exists() == bool(faults)
     assert page.read_text() == said.out
     assert main(["--trials", "nothing like it"]) == 2
-    if not faults:  # kept from before, so that a call would find no room
-        monkeypatch.setattr(campaign.tempfile, "mkdtemp", lambda **_: str(tmp_path))
-        assert main(words) == 0
-        assert "1 of 1 trials kept from before" in capsys.readouterr().err

@@ -109,17 +109,6 @@ def test_damage(harness: Harness, tmp_path: Path) -> None:
     said(runs.damage(room(tmp_path / "bad")), "after the store was cut: 3 records for 4")
 
 
-def test_damages_change_the_file(tmp_path: Path) -> None:
-    for what, spoil in runs._DAMAGES:
-        path = tmp_path / FILE
-        path.write_bytes(bytes(9000))
-        path.with_name(f"{FILE}-wal").write_bytes(bytes(9000))
-        spoil(path, runs.random.Random(1))
-        log = path.with_name(f"{FILE}-wal").read_bytes()
-        left = path.read_bytes() if path.exists() else b""
-        assert (left, log) != (bytes(9000), bytes(9000)), what
-
-
 def test_no_round_begins_after_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.robustness import trial
 
