@@ -260,26 +260,6 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
         help="examine this codec, such as one of your --cards (repeatable), instead of ours",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument(
-        "--scaling", action="store_true",
-        help="print instead, as Markdown, what a task costs besides its codec (minutes)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--metrics", action="store_true",
-        help="print instead, as Markdown, how metrics agree with their references on Kodak",
-    )  # fmt: skip
-    parser.add_argument(
-        "--robustness", nargs="?", type=float, const=60.0, metavar="SECONDS",
-        help="print instead, as Markdown, what held of kills, damage and hostile bytes, each "
-        "parser and learned codec being tried for SECONDS (60)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--trials", default="", metavar="WORDS", help="of --robustness only what has these words"
-    )
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE.md", help="keep what --robustness finds here, each "
-        "trial as it ends; the same command goes on, another adds its trials",
-    )  # fmt: skip
     _data(parser)
     _cards(parser)
 

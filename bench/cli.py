@@ -336,26 +336,6 @@ def _check(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from bench.doctor.command import doctor
 
-    if options.metrics:
-        from bench.doctor.agreement import metrics_report
-
-        print(metrics_report(options.data), end="")
-        return 0
-    if options.scaling:
-        from bench.cards import load_registry
-        from bench.engine.scaling import scaling_report
-
-        print(scaling_report(load_registry().codec("none")), end="")
-        return 0
-    if options.robustness is not None:
-        from functools import partial
-
-        from bench.doctor.robustness.report import robustness
-
-        say = partial(print, file=sys.stderr, flush=True)
-        table, status = robustness(options.robustness, say, options.trials, options.page)
-        print(table, end="")
-        return status
     return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 

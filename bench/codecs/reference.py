@@ -119,7 +119,7 @@ class ReferenceCodec(CodecBase):
         }
 
     def _installation(self) -> Installation:
-        """Raises Unavailable with the two commands that build the programs."""
+        """Raises Unavailable with what to install."""
         encoder = self.package.program(self.card.id, self.encoder_names)
         decoder = self.package.program(self.card.id, self.decoder_names)
         return Installation(encoder, decoder, encoder.resolve().parent.parent / "cfg")
@@ -267,7 +267,9 @@ def _read(path: Path) -> bytes:
 class Hm(ReferenceCodec):
     """H.265/HEVC by the HM reference software."""
 
-    package = Package("hm", "BENCH_HM")
+    package = Package(
+        "HM", "16.7", "BSD licence", "https://vcgit.hhi.fraunhofer.de/jvet/HM", "BENCH_HM"
+    )
     software = "HM"
     encoder_names = ("TAppEncoderStatic", "TAppEncoder")
     decoder_names = ("TAppDecoderStatic", "TAppDecoder")
@@ -284,7 +286,10 @@ class Hm(ReferenceCodec):
 class Vtm(ReferenceCodec):
     """H.266/VVC by the VTM reference software."""
 
-    package = Package("vtm", "BENCH_VTM")
+    package = Package(
+        "VTM", "9.3", "BSD licence", "https://vcgit.hhi.fraunhofer.de/jvet/VVCSoftware_VTM",
+        "BENCH_VTM",
+    )  # fmt: skip
     software = "VTM"
     encoder_names = ("EncoderAppStatic", "EncoderApp")
     decoder_names = ("DecoderAppStatic", "DecoderApp")

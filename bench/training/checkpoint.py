@@ -17,7 +17,7 @@ from bench.errors import UsageError
 from bench.training.settings import Recipe
 
 # 1: first version
-# 2: may be compact; knows where its schedule began and whether it ended
+# 2: knows where its schedule began and whether it ended; those of earlier versions may be compact
 FORMAT = 2
 _READ = (1, 2)
 _NEXT_TO_NONE = 0.009
@@ -30,8 +30,7 @@ class Checkpoint:
     ``rows`` are those of the loss curve so far, ``window`` the sums since the last row; ``start``
     names the weights that it began from, ``precision`` and ``layout`` are those of the last steps.
     The schedule of the learning rate began at ``since_step`` and ``since_seconds``; ``annealed``
-    says that it came to its end. ``rounded`` are the steps at which the state was written
-    ``compact``.
+    says that it came to its end.
     """
 
     codec: str
@@ -52,8 +51,6 @@ class Checkpoint:
     since_step: int = 0
     since_seconds: float = 0.0
     annealed: bool = False
-    rounded: Sequence[int] = ()
-    compact: bool = False
     format: int = FORMAT
 
 
@@ -83,6 +80,7 @@ def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
         table = torch.load(path, map_location="cpu", weights_only=True)
         if table.get("format") == 1:
             table["annealed"] = _was_annealed(table, recipe)
+        compact, _ = table.pop("compact", False), table.pop("rounded", None)
         checkpoint = Checkpoint(**table)
     except (OSError, EOFError, RuntimeError, TypeError, ValueError, LookupError) as error:
         raise _broken(path, error) from error
@@ -92,6 +90,11 @@ def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
         raise UsageError(
             f"{path}: checkpoint format {checkpoint.format}; this version reads "
             f"{' and '.join(map(str, _READ))}; --fresh"
+        )
+    if compact:
+        raise UsageError(
+            f"{path}: a compact checkpoint of an earlier version, which this one does not read; "
+            "train on from weights: --fresh --start WEIGHTS"
         )
     if (checkpoint.codec, checkpoint.name) != (recipe.codec, recipe.name):
         raise UsageError(

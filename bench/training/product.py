@@ -59,7 +59,7 @@ def _facts(
         "precision": trained.precision,
         "layout": trained.layout,
     }
-    facts: dict[str, object] = {
+    return {
         "codec": recipe.codec,
         "name": recipe.name,
         "title": recipe.card.title,
@@ -80,8 +80,6 @@ def _facts(
         "parameters": sum(each.numel() for each in tensors.values()),
         "validation": {key: float(f"{value:.6g}") for key, value in trained.figures.items()},
     }
-    # steps at which the moments of the optimiser were rounded
-    return facts | ({"compact_checkpoints": list(trained.rounded)} if trained.rounded else {})
 
 
 def _device(device: torch.device) -> str:

@@ -24,8 +24,8 @@ from distributed import Client
 
 from bench.engine.cluster import _FRUGAL, _NEVER, ClusterPool
 from bench.engine.measure import WorkSpec
-from bench.engine.scaling import Tiny
 from bench.errors import UsageError
+from tests.speed.scaling import Tiny
 
 __all__ = ["mark"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bench.doctor.robustness.trial import (
+from tests.robustness.trial import (
     Finding,
     Room,
     call,

@@ -1,5 +1,5 @@
 """Hands mutated bytes to one reader for a while, in a process of its own that may hang, die or eat
-memory: `python -m bench.doctor.robustness.fuzz KIND NAME SECONDS SEED FOLDER`.
+memory: `python -m tests.robustness.fuzz KIND NAME SECONDS SEED FOLDER`.
 
 A reader holds if it returns, or raises an error of the harness.
 """
@@ -18,10 +18,10 @@ import traceback
 import zlib
 from pathlib import Path
 
-from bench.doctor.robustness.mutations import mutate
-from bench.doctor.robustness.targets import CODEC, FORGED, PARSER, Target, target
-from bench.doctor.robustness.trial import LIMIT, Finding, Room, environment, finish, start
 from bench.errors import BenchError
+from tests.robustness.mutations import mutate
+from tests.robustness.targets import CODEC, FORGED, PARSER, Target, target
+from tests.robustness.trial import LIMIT, Finding, Room, environment, finish, start
 
 _HANG_SECONDS = 120
 _MEMORY = 8 << 30

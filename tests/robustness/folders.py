@@ -6,7 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
-from bench.doctor.robustness.trial import (
+from bench.results.store import FILE
+from tests.robustness.trial import (
     Finding,
     Room,
     call,
@@ -16,7 +17,6 @@ from bench.doctor.robustness.trial import (
     run_words,
     same_numbers,
 )
-from bench.results.store import FILE
 
 
 def many_pictures(room: Room) -> Finding:

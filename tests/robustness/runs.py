@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.doctor.robustness.trial import (
+from bench.engine.workers import scratch_name
+from bench.results.store import FILE
+from tests.robustness.trial import (
     LIMIT,
     Finding,
     Hung,
@@ -27,8 +29,6 @@ from bench.doctor.robustness.trial import (
     running,
     same_numbers,
 )
-from bench.engine.workers import scratch_name
-from bench.results.store import FILE
 
 _QUICKLY = "--no-report"
 
@@ -113,10 +113,11 @@ def kills(room: Room) -> Finding:
     source, expected = _undisturbed(room)
     dice, faults, before, folders, hits = chance(room), list[str](), 0, 0, 0
     out = room.folder / "killed0"
-    for _ in room.rounds(4):
+    for number in room.rounds(12):
         with running(*run_words(source, out, _QUICKLY)) as process:
-            wait_for_records(process, out, other_than=before)
-            time.sleep(dice.uniform(0, 0.2))
+            if number % 2:  # while it measures, however slowly this machine starts a run
+                wait_for_records(process, out, other_than=before)
+            time.sleep(dice.uniform(0, 0.2) if number % 2 else dice.uniform(0.02, 1.1))
             hits += process.poll() is None
             process.send_signal(signal.SIGKILL)
             finish(process)
@@ -142,6 +143,7 @@ def _continued(source: Path, out: Path, expected: list[tuple[str, ...]], kept: i
     faults += same_numbers("after the kills", out, expected)
     if (Path(tempfile.gettempdir()) / scratch_name(out)).exists():
         faults.append("scratch is left")
+    faults += [f"{path.name} is left" for path in out.glob("*new*")]
     return faults
 
 

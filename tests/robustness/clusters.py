@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.doctor.robustness.folders import with_version
-from bench.doctor.robustness.runs import wait_for_records
-from bench.doctor.robustness.trial import (
+from tests.robustness.folders import with_version
+from tests.robustness.runs import wait_for_records
+from tests.robustness.trial import (
     LIMIT,
     Finding,
     Hung,

@@ -1,4 +1,4 @@
-"""`bench doctor --metrics`: what metrics give here beside their reference implementations.
+"""What metrics give here beside their reference implementations.
 
 Writes Markdown; measures 24 Kodak pictures at three qualities of JPEG, and judges nothing.
 """
@@ -15,13 +15,13 @@ import numpy as np
 
 from bench.cards import build_codec, load_registry
 from bench.datasets.base import DataOptions, build_loader
-from bench.doctor.references import REFERENCES, THEMSELVES, Picture, Reference
 from bench.errors import Unavailable
 from bench.machine import describe_machine
 from bench.metrics.evaluate import Evaluator
 from bench.metrics.registry import BUILT_IN, facts_of, metrics
 from bench.records import Point
 from bench.signals import Signal
+from tests.speed.metric_references import REFERENCES, THEMSELVES, Picture, Reference
 
 QUALITIES = (10, 50, 90)
 
@@ -49,7 +49,7 @@ def metrics_report(data: Path | None, limit: int | None = None) -> str:
     machine = describe_machine()
     lines = [
         "# Metrics beside their reference implementations", "",
-        "Made by `python -m bench doctor --metrics`: "
+        "Made by `make agreement`: "
         f"{len(pairs) // len(QUALITIES)} Kodak pictures as JPEG of quality "
         f"{', '.join(map(str, QUALITIES))}. Differences are in the metric's own unit. Seconds are "
         "medians on one thread: of a picture with its reference side, of a further point of the "

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 
 import bench
-from bench.doctor.robustness.trial import Finding, Trial
 from bench.errors import UsageError
 from bench.machine import describe_machine
+from tests.robustness.trial import Finding, Trial
 
 _SHOWN = 12
 """Trials that no command has tried yet, by name."""
@@ -116,8 +116,7 @@ def describe(rows: Mapping[str, Row], all_trials: Sequence[Trial]) -> str:
     held = sum(row.holds for _, row in tried)
     lines = [
         "# What was tried, how often, what held", "",
-        "Made by `python -m bench doctor --robustness`, in one command or in several "
-        "(docs/checks.md).", "",
+        "Made by `make robustness`, in one command or in several (docs/checks.md).", "",
         f"{held} of {len(tried)} trials held; {len(all_trials) - len(tried)} were not tried.", "",
         *_circumstances([row for _, row in tried]), "",
         "| tried | how often | what has to hold | held | took, s |",
@@ -145,7 +144,7 @@ def _circumstances(rows: Sequence[Row]) -> list[str]:
         loads = [row.load for row in alike]
         found.append(
             f"- {len(alike)} with bench {bench.__version__}, code {code}, on {processor}: "
-            f"`--robustness` {' and '.join(f'{one:g}' for one in budgets)}, at most "
+            f"{' and '.join(f'{one:g}' for one in budgets)} s a target, at most "
             f"{max(row.at_once for row in alike)} at a time, load average {min(loads):g} to "
             f"{max(loads):g}."
         )

@@ -1,5 +1,5 @@
 """What a task costs besides its codec, from a hundred to a hundred thousand of them, and what a
-store of a million records costs to resume: what `bench doctor --scaling` prints as Markdown."""
+store of a million records costs to resume, as Markdown."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ from bench.suites import Suite
 
 _SIDE = 16
 _PREDICTED_WORKERS = 100
-TASKS = (100, 1_000, 10_000, 100_000)
 WORKERS = (1, 2)
-RECORDS = 1_000_000
 
 
 class Tiny:
@@ -136,7 +134,7 @@ def describe(costs: Sequence[Cost], resume: Resume) -> str:
     lines = [
         "# What the harness costs",
         "",
-        "Made by `python -m bench doctor --scaling`: the `none` codec on gray pictures of 16×16,",
+        "Made by `make scaling`: the `none` codec on gray pictures of 16×16,",
         "from the start of a run to its records.csv, so that nearly all time is the harness's own.",
         f"{machine['processor']}, {machine['cores']} cores, load average {load:.1f} at the end.",
         "",
@@ -183,10 +181,7 @@ def _prediction(costs: Sequence[Cost]) -> list[str]:
 
 
 def scaling_report(
-    card: CodecCard,
-    tasks: Sequence[int] = TASKS,
-    workers: Sequence[int] = WORKERS,
-    records: int = RECORDS,
+    card: CodecCard, tasks: Sequence[int], workers: Sequence[int] = WORKERS, *, records: int
 ) -> str:
     """Measures all sizes with a codec that does next to nothing, which takes minutes on an idle
     machine; Markdown."""

@@ -1,4 +1,4 @@
-"""All trials, some at the same time, as `bench doctor --robustness` tries them."""
+"""All trials, some at the same time, as `make robustness` tries them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from functools import partial
 from pathlib import Path
 
 from bench.cards import load_registry
-from bench.doctor.robustness.clusters import cluster_kills, other_workers
-from bench.doctor.robustness.folders import many_pictures, other_numpy
-from bench.doctor.robustness.fuzz import fuzz
-from bench.doctor.robustness.page import Page, Row, describe, row_of, verdict
-from bench.doctor.robustness.runs import damage, kills, readers, two_runs
-from bench.doctor.robustness.targets import CODEC, FORGED, PARSER, learned, parsers
-from bench.doctor.robustness.terminals import terminals
-from bench.doctor.robustness.trainings import trainings
-from bench.doctor.robustness.trial import Finding, Hung, Room, Trial
-from bench.doctor.robustness.weights import hostile_weights
 from bench.engine.workers import available_cores
 from bench.errors import UsageError
+from tests.robustness.clusters import cluster_kills, other_workers
+from tests.robustness.folders import many_pictures, other_numpy
+from tests.robustness.fuzz import fuzz
+from tests.robustness.page import Page, Row, describe, row_of, verdict
+from tests.robustness.runs import damage, kills, readers, two_runs
+from tests.robustness.targets import CODEC, FORGED, PARSER, learned, parsers
+from tests.robustness.terminals import terminals
+from tests.robustness.trainings import trainings
+from tests.robustness.trial import Finding, Hung, Room, Trial
+from tests.robustness.weights import hostile_weights
 
 _MOST_AT_ONCE = 4
 _BOUND, _LEAST_BOUND = 5.0, 60.0

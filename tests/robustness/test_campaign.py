@@ -1,4 +1,4 @@
-"""The trials of `bench doctor --robustness`: that they see what does not hold, and say it."""
+"""The campaign of `make robustness`: that it sees what does not hold, and says it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from bench.bitstreams import leb128
-from bench.cli import main
-from bench.doctor.robustness import fuzz, report
-from bench.doctor.robustness import page as pages
-from bench.doctor.robustness.mutations import mutate
-from bench.doctor.robustness.page import Page, Row, describe
-from bench.doctor.robustness.targets import Target, parsers
-from bench.doctor.robustness.terminals import _looks
-from bench.doctor.robustness.trial import Ended, Finding, Hung, Room, Trial
 from bench.errors import UsageError
+from tests.robustness import campaign, fuzz
+from tests.robustness import page as pages
+from tests.robustness.__main__ import main
+from tests.robustness.mutations import mutate
+from tests.robustness.page import Page, Row, describe
+from tests.robustness.targets import Target, parsers
+from tests.robustness.trial import Ended, Finding, Hung, Room, Trial
 
 _QUICK = ("jpeg", "jpeg2000", "png", "webp", "source.png", "source.tif", "ivf", "bpg", "varints",
           "frames", "side-info", "y4m", "source.y4m")  # fmt: skip
@@ -42,7 +41,7 @@ def test_a_parser_that_trusts_a_length_is_found(tmp_path: Path) -> None:
         return data[position : position + length][length - 1]
 
     found = fuzz._try(Target("trusting", trusting, lambda: (b"\3abc",)), 0.1, 2, tmp_path)
-    assert any("IndexError in test_robustness.py:trusting" in one for one in found["faults"])
+    assert any("IndexError in test_campaign.py:trusting" in one for one in found["faults"])
     assert (tmp_path / "trusting-0.bin").is_file()
 
 
@@ -75,12 +74,6 @@ def test_ends_that_a_user_would_complain_about() -> None:
     )
 
 
-def test_a_table_wider_than_the_terminal_is_seen() -> None:
-    assert _looks("bd", "│ " + "x" * 60, 40, False) == ["bd: a table of 62 columns"]
-    assert _looks("bd", "\x1b[31mred", 40, True) == ["bd: colours"]
-    assert _looks("bd", "a long sentence " * 9, 40, True) == []
-
-
 def _row(title: str, *faults: str, skipped: str = "", code: str = "abc", budget: float = 3) -> Row:
     return Row(title, 7, "kills", faults, "a note", skipped, budget, 2.4, 4, 1.5, code, "a CPU")
 
@@ -99,7 +92,7 @@ def test_the_page_says_what_held_and_what_did_not() -> None:
     assert "- damage: lost 3" in page
     assert "Not tried: cluster: no dask." in page
     assert "Not tried: never: no command tried them yet." in page
-    assert "code abc, on a CPU: `--robustness` 3, at most 4 at a time" in page
+    assert "code abc, on a CPU: 3 s a target, at most 4 at a time" in page
 
 
 def test_a_page_is_filled_by_several_commands(
@@ -133,7 +126,7 @@ def test_a_trial_that_hangs_or_breaks_has_not_held(tmp_path: Path) -> None:
         raise KeyError("out")
 
     for call, words in ((hang, "run: hung"), (broken, "broke off: KeyError: 'out'")):
-        found = report._attempt(Trial("one", "all", call), Room(tmp_path))
+        found = campaign._attempt(Trial("one", "all", call), Room(tmp_path))
         assert words in found.faults[0]
 
 
@@ -147,18 +140,14 @@ def test_the_command(
         return Finding(1, "runs", faults)
 
     others = Trial("a check", "all of it", lambda room: Finding(1, "checks", ("never tried",)))
-    monkeypatch.setattr(report, "trials", lambda: (Trial("a run", "all of it", call), others))
-    monkeypatch.setattr(report.tempfile, "mkdtemp", lambda **_: str(tmp_path / "room"))
-    monkeypatch.setattr(report, "_free", lambda place: 0)
+    monkeypatch.setattr(campaign, "trials", lambda: (Trial("a run", "all of it", call), others))
+    monkeypatch.setattr(campaign.tempfile, "mkdtemp", lambda **_: str(tmp_path / "room"))
+    monkeypatch.setattr(campaign, "_free", lambda place: 0)
     page = tmp_path / "page.md"
-    words = ["doctor", "--robustness", "0.5", "--trials", "run", "--page", str(page)]
+    words = ["0.5", "--trials", "run", "--page", str(page)]
     assert main(words) == status
     said = capsys.readouterr()
     assert "| a run | 1 runs |" in said.out and "a run: " in said.err
     assert (tmp_path / "room").exists() == bool(faults)
     assert page.read_text() == said.out
-    assert main(["doctor", "--robustness", "--trials", "nothing like it"]) == 2
-    if not faults:  # kept from before, so that a call would find no room
-        monkeypatch.setattr(report.tempfile, "mkdtemp", lambda **_: str(tmp_path))
-        assert main(words) == 0
-        assert "1 of 1 trials kept from before" in capsys.readouterr().err
+    assert main(["--trials", "nothing like it"]) == 2

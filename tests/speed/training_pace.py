@@ -1,5 +1,5 @@
-"""`bench train --measure`: how many steps a second the training of a network does here, by threads,
-batch and layout. Trains nothing and writes nothing; says on stderr which network it is at."""
+"""How many steps a second the training of a network does here, by threads, batch and layout. Trains
+nothing and writes nothing; says on stderr which network it is at."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import torch
 
 from bench.cards import CodecCard
 from bench.errors import BenchError
-from bench.training.campaign import Network, networks_of
 from bench.training.command import TrainRequest, make_trainer
 from bench.training.loop import Trainer
 from bench.training.pace import AUTO, FULL, LAST, PLAIN, arrange, synchronise
+from bench.weights import MODEL
 
 _SECONDS = 1.5
 _LEAST_STEPS = 2
@@ -46,7 +46,7 @@ def measure(cards: Iterable[CodecCard], request: TrainRequest) -> str:
     """
     rows: dict[str, Pace] = {}
     failed = []
-    for network in _kinds(cards):
+    for network in (each for card in cards for each in kinds(card)):
         print(f"{network.title}: measuring", file=sys.stderr, flush=True)
         try:
             rows[network.title] = _pace(network, request)
@@ -54,13 +54,13 @@ def measure(cards: Iterable[CodecCard], request: TrainRequest) -> str:
             failed.append(f"{network.title}: not measured: {error}")
     machine = f"{request.device}, {os.cpu_count()} cores, torch {torch.__version__}"
     title = f"# Pace of training on {machine}\n"
-    return "\n".join([title, *_table(rows), *("\n" + each for each in failed)])
+    return "\n".join([title, *_table(rows), *("\n" + each for each in failed), ""])
 
 
 def _table(rows: Mapping[str, Pace]) -> Iterator[str]:
     """Bold: the most samples a second and thread of a network."""
     ways = sorted({way for pace in rows.values() for found in pace.values() for way in found})
-    yield "Samples a second; steps a second are this divided by the batch.\n"
+    yield "Made by `make pace`: samples a second; steps a second are this divided by the batch.\n"
     yield f"| network | batch |{''.join(f' {way} |' for way in ways)}"
     yield f"| --- | ---: |{' ---: |' * len(ways)}"
     for title, pace in rows.items():
@@ -73,14 +73,27 @@ def _table(rows: Mapping[str, Pace]) -> Iterator[str]:
             yield f"| {title} | {batch} |{''.join(cells)}"
 
 
-def _kinds(cards: Iterable[CodecCard]) -> Iterator[Network]:
-    """The networks without those that differ from an earlier one of their card in the point."""
-    for card in cards:
-        of_points = False
-        for network in networks_of(card):
-            if not (network.point and of_points):
-                yield network
-            of_points = of_points or network.point is not None
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of a card; ``point`` where it is that of a point, ``part`` where it is a part."""
+
+    card: CodecCard
+    point: str | None = None
+    part: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Codec and network."""
+        return f"{self.card.path.stem}/{self.point or self.part or MODEL}"
+
+
+def kinds(card: CodecCard) -> Iterator[Network]:
+    """The networks of a card, of those that differ in the point alone the first."""
+    if card.training.get("per") == "point":
+        yield Network(card, point=str(card.ladder[0]))
+    elif "task" in card.training:
+        yield Network(card)
+    yield from (Network(card, part=part) for part in card.training.get("parts", {}))
 
 
 def _pace(network: Network, request: TrainRequest) -> Pace:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bench.cards import CodecCard, build_codec, load_registry
 from bench.codecs.support.zoo_weights import read_checkpoint
-from bench.doctor.robustness.mutations import mutate
-from bench.doctor.robustness.targets import learned, payloads
-from bench.doctor.robustness.trial import Finding, Room
 from bench.errors import BenchError
 from bench.training.checkpoint import load_checkpoint
 from bench.training.settings import Recipe, TrainingSettings
+from tests.robustness.mutations import mutate
+from tests.robustness.targets import learned, payloads
+from tests.robustness.trial import Finding, Room
 
 
 class _Bomb:

@@ -1,4 +1,4 @@
-"""Designs the trellis codes that ship: ``python -m bench.training.trellis`` writes them as weights.
+"""Designs the trellis codes that ship: ``python -m tests.design_trellis`` writes them as weights.
 
 A code per source, number of states and rate, by generalised Lloyd iteration on training samples;
 the gradient loop has no part in it.
@@ -17,7 +17,7 @@ from bench.entropy.design import design_for_rate
 from bench.weights import save_model_card, save_weights, weights_path
 
 RATES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
-COMMAND = "python -m bench.training.trellis"
+COMMAND = "python -m tests.design_trellis"
 _SAMPLES = 200_000
 _SEED = 1001
 

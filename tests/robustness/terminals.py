@@ -13,7 +13,7 @@ import sys
 import termios
 from pathlib import Path
 
-from bench.doctor.robustness.trial import Ended, Finding, Room, call, environment, pictures
+from tests.robustness.trial import Ended, Finding, Room, call, environment, pictures
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _COLOUR = re.compile(r"\x1b\[(?!0?m)[0-9;]*m")
