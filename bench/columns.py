@@ -45,6 +45,7 @@ RECORDS: Mapping[str, str] = {
     "fingerprint": "hash of all that the result depends on; records of two are never pooled",
     "remarks": "why metrics that were asked for have no value",
     "rate": "`estimated` or `reported` where no stream was decoded, else empty",
+    "group": "the source that the item shares with others, such as one production, where known",
 }
 CURVES: Mapping[str, str] = {
     **_LABELS,
@@ -80,7 +81,7 @@ BD: Mapping[str, str] = {
     **_BD,
     "items": "items that both curves hold",
     "bd_rate": "percent of rate at equal quality, mean curves, PCHIP; negative saves bits",
-    "bd_rate_low": "lower end of its 95 % interval, paired bootstrap over items",
+    "bd_rate_low": "lower end of its 95 % interval, paired bootstrap over items, by their groups",
     "bd_rate_high": "upper end of its 95 % interval",
     "significant": "whether the interval leaves out 0",
     "bd_quality": "difference of quality at equal rate, in the metric's unit; more is better",
@@ -88,6 +89,14 @@ BD: Mapping[str, str] = {
     "spread_low": "lowest BD-rate under other conventions",
     "spread_high": "highest BD-rate under other conventions",
     "warnings": "why the number is missing or to be doubted",
+    "hull_rate": "BD-rate of the convex hulls, only where there is no `bd_rate` for want of "
+    "monotonic curves or of overlap",
+    "bd_rate_without_headers": "BD-rate without header bytes on both sides, only where they are "
+    "more than a tenth of the rate of either",
+    "point_rate": "of a single point against a curve: percent of rate at its quality",
+    "point_rate_low": "lower end of its 95 % interval",
+    "point_rate_high": "upper end of its 95 % interval",
+    "point_quality": "of a single point against a curve: difference of quality at its rate",
 }
 BD_MATRIX: Mapping[str, str] = {
     **_BD,

@@ -111,6 +111,8 @@ class Record:
     rate: str | None = None
     """``estimated``: there is no stream, ``bpp_estimated`` is all; ``reported``: ``bytes`` is the
     word of others; None: the size of a stream that was decoded."""
+    group: str | None = None
+    """What the item shares with others of its data set, such as one production."""
 
 
 FIRST_METRICS = ("mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")

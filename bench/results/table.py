@@ -32,7 +32,7 @@ _NUMBERS = (
     *("bpp_estimated", "encode_seconds", "decode_seconds"),
 )
 _OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel", "bpp_likelihood")
-_OPTIONAL_WORDS = ("remarks", "rate")
+_OPTIONAL_WORDS = ("remarks", "rate", "group")
 _KINDS = {
     one.name: str(one.type).partition(" ")[0] for one in fields(Record) if one.name != "scores"
 }

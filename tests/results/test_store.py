@@ -288,7 +288,8 @@ def test_a_store_of_format_2_is_carried_on(tmp_path: Path) -> None:
         db.execute("ALTER TABLE records DROP COLUMN bpp_likelihood")
         db.execute("ALTER TABLE records DROP COLUMN remarks")
         old = [name for name in COLUMNS if name not in ("bpp_likelihood", "remarks")]
-        for row in db.execute(f"SELECT {', '.join(old)} FROM records").fetchall():
+        named = ", ".join(f'"{name}"' for name in old)
+        for row in db.execute(f"SELECT {named} FROM records").fetchall():
             values = dict(zip(old, row, strict=True))
             mark = (checksum(values), values["item"])
             db.execute("UPDATE records SET checksum = ? WHERE item = ?", mark)
