@@ -64,7 +64,8 @@ def _item_rates(
     """Mean over items of the per-item BD-rate under each method, and the PCHIP ones by item."""
     with np.errstate(divide="ignore"):
         one, other = ((quality.of(g.values[quality.column]), np.log10(g.bpp)) for g in pair)
-    rising = _rising(*one) & _rising(*other)
+    rises = [_rising(*curves) for curves in (one, other)]
+    rising = rises[0] & rises[1]
     leaves = cubic_leaves_points(one, other) | cubic_leaves_points(other, one)
     by_method = {}
     for method in METHODS:
@@ -72,7 +73,7 @@ def _item_rates(
         logs = average_differences(one, other, method)
         by_method[method] = np.where(kept, 100 * (10**logs - 1), math.nan)
     pchip = by_method["pchip"]
-    notes += _items_left_out(rising, np.isfinite(pchip), leaves)
+    notes += _items_left_out(pair, rises, np.isfinite(pchip), leaves)
     means = [_mean_of_finite(by_method[method]) for method in METHODS]
     return means, tuple((i, float(v)) for i, v in zip(pair[0].items, pchip, strict=True))
 
@@ -86,14 +87,15 @@ def _rising(place: Floats, log_rate: Floats) -> Mask:
     return rising
 
 
-def _items_left_out(rising: Mask, defined: Mask, leaves: Mask) -> list[str]:
+def _items_left_out(pair: list[Grid], rises: list[Mask], defined: Mask, leaves: Mask) -> list[str]:
     """What the means over the items' own BD-rates are without."""
     notes = []
-    odd, apart = int((~rising).sum()), int((rising & ~defined).sum())
-    if odd or apart:
-        parts = [f"{odd} not monotonic"] * bool(odd) + [f"{apart} without overlap"] * bool(apart)
-        count = int(defined.sum())
-        notes.append(f"per item over {count} of {len(rising)} items: {', '.join(parts)}")
+    for grid, own in zip(pair, rises, strict=True):
+        if odd := int((~own).sum()):
+            items = "1 item, whose curve is" if odd == 1 else f"{odd} items, whose curves are"
+            notes.append(f"{grid.codec}: per item without {items} not monotonic")
+    if apart := int((rises[0] & rises[1] & ~defined).sum()):
+        notes.append(f"per item without {apart} of {len(defined)} items, which do not overlap")
     if cubics := int((defined & leaves).sum()):
         notes.append(f"cubic per item without {cubics} items, where it leaves the points' range")
     return notes

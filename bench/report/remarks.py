@@ -52,8 +52,8 @@ def _single_points(content: Content) -> list[str]:
     placed = [row.codec for row in rows if any(c and c.single for c in row.comparisons)]
     beyond = [row.codec for row in rows if row.codec not in placed]
     found = [
-        "One operating point has no BD-rate, but the rate that it saves at its quality and the "
-        f"quality that it gains at its rate: {'; '.join(placed)}"
+        "One operating point has no BD-rate; shown are the rate at its quality and the quality at "
+        f"its rate: {'; '.join(placed)}"
     ] * bool(placed)
     if beyond:
         found.append(f"One operating point has no BD-rate: {'; '.join(beyond)}")

@@ -45,6 +45,6 @@ def test_codecs_with_one_point_are_named_once(tmp_path: Path) -> None:
         records += [record(name, "mode=only", f"item{i}", 0.5, 30.0) for i in range(6)]
     found = warnings_of(collect(results_folder(tmp_path, records)))
     assert found == [
-        "One operating point has no BD-rate, but the rate that it saves at its quality and the "
-        "quality that it gains at its rate: one; two"
+        "One operating point has no BD-rate; shown are the rate at its quality and the quality at "
+        "its rate: one; two"
     ]
