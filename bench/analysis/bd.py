@@ -48,6 +48,7 @@ from bench.analysis.points import (
     header_rate,
     label,
     mean_curve,
+    tells_headers,
     usable_points,
 )
 from bench.analysis.qualities import PSNR_CAP_DB, Quality
@@ -285,7 +286,7 @@ def _rate_without_headers(pair: list[Grid], curves: list[Curve], notes: list[str
     for grid, share in zip(pair, shares, strict=True):
         if share > MANY_HEADERS:
             notes.append(f"{grid.codec}: headers are {100 * share:.0f} % of its rate")
-        elif not share:
+        elif not tells_headers(grid):
             notes.append(f"{grid.codec}: its header bytes are not told, its rate keeps them")
     kept = [curve.rate > header for curve, header in sides]
     one, other = (

@@ -30,6 +30,11 @@ def pooled_curve(grid: Grid) -> Curve:
     return Curve(grid.bits.sum(axis=0) / grid.pixels.sum(), psnr)
 
 
+def tells_headers(grid: Grid) -> bool:
+    """Whether some of its bytes are known to be headers, or to be none."""
+    return grid.header_bits is not None and bool(np.isfinite(grid.header_bits).any())
+
+
 def header_rate(grid: Grid) -> Floats:
     """Bits per pixel of headers at each point, mean over items; 0 where they cannot be told."""
     if grid.header_bits is None:

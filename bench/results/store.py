@@ -247,10 +247,11 @@ class Store:
         """Tells the records of items which group they are of: what an item belongs to changes no
         measurement, so that earlier records keep theirs."""
         with self._transaction() as db:
-            known = dict(db.execute('SELECT item, "group" FROM records').fetchall())
-            for item, group in groups.items():
-                if item in known and (group or None) != known[item]:
-                    self._insert(pack(replace(r, group=group or None)) for r in self._sound(item))
+            held = db.execute('SELECT DISTINCT item, "group" FROM records').fetchall()
+            for item, known in held:
+                group = groups.get(item, known or "") or None
+                if group != known:
+                    self._insert(pack(replace(r, group=group)) for r in self._sound(item))
 
     def _sound(self, item: str) -> list[Record]:
         """The records of an item that are what was written."""

@@ -147,7 +147,9 @@ def test_a_report_reads_groups_and_says_how_it_drew(tmp_path: Path) -> None:
         content = collect(folder)
         said[name] = warnings_of(content), " ".join(footnote(content))
     drawn = "paired bootstrap over groups of images and images in them"
-    few = "all items are of one group (g0): the interval draws items and says nothing of other groups"
+    few = (
+        "all items are of one group (g0): the interval draws items and says nothing of other groups"
+    )
     assert drawn in said["four"][1] and drawn not in said["one"][1]
     assert few in said["one"][0] and few not in said["four"][0]
     assert sum("group" in text for text in said["one"][0]) == 1
