@@ -48,6 +48,7 @@ RECORDS: Mapping[str, str] = {
     "frames_identical": "of a clip: frames whose decoded samples equal the source's; each counts "
     "100 dB in the clip's mean PSNR",
     "worst_frame": "of a clip: the frame with the largest mse, counted from 0",
+    "group": "the source that the item shares with others, such as one production, where known",
 }
 CURVES: Mapping[str, str] = {
     **_LABELS,
@@ -84,7 +85,7 @@ BD: Mapping[str, str] = {
     **_BD,
     "items": "items that both curves hold",
     "bd_rate": "percent of rate at equal quality, mean curves, PCHIP; negative saves bits",
-    "bd_rate_low": "lower end of its 95 % interval, paired bootstrap over items",
+    "bd_rate_low": "lower end of its 95 % interval, paired bootstrap over items, by their groups",
     "bd_rate_high": "upper end of its 95 % interval",
     "significant": "whether the interval leaves out 0",
     "bd_quality": "difference of quality at equal rate, in the metric's unit; more is better",
@@ -92,6 +93,14 @@ BD: Mapping[str, str] = {
     "spread_low": "lowest BD-rate under other conventions",
     "spread_high": "highest BD-rate under other conventions",
     "warnings": "why the number is missing or to be doubted",
+    "hull_rate": "BD-rate of the convex hulls, only where there is no `bd_rate` for want of "
+    "monotonic curves or of overlap",
+    "bd_rate_without_headers": "BD-rate without header bytes on both sides, only where they are "
+    "more than a tenth of the rate of either",
+    "point_rate": "of a single point against a curve: percent of rate at its quality",
+    "point_rate_low": "lower end of its 95 % interval",
+    "point_rate_high": "upper end of its 95 % interval",
+    "point_quality": "of a single point against a curve: difference of quality at its rate",
 }
 BD_MATRIX: Mapping[str, str] = {
     **_BD,

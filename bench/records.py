@@ -129,6 +129,8 @@ class Record:
     frames_identical: int | None = None
     """Of a clip, as in a FrameSummary."""
     worst_frame: int | None = None
+    group: str | None = None
+    """What the item shares with others of its data set, such as one production."""
 
     def with_frames(self, frames: FrameSummary) -> Record:
         """With what is known of the frames of its clip."""

@@ -116,15 +116,21 @@ def _exhaust_memory() -> None:
 
 
 class Noise:
-    """``count`` gray 16×16 pictures of noise; pixel (0, 0) is the item's number."""
+    """``count`` gray 16×16 pictures of noise; pixel (0, 0) is the item's number. With ``groups``
+    they are of so many, in turn."""
 
     def __init__(self, card: Any, settings: Mapping[str, Any], options: DataOptions) -> None:
         self.count = options.limit or int(settings.get("count", 4))
         self.salt = str(settings.get("salt", ""))
+        self.groups = int(settings.get("groups", 0))
 
     def items(self) -> Sequence[Item]:
         layout = Layout("image", "gray", SIDE, SIDE)
-        return [Item(f"noise{i}", f"digest{i}{self.salt}", layout) for i in range(self.count)]
+        of = [f"g{i % self.groups}" if self.groups else "" for i in range(self.count)]
+        return [
+            Item(f"noise{i}", f"digest{i}{self.salt}", layout, group=group)
+            for i, group in enumerate(of)
+        ]
 
     def load(self, item: Item) -> Signal:
         number = int(item.name.removeprefix("noise"))
@@ -142,6 +148,7 @@ def write_cards(
     codecs: str = '["coarse"]',
     salt: str = "",
     gate: tuple[int, Path] | None = None,
+    groups: int = 0,
 ) -> Path:
     """Card folders with the codec ``coarse`` and the suite ``noise``. At the item with the number
     of ``gate`` the codec waits until the file is there: what a test does to a run in progress does
@@ -155,7 +162,7 @@ def write_cards(
     )
     (folder / "datasets" / "noise.toml").write_text(
         'title = "Noise"\nloader = "tests.fakes:Noise"\nmedia = "image"\n'
-        f'[settings]\ncount = {count}\nsalt = "{salt}"\n'
+        f'[settings]\ncount = {count}\nsalt = "{salt}"\ngroups = {groups}\n'
         f'[suites.noise]\ncodecs = {codecs}\nmetrics = ["psnr_rgb"]\nanchor = "coarse"\n'
     )
     return folder

@@ -122,6 +122,8 @@ class Grid:
     8·bytes; ``lossless`` marks the points at which all finished items have identical samples.
     ``averaged`` is a published curve of means: every row repeats them, so no item differs.
     ``expected`` is how many of the items it was to be measured on, where these are not all.
+    ``header_bits`` are those of the bits that are no picture content, where they can be told.
+    ``groups`` names the source that an item shares with others, empty where it shares none.
     """
 
     codec: str
@@ -134,6 +136,8 @@ class Grid:
     infinite: Floats
     averaged: bool = False
     expected: int | None = None
+    header_bits: Floats | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> int:
@@ -165,6 +169,8 @@ class Grid:
             self.infinite[rows][:, points],
             self.averaged,
             self.expected,
+            None if self.header_bits is None else self.header_bits[rows][:, points],
+            tuple(np.asarray(self.groups, dtype=object)[rows]) if self.groups else (),
         )
 
 
@@ -176,7 +182,8 @@ def grids(results: Results) -> dict[str, Grid]:
     pixels = np.full(len(items), np.nan)
     pixels[rows] = (done["width"] * done["height"] * done["frames"]).to_numpy()
     caps = _caps(results)
-    wanted = ("bpp", "bytes", *results.metrics)
+    wanted = ("bpp", "bytes", "header_bytes", *results.metrics)
+    groups = _groups(results, items)
     columns = {name: done[name].to_numpy(dtype=np.float64) for name in wanted}
     codes = done["codec"].cat.codes.to_numpy()
     points = done["point"].cat.codes.to_numpy()
@@ -202,8 +209,19 @@ def grids(results: Results) -> dict[str, Grid]:
             arrays,
             infinite,
             expected=results.expected(codec),
+            header_bits=8.0 * arrays.pop("header_bytes"),
+            groups=groups,
         )
     return found
+
+
+def _groups(results: Results, items: pd.Index) -> tuple[str, ...]:
+    """The group of each item, none where no record names one."""
+    named = results.records[["item", "group"]].dropna().drop_duplicates("item")
+    if named.empty:
+        return ()
+    known = {str(item): str(group) for item, group in named.to_numpy()}
+    return tuple(known.get(str(item), "") for item in items)
 
 
 def _fill(shape: tuple[int, int], place: tuple[Any, Any], values: Floats) -> Floats:

@@ -132,5 +132,5 @@ def _grid(
 ) -> Grid:
     return Grid(
         published_mark(curve.name), some.items, curve.labels, rate, rate * some.pixels[:, None],
-        some.pixels, values, np.zeros(rate.shape), averaged,
+        some.pixels, values, np.zeros(rate.shape), averaged, groups=some.groups,
     )  # fmt: skip

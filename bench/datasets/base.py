@@ -22,12 +22,15 @@ class Item:
     ``layout`` is read from headers only, so that planning does not decode anything.
     ``problem`` is set where the item cannot be used (corrupt, animated, 16-bit …): every task on
     it then fails with this reason.
+    ``group`` names what several items share and others do not, such as the production that clips
+    were cut from: intervals are then over groups. Neither results nor digests depend on it.
     """
 
     name: str
     digest: str
     layout: Layout | None
     problem: str | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,8 @@ class Vimeo90k:
         if side := self._resize or self._crop:
             width = height = side
         layout = Layout(media, "rgb", width, height, self._frames)
-        return Item(clip, digest.hexdigest(), layout)
+        # the clips of a folder were cut from one video
+        return Item(clip, digest.hexdigest(), layout, group=clip.partition("/")[0])
 
     def places(self) -> tuple[Path, ...]:
         return (self._store.where,)

@@ -136,6 +136,7 @@ class Books:
             status=status,
             reason=reason,
             fingerprint=task.fingerprint,
+            group=self._spec.items[task.item].group or None,
         )
         layout = self._spec.items[task.item].layout
         return record if layout is None else with_layout(record, layout)

@@ -206,6 +206,7 @@ class Bench:
             status="failed",
             parallel=self.spec.parallel,
             fingerprint=task.fingerprint,
+            group=self.spec.items[task.item].group or None,
         )
         try:
             return self._measure(task, blank, coded)

@@ -108,6 +108,7 @@ def _run(
         dropped = store.set_items([(item.name, item.digest) for item in items])
         if dropped:
             progress.say(f"{dropped} records of items whose content changed are measured again")
+        store.set_groups({item.name: item.group for item in items})
         job = _Job(campaign, options, items, store, progress, metrics, stop)
         outcome = _measure_all(job)
         damaged = store.export_csv(options.out / TABLE)

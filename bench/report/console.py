@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from bench.report.remarks import own_warnings, warnings_of
 from bench.report.tables import (
     PUBLISHED_TITLE,
     delta,
+    gain,
+    overlap,
     published_table,
     signed,
     spread,
@@ -68,16 +71,18 @@ def _print_published(console: Console, content: Content) -> None:
 def print_bd(table: BdTable, *, console: Console | None = None) -> None:
     """Prints a BD table: every comparison with interval, spread and warnings, then matrices.
 
-    A codec without a BD-rate has no row, only the reason.
+    A codec without any number has no row, only the reason.
     """
     printer = console or make_console()
-    columns = ["Codec", "BD-rate, %", "spread, %", "BD-quality", "Overlap, %", "Items"]
     for metric in table.metrics:
         found = [c for c in table.comparisons if c.metric == metric]
+        headers = any(math.isfinite(c.without_headers_percent) for c in found)
+        bare = ["no headers, %"] if headers else []
+        columns = ["Codec", "BD-rate, %", *bare, "spread, %", "BD-quality", "Overlap, %", "Items"]
         rows = [
-            [c.codec, delta(c), spread(c), signed(c.quality_gain, 2),
-             f"{c.overlap_percent:.0f}", str(c.items)]
-            for c in found if c.defined
+            [c.codec, delta(c), *(signed(c.without_headers_percent) for _ in bare), spread(c),
+             gain(c), overlap(c), str(c.items)]
+            for c in found if c.shown
         ]  # fmt: skip
         left_out = print_table(printer, f"{metric} against {table.anchor}", columns, rows)
         if left_out:
@@ -95,12 +100,12 @@ def print_bd(table: BdTable, *, console: Console | None = None) -> None:
 
 
 def _remarks(comparisons: Sequence[Comparison]) -> list[str]:
-    """A line for each codec; one for all that have no BD-rate for the same reason."""
+    """A line for each codec; one for all that have no number for the same reason."""
     groups: dict[tuple[str, str], list[str]] = {}
     for c in comparisons:
         if c.warnings:
             text = "; ".join(own_warnings(c))
-            groups.setdefault((c.codec if c.defined else "", text), []).append(c.codec)
+            groups.setdefault((c.codec if c.shown else "", text), []).append(c.codec)
     return [f"{', '.join(codecs)}: {text}" for (_, text), codecs in groups.items()]
 
 

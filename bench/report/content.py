@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.analysis.bd import Comparison
-from bench.analysis.bootstrap import RESAMPLES
+from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison
+from bench.analysis.bootstrap import RESAMPLES, drawn_by_groups
 from bench.analysis.bounds import Bound, dataset_bound
 from bench.analysis.curves import Grid, grids, mean_curves
 from bench.analysis.overlays import ExtraCurve, load_overlays
@@ -97,6 +97,11 @@ class Content:
         return {"image": "images", "video": "clips", "vector": "blocks"}.get(
             self.results.run.media, "items"
         )
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group of each item, none where no item has one."""
+        return next((grid.groups for grid in self.grids.values()), ())
 
     @property
     def parallel(self) -> bool:
@@ -222,10 +227,14 @@ def footnote(content: Content) -> list[str]:
         sentences.append(
             f"BD-rate against {content.bd.anchor}: log rate, PCHIP on the mean curves over their "
             "common quality range, negative saves bits; in brackets the 95 % interval of a paired "
-            f"bootstrap over {word} ({RESAMPLES} resamples), no narrower than the jackknife's, "
-            "n.s.: not significant; spread: lowest "
+            f"bootstrap over {_drawn(content)} ({RESAMPLES} resamples), no narrower than the "
+            "jackknife's, n.s.: not significant; spread: lowest "
             f"and highest over the mean curve, the pooled curve and the mean of the {word}' own "
-            "BD-rates, each with PCHIP, cubic and Akima."
+            "BD-rates, each with PCHIP, cubic and Akima, where it can be computed. There is no "
+            f"BD-rate of curves that are not monotonic or share less than {LEAST_OVERLAP_PERCENT:g}"
+            " % of their qualities, only by its name that of their convex hulls; no headers: "
+            "without header bytes on both sides, where they are more than a tenth of a rate; "
+            "1 point: rate at its quality, quality at its rate."
         )
     ceilings = content.curves.groupby("codec", observed=True)["psnr_rgb_ceiling"].min().dropna()
     if len(ceilings):
@@ -241,6 +250,12 @@ def footnote(content: Content) -> list[str]:
         sentences.append("Codecs: " + "; ".join(described) + ".")
     sentences += curve_notes(content.results.codecs)
     return [*sentences, *_proof_sentences(run.verdicts), run.timing]
+
+
+def _drawn(content: Content) -> str:
+    """What the bootstrap draws."""
+    word = content.item_word
+    return f"groups of {word} and {word} in them" if drawn_by_groups(content.groups) else word
 
 
 def _limit_sentences(content: Content) -> list[str]:

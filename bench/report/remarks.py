@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import combinations
 
-from bench.analysis.bd import Comparison, few_items, small_overlap
-from bench.analysis.bootstrap import MIN_ITEMS
+from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison, small_overlap
+from bench.analysis.bootstrap import MIN_ITEMS, few_groups, few_items, too_few_groups
 from bench.analysis.bounds import Measured, violations
 from bench.provenance import Verdict
 from bench.records import split_remarks
@@ -29,16 +30,17 @@ def warnings_of(content: Content) -> list[str]:
     items = content.results.run.items
     if content.bd.anchor is not None and items < MIN_ITEMS:
         found.append(f"{items} {content.item_word}: too few {content.item_word} for an interval")
+    elif content.bd.anchor is not None and too_few_groups(content.groups):
+        found.append(few_groups(content.groups))
     curves = {row.codec for row in content.rows if row.points > 1 and not row.lossless}
     titles = {axis.id: axis.title for axis in content.axes}
-    found += _doubts([c for c in content.bd.comparisons if c.codec in curves], items, titles)
+    said = {few_items(items), few_groups(content.groups)}
+    found += _doubts([c for c in content.bd.comparisons if c.codec in curves], said, titles)
     found += _fallen_frames(content)
     found += _empty_cells(content)
     found += _disagreement(content)
     found += _drawn_only(content)
-    single = [row.codec for row in content.rows if row.points == 1 and not row.lossless]
-    if single and content.bd.anchor is not None:
-        found.append(f"One operating point has no BD-rate: {'; '.join(single)}")
+    found += _single_points(content)
     return list(dict.fromkeys(found))
 
 
@@ -67,6 +69,23 @@ def _fallen_frames(content: Content) -> list[str]:
                 f"{more}"
             )
     return lines
+
+
+def _single_points(content: Content) -> list[str]:
+    """One line for the codecs that are compared in one point, one for those that cannot be."""
+    if content.bd.anchor is None:
+        return []
+    rows = [row for row in content.rows if row.points == 1 and not row.lossless]
+    rows = [row for row in rows if row.codec != content.bd.anchor]
+    placed = [row.codec for row in rows if any(c and c.single for c in row.comparisons)]
+    beyond = [row.codec for row in rows if row.codec not in placed]
+    found = [
+        "One operating point has no BD-rate; shown are the rate at its quality and the quality at "
+        f"its rate: {'; '.join(placed)}"
+    ] * bool(placed)
+    if beyond:
+        found.append(f"One operating point has no BD-rate: {'; '.join(beyond)}")
+    return found
 
 
 def _drawn_only(content: Content) -> list[str]:
@@ -147,19 +166,22 @@ def own_warnings(comparison: Comparison) -> list[str]:
     return [text.removeprefix(f"{comparison.codec}: ") for text in comparison.warnings]
 
 
-def _doubts(comparisons: Sequence[Comparison], items: int, titles: Mapping[str, str]) -> list[str]:
-    """One line a codec: what is wrong under all metrics, or under which."""
+def _doubts(
+    comparisons: Sequence[Comparison], said: AbstractSet[str], titles: Mapping[str, str]
+) -> list[str]:
+    """One line a codec: what is wrong under all metrics, or under which; without what is ``said``
+    of all."""
     found: dict[str, dict[str, list[Comparison]]] = {}
     for comparison in comparisons:
-        said_once = {few_items(items)} if items < MIN_ITEMS else set()
         for text in comparison.warnings:
-            if text in said_once:
+            if text in said:
                 continue
             of_anchor = text.startswith(f"{comparison.anchor}: ")
             subject = comparison.anchor if of_anchor else comparison.codec
             kind = text.removeprefix(f"{subject}: ")
             if text == small_overlap(comparison.overlap_percent):
-                kind = "overlap"
+                least = comparison.overlap_percent < LEAST_OVERLAP_PERCENT
+                kind = "least overlap" if least else "overlap"
             found.setdefault(subject, {}).setdefault(kind, []).append(comparison)
     return [
         f"{subject}: " + "; ".join(_doubt(kind, of, titles) for kind, of in kinds.items())
@@ -168,7 +190,7 @@ def _doubts(comparisons: Sequence[Comparison], items: int, titles: Mapping[str, 
 
 
 def _doubt(kind: str, comparisons: Sequence[Comparison], titles: Mapping[str, str]) -> str:
-    if kind == "overlap":
+    if kind in ("overlap", "least overlap"):
         shares = sorted(comparison.overlap_percent for comparison in comparisons)
         kind = small_overlap(shares[0], shares[-1])
     under = dict.fromkeys(comparison.metric for comparison in comparisons)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
-from bench.analysis.bd import Comparison, Matrix
+from bench.analysis.bd import Comparison, Matrix, Single
 from bench.analysis.interpolation import METHODS
 from bench.analysis.qualities import Quality
 from bench.report.chroma import marked
@@ -24,10 +25,12 @@ BD_COLUMNS = (
     *("suite", "metric", "anchor", "codec", "items", "bd_rate", "bd_rate_low", "bd_rate_high"),
     *("significant", "bd_quality", "overlap", "spread_low", "spread_high"),
     *(f"{a}_{m}" for a in ("mean", "pooled", "item") for m in METHODS),
-    "warnings",
+    *("warnings", "hull_rate", "bd_rate_without_headers"),
+    *("point_rate", "point_rate_low", "point_rate_high", "point_quality"),
 )
 """Rates, interval, overlap and spread in percent; ``bd_quality`` in the metric's unit,
 its sign turned for a metric that falls with quality: more is better."""
+NO_SINGLE = Single(math.nan, math.nan, math.nan, math.nan)
 MATRIX_COLUMNS = ("suite", "metric", "codec", "anchor", "bd_rate", "overlap", "items")
 
 
@@ -54,7 +57,9 @@ def write_bd(content: Content, folder: Path) -> None:
             numbers = (c.quality_gain, c.overlap_percent, *c.spread, *conventions)
             rates = map(_number, (c.rate_percent, c.rate_low, c.rate_high))
             row = (suite, c.metric, c.anchor, c.codec, c.items, *rates, flag)
-            writer.writerow((*row, *map(_number, numbers), "; ".join(c.warnings)))
+            others = (c.hull_percent, c.without_headers_percent, *astuple(c.single or NO_SINGLE))
+            said = "; ".join(c.warnings)
+            writer.writerow((*row, *map(_number, numbers), said, *map(_number, others)))
     with (folder / "bd_matrix.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MATRIX_COLUMNS)
@@ -93,14 +98,38 @@ def signed(value: float, digits: int = 1) -> str:
     return text.replace("-", MINUS)
 
 
+ONE_POINT, HULL = "1 point", "hull"
+"""What stands before a difference in rate that is no BD-rate of the curves."""
+
+
 def delta(comparison: Comparison | None) -> str:
-    """A BD-rate with its interval: ``−32.6 [−33.5, −31.8]``."""
-    if comparison is None or not comparison.defined:
+    """A BD-rate with its interval: ``−32.6 [−33.5, −31.8]``. Where there is none, by its name that
+    of the convex hulls, ``hull −38.1``, or the rate at the quality of a single point."""
+    if comparison is None:
         return "–"
-    text = signed(comparison.rate_percent)
-    if math.isfinite(comparison.rate_low):
-        text += f" [{signed(comparison.rate_low)}, {signed(comparison.rate_high)}]"
+    if comparison.single is not None:
+        one = comparison.single
+        text = _with_interval(one.rate_percent, one.rate_low, one.rate_high)
+        return text if text == "–" else f"{ONE_POINT} {text}"
+    if not comparison.defined:
+        text = signed(comparison.hull_percent)
+        return text if text == "–" else f"{HULL} {text}"
+    text = _with_interval(comparison.rate_percent, comparison.rate_low, comparison.rate_high)
     return text + (" n.s." if comparison.significant is False else "")
+
+
+def _with_interval(rate: float, low: float, high: float) -> str:
+    text = signed(rate)
+    return f"{text} [{signed(low)}, {signed(high)}]" if math.isfinite(low) else text
+
+
+def gain(comparison: Comparison | None) -> str:
+    """A BD-quality, or the quality at the rate of a single point by that name."""
+    if comparison is None:
+        return "–"
+    one = comparison.single or NO_SINGLE
+    text = signed(one.quality_gain, 2)
+    return signed(comparison.quality_gain, 2) if text == "–" else f"{ONE_POINT} {text}"
 
 
 def spread(comparison: Comparison | None) -> str:
@@ -111,6 +140,12 @@ def spread(comparison: Comparison | None) -> str:
     return f"{signed(low)} … {signed(high)}"
 
 
+def overlap(comparison: Comparison) -> str:
+    """The common quality range in percent, an en dash where there is none."""
+    share = comparison.overlap_percent
+    return f"{share:.0f}" if share else "–"
+
+
 def summary_columns(content: Content) -> list[str]:
     """Headings of the summary, shared by all formats."""
     unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
@@ -118,6 +153,7 @@ def summary_columns(content: Content) -> list[str]:
     for index, axis in enumerate(content.axes if content.bd.anchor else ()):
         columns.append(f"BD-rate {axis.title}, %")
         if index == 0:
+            columns += ["no headers, %"] if _headers_matter(content) else []
             columns += ["spread, %", f"BD {axis.title}, {axis.unit or '1'}"]
     time = "s, parallel" if content.parallel else "s"
     return [*columns, f"Encode, {time}", f"Decode, {time}"]
@@ -136,14 +172,21 @@ def summary_cells(content: Content, row: SummaryRow) -> list[str]:
 def _delta_cells(
     content: Content, row: SummaryRow, comparison: Comparison | None, *, first: bool
 ) -> list[str]:
-    if row.codec == content.bd.anchor:
-        return ["anchor", "–", "–"] if first else ["anchor"]
-    if row.lossless:
-        return ["lossless", "–", "–"] if first else ["lossless"]
+    bare = ["–"] if _headers_matter(content) else []
+    if row.codec == content.bd.anchor or row.lossless:
+        word = "lossless" if row.lossless else "anchor"
+        return [word, *bare, "–", "–"] if first else [word]
     if not first:
         return [delta(comparison)]
-    gain = signed(comparison.quality_gain, 2) if comparison else "–"
-    return [delta(comparison), spread(comparison), gain]
+    if bare and comparison is not None:
+        bare = [signed(comparison.without_headers_percent)]
+    return [delta(comparison), *bare, spread(comparison), gain(comparison)]
+
+
+def _headers_matter(content: Content) -> bool:
+    """Whether some BD-rate on the first axis stands also without header bytes."""
+    firsts = (row.comparisons[0] for row in content.rows if row.comparisons)
+    return any(c is not None and math.isfinite(c.without_headers_percent) for c in firsts)
 
 
 def rate_range(row: SummaryRow, digits: int = 3) -> str:
@@ -203,7 +246,7 @@ def published_table(content: Content) -> tuple[list[str], list[list[str]]]:
     rows = []
     for one in content.published:
         found = [content.bd.find(one.codec, axis.id) for axis in axes]
-        cover = next((f"{c.overlap_percent:.0f}" for c in found if c and c.defined), "–")
+        cover = next((overlap(c) for c in found if c and c.overlap_percent), "–")
         cells = [one.curve.name, "–" if one.curve.count is None else str(one.curve.count)]
         cells += [delta(c) for c in found] + ([cover] if axes else [])
         rows.append([*cells, "; ".join(filter(None, (one.curve.convention, one.refusal)))])
@@ -269,7 +312,7 @@ def write_latex(content: Content, folder: Path) -> None:
         "\\centering\\small\\setlength{\\tabcolsep}{3pt}",
         f"\\caption{{{latex(run.suite_title)}}}",
         f"\\label{{tab:{_label(run.suite)}}}",
-        "\\begin{tabular}{l" + "r" * (len(_tex_own(content)) + len(_tex_axes(content))) + "}",
+        "\\begin{tabular}{l" + "r" * (len(_tex_own(content)) + len(_tex_titles(content))) + "}",
         "\\toprule",
         *head,
         "\\midrule",
@@ -289,6 +332,12 @@ def _tex_axes(content: Content) -> tuple[Quality, ...]:
     return tuple(content.axes) if content.bd.anchor else ()
 
 
+def _tex_titles(content: Content) -> list[str]:
+    """Headings of the BD-rates."""
+    titles = [axis.title for axis in _tex_axes(content)]
+    return [*titles[:1], "no headers", *titles[1:]] if _headers_matter(content) else titles
+
+
 def _tex_own(content: Content) -> list[str]:
     """Headings of the columns between the codec and its BD-rates."""
     unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
@@ -299,14 +348,14 @@ def _tex_own(content: Content) -> list[str]:
 
 def _tex_head(content: Content) -> list[str]:
     """Heading of two rows: what the BD-rates are of stands below what they are."""
-    axes, own = _tex_axes(content), _tex_own(content)
-    if not axes:
+    titles, own = _tex_titles(content), _tex_own(content)
+    if not titles:
         return [_tex_row(["Codec", *own])]
-    span = f"\\multicolumn{{{len(axes)}}}{{c}}{{{latex('BD-rate, %')}}}"
+    span = f"\\multicolumn{{{len(titles)}}}{{c}}{{{latex('BD-rate, %')}}}"
     return [
         f"Codec & {' & '.join(map(latex, own))} & {span} \\\\",
-        f"\\cmidrule{{{len(own) + 2}-{len(own) + len(axes) + 1}}}",
-        _tex_row([""] * (len(own) + 1) + [axis.title for axis in axes]),
+        f"\\cmidrule{{{len(own) + 2}-{len(own) + len(titles) + 1}}}",
+        _tex_row([""] * (len(own) + 1) + titles),
     ]
 
 
@@ -314,13 +363,18 @@ def _tex_cells(content: Content, row: SummaryRow) -> list[str]:
     codec = marked(content, row.codec) + ("*" if row.incomplete else "")
     counts = [str(row.items)] * (len(_tex_own(content)) - 1)
     cells = [codec, *counts, rate_range(row)]
+    bare = _headers_matter(content)
     for index, comparison in enumerate(row.comparisons[: len(_tex_axes(content))]):
-        if row.codec == content.bd.anchor or row.lossless:
-            cells.append("anchor" if row.codec == content.bd.anchor else "lossless")
+        compared = row.codec != content.bd.anchor and not row.lossless
+        if not compared:
+            cells.append("lossless" if row.lossless else "anchor")
         elif index == 0 or comparison is None or not comparison.defined:
             cells.append(delta(comparison))
         else:
             cells.append(signed(comparison.rate_percent))
+        if bare and index == 0:
+            shown = comparison.without_headers_percent if compared and comparison else math.nan
+            cells.append(signed(shown))
     return cells
 
 

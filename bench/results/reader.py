@@ -19,7 +19,8 @@ from bench.results.table import FILE, LABELS, metric_columns, read_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-_WORDS = (*LABELS, "reason", "remarks", "rate")
+_OTHER_WORDS = ("reason", "remarks", "rate", "group")
+_WORDS = (*LABELS, *_OTHER_WORDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +124,6 @@ def _merge_tables(paths: Sequence[Path], tables: list[pd.DataFrame]) -> pd.DataF
     # a finished record wins over a failed one of the same task
     table["_late"] = table["status"] != "done"
     table = table.sort_values("_late", kind="stable").drop_duplicates(key).drop(columns="_late")
-    for name in ("reason", "remarks", "rate"):
+    for name in _OTHER_WORDS:
         table[name] = table[name].where(table[name] != "nan")
     return table.sort_index().astype(dict.fromkeys(_WORDS, "category"))

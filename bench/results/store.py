@@ -37,7 +37,7 @@ FILE = "records.sqlite"
 TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
 # for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs;
-# 8: frames_identical, worst_frame, and two columns for each metric of the frames of clips
+# 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group
 FORMAT = 8
 
 Key = tuple[str, str, str]
@@ -46,7 +46,7 @@ _SEEN = "(c.id IS NULL OR p.point IS NOT NULL)"
 """Of a record: whether its codec and point belong to what the folder shows."""
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS records ({", ".join(COLUMNS)}, checksum,
+CREATE TABLE IF NOT EXISTS records ({", ".join(f'"{name}"' for name in COLUMNS)}, checksum,
     PRIMARY KEY ({", ".join(_KEYS)})) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS codecs (id TEXT PRIMARY KEY, place INTEGER, info TEXT);
 CREATE TABLE IF NOT EXISTS points (codec TEXT, point TEXT, place INTEGER,
@@ -194,7 +194,8 @@ class Store:
             if "checksum" not in held or "bpp_likelihood" in held:
                 return
             key = " AND ".join(f"{name} = ?" for name in _KEYS)
-            for row in db.execute(f"SELECT {', '.join(known)}, checksum FROM records").fetchall():
+            named = ", ".join(f'"{name}"' for name in known)
+            for row in db.execute(f"SELECT {named}, checksum FROM records").fetchall():
                 values = dict(zip(known, row[:-1], strict=True))
                 if row[-1] == checksum(values):
                     new = checksum({**values, "bpp_likelihood": None})
@@ -251,6 +252,26 @@ class Store:
             rows = [(name, place, digest) for place, (name, digest) in enumerate(items)]
             db.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?)", rows)
         return dropped
+
+    def set_groups(self, groups: Mapping[str, str]) -> None:
+        """Tells the records of items which group they are of: what an item belongs to changes no
+        measurement, so that earlier records keep theirs."""
+        with self._transaction() as db:
+            held = db.execute('SELECT DISTINCT item, "group" FROM records').fetchall()
+            for item, known in held:
+                group = groups.get(item, known or "") or None
+                if group != known:
+                    self._insert(pack(replace(r, group=group)) for r in self._sound(item))
+
+    def _sound(self, item: str) -> list[Record]:
+        """The records of an item that are what was written."""
+        columns = ", ".join(f'"{name}"' for name in self._columns)
+        query = f"SELECT {columns}, checksum FROM records WHERE item = ?"
+        return [
+            record_of(dict(zip(self._columns, row, strict=True)))
+            for *row, mark in self._db.execute(query, (item,)).fetchall()
+            if mark in (None, row_checksum(self._columns, row))
+        ]
 
     def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
         """Registers the codecs of this run, and their ladders.

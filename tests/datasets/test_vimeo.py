@@ -57,6 +57,7 @@ def test_clips_of_the_test_list(
     root = {"folder": folder, "archive": archive, "above": folder.parent}[kind]
     loader = pickle.loads(pickle.dumps(Vimeo90k(_CARD, {}, DataOptions(root))))
     assert [item.name for item in loader.items()] == ["00002/0004", "00002/0009"]
+    assert [item.group for item in loader.items()] == ["00002", "00002"]
     for item in loader.items():
         signal = loader.load(item)
         assert signal.layout == item.layout

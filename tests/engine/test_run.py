@@ -75,6 +75,24 @@ def test_a_run_measures_everything_once_and_the_second_nothing(cards: Path, out:
     assert (out / "records.csv").read_bytes() == first
 
 
+def test_groups_reach_the_records_and_change_no_measurement(cards: Path, out: Path) -> None:
+    """Records that were measured before the data set told groups get them and stay."""
+    measure(cards, out)
+    before = rows(out)
+    assert {row["group"] for row in before} == {""}
+    grouped = write_cards(cards.with_name("grouped"), groups=2)
+    outcome, _ = measure(grouped, out)
+    assert (outcome.done, outcome.finished_before) == (0, 16)
+    after = rows(out)
+    assert {(row["item"], row["group"]) for row in after} == {
+        ("noise0", "g0"), ("noise1", "g1"), ("noise2", "g0"), ("noise3", "g1"),
+    }  # fmt: skip
+    assert [row | {"group": ""} for row in after] == before
+    fresh = out.with_name("fresh")
+    measure(grouped, fresh, "coarse:fault=raise,on=3")
+    assert {row["group"] for row in rows(fresh) if row["status"] == "failed"} == {"g1"}
+
+
 def test_bits_and_distortion_are_counted_right(cards: Path, out: Path) -> None:
     measure(cards, out, "coarse:bits=8")
     (row, *_) = rows(out)

@@ -85,7 +85,7 @@ def test_metrics_that_disagree_about_the_leader_say_so_in_one_line(tmp_path: Pat
 
 
 def test_two_that_change_places_behind_the_leader_are_named(tmp_path: Path) -> None:
-    best = scored(samples.curve_records("good", 0.7), 0.7)
+    best = scored(samples.curve_records("good", 0.7), 0.8)
     one = scored(samples.curve_records("one", 1.0), 1.0)
     two = scored(samples.curve_records("two", 1.15), 0.85)
     lines = warnings_of(collect(folder(tmp_path, best, one, two)))

@@ -44,4 +44,7 @@ def test_codecs_with_one_point_are_named_once(tmp_path: Path) -> None:
     for name in ("one", "two"):
         records += [record(name, "mode=only", f"item{i}", 0.5, 30.0) for i in range(6)]
     found = warnings_of(collect(results_folder(tmp_path, records)))
-    assert found == ["One operating point has no BD-rate: one; two"]
+    assert found == [
+        "One operating point has no BD-rate; shown are the rate at its quality and the quality at "
+        "its rate: one; two"
+    ]

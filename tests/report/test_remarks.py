@@ -34,7 +34,9 @@ def test_what_is_wrong_under_one_metric_names_it(tmp_path: Path) -> None:
     ]
     rest = [r for r in records if (r.codec, r.point) != ("dented", "q=3")]
     found = warnings_of(collect(samples.results_folder(tmp_path, rest + dent)))
-    assert found == ["dented: curve is not monotonic; consider the convex hull (SSIM)"]
+    assert found == [
+        "dented: not monotonic: q=3 has less quality than q=2 at more rate; no BD-rate (SSIM)"
+    ]
 
 
 def test_a_doubt_about_the_anchor_is_not_repeated_for_every_codec(tmp_path: Path) -> None:

@@ -177,6 +177,34 @@ def test_a_changed_item_loses_its_records_and_no_other(tmp_path: Path) -> None:
         assert list(store.done()) == [("a", "q=1", "j")]
 
 
+def test_groups_are_told_to_records_that_are_whole(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.add([record(item="i"), record(item="j", group="old"), record(item="k")])
+        store.set_groups({"i": "one", "j": ""})
+        assert [r.group for r in store.records()] == ["one", None, None]
+        store.add([record(point="q=2", item="i")])
+        store.set_groups({"i": "one"})
+        assert [r.group for r in store.records() if r.item == "i"] == ["one", "one"]
+        with sqlite3.connect(tmp_path / FILE) as db:
+            db.execute("UPDATE records SET psnr_rgb = 30.5 WHERE item = 'k'")
+        store.set_groups({"i": "one", "k": "two"})
+        # a record that was damaged gets no checksum of its damage
+        assert store.export_csv(tmp_path / TABLE) == 1
+        assert [r.item for r in store.records()] == ["i", "i", "j"]
+
+
+def test_a_store_of_format_7_gets_groups(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.add([record(item="i")])
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute('ALTER TABLE records DROP COLUMN "group"')
+        db.execute("UPDATE meta SET value = '7' WHERE key = 'format'")
+    with Store(tmp_path) as store:
+        store.set_groups({"i": "one"})
+        assert store.export_csv(tmp_path / TABLE) == 0
+        assert [row["group"] for row in read_csv(store, tmp_path)] == ["one"]
+
+
 def test_later_codecs_join_earlier_ones(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.set_codecs([info("a", "q=1")], add_points=True)
@@ -289,7 +317,8 @@ def test_a_store_of_format_2_is_carried_on(tmp_path: Path) -> None:
         db.execute("ALTER TABLE records DROP COLUMN bpp_likelihood")
         db.execute("ALTER TABLE records DROP COLUMN remarks")
         old = [name for name in COLUMNS if name not in ("bpp_likelihood", "remarks")]
-        for row in db.execute(f"SELECT {', '.join(old)} FROM records").fetchall():
+        named = ", ".join(f'"{name}"' for name in old)
+        for row in db.execute(f"SELECT {named} FROM records").fetchall():
             values = dict(zip(old, row, strict=True))
             mark = (checksum(values), values["item"])
             db.execute("UPDATE records SET checksum = ? WHERE item = ?", mark)

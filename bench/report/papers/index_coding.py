@@ -6,6 +6,7 @@ Reads records that a report has read already; nothing is measured.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -154,6 +155,8 @@ def _beside(results: Results) -> list[str]:
             continue
         found = compare(measured[_ANCHOR], measured[codec], axis)
         said = f"BD-rate {found.rate_percent:+.1f} %" if found.defined else "no BD-rate"
+        if math.isfinite(found.hull_percent):
+            said += f", that of the convex hulls {found.hull_percent:+.1f} %"
         doubts = f" ({'; '.join(found.warnings)})" if found.warnings else ""
         lines.append(f"{codec} against {_ANCHOR}: {said}{doubts}.")
     return lines

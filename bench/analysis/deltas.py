@@ -1,0 +1,116 @@
+"""A rate-distortion curve and Bjøntegaard's deltas between two of them.
+
+Never extrapolates and knows no codec, no metric and no item.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench.analysis.interpolation import Curves, Method, average_differences
+from bench.analysis.qualities import Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Rates in bits per pixel or symbol and qualities of one curve, both (points,)."""
+
+    rate: Floats
+    quality: Floats
+
+    @classmethod
+    def of(cls, rate: Sequence[float], quality: Sequence[float]) -> Curve:
+        return cls(np.asarray(rate, dtype=np.float64), np.asarray(quality, dtype=np.float64))
+
+    def sorted(self, by: Literal["rate", "quality"]) -> Curve:
+        """Strictly increasing in one axis; of equal values the better point stays."""
+        first, second = (self.rate, -self.quality) if by == "rate" else (self.quality, self.rate)
+        order = np.lexsort((second, first))
+        keep = order[np.concatenate([[True], np.diff(first[order]) > 0])] if len(order) else order
+        return Curve(self.rate[keep], self.quality[keep])
+
+    @property
+    def log(self) -> Curves:
+        """Qualities and log10 rates as one of the many curves that are interpolated at once."""
+        return self.quality[None], np.log10(self.rate)[None]
+
+    @property
+    def monotonic(self) -> bool:
+        """Quality strictly grows with rate."""
+        by_rate = np.lexsort((self.quality, self.rate))
+        return bool(
+            (np.diff(self.rate[by_rate]) > 0).all() and (np.diff(self.quality[by_rate]) > 0).all()
+        )
+
+
+def bd_rate(anchor: Curve, test: Curve, method: Method = "pchip") -> float:
+    """Average rate difference in percent at equal quality, over the common quality range.
+
+    NaN where it is not defined: fewer than two points (four for ``cubic``) or no overlap.
+    """
+    return _delta(anchor.sorted("quality"), test.sorted("quality"), method, "rate")
+
+
+def bd_quality(anchor: Curve, test: Curve, method: Method = "pchip") -> float:
+    """Average quality difference at equal rate, over the common log-rate range; NaN if none."""
+    return _delta(anchor.sorted("rate"), test.sorted("rate"), method, "quality")
+
+
+def _delta(anchor: Curve, test: Curve, method: Method, kind: Literal["rate", "quality"]) -> float:
+    if min(len(anchor.rate), len(test.rate)) < 2:
+        return math.nan
+    if kind == "quality":
+        return float(average_differences(turned(anchor.log), turned(test.log), method)[0])
+    return in_percent(float(average_differences(anchor.log, test.log, method)[0]))
+
+
+def turned(curves: Curves) -> Curves:
+    """Rates as x and qualities as y, or back."""
+    return curves[1], curves[0]
+
+
+def in_percent(log_ratio: float) -> float:
+    """The change of rate that a log10 ratio is."""
+    return float(100 * (10**log_ratio - 1))
+
+
+def overlap_percent(anchor: Curve, test: Curve) -> float:
+    """The common quality range in percent of the range that both cover together."""
+    return shared_percent(anchor.quality, test.quality)
+
+
+def shared_percent(one: Floats, other: Floats) -> float:
+    """The range that both have in common in percent of the range that both cover together."""
+    shared = min(one.max(), other.max()) - max(one.min(), other.min())
+    whole = max(one.max(), other.max()) - min(one.min(), other.min())
+    return float(100 * max(shared, 0.0) / whole) if whole > 0 else 0.0
+
+
+def hull_points(curve: Curve) -> list[int]:
+    """Indices of the points on the upper convex hull in the rate-quality plane, by rate."""
+    order = np.lexsort((-curve.quality, curve.rate))
+    hull: list[int] = []
+    for index in (int(i) for i in order):
+        if hull and curve.quality[index] <= curve.quality[hull[-1]]:
+            continue
+        while len(hull) > 1 and _below(curve, hull[-2], hull[-1], index):
+            hull.pop()
+        hull.append(index)
+    return hull
+
+
+def hull_of(curve: Curve) -> Curve:
+    """The curve of the points on the convex hull."""
+    kept = hull_points(curve)
+    return Curve(curve.rate[kept], curve.quality[kept])
+
+
+def _below(curve: Curve, a: int, b: int, c: int) -> bool:
+    """Point b lies on or under the line from a to c."""
+    r, q = curve.rate, curve.quality
+    return bool((q[b] - q[a]) * (r[c] - r[a]) <= (q[c] - q[a]) * (r[b] - r[a]))
