@@ -171,7 +171,7 @@ def _run(options: argparse.Namespace) -> int:
                 RunOptions(
                     out=out,
                     jobs=jobs,
-                    timeout=options.timeout,
+                    timeout=options.timeout or campaign.suite.timeout,
                     device=options.device,
                     fresh=options.fresh,
                     keep=options.keep or campaign.suite.keep,

@@ -21,7 +21,7 @@ from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
 from bench.provenance import RunInfo, Verdict
-from bench.report.card_facts import curve_notes
+from bench.report.card_facts import card_notes
 from bench.report.chroma import chroma_sentence
 from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
@@ -214,6 +214,7 @@ def footnote(content: Content) -> list[str]:
     sentences = [
         f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
         f"in {content.rate_unit}; rate and quality are means over {word}.",
+        *(sentence_of(note) for note in (*run.dataset_notes, *run.notes)),
         *_limit_sentences(content),
         *mark_sentences((*content.results.codecs, *(one.codec for one in content.published))),
         *_metric_sentences(content),
@@ -239,8 +240,13 @@ def footnote(content: Content) -> list[str]:
     described = [text for codec in content.results.codecs if (text := describe(content, codec))]
     if described:
         sentences.append("Codecs: " + "; ".join(described) + ".")
-    sentences += curve_notes(content.results.codecs)
+    sentences += card_notes(content.results.codecs)
     return [*sentences, *_proof_sentences(run.verdicts), run.timing]
+
+
+def sentence_of(note: str) -> str:
+    """A note of a loader or a card with a capital letter and a full stop."""
+    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
 
 
 def _limit_sentences(content: Content) -> list[str]:
