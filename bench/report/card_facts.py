@@ -70,9 +70,19 @@ def _sentence(card: dict[str, object]) -> str:
     minutes = f"{float(seconds) / 60:.0f} minutes" if isinstance(seconds, int | float) else "?"
     figures = card.get("validation")
     shown = ", ".join(f"{k} {v}" for k, v in figures.items()) if isinstance(figures, dict) else ""
-    start = f", started from {card['started_from']}" if card.get("started_from") else ""
+    began = card.get("started_from")
+    start = f", started from {began}{_earlier(card)}" if began else ""
     return (
         f"{card.get('codec')}/{card.get('name')}: {minutes} on {card.get('device')} with "
         f"{card.get('threads')} thread(s), {card.get('steps')} steps, "
         f"{card.get('parameters')} parameters{start}; held out: {shown or 'nothing'}"
     )
+
+
+def _earlier(card: dict[str, object]) -> str:
+    """The trainings before: how many that are known, how long, and whether there were others."""
+    earlier = card.get("earlier_trainings")
+    known = [one for one in earlier if isinstance(one, dict)] if isinstance(earlier, list) else []
+    minutes = sum(float(one.get("seconds") or 0) for one in known) / 60
+    told = f" after {len(known)} earlier trainings of {minutes:.0f} minutes" if known else ""
+    return told if card.get("earlier_known") else f"{told}; further earlier ones unknown"

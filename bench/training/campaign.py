@@ -185,12 +185,15 @@ def _base(network: Network, journal: Journal) -> float:
 
 
 def _moved(card: CodecCard, folder: Path) -> CodecCard:
-    """The card as if it lay in ``folder``, its weights copied there if they are not yet."""
+    """The card as if it lay in ``folder``, its weights and their model cards copied there if they
+    are not yet."""
     moved = replace(card, path=folder / card.path.name)
     for source in sorted(weights_path(card).parent.glob("*.safetensors")):
         target = weights_path(moved, source.stem)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
+            if (told := source.with_suffix(".json")).is_file():
+                shutil.copyfile(told, target.with_suffix(".json"))
             partial = target.with_suffix(".partial")
             shutil.copyfile(source, partial)
             partial.replace(target)
