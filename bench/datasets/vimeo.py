@@ -26,6 +26,7 @@ from bench.datasets.pictures import decode_picture
 from bench.datasets.sources import Refusal, remembered
 from bench.errors import DataError
 from bench.signals import Frame, Layout, Media, Signal
+from bench.toml import label
 
 FRAMES = 7
 WIDTH, HEIGHT = 448, 256
@@ -185,7 +186,7 @@ class Vimeo90k:
     ) -> tuple[str, list[str]]:
         """The list of clips and what it is called."""
         if options.listing is None and clips is not None:
-            return f"datasets/{card.path.name}", named_clips(card, clips)
+            return label(card.path), named_clips(card, clips)
         given = options.listing or Path(TEST_LIST)
         if options.listing is not None and (given.is_file() or given.name not in OFFICIAL_LISTS):
             return given.name, read_list(given)
@@ -260,8 +261,7 @@ def named_clips(card: DatasetCard, clips: object) -> list[str]:
     """The ``clips`` of a card's settings. Raises DataError where they are no list of names."""
     if not isinstance(clips, list) or not clips or not all(isinstance(one, str) for one in clips):
         raise DataError(
-            f"datasets/{card.path.name}: settings.clips is {clips!r}; give a list such as "
-            '["00001/0266"]'
+            f'{label(card.path)}: settings.clips is {clips!r}; give a list such as ["00001/0266"]'
         )
     return list(clips)
 

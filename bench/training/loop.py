@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Generic
 
@@ -55,7 +55,7 @@ class LoopOptions:
     minutes: float | None = None
     fresh: bool = False
     stop_after: int | None = None
-    lineage: Lineage = Lineage()
+    lineage: Lineage = field(default_factory=Lineage)
     checkpoint_seconds: float = 60.0
     workers: int = 0
     compact: bool = False
@@ -74,7 +74,7 @@ class Trained:
     figures: Mapping[str, float]
     rows: tuple[Mapping[str, float], ...]
     finished: bool
-    lineage: Lineage = Lineage()
+    lineage: Lineage = field(default_factory=Lineage)
     precision: str = FULL
     layout: str = PLAIN
     stopped_by: str = ""
