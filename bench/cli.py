@@ -214,8 +214,12 @@ def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int)
     from bench.engine.preview import preview
 
     print_preview(
-        out, preview(campaign, out, jobs=jobs, device=options.device, fresh=options.fresh)
-    )
+        out,
+        preview(
+            campaign, out, jobs=jobs, device=options.device, fresh=options.fresh,
+            keep=options.keep or campaign.suite.keep,
+        ),
+    )  # fmt: skip
     return 0
 
 

@@ -278,14 +278,15 @@ def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def describe(content: Content, codec: str) -> str:
-    """Settings and versions of one codec: ``x265 (preset=veryslow, x265 4.1)``."""
+    """Title, settings and versions of one codec: ``x265: H.265/HEVC (x265, veryslow, 4:4:4, 8 bits)
+    (preset=veryslow, x265 4.1)``."""
     info = content.results.info(codec)
     if info is None:
         return ""
     settings = [f"{key}={value}" for key, value in info.settings.items()]
     versions = [f"{key} {_short(value)}" for key, value in info.versions.items()]
     details = ", ".join([*settings, *versions])
-    return f"{codec} ({details})" if details else codec
+    return f"{codec}: {info.title} ({details})" if details else f"{codec}: {info.title}"
 
 
 def _short(version: str) -> str:

@@ -67,3 +67,8 @@ def test_latex_reads_every_letter_of_what_cards_say() -> None:
     said = [note for suite in registry.suites().values() for note in (suite.title, *suite.notes)]
     said += [note for name in registry.codecs for note in card_notes([name])]
     assert {c for c in latex(" ".join(said)) if ord(c) > 0x17F} <= set("‘’“”")
+
+
+def test_the_footnote_introduces_each_codec_by_its_title(tmp_path: Path) -> None:
+    said = " ".join(footnote(collect(results_folder(tmp_path, curve_records("good", 1.0)))))
+    assert "good: Title of good (preset=veryslow, colour=4:4:4, lib 1.0)" in said
