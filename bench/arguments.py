@@ -68,7 +68,10 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_positive, metavar="N", help="workers; default: all cores")
     parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N items")
     parser.add_argument(
-        "--timeout", type=_seconds, default=600.0, metavar="S", help="seconds a task (default 600)"
+        "--timeout",
+        type=_seconds,
+        metavar="S",
+        help="seconds a task (default: the suite's, or 600)",
     )
     _data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")

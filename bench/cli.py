@@ -171,7 +171,7 @@ def _run(options: argparse.Namespace) -> int:
                 RunOptions(
                     out=out,
                     jobs=jobs,
-                    timeout=options.timeout,
+                    timeout=options.timeout or campaign.suite.timeout,
                     device=options.device,
                     fresh=options.fresh,
                     keep=options.keep or campaign.suite.keep,
@@ -214,8 +214,12 @@ def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int)
     from bench.engine.preview import preview
 
     print_preview(
-        out, preview(campaign, out, jobs=jobs, device=options.device, fresh=options.fresh)
-    )
+        out,
+        preview(
+            campaign, out, jobs=jobs, device=options.device, fresh=options.fresh,
+            keep=options.keep or campaign.suite.keep,
+        ),
+    )  # fmt: skip
     return 0
 
 

@@ -14,6 +14,7 @@ import torch
 from bench.cards import load_registry
 from bench.datasets.synthetic import draw
 from bench.entropy.design import design_for_rate
+from bench.training.lineage import Lineage
 from bench.weights import save_model_card, save_weights, weights_path
 
 RATES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
@@ -43,6 +44,7 @@ def main() -> int:
                     "codec": card.id, "name": name, "command": COMMAND,
                     "data": f"{_SAMPLES} samples, seed {_SEED}", "device": "cpu",
                     "seconds": round(time.perf_counter() - start, 1), "validation": figures,
+                    **Lineage().facts(),
                 },
             )  # fmt: skip
             print(path, figures, flush=True)

@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.training.lineage import Lineage
 from bench.training.settings import Recipe
 
 # 1: first version
@@ -27,8 +28,9 @@ _NEXT_TO_NONE = 0.009
 class Checkpoint:
     """The whole state of a training after ``step`` steps.
 
-    ``rows`` are those of the loss curve so far, ``window`` the sums since the last row; ``start``
-    names the weights that it began from, ``precision`` and ``layout`` are those of the last steps.
+    ``rows`` are those of the loss curve so far, ``window`` the sums since the last row;
+    ``lineage`` is that of the weights that it began from, of which earlier versions kept the name
+    alone, ``start``. ``precision`` and ``layout`` are those of the last steps.
     The schedule of the learning rate began at ``since_step`` and ``since_seconds``; ``annealed``
     says that it came to its end.
     """
@@ -46,12 +48,20 @@ class Checkpoint:
     window: Mapping[str, float] = field(default_factory=dict)
     window_steps: int = 0
     start: str = ""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
     precision: str = ""
     layout: str = ""
     since_step: int = 0
     since_seconds: float = 0.0
     annealed: bool = False
     format: int = FORMAT
+
+    @property
+    def origin(self) -> Lineage:
+        """What it began from."""
+        if not self.lineage:
+            return Lineage(self.start, known=not self.start)
+        return Lineage(**{**self.lineage, "earlier": tuple(self.lineage["earlier"])})
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -127,6 +127,7 @@ def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:
     import torch
 
     from bench.training.feed import default_workers
+    from bench.training.lineage import Lineage, lineage_of
     from bench.training.loop import LoopOptions, Trainer
     from bench.training.task import TrainingContext
 
@@ -151,7 +152,7 @@ def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:
         minutes=request.minutes,
         fresh=request.fresh,
         stop_after=request.stop_after,
-        start=request.start.name if request.start else "",
+        lineage=lineage_of(request.start) if request.start else Lineage(),
         workers=workers,
     )
     return Trainer(recipe, task, options)

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Generic
 
@@ -22,6 +22,7 @@ from bench.stopping import StopSignals
 from bench.training.average import WeightAverage
 from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bench.training.feed import feed, generators, to_device
+from bench.training.lineage import Lineage
 from bench.training.pace import AUTO, FULL, HALF, LAST, PLAIN, arrange, autocast, fastest
 from bench.training.progress import Progress, show_progress
 from bench.training.schedule import rate_factor
@@ -40,8 +41,8 @@ class LoopOptions:
 
     ``budget`` is the wall time in minutes of all continuations together: the schedule then follows
     the clock and ends with it, whatever the card's steps. ``minutes`` and ``stop_after``, a step,
-    end this process early, at a checkpoint. ``start`` names the weights that the task was given,
-    for the record. ``workers`` processes make the batches.
+    end this process early, at a checkpoint. ``lineage`` is that of the weights that the task was
+    given. ``workers`` processes make the batches.
     """
 
     work: Path
@@ -50,7 +51,7 @@ class LoopOptions:
     minutes: float | None = None
     fresh: bool = False
     stop_after: int | None = None
-    start: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
     checkpoint_seconds: float = 60.0
     workers: int = 0
 
@@ -67,7 +68,7 @@ class Trained:
     figures: Mapping[str, float]
     rows: tuple[Mapping[str, float], ...]
     finished: bool
-    start: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
     precision: str = FULL
     layout: str = PLAIN
     stopped_by: str = ""
@@ -91,7 +92,7 @@ class Trainer(Generic[Batch]):
         buffers = task.averaged_buffers()
         self.average = WeightAverage(self.model, ema, buffers) if ema is not None else None
         self.step, self.seconds = 0, 0.0
-        self.start = options.start
+        self.lineage = options.lineage
         self.precision, self.layout = self.settings.precision, self.settings.layout
         self.rows: list[Mapping[str, float]] = []
         self._since = (0, 0.0)
@@ -132,7 +133,7 @@ class Trainer(Generic[Batch]):
             self._validate() if validate else {},
             tuple(self.rows),
             self.fraction >= 1,
-            self.start,
+            self.lineage,
             self.precision,
             self.layout,
             stopped_by,
@@ -220,7 +221,7 @@ class Trainer(Generic[Batch]):
         """One step of the optimiser, with the average and the loss curve."""
         settings = self.settings
         losses = self._gradients(batch, self.precision)
-        trained = bool(self.start) or self._since[0] > 0
+        trained = bool(self.lineage.start) or self._since[0] > 0
         factor = rate_factor(settings, self.fraction, trained=trained)
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
@@ -299,7 +300,7 @@ class Trainer(Generic[Batch]):
             rows=self.rows,
             window={key: float(value) for key, value in self._window.items()},
             window_steps=self._window_steps,
-            start=self.start,
+            lineage=asdict(self.lineage),
             since_step=step,
             since_seconds=seconds,
             annealed=self.fraction >= 1,
@@ -324,7 +325,7 @@ class Trainer(Generic[Batch]):
         self.rows = list(checkpoint.rows)
         self._window = dict(checkpoint.window)
         self._window_steps = checkpoint.window_steps
-        self.start = checkpoint.start
+        self.lineage = checkpoint.origin
         if self.precision == AUTO and checkpoint.precision:
             self.precision = checkpoint.precision
         if self.layout == AUTO and checkpoint.layout:

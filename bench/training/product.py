@@ -72,7 +72,7 @@ def _facts(
         "seconds": round(trained.seconds, 1),
         "budget_minutes": how.minutes,
         "schedule_finished": trained.finished,
-        "started_from": trained.start or None,
+        **trained.lineage.facts(),
         "device": _device(how.device),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),

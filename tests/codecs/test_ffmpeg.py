@@ -425,3 +425,34 @@ def test_pictures_are_the_same_as_other_players_show_them() -> None:
     shown = pyav_frames("x264", payload)[0].to_ndarray(format="rgb24")
     assert np.abs(shown.astype(int) - pixels).mean() < 2
     assert np.abs(colour.yuv_to_rgb(colour.rgb_to_yuv(pixels)).astype(int) - pixels).max() <= 2
+
+
+def _option(words: list[str], key: str, default: str) -> str:
+    return words[words.index(key) + 1] if key in words else default
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{codec}{kind}" for codec in ("x264", "x265") for kind in ("", "-medium", "-zerolatency")],
+)
+def test_the_card_tells_the_command_whose_settings_it_has(name: str) -> None:
+    """Defaults of ffmpeg's libx264 and libx265: preset medium, no tuning, 250 frames between key
+    frames (https://ffmpeg.org/ffmpeg-codecs.html, x265's and x264's own documentation)."""
+    codec = build(name)
+    told = codec.card.source["command"].split()
+    layout = Layout("video", "rgb", 64, 64, 8)
+    ours = codec.encode_command(layout, codec.coded_format(layout), Point("crf", 30))
+    for key, default in (("-c:v", ""), ("-preset", "medium"), ("-tune", "default")):
+        assert _option(told, key, default) == _option(ours, key, default), key
+    keyint = _option(told, "-x265-params", "").partition("keyint=")[2]
+    assert _option(told, "-g", keyint or "250") == _option(ours, "-g", "250")
+
+
+@pytest.mark.parametrize(
+    "name", ["x264-medium", "x264-zerolatency", "x265-medium", "x265-zerolatency"]
+)
+def test_the_card_says_whose_settings_it_has(name: str) -> None:
+    source = load_registry().codec(name).source
+    paper = "Husnain" if name.endswith("medium") else "CVPR 2019, arXiv:1812.00101"
+    assert paper in source["paper"]
+    assert "of the four papers" in source["settings"]

@@ -167,12 +167,51 @@ def test_the_model_card_says_what_was_trained(tmp_path, card, drawn):
 def test_a_continued_training_remembers_what_it_started_from(tmp_path, card):
     train(card, request(tmp_path))
     first = weights_path(card, "K=2")
-    first.rename(tmp_path / "base.safetensors")
+    before = _facts(card)
+    for suffix in (".safetensors", ".json"):
+        first.with_suffix(suffix).rename(tmp_path / f"base{suffix}")
     again = {"work": tmp_path / "again"}
     train(card, request(tmp_path, start=tmp_path / "base.safetensors", stop_after=5, **again))
+    (tmp_path / "base.json").unlink()  # what was known at the start is in the checkpoint
     train(card, request(tmp_path, **again))
-    facts = json.loads(first.with_suffix(".json").read_text())
+    facts = _facts(card)
     assert facts["started_from"] == "base.safetensors"
+    assert facts["started_from_sha256"] == before["sha256"]
+    assert facts["earlier_known"] is True
+    assert facts["earlier_trainings"] == [
+        {"weights": "tiny/K=2", "sha256": before["sha256"], "started_from": None, "steps": 40,
+         "seconds": before["seconds"]}
+    ]  # fmt: skip
+
+
+def test_a_model_card_tells_all_trainings_in_a_row(tmp_path, card):
+    path = weights_path(card, "K=2")
+    for index, steps in enumerate((2, 3, 4)):
+        start = path if index else None
+        train(card, request(tmp_path, start=start, steps=steps, work=tmp_path / str(index)))
+    facts = _facts(card)
+    assert [one["steps"] for one in facts["earlier_trainings"]] == [2, 3]
+    assert facts["steps"] == 4 and facts["earlier_known"] is True
+
+
+@pytest.mark.parametrize("kind", ["no card", "of other weights", "broken"])
+def test_a_start_whose_trainings_nobody_tells_is_said_to_be_unknown(tmp_path, card, kind):
+    train(card, request(tmp_path, steps=2))
+    path = weights_path(card, "K=2")
+    told = path.with_suffix(".json")
+    if kind == "no card":
+        told.unlink()
+    else:
+        told.write_text(told.read_text().replace(_facts(card)["sha256"], "0" * 64)
+                        if kind == "of other weights" else "{")  # fmt: skip
+    train(card, request(tmp_path, start=path, steps=3, work=tmp_path / "again"))
+    facts = _facts(card)
+    assert facts["started_from"] == path.name
+    assert facts["earlier_trainings"] == [] and facts["earlier_known"] is False
+
+
+def _facts(card):
+    return json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
 
 
 def test_a_model_card_says_what_was_tried_before(tmp_path, card):
