@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import build_codec, load_registry, read_codec, vary
+from bench.cards import adapter_class, build_codec, load_registry, read_codec
 from bench.codecs.base import Codec
+from bench.codecs.variations import vary
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Layout, Signal, clip, image
@@ -53,7 +54,8 @@ def build(folder: Path, settings: str, **changes: Any) -> Codec:
     )
     read_codec.cache_clear()
     card = load_registry([folder]).codec("outside")
-    adapter: Codec = build_codec(vary(card, {k: [v] for k, v in changes.items()}))
+    words = {key: str(value) for key, value in changes.items()}
+    adapter: Codec = build_codec(vary(card, adapter_class(card), words, "outside"))
     return adapter
 
 
