@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.arguments import Joined
 from bench.errors import StoreError
+from bench.words import split_codecs
 
 if TYPE_CHECKING:
     from bench.check.compare import CheckReport
@@ -67,7 +68,7 @@ def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
         write_baseline(options.folder, options.against)
         print(f"{options.against}: baseline of {len(measured.items)} items written")
         return 0
-    words = options.codecs.split(",") if options.codecs else ()
+    words = split_codecs(options.codecs) if options.codecs else ()
     report = compare(measured, read_measurements(options.against), tolerances, words)
     _print(report)
     _write(options, report)

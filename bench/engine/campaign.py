@@ -12,10 +12,9 @@ from pathlib import Path
 from bench.cards import CodecCard, Registry, adapter_class
 from bench.codecs.variations import check_values
 from bench.datasets.base import DataOptions, Loader, build_loader
-from bench.engine.target import KEY as TARGET
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
-from bench.records import Point
+from bench.records import TARGET, Point
 from bench.suites import Suite
 
 
