@@ -9,23 +9,23 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench import plugins
-from bench.errors import CardError, UsageError, near_matches
-from bench.records import Point, Value
+from bench.codecs.base import is_number
+from bench.codecs.variations import ONLY, check_values, vary
+from bench.errors import CardError, UsageError, near_matches, shown
+from bench.records import Point
 from bench.suites import Suite, read_suite
 from bench.toml import Table, label, read_table
-from bench.words import parse_settings
+from bench.words import parse_settings, titled
 
 if TYPE_CHECKING:
-    from bench.codecs.base import Allowed, Codec
+    from bench.codecs.base import Codec
     from bench.datasets.base import Loader
 
 ENTRY_POINTS = "bench.codecs"
@@ -84,6 +84,11 @@ class CodecCard:
         return hashlib.sha256(
             json.dumps(relevant, sort_keys=True, default=str).encode()
         ).hexdigest()
+
+    @property
+    def rate_key(self) -> str:
+        """The parameter that tells its operating points apart, be they listed or searched."""
+        return self.searched or self.ladder[0].key
 
     @property
     def folder(self) -> Path:
@@ -168,11 +173,12 @@ class Registry:
     def select(self, spec: str) -> CodecCard:
         """The card of ``id`` or ``id:key=value,key=v+v``: settings and ladder applied.
 
-        The id of a variation is the word itself without its ladder, settings sorted, so that the
-        same variation has one name however it was written.
+        The id of a variation is the word itself without the values of its ladder, settings sorted,
+        so that the same variation has one name however it was written.
         """
         name, _, tail = spec.partition(":")
-        return vary(self.codec(name), parse_settings(spec, tail)) if tail else self.codec(name)
+        card = self.codec(name)
+        return vary(card, adapter_class(card), parse_settings(spec, tail), spec) if tail else card
 
 
 def builtin_folder(kind: Kind) -> Path:
@@ -248,7 +254,7 @@ def read_codec(path: Path) -> CodecCard:
     return CodecCard(
         id=path.stem,
         path=path,
-        title=_titled(title, settings),
+        title=titled(title, settings),
         title_pattern=title,
         adapter=table.attribute_path("adapter"),
         media=media,
@@ -266,16 +272,15 @@ def read_codec(path: Path) -> CodecCard:
 
 def _ladder(where: str, table: Mapping[str, object]) -> tuple[Point, ...]:
     if not table:
-        return (Point("mode", "only"),)
+        return (ONLY,)
     if len(table) != 1:
         raise CardError(f"{where}: ladder has {len(table)} keys; give one, such as crf = [22, 27]")
     ((key, values),) = table.items()
     if not isinstance(values, list) or not values:
         raise CardError(f"{where}: ladder.{key} is {values!r}; give a list of values")
     for value in values:
-        is_number = isinstance(value, int | float) and math.isfinite(value)
-        if not is_number and not isinstance(value, str):
-            raise CardError(f"{where}: ladder.{key} holds {value!r}; give numbers or words")
+        if not is_number(value) and not isinstance(value, bool | str):
+            raise CardError(f"{where}: ladder.{key} holds {shown(value)}; give numbers or words")
     if len(set(values)) != len(values):
         raise CardError(f"{where}: ladder.{key} names a value twice: {values}")
     return tuple(Point(key, value) for value in values)
@@ -314,46 +319,6 @@ def _data_file(table: Table) -> DataFile:
         raise CardError(f"{table.where}: name {name!r} must be a path inside the data folder")
     url, sha256, md5 = (table.get(key, str, None) for key in ("url", "sha256", "md5"))
     return DataFile(name, url, sha256, md5)
-
-
-def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
-    """The card with settings or its ladder changed, checked against the adapter's parameters."""
-    parameters = adapter_class(card).parameters
-    ladder, settings = card.ladder, dict(card.settings)
-    ladder_key = card.ladder[0].key
-    words = []
-    for key, values in sorted(changes.items()):
-        if key != ladder_key and key not in parameters:
-            known = {*parameters, ladder_key} - {"mode"}
-            raise UsageError(
-                f"codec {card.id}: unknown setting {key!r}; {near_matches(key, known)}"
-            )
-        if key == ladder_key:
-            ladder = tuple(Point(key, value) for value in dict.fromkeys(values))
-        elif len(values) > 1:
-            raise UsageError(
-                f"codec {card.id}: {key} takes one value; only {ladder_key} is a ladder"
-            )
-        else:
-            settings[key] = values[0]
-            words.append(f"{key}={values[0]}")
-    name = f"{card.id}:{','.join(words)}" if words else card.id
-    title = _titled(card.title_pattern or card.title, settings, words)
-    return replace(card, id=name, title=title, ladder=ladder, settings=settings)
-
-
-def _titled(pattern: str, settings: Settings, words: Sequence[str] = ()) -> str:
-    """A title with the settings that it names in braces, ``{preset}``, and behind it those of a
-    variation that it does not name. Chroma is written as people do: 4:2:0."""
-
-    def shown(slot: re.Match[str]) -> str:
-        key = slot[1]
-        value = str(settings.get(key, slot[0]))
-        return ":".join(value) if key == "chroma" and value.isdecimal() else value
-
-    title = re.sub(r"\{([\w-]+)\}", shown, pattern)
-    unsaid = [word for word in words if f"{{{word.partition('=')[0]}}}" not in pattern]
-    return f"{title} ({', '.join(unsaid)})" if unsaid else title
 
 
 def import_attribute(where: str, path: str) -> Any:
@@ -398,31 +363,8 @@ def adapter_class(card: CodecCard) -> type[Codec]:
 def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
     """The adapter instance of a card, after its settings and ladder were checked for range."""
     adapter = adapter_class(card)
-    check_values(card, adapter.parameters)
+    check_values(card, adapter)
     return adapter(card, device=device)
-
-
-def check_values(card: CodecCard, parameters: Mapping[str, Allowed]) -> None:
-    """Raises CardError for a setting that the adapter does not know or a value out of range."""
-    where = label(card.path)
-    for key, value in card.settings.items():
-        if key not in parameters:
-            raise CardError(f"{where}: unknown setting {key!r}; {near_matches(key, parameters)}")
-        if value not in parameters[key]:
-            raise CardError(
-                f"{where}: {key} {value} is outside {parameters[key]}; change settings.{key}"
-            )
-    for point in () if card.searched else card.ladder:
-        if point.key in parameters and point.value not in parameters[point.key]:
-            allowed = parameters[point.key]
-            raise CardError(
-                f"{where}: {point.key} {point.value} is outside {allowed}; "
-                f"change ladder.{point.key}"
-            )
-        if point.key not in parameters and point.key != "mode" and "*" not in parameters:
-            raise CardError(
-                f"{where}: unknown ladder key {point.key!r}; {near_matches(point.key, parameters)}"
-            )
 
 
 def loader_class(card: DatasetCard) -> type[Loader]:

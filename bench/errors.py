@@ -19,6 +19,7 @@ import difflib
 from collections.abc import Iterable
 
 _NAMED = 24
+_LONGEST = 80
 
 
 class BenchError(Exception):
@@ -66,3 +67,11 @@ def near_matches(name: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(close)}?"
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"known: {', '.join(names[:_NAMED])}{more}" if names else "none is known"
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: of a long text or number not all."""
+    if isinstance(value, int) and value.bit_length() > _LONGEST:
+        return f"of {value.bit_length()} bits"
+    text = str(value) or "''"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

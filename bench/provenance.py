@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.cards import Settings
-from bench.errors import StoreError
+from bench.errors import StoreError, UsageError
 from bench.facts import MetricFacts
+from bench.records import TARGET
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
 FORMAT = 4
@@ -47,6 +48,21 @@ class CodecInfo:
     where they depend on none, and in runs of versions that did not say."""
     items: int | None = None
     """How many of the run's items it was to be measured on, the first ones; None: all."""
+
+    @property
+    def ladder_key(self) -> str | None:
+        """The parameter of its points; None where rates were searched, of whatever parameter."""
+        keys = [point.partition("=")[0] for point in self.ladder]
+        return next((key for key in keys if key != TARGET), None)
+
+    def refuse_other_ladder(self, where: str, earlier: CodecInfo) -> None:
+        """Raises UsageError where points of another parameter would join one curve with these."""
+        one, other = earlier.ladder_key, self.ladder_key
+        if one and other and one != other:
+            raise UsageError(
+                f"{where}: codec {self.id} has points of {one} and of {other}, which are no one "
+                "curve; keep them in folders of their own, or give the card another name"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
+TARGET = "target_bpp"
+"""The ladder key of tasks that ask for a rate instead of a parameter."""
 Value = int | float | str
 Status = Literal["done", "failed", "timeout", "skipped"]
 

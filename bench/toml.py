@@ -26,7 +26,7 @@ def read_table(path: Path, allowed: Iterable[str], required: Iterable[str]) -> T
     """The table of a file. Raises CardError if it cannot be read or has the wrong keys."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # not TOML, not UTF-8, or an integer without end
         raise CardError(f"{label(path)}: cannot be read as TOML: {error}") from error
     table = Table(label(path), values)
     table.refuse_unknown(allowed)

@@ -5,15 +5,23 @@ Knows the syntax, not which codecs and settings there are.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from bench.errors import UsageError
 from bench.records import Value
 
+# neither the sign of a number nor that of an exponent
+_PLUS = re.compile(r"(?<!^)(?<![\d.][eE])\+|(?<!^)\+(?!\d)")
+
 
 def split_codecs(words: str) -> list[str]:
-    """The codecs of ``A,B:key=v+v,key=v,C``; ``key=v`` alone belongs to the codec before it."""
+    """The codecs of ``A,B:key=v+v,key=v,C``; ``key=v`` alone belongs to the codec before it, also
+    where the value has colons, since no codec's id has an equals sign."""
     specs: list[str] = []
     for part in filter(None, (piece.strip() for piece in words.split(","))):
-        if "=" in part and ":" not in part:
+        if "=" in part.partition(":")[0]:
             if not specs or ":" not in specs[-1]:
                 raise UsageError(f"--codecs: {part!r} belongs to no codec; write codec:{part}")
             specs[-1] += f",{part}"
@@ -25,9 +33,9 @@ def split_codecs(words: str) -> list[str]:
 
 
 def parse_value(word: str) -> Value:
-    """An int, float, bool or word as TOML would read it."""
-    if word in ("true", "false"):
-        return word == "true"
+    """An int, float, bool or word as TOML would read it; bools also as ids spell them."""
+    if word in ("true", "True", "false", "False"):
+        return word in ("true", "True")
     for kind in (int, float):
         try:
             return kind(word)
@@ -36,14 +44,33 @@ def parse_value(word: str) -> Value:
     return word
 
 
-def parse_settings(spec: str, tail: str) -> dict[str, list[Value]]:
-    """The settings of ``key=value,key=v+v``, which stand behind the id in ``spec``."""
-    found: dict[str, list[Value]] = {}
+def split_values(words: str) -> list[str]:
+    """The values of a ladder ``v+v``; a plus may be part of a number, as in ``+3`` and ``1e+3``."""
+    return _PLUS.split(words)
+
+
+def parse_settings(spec: str, tail: str) -> dict[str, str]:
+    """The settings of ``key=value,key=v+v``, which stand behind the id in ``spec``, as written."""
+    found: dict[str, str] = {}
     for pair in tail.split(","):
-        key, equals, words = pair.partition("=")
+        key, equals, words = (part.strip() for part in pair.partition("="))
         if not equals or not key or not words:
-            raise UsageError(f"codec {spec!r}: {pair!r} is not key=value")
+            raise UsageError(f"codec {spec!r}: {pair!r} is not key=value; write key=value,key=v+v")
         if key in found:
             raise UsageError(f"codec {spec!r}: {key} is given twice")
-        found[key] = [parse_value(word) for word in words.split("+")]
+        found[key] = words
     return found
+
+
+def titled(pattern: str, settings: Mapping[str, Any], words: Sequence[str] = ()) -> str:
+    """A title with the settings that it names in braces, ``{preset}``, and behind it those of a
+    variation that it does not name. Chroma is written as people do: 4:2:0."""
+
+    def shown(slot: re.Match[str]) -> str:
+        key = slot[1]
+        value = str(settings.get(key, slot[0]))
+        return ":".join(value) if key == "chroma" and value.isdecimal() else value
+
+    title = re.sub(r"\{([\w-]+)\}", shown, pattern)
+    unsaid = [word for word in words if f"{{{word.partition('=')[0]}}}" not in pattern]
+    return f"{title} ({', '.join(unsaid)})" if unsaid else title

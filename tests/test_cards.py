@@ -20,7 +20,7 @@ from bench.cli import main
 from bench.codecs.base import Codec
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point
-from bench.words import parse_value, split_codecs
+from bench.words import parse_value, split_codecs, split_values
 from tests.fakes import write_cards
 
 
@@ -187,6 +187,15 @@ def test_codecs_and_their_settings_share_the_comma() -> None:
         "x265:preset=medium,crf=20+30",
         "jpeg",
     ]
+    settings = "x265:crf=22,params=bframes=0:scenecut=0"
+    other = "x264:params=b=1:ref=2,keyint=5,weights=a/b:c"
+    words = f"{settings},avif:speed=6,subsampling=4:2:0,{other},jpeg"
+    assert split_codecs(words) == [settings, "avif:speed=6,subsampling=4:2:0", other, "jpeg"]
+    turned = "x265:params=bframes=0:scenecut=0,crf=22"
+    assert load_registry().select(settings) == load_registry().select(turned)
+    for alone in ("params=a=1:b=2", "jpeg,params=a=1:b=2"):
+        with pytest.raises(UsageError, match="'params=a=1:b=2' belongs to no codec"):
+            split_codecs(alone)
     with pytest.raises(UsageError, match="'crf=20' belongs to no codec"):
         split_codecs("crf=20")
     with pytest.raises(UsageError, match="names no codec"):
@@ -194,8 +203,20 @@ def test_codecs_and_their_settings_share_the_comma() -> None:
 
 
 def test_values_are_read_as_toml_would() -> None:
-    words = ["3", "0.5", "slow", "true", "false"]
-    assert [parse_value(word) for word in words] == [3, 0.5, "slow", True, False]
+    words = ["3", "0.5", "slow", "true", "false", "True", "False"]
+    assert [parse_value(word) for word in words] == [3, 0.5, "slow", True, False, True, False]
+
+
+def test_a_plus_joins_values_but_not_the_parts_of_a_number() -> None:
+    for words, values in {
+        "1+2": ["1", "2"],
+        "+1++2": ["+1", "", "2"],
+        "1e+2+3E+4+1.e+5": ["1e+2", "3E+4", "1.e+5"],
+        "slow+fast+1e+x": ["slow", "fast", "1e", "x"],
+        "e+2": ["e", "2"],
+        "1+": ["1", ""],
+    }.items():
+        assert split_values(words) == values
 
 
 def test_a_data_file_cannot_leave_its_folder(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bench.cli import main
 from bench.engine.run import RunOptions
@@ -145,6 +147,41 @@ def test_lists_may_be_given_in_pieces(cards: Path, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert {row["codec"] for row in rows} == {"coarse", "none"}
     assert {"psnr_rgb", "psnr_y"} <= set(rows[0])
+
+
+def test_equal_values_of_two_runs_are_one_point_and_two_parameters_two_codecs(
+    tmp_path: Path,
+) -> None:
+    """Own run of report 14: quality=50 and 50.0 in one folder; and both quantisers of x264."""
+    rng = np.random.default_rng(1)
+    Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "p.png")
+    out = tmp_path / "out"
+    for codecs in ("jpeg:quality=30+50,x264-medium:crf=27", "jpeg:quality=50.0,x264-medium:qp=27"):
+        done = bench("run", "--input", tmp_path / "p.png", "--codecs", codecs, "--out", out,
+                     "--metrics", "psnr_rgb", "--jobs", 1, "--no-report")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    with (out / "records.csv").open() as file:
+        rows = [(row["codec"], row["point"], row["bytes"]) for row in csv.DictReader(file)]
+    assert sorted(row[:2] for row in rows) == [
+        ("jpeg", "quality=30"),
+        ("jpeg", "quality=50"),
+        ("x264-medium", "crf=27"),
+        ("x264-medium:qp", "qp=27"),
+    ]
+    assert len({size for codec, _, size in rows if codec.startswith("x264")}) == 2
+
+
+def test_a_card_whose_ladder_became_another_does_not_join_its_old_curve(
+    tmp_path: Path, cards: Path
+) -> None:
+    card = cards / "codecs" / "coarse.toml"
+    words = ("run", "--suite", "noise", "--cards", cards, "--codecs", "coarse", "--limit", 1,
+             "--out", tmp_path / "out", "--no-report", "--jobs", 1)  # fmt: skip
+    assert bench(*words).returncode == 0
+    card.write_text(card.read_text().replace("bits = [1, 2, 4, 6]", "on = [0]"))
+    said = refused(bench(*words))
+    assert "codec coarse has points of bits and of on, which are no one curve" in said
+    assert bench(*words, "--fresh").returncode != 2
 
 
 def test_target_rates_are_reached_or_said_to_be_out_of_reach(tmp_path: Path) -> None:

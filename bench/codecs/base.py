@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeGuard, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +61,21 @@ class Encoded:
         )
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number that a float can hold; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def same_value(one: object, other: object) -> bool:
+    """Whether two values are equal; unlike in Python, true is not 1."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
 class Allowed(Protocol):
     """The values that a setting or operating point may take; its text is shown in messages."""
 
@@ -75,7 +91,7 @@ class Range:
     integer: bool = True
 
     def __contains__(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not is_number(value):
             return False
         if self.integer and int(value) != value:
             return False
@@ -92,7 +108,7 @@ class Choice:
     words: tuple[Value, ...]
 
     def __contains__(self, value: object) -> bool:
-        return value in self.words
+        return any(same_value(value, word) for word in self.words)
 
     def __str__(self) -> str:
         return " | ".join(str(word) for word in self.words)
@@ -149,10 +165,10 @@ class AnyValue:
     """Any number or word, for ladders whose key and values are the card's own."""
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, bool | int | float | str)
+        return isinstance(value, bool | str) or is_number(value)
 
     def __str__(self) -> str:
-        return "any number or word"
+        return "any finite number or word"
 
 
 ANY_LADDER = "*"
@@ -251,7 +267,16 @@ class CodecBase(ABC):
     """
 
     parameters: ClassVar[Mapping[str, Allowed]] = {}
+    ladder_keys: ClassVar[tuple[str, ...] | None] = None
+    """The parameters of which one, and one alone, is the ladder of a curve, such as crf and qp;
+    None: whatever the card's ladder names."""
     lossless: bool = False
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        """Of a card's settings and the key of its ladder those that do not count, and what counts
+        instead: they are refused."""
+        return {}
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
         self.card = card

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from bench.codecs.support.template import Template, first_line
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
 from bench.signals import Frame, Layout
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
 
 _PACKAGE = Package(
     "libbpg", "0.9.8", "GPL 2, its decoder LGPL", "https://bellard.org/bpg/", "BENCH_BPG"
@@ -40,6 +43,7 @@ class Bpg(StillCodec):
     as the machine has cores.
     """
 
+    ladder_keys = ("qp",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 51),
         "encoder": Choice(("x265", "jctvc")),
@@ -48,6 +52,16 @@ class Bpg(StillCodec):
         "colour": Choice(("ycbcr", "ycbcr_bt709", "rgb", "ycgco")),
         "level": Range(1, 9),
     }
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        settings = card.settings
+        found = {}
+        if settings.get("encoder") == "jctvc":
+            found["level"] = "encoder=jctvc"
+        if settings.get("colour") == "rgb" and settings.get("chroma") == 420:
+            found["chroma"] = "colour=rgb"
+        return {key: other for key, other in found.items() if key in settings}
 
     def refusal(self, layout: Layout) -> str | None:
         if self.settings.get("encoder", "x265") == "x265" and layout.width < _NARROWEST_OF_X265:

@@ -26,6 +26,7 @@ from bench.signals import Signal, clip, image
 if TYPE_CHECKING:
     import torch
 
+    from bench.cards import CodecCard
     from bench.models.cifar_vae import CifarVae
     from bench.signals import Layout
 
@@ -50,12 +51,20 @@ class CifarVaeCodec(LearnedCodec):
     percent.
     """
 
+    ladder_keys = ("bits",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "bits": Choice((3, 4, 5, 6, 32)),
         "loss": Choice(("ssim", "mse")),
         "quantiser": Choice(_QUANTISERS),
         "coder": Choice(_CODERS),
     }
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        settings = card.settings
+        unread = settings.get("quantiser") == "none" and "coder" in settings
+        return {"coder": "quantiser=none"} if unread else {}
+
     libraries = ("torch", "constriction", "numpy", "scipy")
 
     def refusal(self, layout: Layout) -> str | None:

@@ -103,9 +103,7 @@ class CommandCodec(StillCodec):
         super().__init__(card, device=device)
         own = {*self.settings} - {"encode", "decode", "version", "input", "output", "depth"}
         self._encoder = parse_template(card.id, "encode", self.settings.get("encode"))
-        self._encoder.check_placeholders(
-            "encode", {*own, *_ENCODER_FACTS, *(point.key for point in card.ladder)}
-        )
+        self._encoder.check_placeholders("encode", {*own, *_ENCODER_FACTS, card.rate_key})
         self._decoder = parse_template(card.id, "decode", self.settings.get("decode"))
         self._decoder.check_placeholders("decode", {*own, *_DECODER_FACTS})
         read = {*self.parameters, *self._encoder.placeholders, *self._decoder.placeholders}
@@ -129,11 +127,11 @@ class CommandCodec(StillCodec):
         if not re.fullmatch(r"\w{1,16}", self._suffix):
             raise CardError(f"codec {name}: suffix {self._suffix!r} is no file suffix")
         low, high = (self.settings.get(key, default) for key, default in _BOUNDS)
-        for point in self.card.ladder:
+        for point in () if self.card.searched else self.card.ladder:
             if isinstance(point.value, int | float) and not low <= point.value <= high:
                 raise CardError(
-                    f"codec {name}: {point.key} {point.value} is outside {low}–{high}; "
-                    f"change ladder.{point.key}"
+                    f"codec {name}: {point.key} {point.value} is outside {low}–{high}; give "
+                    f"another {point.key}, or change settings.low and settings.high"
                 )
 
     @property

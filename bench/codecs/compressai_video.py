@@ -51,6 +51,7 @@ _HYPERPRIORS = ("img_hyperprior", "motion_hyperprior", "res_hyperprior")
 class ZooVideo(LearnedCodec):
     """``ssf2020`` at its nine qualities, or a user's checkpoint of it (``weights``)."""
 
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "architecture": Choice(zoo_weights.VIDEO_ARCHITECTURES),
         "metric": Choice(("mse",)),

@@ -145,6 +145,7 @@ class ZooImage(LearnedCodec):
     ``weights`` and ``arguments``.
     """
 
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "architecture": Choice(zoo_weights.IMAGE_ARCHITECTURES),
         "metric": Choice(("mse", "ms-ssim")),

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.machine import device_kind
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, image
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
 
 _PACKAGE = Package(
     "Cool-chic", "5.0.1", "BSD licence", "https://github.com/Orange-OpenSource/Cool-Chic",
@@ -61,12 +64,19 @@ class CoolChic(StillCodec):
 
     codes_gray = False
     smallest_side: ClassVar[int] = 32
+    ladder_keys = ("lmbda",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "lmbda": Range(1e-6, 10, integer=False),
         "iterations": Range(_FEWEST_ITERATIONS, 1_000_000),
         "preset": Choice(("intra", "debug")),
         "decoder": Choice(("hop", "mop", "lop", "vhop")),
     }
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        settings = card.settings
+        unread = settings.get("preset") == "debug" and "iterations" in settings
+        return {"iterations": "preset=debug"} if unread else {}
 
     def refusal(self, layout: Layout) -> str | None:
         if min(layout.width, layout.height) < self.smallest_side:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import ffmpeg
 
 from bench import colour
 from bench.bitstreams import Stripped, annexb, obu
 from bench.bitstreams.containers import read_ivf, write_ivf
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
+from bench.codecs.support.keyint import KEYINT, ONCE, frames_between
+from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import (
     Chroma,
     PlaneFormat,
@@ -28,14 +30,19 @@ from bench.codecs.support.planes import (
 from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
-from bench.errors import BitstreamError, CodecError
+from bench.errors import BitstreamError, CardError, CodecError
 from bench.records import Point, Value
 from bench.signals import Layout, Samples, Signal
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
 
 _X26X_PRESETS = Choice(
     tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split())
 )
-_KEYINT = Range(1, 100000)
+_RATES = frozenset(("crf", "qp", "qp-constant", "bitrate"))
+"""Parameters of the libraries that would take the place of the ladder."""
+_KEYINTS = frozenset(("keyint", "keyint-max"))
 Options = dict[str, Value]
 
 
@@ -203,19 +210,46 @@ class _X26x(FfmpegCodec):
     standard: ClassVar[annexb.Standard]
     library_options: ClassVar[str]
     library_key: ClassVar[str]
+    infinite: ClassVar[str]
+    """The library's word for an interval of intra pictures without end."""
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        settings = card.settings
+        given = read_parameters(settings.get("params", "")) or {}
+        keyint = settings.get("keyint")
+        if _RATES & given.keys():
+            return {"params": f"the ladder of {card.rate_key}"}
+        if given.get("lossless", "0") != "0" and len(card.ladder) > 1:
+            return {card.rate_key: f"params={settings['params']}"}
+        repeated = keyint is not None and bool(_KEYINTS & given.keys())
+        cut = keyint == ONCE and given.get("scenecut", "0") != "0"
+        if repeated or cut:
+            return {"params": f"keyint={keyint}", "keyint": f"params={settings['params']}"}
+        return {}
 
     def options(self, point: Point, layout: Layout) -> Options:
         settings = self.settings
-        tune = settings.get("tune", "psnr")
-        library = ":".join(filter(None, [self.library_options, settings.get("params", "")]))
+        tune, keyint = settings.get("tune", "psnr"), settings.get("keyint", 250)
+        once = f"keyint={self.infinite}:scenecut=0" if keyint == ONCE else ""
+        library = ":".join(filter(None, [self.library_options, once, settings.get("params", "")]))
         chosen = {
             point.key: point.value,
             "preset": settings.get("preset", "veryslow"),
-            "g": settings.get("keyint", 250),
+            **({} if once else {"g": keyint}),
             "threads": 1,
             self.library_key: library,
         }
         return chosen if tune == "default" else {**chosen, "tune": tune}
+
+    def check_available(self) -> None:
+        super().check_available()
+        params = str(self.settings.get("params", ""))
+        if said := ffmpeg_binary.complaint(self.encoder, self.library_key, params):
+            raise CardError(
+                f"codec {self.card.id}: {self.encoder} says {said!r} and codes without; "
+                "change params"
+            )
 
     def strip(self, stream: bytes) -> Stripped:
         return annexb.strip(stream, self.standard)
@@ -232,6 +266,8 @@ class X264(_X26x):
     standard = annexb.H264
     library_key = "x264-params"
     library_options = "lookahead-threads=1"
+    infinite = "infinite"
+    ladder_keys = ("crf", "qp")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 51, integer=False),
         "qp": Range(0, 51),
@@ -239,9 +275,9 @@ class X264(_X26x):
         "tune": Choice(
             ("psnr", "ssim", "film", "animation", "grain", "stillimage", "zerolatency", "default")
         ),
-        "keyint": _KEYINT,
+        "keyint": KEYINT,
         "chroma": Choice((444, 420)),
-        "params": Text("bframes=0:ref=1"),
+        "params": LibraryParameters(),
     }
 
     def stream_samples(self, stream: bytes, decoded: DecodedFormat) -> Samples:
@@ -259,41 +295,50 @@ class X265(_X26x):
     smallest_side = 16
     library_key = "x265-params"
     library_options = "pools=none:frame-threads=1:log-level=error"
+    infinite = "-1"
+    ladder_keys = ("crf", "qp")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 51, integer=False),
         "qp": Range(0, 51),
         "preset": _X26X_PRESETS,
         "tune": Choice(("psnr", "ssim", "grain", "animation", "zerolatency", "default")),
-        "keyint": _KEYINT,
+        "keyint": KEYINT,
         "chroma": Choice((444, 420)),
-        "params": Text("bframes=0:ref=1"),
+        "params": LibraryParameters(),
     }
 
 
 class VVenC(FfmpegCodec):
-    """H.266/VVC by libvvenc at a constant quantiser; 4:2:0 at 10 bits inside."""
+    """H.266/VVC by libvvenc at a constant quantiser; 4:2:0 at 10 bits inside. Without ``keyint``
+    an intra picture comes about every second, as VVenC has it."""
 
     encoder = "libvvenc"
     muxer = "vvc"
     depth = 10
     # 32x32 and 34x34 work, 24x24 and 8x64 fail in VVenC 1.15
     smallest_side = 32
+    ladder_keys = ("qp",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 63),
         "preset": Choice(("faster", "fast", "medium", "slow", "slower")),
         "tune": Choice(("psnr", "default")),
-        "keyint": _KEYINT,
+        "keyint": KEYINT,
     }
 
     def options(self, point: Point, layout: Layout) -> Options:
+        keyint = self.settings.get("keyint")
+        library = ["verbosity=1"]
+        # ffmpeg does not hand the range to libvvenc, and of intervals only that of intra coding
+        library += ["Range=full"] if layout.samples != "yuv420" else []
+        library += [f"IntraPeriod={keyint}"] if keyint not in (None, 1) else []
+        library += ["sta=0"] if keyint == ONCE else []  # no intra slices at changes of scene
         return {
             point.key: point.value,
             "preset": self.settings.get("preset", "fast"),
             "qpa": int(self.settings.get("tune", "psnr") == "default"),
-            "g": self.settings.get("keyint", 256),
+            **({"g": 1} if keyint == 1 else {}),
             "threads": 1,
-            # ffmpeg does not hand the range to libvvenc
-            "vvenc-params": "verbosity=1" + ("" if layout.samples == "yuv420" else ":Range=full"),
+            "vvenc-params": ":".join(library),
         }
 
     def strip(self, stream: bytes) -> Stripped:
@@ -311,20 +356,23 @@ class SvtAv1(FfmpegCodec):
     # below this SVT-AV1 4.2 corrupts its heap on noise of 4x10 and 5x7 pixels
     smallest_side = 64
     odd_420 = True
+    ladder_keys = ("crf",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(1, 63),
         "preset": Range(-1, 13),
         "tune": Choice(("psnr", "ssim", "vq", "default")),
-        "keyint": _KEYINT,
+        "keyint": KEYINT,
     }
     _tunes: ClassVar[Mapping[str, str]] = {"vq": "tune=0:", "psnr": "tune=1:", "ssim": "tune=2:"}
 
     def options(self, point: Point, layout: Layout) -> Options:
+        tune, keyint = self.settings.get("tune", "psnr"), self.settings.get("keyint", 250)
+        once = f":keyint={ONCE}" if keyint == ONCE else ""
         return {
             point.key: point.value,
             "preset": self.settings.get("preset", 4),
-            "g": self.settings.get("keyint", 250),
-            "svtav1-params": self._tunes.get(self.settings.get("tune", "psnr"), "") + "lp=1",
+            **({} if once else {"g": keyint}),
+            "svtav1-params": self._tunes.get(tune, "") + "lp=1" + once,
         }
 
     def strip(self, stream: bytes) -> Stripped:
@@ -341,11 +389,12 @@ class Vp9(FfmpegCodec):
     muxer = "ivf"
     has_444 = True
     odd_420 = True
+    ladder_keys = ("crf",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 63),
         "cpu-used": Range(0, 8),
         "tune": Choice(("psnr", "ssim", "default")),
-        "keyint": _KEYINT,
+        "keyint": KEYINT,
         "chroma": Choice((444, 420)),
     }
 
@@ -356,7 +405,7 @@ class Vp9(FfmpegCodec):
             "b:v": 0,
             "deadline": "good",
             "cpu-used": self.settings.get("cpu-used", 1),
-            "g": self.settings.get("keyint", 250),
+            "g": frames_between(self.settings.get("keyint", 250), layout.frames),
             "threads": 1,
         }
         return chosen if tune == "default" else {**chosen, "tune": tune}

@@ -12,10 +12,11 @@ import ffmpeg
 import numpy as np
 
 from bench.bitstreams.containers import read_avi, write_ivf
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, refuse_large
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, refuse_large
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
+from bench.codecs.support.keyint import KEYINT, frames_between
 from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.spool import Data, mapped, spooled
@@ -32,9 +33,10 @@ class Ffv1(CodecBase):
     which therefore goes ahead of the frames."""
 
     lossless = True
+    ladder_keys = ()
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "context": Choice((0, 1)),
-        "keyint": Range(1, 100000),
+        "keyint": KEYINT,
     }
 
     def refusal(self, layout: Layout) -> str | None:
@@ -68,7 +70,7 @@ class Ffv1(CodecBase):
             level=1,
             coder=1,
             context=self.settings.get("context", 1),
-            g=self.settings.get("keyint", 250),
+            g=frames_between(self.settings.get("keyint", 250), layout.frames),
             **{"c:v": "ffv1"},
         )
         file = run_piped(ffmpeg_binary.command_of(output), _samples(signal), read_all)

@@ -59,6 +59,7 @@ def decode_latents(body: bytes, bits: int, coder: str, count: int) -> Floats:
 class _LatentCodec(VectorCodec):
     """d latents of each vector; a subclass says what a latent is."""
 
+    ladder_keys = ("bits",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "bits": _BITS,
         "latents": Choice((10, 30, 50)),

@@ -58,6 +58,7 @@ class Hyperprior(LearnedCodec):
     alone (``none``), which takes less time. ``refine``: steps in which the encoder improves the
     latents of each picture."""
 
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "quality": Range(1, QUALITIES, integer=False),
         "context": Choice(("checkerboard", "none")),

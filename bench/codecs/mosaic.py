@@ -8,16 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.cards import build_codec, read_codec
-from bench.codecs.base import Allowed, Choice, Codec, CodecBase, Encoded, Range
+from bench.codecs.base import Allowed, AnyValue, Choice, Codec, CodecBase, Encoded, Range
 from bench.errors import BitstreamError, CardError
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, clip, image
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
 
 _MOST_PIXELS = 2**28
 
@@ -26,10 +29,16 @@ class Mosaic(CodecBase):
     """Frames in rows of ⌈√n⌉, the last repeated to fill the grid, coded by the card ``codec``
     in the same folder. The header holds count, width and height."""
 
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codec": Choice(("jpeg", "webp", "jxl", "avif", "png")),
-        "quality": Range(0, 100, integer=False),
+        "quality": Range(0, 100),
     }
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        lossless = card.settings.get("codec") == "png"
+        return {"quality": "codec=png"} if lossless and card.rate_key == "quality" else {}
 
     @cached_property
     def _inner(self) -> Codec:
@@ -37,6 +46,12 @@ class Mosaic(CodecBase):
         if not path.is_file():
             raise CardError(f"codecs/{self.card.path.name}: no card {path} to code the mosaic")
         inner: Codec = build_codec(read_codec(path), device=self.device)
+        allowed = inner.parameters.get("quality", AnyValue())
+        for point in () if self.card.searched else self.card.ladder:
+            if point.value not in allowed:
+                raise CardError(
+                    f"codec {self.card.id}: {point} is outside {allowed} of {path.stem}"
+                )
         return inner
 
     def refusal(self, layout: Layout) -> str | None:

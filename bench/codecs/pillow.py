@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import AvifImagePlugin, Image, features
@@ -28,6 +28,9 @@ from bench.codecs.support.still import StillCodec
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Frame, Layout
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
 
 _SUBSAMPLING = Choice(("4:4:4", "4:2:2", "4:2:0"))
 _DECODE_ERRORS = (
@@ -116,12 +119,20 @@ class Jpeg(PillowCodec):
     format = "JPEG"
     feature = "jpg"
     max_side = 65500
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "quality": Range(1, 100),
         "optimize": Flag(),
         "progressive": Flag(),
         "subsampling": _SUBSAMPLING,
     }
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        settings = card.settings
+        if settings.get("progressive") and settings.get("optimize") is False:
+            return {"optimize": "progressive=True"}
+        return {}
 
     def options(self, point: Point, gray: bool) -> Options:
         chosen = dict(self.settings)
@@ -138,6 +149,7 @@ class Jpeg2000(PillowCodec):
 
     format = "JPEG2000"
     feature = "jpg_2000"
+    ladder_keys = ("ratio", "psnr")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "ratio": Range(1, 10000, integer=False),
         "psnr": Range(1, 100, integer=False),
@@ -164,6 +176,7 @@ class WebP(PillowCodec):
     feature = "webp"
     max_side = 16383
     codes_gray = False
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(0, 100), "method": Range(0, 6)}
 
     def options(self, point: Point, gray: bool) -> Options:
@@ -178,6 +191,7 @@ class Avif(PillowCodec):
 
     format = "AVIF"
     feature = "avif"
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "quality": Range(0, 99),
         "speed": Range(0, 10),
@@ -210,6 +224,7 @@ class Jxl(PillowCodec):
 
     format = "JXL"
     feature = "jxl"
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "quality": Range(0, 99, integer=False),
         "effort": Range(1, 10),

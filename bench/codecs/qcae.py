@@ -56,6 +56,7 @@ class Qcae(LearnedCodec):
     has weights of its own (``one-each``, as in the paper) or all share one network (``shared``);
     ``network`` is its kind."""
 
+    ladder_keys = ("codes",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codes": Choice(LADDER),
         "coder": Choice(("fixed", "zlib", CONTEXT)),

@@ -67,6 +67,7 @@ class QcaeRd(LearnedCodec):
     """``quality`` is a real value from 1 (lowest rate) to 8. Runs on the CPU, whatever device the
     run asks for: exact sums of float64 are no work for a GPU."""
 
+    ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(1, QUALITIES, integer=False)}
     libraries = ("torch", "compressai")
 

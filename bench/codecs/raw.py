@@ -94,6 +94,7 @@ class Zlib(CodecBase):
     """DEFLATE over the samples of all frames (RFC 1950), no prediction."""
 
     lossless = True
+    ladder_keys = ()
     parameters: ClassVar[Mapping[str, Allowed]] = {"level": Range(0, 9)}
 
     def refusal(self, layout: Layout) -> str | None:

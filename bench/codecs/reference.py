@@ -274,6 +274,7 @@ class Hm(ReferenceCodec):
     encoder_names = ("TAppEncoderStatic", "TAppEncoder")
     decoder_names = ("TAppDecoderStatic", "TAppDecoder")
     standard = annexb.H265
+    ladder_keys = ("qp",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 51),
         **_PARAMETERS,
@@ -296,6 +297,7 @@ class Vtm(ReferenceCodec):
     standard = annexb.H266
     # the decoder lists the size before the conformance window, so that there must be none
     side_step = 8
+    ladder_keys = ("qp",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 63),
         **_PARAMETERS,

@@ -90,6 +90,7 @@ class _ScalarCodec(VectorCodec):
 class LloydMaxCodec(_ScalarCodec):
     """Lloyd–Max with 2^bits levels for the named source of variance 1."""
 
+    ladder_keys = ("bits",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "bits": Range(1, 8),
         "source": _SOURCES,
@@ -108,6 +109,7 @@ class UniformCodec(_ScalarCodec):
     At high rate ½·log2(2πe/12) = 0.2546 bit from R(D) (Gish & Pierce 1968).
     """
 
+    ladder_keys = ("step",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "step": _STEPS,
         "source": _SOURCES,
@@ -125,6 +127,7 @@ class UniformCodec(_ScalarCodec):
 class EctcqCodec(VectorCodec):
     """Entropy-constrained trellis-coded quantisation with shipped designs, one per rate."""
 
+    ladder_keys = ("rate",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "rate": Range(0.25, 8, integer=False),
         "states": Choice((8, 256)),

@@ -31,6 +31,7 @@ class TransformCodec(VectorCodec):
     """DCT-II of each vector, uniform-threshold quantisation with ``step``, arithmetic coding of the
     cells under N(0, variance of the coefficient), centroids as levels."""
 
+    ladder_keys = ("step",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "step": Range(1 / 64, 8, integer=False),
         "correlation": Range(0, 0.999, integer=False),

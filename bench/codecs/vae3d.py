@@ -52,6 +52,7 @@ class Vae3dCodec(LearnedCodec):
     encoder improves the latents of each group.
     """
 
+    ladder_keys = ("lambda",)
     parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS), "refine": STEPS}
     libraries = ("torch", "constriction")
 

@@ -44,6 +44,7 @@ from bench.signals import image
 from bench.weights import MODEL
 
 if TYPE_CHECKING:
+    from bench.cards import CodecCard
     from bench.records import Point
     from bench.signals import Layout, Signal
 
@@ -86,6 +87,7 @@ class VqVae2Codec(LearnedCodec):
     what the PixelSNAIL priors see; the transformer sees indices. ``refine``: steps in which the
     encoder looks for codes that decode to a closer picture, near those of the network."""
 
+    ladder_keys = ()
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "codes": Range(2, 65536),
         "dim": Range(1, 1024),
@@ -94,6 +96,14 @@ class VqVae2Codec(LearnedCodec):
         "tiling": Choice(("whole", "patches")),
         "refine": STEPS,
     }
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        settings = card.settings
+        coder = settings.get("coder", "adaptive")
+        unread = coder != "pixelsnail" and settings.get("input") == "vectors"
+        return {"input": f"coder={coder}"} if unread else {}
+
     libraries = ("torch", "constriction")
 
     @cached_property

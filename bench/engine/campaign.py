@@ -9,17 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.cards import (
-    CodecCard,
-    Registry,
-    adapter_class,
-    check_values,
-)
+from bench.cards import CodecCard, Registry, adapter_class
+from bench.codecs.variations import check_values
 from bench.datasets.base import DataOptions, Loader, build_loader
-from bench.engine.target import KEY as TARGET
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
-from bench.records import Point
+from bench.records import TARGET, Point
 from bench.suites import Suite
 
 
@@ -91,7 +86,7 @@ def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, 
     chosen: dict[str, CodecCard] = {}
     for spec in specs:
         card = registry.select(spec)
-        check_values(card, adapter_class(card).parameters)
+        check_values(card, adapter_class(card))
         if card.id in chosen:
             ladder = dict.fromkeys((*chosen[card.id].ladder, *card.ladder))
             card = replace(card, ladder=tuple(ladder))

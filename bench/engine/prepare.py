@@ -48,6 +48,9 @@ def register(
     """Tells the store whose results the folder shows from now on."""
     known = {info.id: info for info in store.codecs()}
     infos = [describe_codec(card, found) for card, found in pairs]
+    for info in infos:
+        if campaign.extends and info.id in known:
+            info.refuse_other_ladder(str(store.folder), known[info.id])
     for index, (info, (_, found)) in enumerate(zip(infos, pairs, strict=True)):
         if found.unavailable is not None and info.id in known:
             # what was measured while it was available keeps the versions of then

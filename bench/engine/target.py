@@ -13,9 +13,6 @@ from bench.codecs.base import Allowed, Choice, Range
 from bench.errors import Unsupported
 from bench.records import Value
 
-KEY = "target_bpp"
-"""The ladder key of tasks that ask for a rate instead of a parameter."""
-
 TOLERANCE = 0.1
 """How far, as a fraction, the ends of a codec's range may miss the target before it is refused."""
 
@@ -40,6 +37,8 @@ def find_rate(
     for the item before, so that similar items need few evaluations. Raises Unsupported where the
     codec's whole range stays more than TOLERANCE away from the target.
     """
+    if allowed is not None and not isinstance(allowed, Range | Choice):
+        raise Unsupported("does not say between which values a rate could be searched")
     values = _grid(allowed)
     if len(values) < 2:
         raise Unsupported("has one operating point and cannot be set to a rate")

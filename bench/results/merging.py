@@ -84,6 +84,7 @@ def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[I
             _agree_mapping(pair, "settings", known.settings, info.settings, strict=True)
             _agree_mapping(pair, "versions", known.versions, info.versions, strict=True)
             _agree(pair, "device", known.device, info.device)
+            info.refuse_other_ladder(f"{names_of(paths[: paths.index(path)])} and {path}", known)
             ladder = tuple(dict.fromkeys((*known.ladder, *info.ladder)))
             more = _larger(known.items, info.items)
             codecs[info.id] = replace(known, ladder=ladder, items=more)

@@ -12,8 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cards import CodecCard, build_codec, load_registry, read_codec, vary
+from bench.cards import CodecCard, adapter_class, build_codec, load_registry, read_codec
 from bench.codecs.cifar_vae import CifarVaeCodec
+from bench.codecs.variations import vary
 from bench.entropy.quantise import lloyd_max_normal, uniform_interval
 from bench.errors import BitstreamError, CardError, Unavailable, Unsupported
 from bench.models.cifar_vae import CifarVae
@@ -43,8 +44,8 @@ def _card(folder: Path, seed: int) -> CodecCard:
 
 @cache
 def _codec(card_path: Path, words: tuple[tuple[str, str], ...]) -> CifarVaeCodec:
-    changes = {key: [value] for key, value in words}
-    return build_codec(vary(read_codec(card_path), changes) if changes else read_codec(card_path))
+    card = read_codec(card_path)
+    return build_codec(vary(card, adapter_class(card), dict(words), "cifar-vae"))
 
 
 def codec(card: CodecCard, **changes: str) -> CifarVaeCodec:

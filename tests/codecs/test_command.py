@@ -1,5 +1,6 @@
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import build_codec, load_registry, read_codec, vary
+from bench.cards import adapter_class, build_codec, load_registry, read_codec
 from bench.codecs.base import Codec
+from bench.codecs.variations import vary
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Layout, Signal, clip, image
@@ -53,7 +55,8 @@ def build(folder: Path, settings: str, **changes: Any) -> Codec:
     )
     read_codec.cache_clear()
     card = load_registry([folder]).codec("outside")
-    adapter: Codec = build_codec(vary(card, {k: [v] for k, v in changes.items()}))
+    words = {key: str(value) for key, value in changes.items()}
+    adapter: Codec = build_codec(vary(card, adapter_class(card), words, "outside"))
     return adapter
 
 
@@ -221,12 +224,26 @@ def test_a_missing_program_is_unavailable(tmp_path: Path) -> None:
         (COPY + 'input = "y4m"\noutput = "png"', "do not go together"),
         (COPY + 'suffix = "../x"', "is no file suffix"),
         (COPY + 'strip = "h262"', "strip h262 is outside h264 | hevc"),
-        (COPY + "low = 0\nhigh = 51\n[ladder]\nqp = [60]", "qp 60 is outside 0–51; change ladder"),
+        (
+            COPY + "low = 0\nhigh = 51\n[ladder]\nqp = [60]",
+            "qp 60 is outside 0–51; give another qp",
+        ),
     ],
 )
 def test_cards_with_faults(tmp_path: Path, settings: str, message: str) -> None:
     with pytest.raises(CardError, match=message):
         build(tmp_path, settings + "\n")
+
+
+def test_a_searched_rate_fills_the_placeholder_of_the_ladder(tmp_path: Path) -> None:
+    """A target rate takes the place of the points, not that of the parameter."""
+    settings = (
+        'encode = ["cp", "{input}", "{bitstream}", "{qp}"]\n'
+        'decode = ["cp", "{bitstream}", "{output}"]\nlow = 1\n[ladder]\nqp = [1]\n'
+    )
+    build(tmp_path, settings)
+    card = load_registry([tmp_path]).codec("outside")
+    build_codec(replace(card, ladder=(Point("target_bpp", 0.5),), searched="qp"))
 
 
 def test_the_decoder_is_not_told_the_operating_point(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bench.cards import CodecCard, adapter_class, build_codec, check_values, load_registry
+from bench.cards import CodecCard, adapter_class, build_codec, load_registry
 from bench.codecs.base import Codec
 from bench.codecs.learned import LearnedCodec
+from bench.codecs.variations import check_values
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Layout, Signal, clip, image, vectors
@@ -153,7 +154,7 @@ def _psnr(decoded: Signal, source: Signal) -> float:
 @pytest.mark.parametrize("name", CARDS)
 def test_settings_and_ladder_are_in_range(name: str) -> None:
     card = _card(name)
-    check_values(card, adapter_class(card).parameters)
+    check_values(card, adapter_class(card))
     assert card.title
     assert len({str(point) for point in card.ladder}) == len(card.ladder)
 

@@ -252,7 +252,12 @@ def test_rgb_is_signalled_as_full_range(name: str) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    ["x264", "x264:chroma=420", "x265:params=lossless=1", "x265:chroma=420,params=lossless=1"],
+    [
+        "x264",
+        "x264:chroma=420",
+        "x265:crf=0,params=lossless=1",
+        "x265:chroma=420,crf=0,params=lossless=1",
+    ],
 )
 def test_without_coding_loss_the_picture_is_the_colour_ceiling(spec: str) -> None:
     """Any conversion by the encoder's or decoder's scaler would show here."""
@@ -264,7 +269,7 @@ def test_without_coding_loss_the_picture_is_the_colour_ceiling(spec: str) -> Non
     assert (decoded == ceiling.array()).all()
 
 
-@pytest.mark.parametrize("spec", ["x264", "x265:params=lossless=1"])
+@pytest.mark.parametrize("spec", ["x264", "x265:crf=0,params=lossless=1"])
 def test_gray_and_420_planes_go_through_as_they_are(spec: str) -> None:
     codec, point = build(spec), Point("crf", 0)
     gray = clip(moving(3, 65, 67, 1))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.codecs.base import Choice, Range
+from bench.codecs.base import AnyValue, Choice, Range
 from bench.engine.target import find_rate
 from bench.errors import Unsupported
 
@@ -60,6 +60,11 @@ def test_continuous_ranges_and_choices() -> None:
     found = find_rate(0.5, Range(0.0, 15.0, integer=False), lambda d: 4 / (1 + float(d)), None)
     assert abs(found.bpp - 0.5) < 0.01
     assert find_rate(0.3, Choice((1, 2, 3)), lambda k: 0.1 * float(k), None).value == 3
+
+
+def test_values_without_a_range_cannot_be_searched() -> None:
+    with pytest.raises(Unsupported, match="does not say between which values a rate could be"):
+        find_rate(0.3, AnyValue(), Counted(), None)
 
 
 def test_one_operating_point_cannot_be_set() -> None:

@@ -100,6 +100,31 @@ def test_runs_that_disagree_are_refused_naming_the_field(
         read_results(_pair(tmp_path, other))
 
 
+@pytest.mark.parametrize("name", ["good", "better"])
+def test_points_of_two_parameters_are_no_one_curve(tmp_path: Path, name: str) -> None:
+    other = [
+        replace(row, codec=name, point=row.point.replace("q=", "qp="))
+        for row in samples.curve_records("good", 1.0)
+    ]
+    one = samples.results_folder(tmp_path / "one", samples.curve_records("good", 1.0))
+    two = samples.results_folder(tmp_path / "two", other)
+    if name == "good":
+        with pytest.raises(UsageError, match="codec good has points of q and of qp, which are no"):
+            read_results([one, two])
+    else:
+        assert read_results([one, two]).codecs == ("good", "better")
+
+
+def test_searched_rates_join_the_points_of_any_parameter(tmp_path: Path) -> None:
+    rows = [
+        replace(row, point=row.point.replace("q=", "target_bpp=0."))
+        for row in samples.curve_records("good", 1.0)
+    ]
+    one = samples.results_folder(tmp_path / "one", samples.curve_records("good", 1.0))
+    two = samples.results_folder(tmp_path / "two", rows)
+    assert len(read_results([one, two]).records) == 60
+
+
 def _different_items(tmp_path: Path, digests: dict[str, str] | None = None) -> list[Path]:
     """Six items in one run, two of them and one more in the other."""
 

@@ -24,6 +24,10 @@ _PROBES = {
     "libsvtav1": ("yuv420p", rb"SVT-AV1 Encoder Lib (\S+)"),
     "libvpx-vp9": ("yuv420p", rb"libvpx-vp9 @ \w+\] (v\S+)"),
 }
+_COMPLAINT = re.compile(
+    rb"\] ((?:Error (?:parsing|setting) option|Unknown option|Invalid value|bad option|bad value)"
+    rb"[^\r\n]*)"
+)
 
 
 def find_ffmpeg() -> str:
@@ -93,9 +97,27 @@ def check_encoder(codec: str, encoder: str) -> None:
         )
 
 
+def complaint(encoder: str, key: str, params: str) -> str | None:
+    """What the encoder says of parameters of its library that it does not know or cannot read: it
+    warns, and codes as if they were not there. ``key`` is ffmpeg's option for them."""
+    return _complaint(find_ffmpeg(), encoder, key, params) if params else None
+
+
+@cache
+def _complaint(binary: str, encoder: str, key: str, params: str) -> str | None:
+    options = {"vcodec": encoder, "threads": 1, key: params}
+    output = _one_frame().output("pipe:1", vframes=1, pix_fmt="yuv420p", format="null", **options)
+    match = _COMPLAINT.search(_ask(command_of(output, loglevel="warning", binary=binary)))
+    return match[1].decode(errors="replace").strip() if match else None
+
+
 def versions(encoder: str) -> dict[str, str]:
     """Versions of ffmpeg and of the encoder's library, as the binary tells them."""
     return _versions(find_ffmpeg(), encoder)
+
+
+def _one_frame() -> ffmpeg.Stream:
+    return ffmpeg.input("color=s=64x64", format="lavfi")
 
 
 @cache
@@ -105,7 +127,7 @@ def _versions(binary: str, encoder: str) -> dict[str, str]:
     if encoder in _PROBES:
         pix_fmt, pattern = _PROBES[encoder]
         # one frame through the encoder: the library's version is in its log or its signature
-        output = ffmpeg.input("color=s=64x64", format="lavfi").output(
+        output = _one_frame().output(
             "pipe:1", vframes=1, pix_fmt=pix_fmt, vcodec=encoder, threads=1, format="rawvideo"
         )
         match = re.search(pattern, _ask(command_of(output, loglevel="verbose")))
