@@ -8,7 +8,7 @@ JOBS ?= 2
 # takes the newest ones
 LOCK := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 
-.PHONY: run test test-portable speed lint docs train baselines clean
+.PHONY: run test test-portable speed robustness agreement scaling pace lint docs baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -26,19 +26,27 @@ test-portable: $(VENV)/ready-dev
 speed: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -s tests/speed
 
+# Kills, damage and hostile bytes, SECONDS of them for each parser and decoder; PAGE is continued.
+# TRIALS="words of a title" for some of them.
+SECONDS ?= 60
+export TRIALS
+PAGE ?= results/robustness.md
+robustness: $(VENV)/ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.robustness $(SECONDS) --trials "$$TRIALS" --page $(PAGE)
+
+# Measured on a quiet machine: metrics beside their references, what a task costs, steps of trainings.
+agreement: PAGE = results/metrics.md
+scaling: PAGE = results/scaling.md
+pace: PAGE = results/training_pace.md
+agreement scaling pace: $(VENV)/ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.speed $@ $(OPTIONS) > $(PAGE).new && mv $(PAGE).new $(PAGE)
+
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 docs: $(VENV)/ready-dev
 	$(BIN)/python -m bench list columns > docs/columns.md
 	$(BIN)/python -m mkdocs build --strict
-
-# All networks in turn, each slice of time to the one whose loss falls fastest; the same command goes on.
-# MINUTES=600, NETWORKS="hyperprior vae3d" for some of them, TRAIN="--device cuda" for further options.
-MINUTES ?= 60
-WORK ?= build/training
-train: $(VENV)/ready
-	$(BIN)/python -m bench train $(NETWORKS) --all --minutes $(MINUTES) --work $(WORK) $(TRAIN)
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -53,9 +61,6 @@ $(VENV)/ready-dev: $(VENV)/ready
 # Writes the numbers that `make test` guards. Say in the commit why they changed.
 baselines: $(VENV)/ready-dev
 	$(BIN)/python -m tests.baselines
-
-# make reference-codecs SOURCES=… PREFIX=…: VTM, HM, libbpg and Cool-chic from their sources
-include reference.mk
 
 # make lock, audit, wheel, reproducible, test-wheel, test-newest
 include release.mk

@@ -40,7 +40,10 @@ def _data(parser: argparse.ArgumentParser) -> None:
 
 def _raw_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
-    parser.add_argument("--format", metavar="FMT", help="format of raw YUV: yuv420p, gray, rgb24")
+    parser.add_argument(
+        "--format", metavar="FMT",
+        help="format of raw YUV: yuv420p, yuvj420p (full range), gray, rgb24",
+    )  # fmt: skip
     parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
     parser.add_argument(
         "--as-video", action="store_true", help="take a folder of pictures as one clip"
@@ -65,7 +68,10 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_positive, metavar="N", help="workers; default: all cores")
     parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N items")
     parser.add_argument(
-        "--timeout", type=_seconds, default=600.0, metavar="S", help="seconds a task (default 600)"
+        "--timeout",
+        type=_seconds,
+        metavar="S",
+        help="seconds a task (default: the suite's, or 600)",
     )
     _data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
@@ -211,10 +217,41 @@ def add_bd(parser: argparse.ArgumentParser) -> None:
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    from bench.check.command import add_arguments
-
-    add_arguments(parser)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument(
+        "--against", type=Path, required=True, metavar="BASELINE",
+        help="a baseline or results folder, or a CSV with the columns of records.csv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--codecs", metavar="A,B", action=Joined, help="compare only these (repeatable)"
+    )
+    parser.add_argument("--tolerance-bd", type=float, metavar="PERCENT", help="BD-rate, 0.5")
+    parser.add_argument(
+        "--tolerance-db", type=float, metavar="DB", help="quality in dB, 0.05 for most metrics"
+    )
+    parser.add_argument(
+        "--tolerance", action="append", default=[], metavar="METRIC=VALUE", type=_limit,
+        help="of one metric, on the axis of its curves (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--tolerance-bits", type=float, metavar="PERCENT", help="bits, 0.1")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also for a pull request")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also as JUnit XML")
+    parser.add_argument(
+        "--github", action="store_true",
+        help="print GitHub annotations; on by itself in GitHub Actions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--update", action="store_true", help="write DIR as the new BASELINE after comparing"
+    )
     _cards(parser)
+
+
+def _limit(word: str) -> tuple[str, float]:
+    name, _, number = word.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is not METRIC=VALUE") from None
 
 
 def add_doctor(parser: argparse.ArgumentParser) -> None:
@@ -226,26 +263,6 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
         help="examine this codec, such as one of your --cards (repeatable), instead of ours",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument(
-        "--scaling", action="store_true",
-        help="print instead, as Markdown, what a task costs besides its codec (minutes)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--metrics", action="store_true",
-        help="print instead, as Markdown, how metrics agree with their references on Kodak",
-    )  # fmt: skip
-    parser.add_argument(
-        "--robustness", nargs="?", type=float, const=60.0, metavar="SECONDS",
-        help="print instead, as Markdown, what held of kills, damage and hostile bytes, each "
-        "parser and learned codec being tried for SECONDS (60)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--trials", default="", metavar="WORDS", help="of --robustness only what has these words"
-    )
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE.md", help="keep what --robustness finds here, each "
-        "trial as it ends; the same command goes on, another adds its trials",
-    )  # fmt: skip
     _data(parser)
     _cards(parser)
 

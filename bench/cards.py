@@ -10,7 +10,8 @@ import hashlib
 import importlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,8 @@ class CodecCard:
     """Files and folders that the decoder needs besides its program or package, such as weights."""
     items: int | None = None
     """How many items of its suite it is measured on, the first ones; None: all."""
+    title_pattern: str = ""
+    """The title as the card has it, settings in braces, so that a variation's says its own."""
 
     @property
     def digest(self) -> str:
@@ -241,16 +244,18 @@ def read_codec(path: Path) -> CodecCard:
     for word in media:
         if word not in _MEDIA:
             raise CardError(f"{table.where}: media {word!r} is not one of {', '.join(_MEDIA)}")
+    settings, title = table.get("settings", dict, {}), table.get("title", str, "")
     return CodecCard(
         id=path.stem,
         path=path,
-        title=table.get("title", str, ""),
+        title=_titled(title, settings),
+        title_pattern=title,
         adapter=table.attribute_path("adapter"),
         media=media,
         deterministic=table.get("deterministic", bool, True),
         lossless=table.get("lossless", bool, False),
         anchor=table.get("anchor", bool, False),
-        settings=table.get("settings", dict, {}),
+        settings=settings,
         ladder=_ladder(table.where, table.get("ladder", dict, {})),
         source=table.get("source", dict, {}),
         training=table.get("training", dict, {}),
@@ -333,8 +338,22 @@ def vary(card: CodecCard, changes: Mapping[str, list[Value]]) -> CodecCard:
             settings[key] = values[0]
             words.append(f"{key}={values[0]}")
     name = f"{card.id}:{','.join(words)}" if words else card.id
-    title = f"{card.title} ({', '.join(words)})" if words else card.title
+    title = _titled(card.title_pattern or card.title, settings, words)
     return replace(card, id=name, title=title, ladder=ladder, settings=settings)
+
+
+def _titled(pattern: str, settings: Settings, words: Sequence[str] = ()) -> str:
+    """A title with the settings that it names in braces, ``{preset}``, and behind it those of a
+    variation that it does not name. Chroma is written as people do: 4:2:0."""
+
+    def shown(slot: re.Match[str]) -> str:
+        key = slot[1]
+        value = str(settings.get(key, slot[0]))
+        return ":".join(value) if key == "chroma" and value.isdecimal() else value
+
+    title = re.sub(r"\{([\w-]+)\}", shown, pattern)
+    unsaid = [word for word in words if f"{{{word.partition('=')[0]}}}" not in pattern]
+    return f"{title} ({', '.join(unsaid)})" if unsaid else title
 
 
 def import_attribute(where: str, path: str) -> Any:

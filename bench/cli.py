@@ -171,7 +171,7 @@ def _run(options: argparse.Namespace) -> int:
                 RunOptions(
                     out=out,
                     jobs=jobs,
-                    timeout=options.timeout,
+                    timeout=options.timeout or campaign.suite.timeout,
                     device=options.device,
                     fresh=options.fresh,
                     keep=options.keep or campaign.suite.keep,
@@ -214,8 +214,12 @@ def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int)
     from bench.engine.preview import preview
 
     print_preview(
-        out, preview(campaign, out, jobs=jobs, device=options.device, fresh=options.fresh)
-    )
+        out,
+        preview(
+            campaign, out, jobs=jobs, device=options.device, fresh=options.fresh,
+            keep=options.keep or campaign.suite.keep,
+        ),
+    )  # fmt: skip
     return 0
 
 
@@ -309,34 +313,33 @@ def _bd(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from bench.check.command import check
+    from bench.check.command import CheckOptions, check
+    from bench.words import split_codecs
 
-    return check(options, options.cards)
+    tolerances = {
+        "bd_rate_percent": options.tolerance_bd,
+        "quality_db": options.tolerance_db,
+        "bits_percent": options.tolerance_bits,
+        **dict(options.tolerance),
+    }
+    return check(
+        CheckOptions(
+            folder=options.folder,
+            against=options.against,
+            codecs=tuple(split_codecs(options.codecs)) if options.codecs else (),
+            tolerances=tolerances,
+            cards=tuple(options.cards),
+            markdown=options.markdown,
+            junit=options.junit,
+            github=options.github,
+            update=options.update,
+        )
+    )
 
 
 def _doctor(options: argparse.Namespace) -> int:
     from bench.doctor.command import doctor
 
-    if options.metrics:
-        from bench.doctor.agreement import metrics_report
-
-        print(metrics_report(options.data), end="")
-        return 0
-    if options.scaling:
-        from bench.cards import load_registry
-        from bench.engine.scaling import scaling_report
-
-        print(scaling_report(load_registry().codec("none")), end="")
-        return 0
-    if options.robustness is not None:
-        from functools import partial
-
-        from bench.doctor.robustness.report import robustness
-
-        say = partial(print, file=sys.stderr, flush=True)
-        table, status = robustness(options.robustness, say, options.trials, options.page)
-        print(table, end="")
-        return status
     return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 

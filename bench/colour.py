@@ -1,37 +1,67 @@
-"""RGB ↔ Y'CbCr BT.709, full range, 8 bits, with rounding to nearest; the only colour maths.
+"""RGB ↔ Y'CbCr, with one rounding to nearest at the end; the only colour maths.
 
-Codec adapters and metrics convert through the same functions, so that a colour path has one
-definition. Never resamples alpha, reads files or knows a codec.
+Codec adapters, metrics and the page convert through the same functions, so that a colour path has
+one definition. Never resamples alpha, reads files or knows a codec.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.signals import Frame
+from bench.signals import Frame, Layout, Matrix, split_planes
 
 KR = 0.2126
 KB = 0.0722
 KG = 1.0 - KR - KB
 """Luma weights of ITU-R BT.709-6, item 3.2."""
+_LUMA_WEIGHTS: Mapping[Matrix, tuple[float, float]] = {
+    "bt709": (KR, KB),
+    "bt601": (0.299, 0.114),
+    "bt2020": (0.2627, 0.0593),
+}
+"""Of red and blue: ITU-T H.273, table 4."""
 
-RGB_TO_YUV = np.array(
-    [
-        [KR, KG, KB],
-        [-KR / (2 * (1 - KB)), -KG / (2 * (1 - KB)), 0.5],
-        [0.5, -KG / (2 * (1 - KR)), -KB / (2 * (1 - KR))],
-    ]
-)
-YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV)
+
+def _rgb_to_yuv_matrix(kr: float, kb: float) -> NDArray[np.float64]:
+    kg = 1.0 - kr - kb
+    return np.array(
+        [
+            [kr, kg, kb],
+            [-kr / (2 * (1 - kb)), -kg / (2 * (1 - kb)), 0.5],
+            [0.5, -kg / (2 * (1 - kr)), -kb / (2 * (1 - kr))],
+        ]
+    )
+
+
+def _yuv_to_rgb_matrix(kr: float, kb: float) -> NDArray[np.float64]:
+    """The inverse, written out so that gray is exactly gray."""
+    kg = 1.0 - kr - kb
+    return np.array(
+        [
+            [1.0, 0.0, 2 * (1 - kr)],
+            [1.0, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
+            [1.0, 2 * (1 - kb), 0.0],
+        ]
+    )
+
+
+RGB_TO_YUV = _rgb_to_yuv_matrix(KR, KB)
+YUV_TO_RGB = _yuv_to_rgb_matrix(KR, KB)
 _CHROMA_OFFSET = np.array([0.0, 128.0, 128.0])
+CHROMA_UPSAMPLING = {"chroma_upsampling": "float"}
+"""What codecs that code RGB at 4:2:0 add to their versions: how their chroma comes back. Before,
+it was rounded to the depth of the planes ahead of the conversion to RGB."""
 
 
 def rgb_to_yuv_float(rgb: Frame) -> NDArray[np.float32]:
     """Y', Cb, Cr of RGB samples ``(H, W, 3)`` on the 8-bit scale, before rounding.
 
     Full range: Y' in 0–255, Cb and Cr in 0.5–255.5 around 128 (ITU-T H.273, equations 4–6 with
-    VideoFullRangeFlag 1).
+    VideoFullRangeFlag 1). In single precision, which is part of what streams are: of samples that
+    lie halfway between two integers it rounds some the other way than exact arithmetic does.
     """
     return _affine(rgb, RGB_TO_YUV, _CHROMA_OFFSET)
 
@@ -54,18 +84,45 @@ def rgb_to_yuv_truncated(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def truncated_yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
     """The inverse of `rgb_to_yuv_truncated`, rounded and clipped."""
-    return yuv_to_rgb(np.asarray(yuv, np.float32) + np.array([0, 0.5, 0.5], np.float32))
+    return yuv_to_rgb(yuv + np.array([0, 0.5, 0.5], np.float32))
 
 
 def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
-    """RGB as uint8 of Y', Cb, Cr ``(H, W, 3)`` on the 8-bit scale: rounded and clipped."""
+    """RGB as uint8 of Y', Cb, Cr ``(H, W, 3)`` on the 8-bit scale: rounded and clipped, float64 in
+    double precision, all else in single."""
+    if yuv.dtype == np.float64:
+        return _centred_to_rgb(yuv - _CHROMA_OFFSET, YUV_TO_RGB)
     return round_to_uint8(_affine(yuv, YUV_TO_RGB, -YUV_TO_RGB @ _CHROMA_OFFSET))
 
 
+def shown(frame: Frame, layout: Layout) -> NDArray[np.uint8]:
+    """One frame as a screen shows it, gray or RGB in full range: by the matrix and range of its
+    layout, BT.709 where that has no matrix."""
+    black, luma_steps, chroma_steps = (0, 255, 255) if layout.full_range else (16, 219, 224)
+    if layout.samples == "gray" and not layout.full_range:
+        return round_to_uint8((frame.astype(np.float64) - black) * 255 / luma_steps)
+    if layout.samples != "yuv420":
+        return frame
+    luma, *halves = split_planes(frame, layout)
+    chroma = [double_chroma(plane, *luma.shape) for plane in halves]
+    centred = np.stack([luma, *chroma], axis=-1) - np.array([black, 128, 128])
+    matrix = _yuv_to_rgb_matrix(*_LUMA_WEIGHTS[layout.matrix or "bt709"])
+    return _centred_to_rgb(centred, matrix * (255 / np.array([luma_steps, *[chroma_steps] * 2])))
+
+
+def _centred_to_rgb(centred: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Of samples around 0 in double precision, in which halves of gray stay halves."""
+    import cv2
+
+    return round_to_uint8(np.asarray(cv2.transform(np.ascontiguousarray(centred), matrix)))
+
+
 def round_to_uint8(samples: Frame) -> NDArray[np.uint8]:
-    """Samples on the 8-bit scale rounded (halves to even) and clipped to 0–255."""
-    rounded: Frame = np.clip(np.rint(samples), 0, 255)
-    return rounded.astype(np.uint8)
+    """Samples on the 8-bit scale rounded (halves to even) and clipped to 0–255; uint8 as it is."""
+    if samples.dtype == np.uint8:
+        return samples
+    rounded: Frame = np.rint(samples)
+    return np.clip(rounded, 0, 255, out=rounded).astype(np.uint8)
 
 
 def _affine(
@@ -91,13 +148,13 @@ def halve_chroma(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return halved
 
 
-def double_chroma(plane: Frame, height: int, width: int) -> Frame:
-    """A 4:2:0 chroma plane of up to 12 bits at full size ``(height, width)``: bilinear, the
-    samples sited at the centre of their 2×2 luma samples, as `halve_chroma` puts them."""
+def double_chroma(plane: Frame, height: int, width: int) -> NDArray[np.float64]:
+    """A 4:2:0 chroma plane of up to 12 bits at full size ``(height, width)``, not rounded:
+    bilinear, the samples sited at the centre of their 2×2 luma samples, as `halve_chroma` puts
+    them."""
     rows = _double_rows(plane.astype(np.uint16))[:height]
     both = _double_rows(rows.T).T[:, :width]
-    doubled: Frame = ((both + 8) // 16).astype(plane.dtype)
-    return doubled
+    return both / 16.0
 
 
 def _double_rows(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -45,6 +45,9 @@ RECORDS: Mapping[str, str] = {
     "fingerprint": "hash of all that the result depends on; records of two are never pooled",
     "remarks": "why metrics that were asked for have no value",
     "rate": "`estimated` or `reported` where no stream was decoded, else empty",
+    "frames_identical": "of a clip: frames whose decoded samples equal the source's; each counts "
+    "100 dB in the clip's mean PSNR",
+    "worst_frame": "of a clip: the frame with the largest mse, counted from 0",
     "group": "the source that the item shares with others, such as one production, where known",
 }
 CURVES: Mapping[str, str] = {
@@ -70,6 +73,7 @@ CURVES: Mapping[str, str] = {
     "pixels": "width·height·frames, mean over items",
     "parallel": "the most tasks that ran at the same time",
     "bpp_likelihood": "mean over items",
+    "frames_identical": "of all clips together",
 }
 _BD = {
     "suite": "the suite",

@@ -84,6 +84,12 @@ class MetricFacts:
         return (*names, self.axis) if self.axis != self.id else names
 
     @property
+    def frame_columns(self) -> tuple[str, str]:
+        """Columns of a clip's worst frame and of the percentile that 5 % are worse than."""
+        worst = ("min", "p5") if self.higher_is_better else ("max", "p95")
+        return (f"{self.id}_{worst[0]}", f"{self.id}_{worst[1]}")
+
+    @property
     def admits(self) -> str:
         """The inputs that have a value, in words: ``RGB or gray images or videos from 11×11``."""
         kinds = _any_of(_KINDS[kind] for kind in self.samples)

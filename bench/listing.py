@@ -21,7 +21,11 @@ def print_columns() -> None:
             print(f"| `{column}` | {words} |")
     print(
         "\nFurther metrics are further columns of records.csv and, with their axis, of curves.csv. "
-        "What does not\napply is empty, never 0; `inf` is infinite."
+        "What does not\napply is empty, never 0; `inf` is infinite.\n\n"
+        "Of clips records.csv has, beside the mean over frames of a metric `X`, the worst frame and"
+        "\nthe value that 5 % of the frames are worse than: `X_min` and `X_p5`, or `X_max` and "
+        "`X_p95` where\nless is better, as for `mse`. In curves.csv `X_min` and `X_max` are those "
+        "of all clips. Frames that\nare infinite count as in the mean (100 dB)."
     )
 
 

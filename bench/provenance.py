@@ -20,6 +20,12 @@ from bench.facts import MetricFacts
 FORMAT = 4
 
 
+def shortened(version: str) -> str:
+    """A hash cut to what a reader compares by eye; any other version as it is."""
+    is_hash = len(version) >= 32 and all(c in "0123456789abcdef" for c in version)
+    return version[:12] if is_hash else version
+
+
 @dataclass(frozen=True, slots=True)
 class CodecInfo:
     """One codec of a run as it was measured."""

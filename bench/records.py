@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +60,18 @@ class Task:
         return (self.codec, str(self.point), self.item)
 
 
+@dataclass(frozen=True, slots=True)
+class FrameSummary:
+    """What is kept of the frames of a clip beside the means over them."""
+
+    identical: int
+    """Frames whose samples all equal the source's."""
+    worst: int | None
+    """The frame with the largest mse, counted from 0; None where all are identical."""
+    scores: Mapping[str, float]
+    """The worst frame and the percentile of each metric, by their columns."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One row of records.csv, in its column order; what does not apply is None, never 0.
@@ -83,6 +96,8 @@ class Record:
     bpp: float | None = None
     bpp_estimated: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    frame_scores: Mapping[str, float] = field(default_factory=dict)
+    """Of a clip, as in a FrameSummary; each a column."""
     encode_seconds: float | None = None
     decode_seconds: float | None = None
     bitstream_sha256: str | None = None
@@ -111,13 +126,25 @@ class Record:
     rate: str | None = None
     """``estimated``: there is no stream, ``bpp_estimated`` is all; ``reported``: ``bytes`` is the
     word of others; None: the size of a stream that was decoded."""
+    frames_identical: int | None = None
+    """Of a clip, as in a FrameSummary."""
+    worst_frame: int | None = None
     group: str | None = None
     """What the item shares with others of its data set, such as one production."""
+
+    def with_frames(self, frames: FrameSummary) -> Record:
+        """With what is known of the frames of its clip."""
+        return replace(
+            self,
+            frame_scores={**self.frame_scores, **frames.scores},
+            frames_identical=frames.identical,
+            worst_frame=frames.worst,
+        )
 
 
 FIRST_METRICS = ("mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")
 """Metric columns with a place of their own in the format of records.csv; all others are last."""
-_FIELDS = tuple(field.name for field in fields(Record))
+_FIELDS = tuple(field.name for field in fields(Record) if field.name != "frame_scores")
 _PLACE = _FIELDS.index("scores")
 BEFORE_METRICS, AFTER_METRICS = _FIELDS[:_PLACE], _FIELDS[_PLACE + 1 :]
 COLUMNS = (*BEFORE_METRICS, *FIRST_METRICS, *AFTER_METRICS)
@@ -128,8 +155,19 @@ RESERVED = frozenset((*BEFORE_METRICS, *AFTER_METRICS)) | frozenset(
 """Names that no metric can have: those of other columns here and in curves.csv."""
 
 
+OF_FRAMES = ("min", "p5", "max", "p95")
+"""Ends of the columns of a metric's frames; `MetricFacts.frame_columns` says which two it has."""
+_OF_FRAMES = re.compile(rf"(.+)_(?:{'|'.join(OF_FRAMES)})")
+
+
+def is_of_frames(column: str, header: Collection[str]) -> bool:
+    """Whether a column holds the worst frame or the percentile of another column's metric."""
+    match = _OF_FRAMES.fullmatch(column)
+    return match is not None and match[1] in header
+
+
 def columns_of(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The columns of a records.csv with these metrics."""
+    """The columns of a records.csv with these metrics, and what it says of their frames."""
     return (*COLUMNS, *(name for name in dict.fromkeys(metrics) if name not in FIRST_METRICS))
 
 

@@ -22,6 +22,10 @@ planes Y, U, V in this order for yuv420, float64 ``(H, W)`` for real."""
 
 Samples = Literal["gray", "rgb", "yuv420", "real"]
 Media = Literal["image", "video", "vector"]
+Range = Literal["full", "limited"]
+"""Where black and white lie: 0–255, or 16–235 with chroma in 16–240 (ITU-T H.273, 8.3)."""
+Matrix = Literal["bt709", "bt601", "bt2020"]
+"""Which luma weights Y', Cb and Cr of a source were made with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,16 @@ class Layout:
     height: int
     frames: int = 1
     fps: Fraction = Fraction(25)
+    range: Range | None = None
+    """What a source says of its gray or yuv420 samples. A decoded signal need not say it: its
+    samples are of the source's range."""
+    matrix: Matrix | None = None
+    """What a source says of the meaning of its yuv420 planes."""
+
+    @property
+    def full_range(self) -> bool:
+        """Where nothing is said, gray and RGB are of full range, yuv420 of limited."""
+        return self.samples != "yuv420" if self.range is None else self.range == "full"
 
     @property
     def pixels(self) -> int:

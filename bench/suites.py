@@ -12,8 +12,12 @@ from typing import Any
 from bench.errors import CardError, near_matches
 from bench.toml import Table
 
+TASK_SECONDS = 600.0
+"""What a task may take where neither user nor suite says it."""
+
 _KEYS = frozenset(
-    "title codecs metrics anchor items limits settings tolerances keep papers examples".split()
+    "title codecs metrics anchor items limits settings tolerances keep timeout papers examples "
+    "notes".split()
 )
 
 
@@ -25,6 +29,8 @@ class Suite:
     ``settings`` override those of the data set's loader; ``tolerances`` are those of ``check``.
     ``papers`` are the writers of further pages, ``package.module:function``; ``keep`` is the number
     of items whose reconstructions stay, ``examples`` the rows of their sheet, ``codec@key=value``.
+    ``timeout`` are the seconds after which a task is given up, unless the user says it. ``notes``
+    are sentences that a reader of its tables must know.
     """
 
     id: str
@@ -37,9 +43,11 @@ class Suite:
     settings: Mapping[str, Any] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
     keep: int = 0
+    timeout: float = TASK_SECONDS
     papers: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def limit(self, codec: str) -> int | None:
         """How many items a codec is measured on, the first ones; None: on all. What is said of a
@@ -64,7 +72,18 @@ def read_suite(table: Table, dataset: str, name: str) -> Suite:
         papers=table.attribute_paths("papers"),
         examples=table.words("examples"),
         limits=_limits(table),
+        timeout=_timeout(table),
+        notes=table.words("notes"),
     )
+
+
+def _timeout(table: Table) -> float:
+    seconds = table.get("timeout", int, None)
+    if seconds is None:
+        return TASK_SECONDS
+    if seconds < 1:
+        raise CardError(f"{table.where}: timeout is {seconds}; give seconds, such as 3600")
+    return seconds
 
 
 def _limits(table: Table) -> Mapping[str, int]:

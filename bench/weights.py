@@ -44,11 +44,11 @@ def train_command(codec: str, name: str = MODEL) -> str:
 
 def check_weights(card: CodecCard, name: str = MODEL, *, cure: str | None = None) -> Path:
     """The path of a weight file that is there. Raises Unavailable if it is not, with the cure:
-    ``bench train``, unless it is another command."""
+    ``bench train``, unless it is another."""
     path = weights_path(card, name)
     if not path.is_file():
-        cure = cure or train_command(card.path.stem, name)
-        raise Unavailable(f"codec {card.id}: no weights at {path}; train them: {cure}")
+        cure = cure or f"train them: {train_command(card.path.stem, name)}"
+        raise Unavailable(f"codec {card.id}: no weights at {path}; {cure}")
     return path
 
 

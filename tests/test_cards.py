@@ -238,3 +238,41 @@ def test_a_folder_without_cards_is_refused_with_where_they_lie(tmp_path: Path) -
 def test_of_many_names_the_first_are_said() -> None:
     assert near_matches("zzzz", [f"name-{n:02d}" for n in range(30)]).endswith("name-23 and 6 more")
     assert near_matches("zzzz", ["b", "a"]) == "known: a, b"
+
+
+def test_a_title_says_the_settings_of_a_variation(tmp_path: Path) -> None:
+    text = GOOD.replace('"T"', '"Coder ({preset}, {chroma}, {unknown})"')
+    card = read_codec(write(tmp_path, f'{text}[settings]\npreset = "slow"\nchroma = 444\n'))
+    assert card.title == "Coder (slow, 4:4:4, {unknown})"
+
+
+@pytest.mark.parametrize(
+    ("spec", "title"),
+    [
+        ("x265", "H.265/HEVC (x265, veryslow, tune=psnr, 4:4:4, 8 bits)"),
+        ("x265:preset=medium", "H.265/HEVC (x265, medium, tune=psnr, 4:4:4, 8 bits)"),
+        (
+            "x265:chroma=420,keyint=10",
+            "H.265/HEVC (x265, veryslow, tune=psnr, 4:2:0, 8 bits) (keyint=10)",
+        ),
+        ("vvenc:preset=slower", "H.266/VVC (VVenC, slower, tune=psnr, 4:2:0, 10 bits)"),
+        ("svtav1:preset=0,crf=20", "AV1 (SVT-AV1, preset 0, tune=psnr, 4:2:0, 8 bits)"),
+        ("avif:subsampling=4:2:0", "AVIF (libavif with aom, speed 4, 4:2:0, tune=psnr, 8 bits)"),
+        ("jpeg:quality=5", "JPEG (Pillow defaults, 4:2:0)"),
+    ],
+)
+def test_titles_say_preset_chroma_and_depth(spec: str, title: str) -> None:
+    assert load_registry().select(spec).title == title
+
+
+def test_a_suite_has_a_timeout_and_notes(tmp_path: Path) -> None:
+    head = 'title = "T"\nloader = "a.b:C"\nmedia = "image"\n[suites.s]\ncodecs = ["x265"]\n'
+    suite = read_dataset(write(tmp_path, head)).suites["s"]
+    assert suite.timeout == 600 and suite.notes == ()
+    (tmp_path / "more").mkdir()
+    more = write(tmp_path / "more", head + 'timeout = 3600\nnotes = ["one production"]\n')
+    suite = read_dataset(more).suites["s"]
+    assert suite.timeout == 3600 and suite.notes == ("one production",)
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(CardError, match="timeout is 0; give seconds"):
+        read_dataset(write(tmp_path / "wrong", head + "timeout = 0\n"))

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.engine.run import RunOptions
+from bench.errors import UsageError
 from tests.fakes import write_cards
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +36,28 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("bench: ")
     return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "words", "seconds"),
+    [("", (), 600), ("timeout = 3600\n", (), 3600), ("timeout = 3600\n", ("--timeout", "7"), 7)],
+)
+def test_a_suite_says_when_a_task_is_given_up(
+    cards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    key: str, words: tuple[str, ...], seconds: float,
+) -> None:  # fmt: skip
+    path = cards / "datasets" / "noise.toml"
+    path.write_text(path.read_text() + key)
+    given: list[RunOptions] = []
+
+    def run(campaign: object, options: RunOptions, progress: object) -> None:
+        given.append(options)
+        raise UsageError("that is all")
+
+    monkeypatch.setattr("bench.engine.run.run", run)
+    out = ["--cards", str(cards), "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(["run", "--suite", "noise", *out, *words]) == 2
+    assert given[0].timeout == seconds
 
 
 def test_list_imports_nothing_heavy() -> None:

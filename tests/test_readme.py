@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.cards import load_registry
+from bench.engine.campaign import select_codecs
 from bench.records import COLUMNS
 from bench.report.console import print_summary
 from bench.report.content import Content, collect
@@ -34,7 +37,10 @@ TERMINAL = 80
 TOLD = {
     "kodak": {"VVenC": "vvenc", "AVIF": "avif", "x264": "x264", "our hyperprior": "hyperprior",
               "JPEG": "jpeg", "HM": "hm", "VTM": "vtm"},
-    "moving-mnist": {"SVT-AV1": "svtav1", "x264": "x264", "`qcae-rd`": "qcae-rd"},
+    "moving-mnist": {"SVT-AV1": "svtav1", "x264": "x264", "`x264-medium`": "x264-medium",
+                     "`x265-medium`": "x265-medium", "`x265-zerolatency`": "x265-zerolatency",
+                     "`x264-zerolatency`": "x264-zerolatency", "`qcae`": "qcae",
+                     "`qcae-rd`": "qcae-rd"},
 }  # fmt: skip
 """By suite: what the table of results calls a codec whose BD-rate it tells."""
 
@@ -125,6 +131,38 @@ def test_its_bd_rates_are_those_of_the_results(suite: str, name: str, codec: str
                  if line["metric"] == "psnr_rgb"}  # fmt: skip
     sign = -1 if said[1] == "−" else 1
     assert sign * float(f"{said[2]}.{said[3] or 0}") == round(rates[codec], digits)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [path.parent for path in sorted(ROOT.glob("results/*/curves.csv"))],
+    ids=lambda p: p.name,
+)
+def test_every_row_of_a_suites_results_is_one_that_the_suite_names(folder: Path) -> None:
+    """So that `run --suite NAME` alone makes it."""
+    suite = load_registry().suite(folder.name)
+    named = {(card.id, str(point)) for card in select_codecs(load_registry(), suite.codecs)
+             for point in card.ladder}  # fmt: skip
+    with (folder / "curves.csv").open(encoding="utf-8") as file:
+        assert {(row["codec"], row["point"]) for row in csv.DictReader(file)} <= named
+    items = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("item_digests")
+    if items and (clips := suite.settings.get("clips")):
+        assert list(items) == clips
+
+
+def test_its_hours_of_training_are_those_of_the_model_cards() -> None:
+    cards = [json.loads(path.read_text(encoding="utf-8"))
+             for path in (ROOT / "codecs" / "weights").glob("*/*.json")]  # fmt: skip
+    spent = [sum(one["seconds"] for one in (*card["earlier_trainings"], card)) for card in cards]
+    said = re.search(r"in (\d+) hours at most", README)
+    assert said is not None and 3600 * (int(said[1]) - 1) < max(spent) <= 3600 * int(said[1])
+
+
+def test_its_ranges_of_overlap_are_those_of_the_results() -> None:
+    with (ROOT / "results" / "kodak-crops" / "bd.csv").open(encoding="utf-8") as file:
+        overlaps = [float(row["overlap"]) for row in csv.DictReader(file)
+                    if row["codec"].startswith("coolchic")]  # fmt: skip
+    assert f"share {min(overlaps):.0f}–{max(overlaps):.0f} %" in README
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,24 @@ def test_integers_without_their_scale_are_refused(tmp_path: Path, taken: str, la
     save_file({key: value for key, value in stored.items() if key != taken}, path)
     with pytest.raises(CardError, match=f"kernel has no {lacks}"):
         read_tensors(path)
+
+
+def test_every_model_card_tells_the_trainings_before_or_that_they_are_unknown() -> None:
+    paths = sorted((Path(__file__).parents[1] / "codecs" / "weights").glob("*/*.json"))
+    assert len(paths) >= 40
+    for path in paths:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        earlier = card["earlier_trainings"]
+        assert all(one["steps"] > 0 and one["seconds"] > 0 and one["weights"] for one in earlier)
+        if card["started_from"] is None:
+            assert earlier == [] and card["earlier_known"] is True, path
+        else:
+            assert earlier if card["earlier_known"] else card["earlier_note"], path
+
+
+def test_the_trainings_of_the_hyperprior_are_those_that_were_committed() -> None:
+    """Seconds of its six model cards in the history of this repository, from random weights on."""
+    path = Path(__file__).parents[1] / "codecs" / "weights" / "hyperprior" / "model.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    seconds = [one["seconds"] for one in card["earlier_trainings"]]
+    assert seconds == [3360.4, 11677.3, 3600.1, 4500.0, 5700.4] and card["seconds"] == 3480.1

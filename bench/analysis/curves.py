@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality, axis_of, qualities
+from bench.records import is_of_frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +26,15 @@ CURVE_COLUMNS = tuple(
     "suite codec point items bpp bpp_pooled bpp_estimated mse psnr_rgb psnr_rgb_pooled psnr_y "
     "psnr_yuv ssim ms_ssim ms_ssim_db vmaf encode_seconds decode_seconds "
     "ssim_db items_expected items_failed psnr_rgb_infinite psnr_rgb_ceiling bytes header_bytes "
-    "discarded_bytes bpp_interval psnr_rgb_interval pixels parallel bpp_likelihood".split()
+    "discarded_bytes bpp_interval psnr_rgb_interval pixels parallel bpp_likelihood "
+    "frames_identical".split()
 )
 """The contract's columns and, after ``decode_seconds``, our own. ``*_interval`` is half the width
 of the 95 % interval of the mean over items; bytes and pixels are means over items. Further metrics
-follow, each with its axis where that is another column."""
+follow, each with its axis where that is another column, and of clips the worst frame by each."""
 
+_WORST = {"_min": "min", "_max": "max"}
+"""How the worst frames of clips become that of all clips, by the end of their column."""
 _MEANS = (
     *("bpp", "bpp_estimated", "encode_seconds", "decode_seconds", "psnr_rgb_ceiling", "bytes"),
     *("header_bytes", "discarded_bytes", "pixels", "bpp_likelihood"),
@@ -77,7 +81,12 @@ def mean_curves(results: Results) -> pd.DataFrame:
         table[f"{name}_interval"] = 1.96 * deviations[name] / np.sqrt(table["items"].clip(lower=1))
     table["parallel"] = finished["parallel"].max()
     table["suite"] = results.run.suite
-    own = (*results.metrics, *(axis.id for axis in derived))
+    table["frames_identical"] = finished["frames_identical"].sum(min_count=1)
+    columns = [str(name) for name in done.columns]
+    worst = [name for name in columns if is_of_frames(name, columns) and name[-4:] in _WORST]
+    for name in worst:
+        table[name] = finished[name].agg(_WORST[name[-4:]])
+    own = (*results.metrics, *(axis.id for axis in derived), *worst)
     further = [name for name in own if name not in CURVE_COLUMNS]
     return table.reset_index()[[*CURVE_COLUMNS, *further]]
 

@@ -15,6 +15,7 @@ from bench.analysis.overlays import load_overlays
 from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, quality, reported
 from bench.errors import UsageError, near_matches
+from bench.provenance import RunInfo, shortened
 from bench.results.reader import Results, read_results
 
 
@@ -30,6 +31,8 @@ class BdTable:
     comparisons: tuple[Comparison, ...]
     matrices: tuple[Matrix, ...] = ()
     note: str = ""
+    versions: tuple[str, ...] = ()
+    """Sentences on the versions and models of metrics that are not the project's own."""
 
     def find(self, codec: str, metric: str) -> Comparison | None:
         return next((c for c in self.comparisons if (c.codec, c.metric) == (codec, metric)), None)
@@ -108,7 +111,19 @@ def compare_run(
         tuple(comparisons),
         tuple(matrices),
         note,
+        tuple(version_sentences(results.run, axes)),
     )
+
+
+def version_sentences(run: RunInfo, axes: Sequence[Quality]) -> list[str]:
+    """With which versions and model each metric was measured that is not the project's own."""
+    found = []
+    for facts in dict.fromkeys(axis.facts for axis in axes):
+        versions = run.metric_versions.get(facts.id, {})
+        words = [f"{name} {shortened(version)}" for name, version in versions.items()]
+        if words or facts.needs:
+            found.append(f"{facts.title}: {', '.join(words) or 'version not recorded'}.")
+    return found
 
 
 def _against(

@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import IO
+from typing import IO, Literal
 
 from bench.errors import BitstreamError
 
 _MAGIC = b"YUV4MPEG2"
 _LINE_LIMIT = 1024
+_RANGES: dict[str, Literal["full", "limited"]] = {
+    "XCOLORRANGE=FULL": "full",
+    "XCOLORRANGE=LIMITED": "limited",
+}
 _COLOUR = re.compile(r"(mono|4\d\d)(?:jpeg|mpeg2|paldv)?(?:p?(\d+))?")
 
 
@@ -33,7 +37,8 @@ class Y4mHeader:
     colour: str
     """The word that chroma and depth were read from."""
     progressive: bool
-    full_range: bool
+    range: Literal["full", "limited"] | None
+    """As ``XCOLORRANGE`` says; None where it says nothing."""
 
 
 def read_header(file: IO[bytes]) -> Y4mHeader:
@@ -58,7 +63,7 @@ def read_header(file: IO[bytes]) -> Y4mHeader:
         depth=int(match[2] or 8) if match else 8,
         colour=colour,
         progressive=fields.get("I", "p") in ("p", "?"),
-        full_range="XCOLORRANGE=FULL" in words,
+        range=next((kind for word, kind in _RANGES.items() if word in words), None),
     )
 
 

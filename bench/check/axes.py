@@ -6,11 +6,14 @@ Derived from the table of metrics and from what run.json says of metrics that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-from bench.analysis.qualities import Quality, axis_of, qualities
+import numpy as np
+
+from bench.analysis.qualities import Floats, Quality, axis_of, qualities
 from bench.check.baseline import Measurements
+from bench.check.causes import changes
 from bench.errors import UsageError, near_matches
 from bench.facts import MetricFacts
 from bench.records import Record
@@ -61,10 +64,16 @@ class Axis:
         """A shift below this is that of numbers which were written with ten digits."""
         return _SAME * self.quality.facts.tolerance
 
-    def of(self, record: Record) -> float:
-        """A record's place on the axis, which grows with quality."""
-        facts = self.quality.facts
-        return min(float(self.quality.of(record.scores[self.id])), facts.cap, facts.saturation)
+    @property
+    def ceiling(self) -> float:
+        """Where the axis ends: what lies above is rounding, or identical samples."""
+        return min(self.quality.facts.cap, self.quality.facts.saturation)
+
+    def places(self, records: Sequence[Record]) -> Floats:
+        """The places of records on the axis, which grows with quality and ends at its ceiling."""
+        scores = np.array([record.scores[self.id] for record in records], dtype=np.float64)
+        places: Floats = np.minimum(self.quality.of(scores), self.ceiling)
+        return places
 
     def held(self, *records: Record) -> bool:
         return all(self.id in record.scores for record in records)
@@ -75,16 +84,20 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The axes of a check, and by name the metrics that could not be judged, with why."""
+    """The axes of a check, in the order of the run's metrics, and by name the metrics that could
+    not be judged, with why."""
 
     axes: tuple[Axis, ...]
     lost: tuple[str, ...]
     """In the baseline and asked for in this run, yet without any value in it."""
     left_out: Mapping[str, str]
+    unsure: Mapping[str, str]
+    """Judged although one side does not say which version measured them: which side."""
 
     @property
     def first(self) -> Axis | None:
-        """The axis of the BD-rate: the first that is no plain error, which every record has."""
+        """The axis of the BD-rate: of the run's first metric that is no plain error, which every
+        record has."""
         plain = [axis for axis in self.axes if axis.quality.scale == "error_db"]
         others = [axis for axis in self.axes if axis not in plain]
         return next(iter([*others, *plain]), None)
@@ -95,23 +108,55 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
     new, old = _held(measured), _held(baseline)
     runs = [side.run for side in (measured, baseline) if side.run is not None]
     known = qualities(facts for run in runs for facts in run.metric_facts)
-    asked = set(measured.run.metrics) if measured.run is not None else set(old)
-    axes, lost, left_out = [], [], {}
-    for name in [*(n for n in known if n in new | old), *sorted((new | old) - known.keys())]:
-        if name in old - new and name in asked:
+    asked = measured.run.metrics if measured.run is not None else tuple(old)
+    axes, lost, left_out, unsure = [], [], {}, {}
+    for name in _in_order([name for run in runs for name in run.metrics], {**new, **old}):
+        if name in old and name not in new and name in asked:
             lost.append(name)
-        elif name in new ^ old:
+        elif (name in new) != (name in old):
             left_out[name] = f"not in {'the baseline' if name in new else 'these results'}"
         elif name not in known:
             left_out[name] = "its facts are unknown; load it with --plugin"
+        elif differing := _other_version(name, measured, baseline):
+            left_out[name] = differing
         else:
             facts = known[name].facts
             axes.append(Axis(axis_of(facts), _tolerance(facts, tolerances)))
-    return Judged(tuple(axes), tuple(lost), left_out)
+            if side := _unversioned(name, measured, baseline):
+                unsure[name] = side
+    return Judged(tuple(axes), tuple(lost), left_out, unsure)
 
 
-def _held(side: Measurements) -> set[str]:
-    return {name for record in side.records() for name in record.scores}
+def _held(side: Measurements) -> Mapping[str, None]:
+    """The metrics with a value in some record, in the order of the table's columns."""
+    return dict.fromkeys(name for record in side.records() for name in record.scores)
+
+
+def _in_order(asked: Iterable[str], held: Iterable[str]) -> list[str]:
+    """The metrics that are held, those that a run asked for first."""
+    held = dict.fromkeys(held)
+    return list(dict.fromkeys([*(name for name in asked if name in held), *held]))
+
+
+def metric_version(name: str, side: Measurements) -> Mapping[str, str]:
+    """What a side says of the programs and models behind a metric; empty where it says nothing."""
+    return side.run.metric_versions.get(name, {}) if side.run is not None else {}
+
+
+def _other_version(name: str, measured: Measurements, baseline: Measurements) -> str:
+    """How the versions behind a metric differ, where both sides tell them."""
+    new, old = (metric_version(name, side) for side in (measured, baseline))
+    if not new or not old or new == old:
+        return ""
+    return f"another version: {'; '.join(changes(old, new))}"
+
+
+def _unversioned(name: str, measured: Measurements, baseline: Measurements) -> str:
+    """The side that does not tell the version of a metric, where the other one does."""
+    new, old = (metric_version(name, side) for side in (measured, baseline))
+    if bool(new) == bool(old):
+        return ""
+    return "the baseline" if new else "these results"
 
 
 def _tolerance(facts: MetricFacts, tolerances: Tolerances) -> float:

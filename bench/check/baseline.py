@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.check.streams import HASH_DIGITS
 from bench.errors import StoreError
 from bench.provenance import CodecInfo, RunInfo, read_run
 from bench.records import FIRST_METRICS, Record
@@ -21,8 +22,6 @@ _AFTER = ("bitstream_sha256", "reason")
 _ESTIMATES = ("bpp_estimated", "rate")
 """Of runs with codecs that make no stream of their own."""
 _REQUIRED = ("item", "codec", "point", "status", "bytes")
-_HASH_DIGITS = 16
-"""64 bits: two different streams of a baseline do not collide by chance."""
 
 
 def pixels(record: Record) -> int | None:
@@ -32,11 +31,11 @@ def pixels(record: Record) -> int | None:
 
 
 def coded_bytes(record: Record) -> float:
-    """Bytes of the stream or, where there is none, those that the estimate stands for; 0 where
-    there is neither."""
-    if record.bytes is not None:
-        return record.bytes
-    return (record.bpp_estimated or 0.0) * (pixels(record) or 0) / 8
+    """Bytes of the stream; of a rate that is an estimate those that the estimate stands for. Only
+    records with the same ``rate`` are comparable."""
+    if record.rate == "estimated":
+        return (record.bpp_estimated or 0.0) * (pixels(record) or 0) / 8
+    return record.bytes or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +119,6 @@ def write_baseline(results: Path, baseline: Path) -> None:
 
 def _shortened(record: Record, columns: tuple[str, ...]) -> tuple[Cell, ...]:
     digits = {name: f"{value:.10g}" for name, value in record.scores.items()}
-    digits["bitstream_sha256"] = (record.bitstream_sha256 or "")[:_HASH_DIGITS]
+    digits["bitstream_sha256"] = (record.bitstream_sha256 or "")[:HASH_DIGITS]
     row = zip(columns, cells(record, columns), strict=True)
     return tuple(digits.get(name, value) for name, value in row)

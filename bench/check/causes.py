@@ -1,4 +1,4 @@
-"""What changed around a codec between two runs: the likely cause of a changed number."""
+"""What differs in the identity of two runs of a codec: the likely cause of a changed number."""
 
 from __future__ import annotations
 
@@ -6,28 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.check.baseline import Measurements
+from bench.provenance import CodecInfo
 
 _SHOWN = 48
 
 
 def likely_causes(codec: str, measured: Measurements, baseline: Measurements) -> tuple[str, ...]:
-    """Sentences, the closest cause first: the codec's own versions and weights, its settings, then
-    libraries and the harness itself."""
+    """Sentences, the closest cause first: the codec's own versions and weights, its card, its
+    device, then libraries and the harness itself."""
     if measured.run is None or baseline.run is None:
         return ("versions are unknown: one side has no run.json",)
     new, old = measured.info(codec), baseline.info(codec)
     found: list[str] = []
     if new is not None and old is not None:
-        found += _changes("", old.versions, new.versions)
-        found += _changes("setting ", old.settings, new.settings)
-        found += _changes("", {"device": old.device or None}, {"device": new.device or None})
-    own = set(new.versions if new is not None else ()) | set(
-        old.versions if old is not None else ()
+        found += changes(old.versions, new.versions)
+        found += changes(old.settings, new.settings, "setting ")
+        found += changes(_card(old), _card(new), "card: ")
+        found += changes({"device": old.device or None}, {"device": new.device or None})
+    own = {name for info in (new, old) if info is not None for name in info.versions}
+    libraries = changes(
+        {name: text for name, text in baseline.run.libraries.items() if name not in own},
+        {name: text for name, text in measured.run.libraries.items() if name not in own},
     )
-    libraries = _changes("", baseline.run.libraries, measured.run.libraries)
-    found += [line for line in libraries if line.partition(" ")[0] not in own]
-    if measured.run.bench != baseline.run.bench:
-        found.append(f"bench {baseline.run.bench} → {measured.run.bench}")
+    found += libraries
+    found += changes({"bench": baseline.run.bench}, {"bench": measured.run.bench})
+    for name in dict.fromkeys((*baseline.run.metric_versions, *measured.run.metric_versions)):
+        sides = (baseline.run.metric_versions.get(name), measured.run.metric_versions.get(name))
+        if not all(sides):
+            found += changes(sides[0] or {}, sides[1] or {}, f"{name}: ")
     if not found:
         return (
             "no version, weight file or setting changed: the code of the adapter or the harness",
@@ -35,13 +41,19 @@ def likely_causes(codec: str, measured: Measurements, baseline: Measurements) ->
     return tuple(found)
 
 
-def _changes(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for name in dict.fromkeys((*old, *new)):
-        before, after = old.get(name), new.get(name)
-        if before != after:
-            lines.append(f"{prefix}{name} {_value(before)} → {_value(after)}")
-    return lines
+def _card(info: CodecInfo) -> Mapping[str, Any]:
+    """What a codec's card says besides its settings."""
+    claims = {"deterministic": info.deterministic, "lossless": info.lossless}
+    return {**claims, **info.source}
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """``name old → new`` of each value that differs."""
+    return [
+        f"{prefix}{name} {_value(old.get(name))} → {_value(new.get(name))}"
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
 
 
 def _value(value: Any) -> str:

@@ -2,53 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.arguments import Joined
 from bench.errors import StoreError
 
 if TYPE_CHECKING:
-    from bench.check.compare import CheckReport
+    from bench.check.verdicts import CheckReport
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `bench check`."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
-    parser.add_argument(
-        "--against", type=Path, required=True, metavar="BASELINE",
-        help="a baseline or results folder, or a CSV with the columns of records.csv",
-    )  # fmt: skip
-    parser.add_argument(
-        "--codecs", metavar="A,B", action=Joined, help="compare only these (repeatable)"
-    )
-    parser.add_argument("--tolerance-bd", type=float, metavar="PERCENT", help="BD-rate, 0.5")
-    parser.add_argument(
-        "--tolerance-db", type=float, metavar="DB", help="quality in dB, 0.05 for most metrics"
-    )
-    parser.add_argument(
-        "--tolerance", action="append", default=[], metavar="METRIC=VALUE", type=_limit,
-        help="of one metric, on the axis of its curves (repeatable)",
-    )  # fmt: skip
-    parser.add_argument("--tolerance-bits", type=float, metavar="PERCENT", help="bits, 0.1")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also for a pull request")
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="also as JUnit XML")
-    parser.add_argument(
-        "--github", action="store_true",
-        help="print GitHub annotations; on by itself in GitHub Actions",
-    )  # fmt: skip
-    parser.add_argument(
-        "--update", action="store_true", help="write DIR as the new BASELINE after comparing"
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOptions:
+    """What to compare with what, and where the outcome goes besides the terminal."""
+
+    folder: Path
+    against: Path
+    codecs: tuple[str, ...] = ()
+    """Only these; all without."""
+    tolerances: Mapping[str, float | None] = field(default_factory=dict)
+    """Those that take the place of the suite's, as in its card; None: as there."""
+    cards: tuple[Path, ...] = ()
+    """Folders of further cards, one of which may be the suite's."""
+    markdown: Path | None = None
+    junit: Path | None = None
+    github: bool = False
+    update: bool = False
+    """Write the baseline after comparing."""
 
 
-def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
-    """Runs the comparison of parsed options; returns the exit status 0, 1 or 2.
+def check(options: CheckOptions) -> int:
+    """Runs the comparison; returns the exit status 0, 1 or 2.
 
-    ``--update`` returns 0 once the baseline is written. Raises StoreError where a side cannot be
+    ``update`` returns 0 once the baseline is written. Raises StoreError where a side cannot be
     read, UsageError for an unknown codec or tolerance.
     """
     from bench.check.axes import Tolerances
@@ -56,19 +44,13 @@ def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
     from bench.check.compare import compare
 
     measured = read_measurements(options.folder)
-    chosen = {
-        "bd_rate_percent": options.tolerance_bd,
-        "quality_db": options.tolerance_db,
-        "bits_percent": options.tolerance_bits,
-        **dict(options.tolerance),
-    }
-    tolerances = Tolerances.of(_suite_tolerances(measured.suite, cards), chosen)
+    suite = _suite_tolerances(measured.suite, options.cards)
+    tolerances = Tolerances.of(suite, options.tolerances)
     if options.update and not _exists(options.against):
         write_baseline(options.folder, options.against)
         print(f"{options.against}: baseline of {len(measured.items)} items written")
         return 0
-    words = options.codecs.split(",") if options.codecs else ()
-    report = compare(measured, read_measurements(options.against), tolerances, words)
+    report = compare(measured, read_measurements(options.against), tolerances, options.codecs)
     _print(report)
     _write(options, report)
     if options.update:
@@ -76,14 +58,6 @@ def check(options: argparse.Namespace, cards: Iterable[Path] = ()) -> int:
         print(f"{options.against}: baseline replaced; commit it with the reason of the change")
         return 0
     return report.exit_status
-
-
-def _limit(word: str) -> tuple[str, float]:
-    name, _, number = word.partition("=")
-    try:
-        return name, float(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{word!r} is not METRIC=VALUE") from None
 
 
 def _exists(baseline: Path) -> bool:
@@ -109,7 +83,7 @@ def _print(report: CheckReport) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _write(options: argparse.Namespace, report: CheckReport) -> None:
+def _write(options: CheckOptions, report: CheckReport) -> None:
     from bench.check.output import github_annotations, junit, markdown
 
     for path, text in ((options.markdown, markdown(report)), (options.junit, junit(report))):

@@ -7,8 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.check.compare import (
+from bench.check.points import amount
+from bench.check.verdicts import (
+    CHANGED,
     IMPROVEMENT,
+    INCOMPARABLE,
     MISSING,
     NEW,
     NO_CHANGE,
@@ -17,7 +20,6 @@ from bench.check.compare import (
     CheckReport,
     CodecVerdict,
     PointVerdict,
-    amount,
 )
 
 if TYPE_CHECKING:
@@ -25,17 +27,21 @@ if TYPE_CHECKING:
 
 _COLOURS = {
     REGRESSION: "red",
+    INCOMPARABLE: "red",
     MISSING: "yellow",
     IMPROVEMENT: "green",
     NEW: "cyan",
+    CHANGED: "yellow",
     OTHER_STREAMS: "yellow",
     NO_CHANGE: "",
 }
 _SIGNS = {
     REGRESSION: "❌",
+    INCOMPARABLE: "⛔",
     MISSING: "⚠️",
     IMPROVEMENT: "✅",
     NEW: "🆕",
+    CHANGED: "🔀",
     OTHER_STREAMS: "🔀",
     NO_CHANGE: "▫️",
 }
@@ -47,7 +53,12 @@ def verdict_line(report: CheckReport) -> str:
         return "cannot compare: " + "; ".join(report.problems)
     counts = Counter(codec.outcome for codec in report.codecs)
     words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    return f"{words} of {len(report.codecs)} codecs over {report.items} items"
+    line = f"{words} of {len(report.codecs)} codecs over {report.items} items"
+    if report.judged.lost:
+        line += f"; missing metrics: {', '.join(report.judged.lost)}"
+    changed = sum(len(point.changed) for point in report.points)
+    streams = sum(point.items for point in report.points)
+    return f"{line}; {changed} of {streams} streams changed" if changed else line
 
 
 def terminal_table(report: CheckReport) -> Table:
@@ -112,7 +123,7 @@ def markdown(report: CheckReport) -> str:
     for codec in report.codecs:
         outcome = f"{_SIGNS[codec.outcome]} {codec.outcome}"
         lines.append(_row(codec.codec, outcome, _bd_rate(codec), "; ".join(codec.causes)))
-    moved = [p for codec in report.codecs for p in codec.points if p.outcome != NO_CHANGE]
+    moved = [point for point in report.points if point.outcome != NO_CHANGE]
     if moved:
         lines += ["", "<details open><summary>Points that moved</summary>", ""]
         lines += ["| codec | point | outcome | bits | quality | what |"]
@@ -158,7 +169,7 @@ def junit(report: CheckReport) -> str:
                 failures += 1
                 text = f"{detail}; likely cause: {'; '.join(codec.causes)}"
                 ElementTree.SubElement(case, "failure", message=detail, type=outcome).text = text
-            elif outcome == MISSING:
+            elif outcome in (MISSING, INCOMPARABLE):
                 errors += 1
                 ElementTree.SubElement(case, "error", message=detail, type=outcome)
             elif outcome != NO_CHANGE:
@@ -181,13 +192,24 @@ def _cases(codec: CodecVerdict) -> Iterator[tuple[str, str, str]]:
         yield "BD-rate", outcome, f"BD-rate {shift.mean:+.2f} % (tolerance {shift.tolerance:g} %)"
 
 
+_ANNOTATIONS = {
+    REGRESSION: "error",
+    INCOMPARABLE: "error",
+    MISSING: "warning",
+    IMPROVEMENT: "notice",
+    CHANGED: "notice",
+    OTHER_STREAMS: "notice",
+}
+
+
 def github_annotations(report: CheckReport) -> str:
-    """GitHub workflow commands: errors for regressions, warnings for what is missing."""
+    """GitHub workflow commands: errors for regressions and for what is not comparable, warnings
+    for what is missing."""
     lines = [_annotation("error", "cannot compare", problem) for problem in report.problems]
     for codec in report.codecs:
         cause = f" (likely cause: {'; '.join(codec.causes)})" if codec.causes else ""
         for name, outcome, detail in _cases(codec):
-            kind = {REGRESSION: "error", MISSING: "warning", IMPROVEMENT: "notice"}.get(outcome)
+            kind = _ANNOTATIONS.get(outcome)
             if kind is not None:
                 title = f"{outcome}: {codec.codec} {name}"
                 lines.append(_annotation(kind, title, f"{detail}{cause}"))

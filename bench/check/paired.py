@@ -12,23 +12,43 @@ SIGNIFICANCE = 0.05
 _ITEMS_FOR_A_TEST = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shift:
     """How far one quantity moved, over the items that both sides have; positive is worse.
 
-    ``mean`` and ``worst`` are in ``unit``. ``p_value`` is that of the paired t-test (Student 1908)
-    against a mean of 0, two-sided; None below three items, where the tolerance alone decides.
+    ``values`` are those of ``items``, in ``unit``. ``p_value`` is that of the paired t-test
+    (Student 1908) against a mean of 0, two-sided; None below three items, where the tolerance
+    alone decides.
     """
 
     quantity: str
     unit: str
-    mean: float
-    worst: float
-    worst_item: str
+    items: Sequence[str]
+    values: NDArray[np.float64]
     p_value: float | None
     tolerance: float
     rising: bool = False
     """The quantity itself grows as it gets worse, as bits do; else it falls, as quality does."""
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+    @property
+    def worst(self) -> float:
+        return float(self.values.max())
+
+    @property
+    def worst_item(self) -> str:
+        return self.items[int(self.values.argmax())]
+
+    @property
+    def best(self) -> float:
+        return float(self.values.min())
+
+    @property
+    def best_item(self) -> str:
+        return self.items[int(self.values.argmin())]
 
     @property
     def significant(self) -> bool:
@@ -47,7 +67,7 @@ class Shift:
 def paired_shift(
     quantity: str,
     unit: str,
-    worsening: Sequence[float],
+    worsening: Sequence[float] | NDArray[np.float64],
     items: Sequence[str],
     tolerance: float,
     *,
@@ -55,17 +75,7 @@ def paired_shift(
 ) -> Shift:
     """The shift of per-item differences, each positive where the new side is worse."""
     values = np.asarray(worsening, dtype=np.float64)
-    worst = int(values.argmax())
-    return Shift(
-        quantity,
-        unit,
-        float(values.mean()),
-        float(values[worst]),
-        items[worst],
-        p_value(values),
-        tolerance,
-        rising,
-    )
+    return Shift(quantity, unit, items, values, p_value(values), tolerance, rising)
 
 
 def p_value(values: NDArray[np.float64]) -> float | None:

@@ -22,7 +22,9 @@ from bench.errors import BitstreamError, CodecError
 from bench.records import Point
 from bench.signals import Frame, Layout
 
-_PACKAGE = Package("libbpg", "BENCH_BPG")
+_PACKAGE = Package(
+    "libbpg", "0.9.8", "GPL 2, its decoder LGPL", "https://bellard.org/bpg/", "BENCH_BPG"
+)
 _ELSEWHERE = "Could not open '/tmp/"
 """What libbpg as published says with its jctvc encoder, which keeps its planes there."""
 _NARROWEST_OF_X265 = 25
@@ -114,6 +116,6 @@ class Bpg(StillCodec):
             if _ELSEWHERE not in str(error):
                 raise
             raise CodecError(
-                f"{error}; isolated programs write into their own folder alone: build libbpg with "
-                "make reference-libbpg, where its planes stay there"
+                f"{error}; isolated programs write into their own folder alone: use encoder=x265, "
+                "or a libbpg whose jctvc encoder keeps its planes there (docs/reference_codecs.md)"
             ) from error

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from bench import colour
 from bench.bitstreams import Stripped, annexb, obu, stills
 from bench.codecs.base import Allowed, AnyValue, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange
@@ -28,7 +29,7 @@ from bench.codecs.support.template import (
 )
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable, near_matches
 from bench.records import Point, Value
-from bench.signals import Frame, Layout, Signal
+from bench.signals import Frame, Layout, Samples, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -159,12 +160,14 @@ class CommandCodec(StillCodec):
         return self._decoder.places()
 
     def versions(self) -> Mapping[str, str]:
+        halves = self._codes_clips and self._chroma_of("rgb") == "420"
+        halved = colour.CHROMA_UPSAMPLING if halves else {}
         if "version" in self.settings:
             version = parse_template(self.card.id, "version", self.settings["version"])
             arguments = tuple(version.fill({}))
-            return {Path(arguments[0]).name: first_line(arguments)}
+            return {Path(arguments[0]).name: first_line(arguments), **halved}
         programs = (self._encoder.program(), self._decoder.program())
-        return {Path(program).name: program_hash(program) for program in programs}
+        return {**{Path(program).name: program_hash(program) for program in programs}, **halved}
 
     def colour_path(self, signal: Signal) -> Signal | None:
         if not self._codes_clips or signal.layout.samples != "rgb":
@@ -172,14 +175,15 @@ class CommandCodec(StillCodec):
         return through_planes(signal, self._coded_format(signal.layout))
 
     def _coded_format(self, layout: Layout) -> PlaneFormat:
-        chroma: Chroma = "420"
-        if layout.samples == "gray":
-            chroma = "400"
-        elif layout.samples == "rgb" and self.settings.get("chroma", 444) == 444:
-            chroma = "444"
+        chroma = self._chroma_of(layout.samples)
         step = 2 if chroma == "420" else 1
         width, height = (-(-side // step) * step for side in (layout.width, layout.height))
         return PlaneFormat(chroma, int(self.settings.get("depth", 8)), width, height)
+
+    def _chroma_of(self, samples: Samples) -> Chroma:
+        if samples == "gray":
+            return "400"
+        return "444" if samples == "rgb" and self.settings.get("chroma", 444) == 444 else "420"
 
     def _facts(self, layout: Layout) -> dict[str, Value]:
         """Values of the placeholders that both commands may use."""

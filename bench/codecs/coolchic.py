@@ -27,7 +27,10 @@ from bench.machine import device_kind
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, image
 
-_PACKAGE = Package("coolchic", "BENCH_COOLCHIC")
+_PACKAGE = Package(
+    "Cool-chic", "5.0.1", "BSD licence", "https://github.com/Orange-OpenSource/Cool-Chic",
+    "BENCH_COOLCHIC",
+)  # fmt: skip
 _ENCODER, _DECODER = "cc_encode.py", "cc_decode.py"
 _FEWEST_ITERATIONS = 2000
 """What the program's preset for pictures takes at least."""
@@ -96,7 +99,7 @@ class CoolChic(StillCodec):
         }
 
     def _folder(self) -> Path:
-        """The folder of the scripts. Raises Unavailable with the commands that make it."""
+        """The folder of the scripts. Raises Unavailable with what to install."""
         return _PACKAGE.file(self.card.id, _ENCODER).resolve().parent
 
     def _configuration(self) -> Path:

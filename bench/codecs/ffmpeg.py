@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import ClassVar
 
 import ffmpeg
 
+from bench import colour
 from bench.bitstreams import Stripped, annexb, obu
 from bench.bitstreams.containers import read_ivf, write_ivf
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.codecs.support import ffmpeg_binary
-from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
 from bench.codecs.support.planes import (
     Chroma,
     PlaneFormat,
-    read_planes,
+    coded_planes,
+    decoded_signal,
     through_planes,
-    write_planes,
 )
-from bench.codecs.support.process import read_all, run_piped
+from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.y4m import DecodedFormat, read_format, read_frames
+from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point, Value
 from bench.signals import Layout, Samples, Signal
@@ -80,11 +80,7 @@ class FfmpegCodec(CodecBase):
 
     def coded_format(self, layout: Layout) -> PlaneFormat:
         """The planes that the encoder gets for a signal of ``layout``."""
-        chroma: Chroma = "420"
-        if layout.samples == "gray" and self.has_400:
-            chroma = "400"
-        elif layout.samples == "rgb" and self._codes_444():
-            chroma = "444"
+        chroma = self._chroma_of(layout.samples)
         step = 2 if chroma == "420" and not self.odd_420 else 1
         width, height = (
             max(self.smallest_side, -(-side // step) * step)
@@ -92,8 +88,11 @@ class FfmpegCodec(CodecBase):
         )
         return PlaneFormat(chroma, self.depth, width, height)
 
-    def _codes_444(self) -> bool:
-        return self.has_444 and self.settings.get("chroma", 444) == 444
+    def _chroma_of(self, samples: Samples) -> Chroma:
+        if samples == "gray" and self.has_400:
+            return "400"
+        codes_444 = self.has_444 and self.settings.get("chroma", 444) == 444
+        return "444" if samples == "rgb" and codes_444 else "420"
 
     def refusal(self, layout: Layout) -> str | None:
         if layout.samples == "real":
@@ -112,7 +111,11 @@ class FfmpegCodec(CodecBase):
         return tuple(places_of_program(Path(ffmpeg_binary.find_ffmpeg())))
 
     def versions(self) -> Mapping[str, str]:
-        return ffmpeg_binary.versions(self.encoder)
+        halves = self._chroma_of("rgb") == "420"
+        return {
+            **ffmpeg_binary.versions(self.encoder),
+            **(colour.CHROMA_UPSAMPLING if halves else {}),
+        }
 
     def colour_path(self, signal: Signal) -> Signal | None:
         if signal.layout.samples != "rgb":
@@ -148,7 +151,7 @@ class FfmpegCodec(CodecBase):
     def encode(self, signal: Signal, point: Point) -> Encoded:
         layout = signal.layout
         coded = self.coded_format(layout)
-        planes = (write_planes(frame, layout, coded) for frame in signal.frames())
+        planes = coded_planes(signal, coded)
         stream = run_piped(self.encode_command(layout, coded, point), planes, read_all)
         stripped = self.strip(stream)
         count = self.count_pictures(stripped.payload)
@@ -175,10 +178,10 @@ class FfmpegCodec(CodecBase):
     def decode(self, payload: bytes) -> Signal:
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
-
-        def collect(pipe: IO[bytes]) -> FrameBuffer:
-            decoded = read_format(pipe)
+        with run_to_file(self.decode_command(), [self.to_demuxer(stream)]) as written:
+            decoded = read_format(written)
             coded = decoded.planes
+            places = frame_places(written, coded)
             samples = info.samples if info else self.stream_samples(stream, decoded)
             width = (info and info.width) or coded.width
             height = (info and info.height) or coded.height
@@ -186,15 +189,10 @@ class FfmpegCodec(CodecBase):
                 raise BitstreamError(
                     f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
                 )
-            buffer = FrameBuffer(Layout("image" if count == 1 else "video", samples, width, height))
-            for data in read_frames(pipe, coded):
-                buffer.append(read_planes(data, coded, samples, width, height))
-            return buffer
-
-        buffer = run_piped(self.decode_command(), [self.to_demuxer(stream)], collect)
-        if buffer.count != count:
-            raise BitstreamError(f"{self.card.id}: decoded {buffer.count} frames of {count}")
-        return buffer.signal()
+            if len(places) != count:
+                raise BitstreamError(f"{self.card.id}: decoded {len(places)} frames of {count}")
+            layout = Layout("image" if count == 1 else "video", samples, width, height)
+            return decoded_signal(written, places, coded, layout)
 
 
 class _X26x(FfmpegCodec):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import ClassVar
 
 import ffmpeg
 import numpy as np
@@ -14,8 +16,10 @@ from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, refuse
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
-from bench.codecs.support.process import read_all, read_exactly, run_piped
+from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
+from bench.codecs.support.spool import Data, mapped, spooled
+from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
 from bench.signals import Frame, Layout, Samples, Signal
@@ -67,8 +71,7 @@ class Ffv1(CodecBase):
             g=self.settings.get("keyint", 250),
             **{"c:v": "ffv1"},
         )
-        samples = (_pack(frame, layout.samples) for frame in signal.frames())
-        file = run_piped(ffmpeg_binary.command_of(output), samples, read_all)
+        file = run_piped(ffmpeg_binary.command_of(output), _samples(signal), read_all)
         frames = read_avi(file)
         if len(frames) != layout.frames:
             raise CodecError(f"{self.card.id}: ffv1 coded {len(frames)} frames of {layout.frames}")
@@ -96,31 +99,43 @@ class Ffv1(CodecBase):
             source, "pipe:1", format="rawvideo", pix_fmt=pix_fmt, fps_mode="passthrough"
         )
 
-        def collect(pipe: IO[bytes]) -> FrameBuffer:
-            buffer = FrameBuffer(layout)
-            buffer.extend(_read(pipe, layout))
-            return buffer
-
         file = write_ivf(frames, b"FFV1", info.width, info.height)
-        buffer = run_piped(ffmpeg_binary.command_of(output.global_args("-xerror")), [file], collect)
-        if buffer.count != len(frames):
-            raise BitstreamError(f"{self.card.id}: decoded {buffer.count} frames of {len(frames)}")
-        return buffer.signal()
+        command = ffmpeg_binary.command_of(output.global_args("-xerror"))
+        with run_to_file(command, [file]) as written:
+            return _decoded(mapped(written), replace(layout, frames=len(frames)), self.card.id)
 
 
-def _pack(frame: Frame, samples: Samples) -> bytes:
-    if samples != "rgb":
-        return np.ascontiguousarray(frame).tobytes()
+def _samples(signal: Signal) -> Iterator[Data]:
+    """Frames as ffmpeg takes them; packing RGB is not timed."""
+    if signal.layout.samples != "rgb":
+        return (np.ascontiguousarray(frame).data.cast("B") for frame in signal.frames())
+    with untimed():
+        return spooled(_pack(frame) for frame in signal.frames())
+
+
+def _pack(frame: Frame) -> bytes:
     packed = np.zeros((*frame.shape[:2], 4), np.uint8)
     packed[..., :3] = frame[..., ::-1]
     return packed.tobytes()
 
 
-def _read(pipe: IO[bytes], layout: Layout) -> Iterator[Frame]:
-    shape = (layout.height, layout.width, 4) if layout.samples == "rgb" else layout.frame_shape
-    size = int(np.prod(shape))
-    while data := read_exactly(pipe, size):
-        if len(data) != size:
-            raise BitstreamError("the decoder stopped inside a frame")
-        frame = np.frombuffer(data, np.uint8).reshape(shape)
-        yield np.ascontiguousarray(frame[..., 2::-1]) if layout.samples == "rgb" else frame
+def _decoded(data: memoryview, layout: Layout, codec: str) -> Signal:
+    """The signal of all that ffmpeg wrote, which is its samples but for packed RGB."""
+    packed = layout.samples == "rgb"
+    shape = (layout.height, layout.width, 4) if packed else layout.frame_shape
+    size = math.prod(shape)
+    if len(data) % size:
+        raise BitstreamError("the decoder stopped inside a frame")
+    if len(data) != size * layout.frames:
+        raise BitstreamError(f"{codec}: decoded {len(data) // size} frames of {layout.frames}")
+
+    def frames() -> Iterator[Frame]:
+        whole = np.frombuffer(data, np.uint8).reshape(-1, *shape)
+        return iter(whole)
+
+    if not packed:
+        return Signal(layout, frames)
+    with untimed():
+        buffer = FrameBuffer(layout)
+        buffer.extend(np.ascontiguousarray(frame[..., 2::-1]) for frame in frames())
+        return buffer.signal()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from bench import colour
 from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, CodecBase, Encoded, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.template import CommandLine, Template, parse_template
@@ -100,7 +101,9 @@ class Recorded(CodecBase):
         for path in self._files():
             status = path.stat()
             digest.update(repr((path.name, status.st_size, status.st_mtime_ns)).encode())
-        return {self._key: digest.hexdigest()[:16]}
+        clips = "y4m" in (self._output, self._pattern.rpartition(".")[2])
+        upsampling = colour.CHROMA_UPSAMPLING if clips else {}
+        return {self._key: digest.hexdigest()[:16], **upsampling}
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         """Looks up what was made of ``signal.name``. Raises Unavailable if nothing was."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from bench import colour
 from bench.bitstreams import annexb
 from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
@@ -114,10 +115,11 @@ class ReferenceCodec(CodecBase):
                 for key in ("intra", "low-delay", "random-access")
                 if key in self.settings
             },
+            **(colour.CHROMA_UPSAMPLING if self._chroma_of("rgb") == "420" else {}),
         }
 
     def _installation(self) -> Installation:
-        """Raises Unavailable with the two commands that build the programs."""
+        """Raises Unavailable with what to install."""
         encoder = self.package.program(self.card.id, self.encoder_names)
         decoder = self.package.program(self.card.id, self.decoder_names)
         return Installation(encoder, decoder, encoder.resolve().parent.parent / "cfg")
@@ -154,16 +156,17 @@ class ReferenceCodec(CodecBase):
 
     def _source_format(self, layout: Layout) -> PlaneFormat:
         """The 8-bit planes that the encoder gets."""
-        chroma: Chroma = "420"
-        if layout.samples == "gray":
-            chroma = "400"
-        elif layout.samples == "rgb" and self.settings.get("chroma", 444) == 444:
-            chroma = "444"
+        chroma = self._chroma_of(layout.samples)
         step = max(self.side_step, 2 if chroma == "420" else 1)
         width, height = (
             max(_SMALLEST_SIDE, -(-side // step) * step) for side in (layout.width, layout.height)
         )
         return PlaneFormat(chroma, 8, width, height, truncated=self._as_compressai)
+
+    def _chroma_of(self, samples: Samples) -> Chroma:
+        if samples == "gray":
+            return "400"
+        return "444" if samples == "rgb" and self.settings.get("chroma", 444) == 444 else "420"
 
     @property
     def _as_compressai(self) -> bool:
@@ -264,7 +267,9 @@ def _read(path: Path) -> bytes:
 class Hm(ReferenceCodec):
     """H.265/HEVC by the HM reference software."""
 
-    package = Package("hm", "BENCH_HM")
+    package = Package(
+        "HM", "16.7", "BSD licence", "https://vcgit.hhi.fraunhofer.de/jvet/HM", "BENCH_HM"
+    )
     software = "HM"
     encoder_names = ("TAppEncoderStatic", "TAppEncoder")
     decoder_names = ("TAppDecoderStatic", "TAppDecoder")
@@ -281,7 +286,10 @@ class Hm(ReferenceCodec):
 class Vtm(ReferenceCodec):
     """H.266/VVC by the VTM reference software."""
 
-    package = Package("vtm", "BENCH_VTM")
+    package = Package(
+        "VTM", "9.3", "BSD licence", "https://vcgit.hhi.fraunhofer.de/jvet/VVCSoftware_VTM",
+        "BENCH_VTM",
+    )  # fmt: skip
     software = "VTM"
     encoder_names = ("EncoderAppStatic", "EncoderApp")
     decoder_names = ("DecoderAppStatic", "DecoderApp")

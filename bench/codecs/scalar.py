@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SOURCES = Choice(tuple(DENSITIES))
 _CODERS = Choice(("fixed", "zlib", "arithmetic"))
-_DESIGN = "python -m bench.training.trellis"
+_CURE = "they come with bench-rd: install it again"
 _STEPS = Range(1 / 256, 8, integer=False)
 
 
@@ -138,7 +138,7 @@ class EctcqCodec(VectorCodec):
     def check_available(self) -> None:
         from bench.weights import check_weights
 
-        check_weights(self.card, self._name, cure=_DESIGN)
+        check_weights(self.card, self._name, cure=_CURE)
 
     @cached_property
     def _codes(self) -> Mapping[float, tuple[TrellisCode, float]]:
@@ -146,13 +146,13 @@ class EctcqCodec(VectorCodec):
         from bench.entropy.design import read_designs
         from bench.weights import load_weights, weights_path
 
-        tensors = load_weights(self.card, self._name, cure=_DESIGN)
+        tensors = load_weights(self.card, self._name, cure=_CURE)
         try:
             return read_designs({key: each.numpy() for key, each in tensors.items()})
         except ValueError as error:
             raise CardError(
                 f"{weights_path(self.card, self._name)}: not a design of this codec ({error}); "
-                f"restore it, or make it: {_DESIGN}"
+                "restore it"
             ) from error
 
     def encode(self, signal: Signal, point: Point) -> Encoded:

@@ -19,6 +19,7 @@ from bench.codecs.base import (
 )
 from bench.codecs.support.container import Container, Contents
 from bench.codecs.support.nest import pack_nest, unpack_nest
+from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError, Unavailable, Unsupported
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, clip, image
@@ -48,4 +49,5 @@ __all__ = [
     "image",
     "pack_nest",
     "unpack_nest",
+    "untimed",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets.sources import Refusal, file_digest
-from bench.signals import Frame, Layout, Samples
+from bench.signals import Frame, Layout, Matrix, Range, Samples
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 _SAMPLES: dict[str, Samples] = {
@@ -27,6 +27,10 @@ _SAMPLES: dict[str, Samples] = {
     "rgb0": "rgb",
     "bgr0": "rgb",
 }
+# ITU-T H.273, table 4: matrix coefficients of BT.709, of BT.601 (two systems) and of BT.2020
+_MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
+# AVCOL_RANGE_MPEG and AVCOL_RANGE_JPEG of libavutil/pixfmt.h
+_RANGES: dict[int, Range] = {1: "limited", 2: "full"}
 # ITU-T H.273, table 3: transfer characteristics of SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
@@ -41,10 +45,12 @@ class ContainerFile:
         with _opened(self.path) as container:
             stream = _stream(container)
             samples = _samples(stream)
+            range_ = _range(stream, samples)
             width, height = stream.codec_context.width, stream.codec_context.height
             count = _count(container, stream)
             fps = stream.average_rate or stream.guessed_rate or Fraction(25)
-        return Layout("video", samples, width, height, count, Fraction(fps))
+            matrix = _MATRICES.get(int(stream.codec_context.colorspace or 0))
+        return Layout("video", samples, width, height, count, Fraction(fps), range_, matrix)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -104,6 +110,15 @@ def _samples(stream: Any) -> Samples:
             f"{kind.name}, neither 4:2:0, gray nor RGB; convert it to 4:2:0 or to RGB PNG frames"
         )
     return _SAMPLES[kind.name]
+
+
+def _range(stream: Any, samples: Samples) -> Range | None:
+    """What the stream says of its luma and chroma; RGB is taken as of full range."""
+    if samples == "rgb":
+        return None
+    if stream.codec_context.format.name.startswith("yuvj"):
+        return "full"
+    return _RANGES.get(int(stream.codec_context.color_range or 0))
 
 
 def _count(container: Any, stream: Any) -> int:

@@ -6,7 +6,7 @@ Reads frame by frame; decodes nothing and converts nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -16,14 +16,16 @@ import numpy as np
 from bench.bitstreams import y4m
 from bench.datasets.sources import Refusal, file_digest
 from bench.errors import BitstreamError, DataError
-from bench.signals import Frame, Layout, Samples
+from bench.signals import Frame, Layout, Range, Samples
 
-RAW_FORMATS: dict[str, Samples] = {
-    "yuv420p": "yuv420",
-    "i420": "yuv420",
-    "gray": "gray",
-    "rgb24": "rgb",
+RAW_FORMATS: dict[str, tuple[Samples, Range | None]] = {
+    "yuv420p": ("yuv420", None),
+    "yuvj420p": ("yuv420", "full"),
+    "i420": ("yuv420", None),
+    "gray": ("gray", None),
+    "rgb24": ("rgb", None),
 }
+"""The names of ``--format``, as ffmpeg has them: ``yuvj420p`` is 4:2:0 in full range."""
 _Y4M_SAMPLES: dict[str, Samples] = {"420": "yuv420", "mono": "gray"}
 
 
@@ -45,7 +47,7 @@ class Y4mFile:
                     raise Refusal(f"truncated in frame {count}; get it again")
         if count == 0:
             raise Refusal("no frames after its header; get it again")
-        return Layout("video", header.samples, header.width, header.height, count, header.fps)
+        return replace(header, frames=count)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -79,8 +81,7 @@ class RawFile:
                 f"({self.template.width}×{self.template.height}); correct --size or --format, or "
                 "get it again"
             )
-        one = self.template
-        return Layout("video", one.samples, one.width, one.height, size // frame, one.fps)
+        return replace(self.template, frames=size // frame)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -110,7 +111,8 @@ def raw_template(size: str | None, pixel_format: str | None, fps: Fraction) -> L
     if pixel_format not in RAW_FORMATS:
         deep = " (more than 8 bits are refused)" if "1" in pixel_format[-4:] else ""
         raise DataError(f"--format {pixel_format!r} is not one of {', '.join(RAW_FORMATS)}{deep}")
-    return Layout("video", RAW_FORMATS[pixel_format], int(width), int(height), 1, fps)
+    samples, range_ = RAW_FORMATS[pixel_format]
+    return Layout("video", samples, int(width), int(height), 1, fps, range_)
 
 
 def _read_frame(file: BinaryIO, layout: Layout, number: int) -> Frame:
@@ -145,4 +147,4 @@ def _y4m_layout(file: BinaryIO) -> Layout:
             f"C{header.colour}, neither 4:2:0 nor mono; convert it to 4:2:0 or to RGB PNG frames"
         )
     samples = _Y4M_SAMPLES[header.chroma]
-    return Layout("video", samples, header.width, header.height, 1, header.fps)
+    return Layout("video", samples, header.width, header.height, 1, header.fps, header.range)

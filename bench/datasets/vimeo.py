@@ -26,10 +26,11 @@ from bench.datasets.pictures import decode_picture
 from bench.datasets.sources import Refusal, remembered
 from bench.errors import DataError
 from bench.signals import Frame, Layout, Media, Signal
+from bench.toml import label
 
 FRAMES = 7
 WIDTH, HEIGHT = 448, 256
-TEST_LIST, TRAIN_LIST = "sep_testlist.txt", "sep_trainlist.txt"
+TEST_LIST, TRAIN_LIST = OFFICIAL_LISTS = "sep_testlist.txt", "sep_trainlist.txt"
 _TAIL_BYTES = 64
 _LOCAL_HEADER = struct.Struct("<26xHH")
 
@@ -105,7 +106,7 @@ class ZipStore:
             self._lists = {
                 name: archive.read(entry).decode().split()
                 for entry in entries
-                for name in (TEST_LIST, TRAIN_LIST)
+                for name in OFFICIAL_LISTS
                 if entry.filename.rpartition("/")[2] == name
             }
         self._members = {
@@ -147,11 +148,13 @@ class ZipStore:
 
 
 class Vimeo90k:
-    """Clips of the official test list, or of ``--list``, as far as they are at hand.
+    """Clips that ``--list`` names, else the suite, else the official test list, as far as they are
+    at hand. ``--list sep_testlist.txt`` is the official list, also where it lies in the archive.
 
-    ``settings``: ``frames`` (1: an image suite of first frames), ``crop`` (side of a centre
-    crop), ``resize`` (side of the square that whole frames are resized to with Pillow's Lanczos
-    filter, as the papers on 96×96 clips do, which ignores the aspect ratio).
+    ``settings``: ``clips`` (names such as ``00002/0001``), ``frames`` (1: an image suite of first
+    frames), ``crop`` (side of a centre crop), ``resize`` (side of the square that whole frames are
+    resized to with Pillow's Lanczos filter, as the papers on 96×96 clips do, which ignores the
+    aspect ratio).
     """
 
     def __init__(
@@ -161,7 +164,7 @@ class Vimeo90k:
         self._crop = int(str(settings.get("crop", 0)))
         self._resize = int(str(settings.get("resize", 0)))
         self._store = _open_store(locate(card, options, _holds_vimeo))
-        listed = self._listed(options)
+        listed = self._listed(card, settings.get("clips"), options)
         present = [clip for clip in listed if self._store.has(self._names(clip))]
         if not present:
             raise DataError(
@@ -172,17 +175,28 @@ class Vimeo90k:
         self._clips = tuple(present[: options.limit])
         self._store.keep([name for clip in self._clips for name in self._names(clip)])
 
-    def _listed(self, options: DataOptions) -> list[str]:
-        self._list_name = str(options.listing.name) if options.listing else TEST_LIST
-        listed = read_list(options.listing) if options.listing else self._store.listing(TEST_LIST)
-        if listed is None:
-            raise DataError(
-                f"{self._store.where}: has no {TEST_LIST}; put it back from the official archive "
-                "or name clips with --list FILE"
-            )
+    def _listed(self, card: DatasetCard, clips: object, options: DataOptions) -> list[str]:
+        self._list_name, listed = self._chosen(card, clips, options)
         if wrong := [one for one in listed if len(Path(one).parts) != 2 or ".." in one]:
             raise DataError(f"{self._list_name}: {wrong[0]!r} is no clip such as 00001/0266")
         return listed
+
+    def _chosen(
+        self, card: DatasetCard, clips: object, options: DataOptions
+    ) -> tuple[str, list[str]]:
+        """The list of clips and what it is called."""
+        if options.listing is None and clips is not None:
+            return label(card.path), named_clips(card, clips)
+        given = options.listing or Path(TEST_LIST)
+        if options.listing is not None and (given.is_file() or given.name not in OFFICIAL_LISTS):
+            return given.name, read_list(given)
+        listed = self._store.listing(given.name)
+        if listed is None:
+            raise DataError(
+                f"{self._store.where}: has no {given.name}; put it back from the official archive "
+                "or name clips with --list FILE"
+            )
+        return given.name, listed
 
     def _names(self, clip: str) -> list[str]:
         return [f"{clip}/im{number}.png" for number in range(1, self._frames + 1)]
@@ -242,6 +256,15 @@ class Vimeo90k:
     def notes(self) -> tuple[str, ...]:
         kind = "the zip file" if isinstance(self._store, ZipStore) else "the folder layout"
         return (f"{self._note}, read from {kind}; {len(self._clips):,} are used",)
+
+
+def named_clips(card: DatasetCard, clips: object) -> list[str]:
+    """The ``clips`` of a card's settings. Raises DataError where they are no list of names."""
+    if not isinstance(clips, list) or not clips or not all(isinstance(one, str) for one in clips):
+        raise DataError(
+            f'{label(card.path)}: settings.clips is {clips!r}; give a list such as ["00001/0266"]'
+        )
+    return list(clips)
 
 
 def _centre_crop(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -26,6 +26,7 @@ _FFMPEG_FEATURES = {
     "libvvenc": "encoders",
     "ffv1": "encoders",
     "libvmaf": "filters",
+    "xpsnr": "filters",
 }
 _FREE_BYTES = 2 << 30
 _SECONDS = 20

@@ -108,7 +108,8 @@ class Books:
     def add(self, found: Sequence[Added]) -> None:
         """Stores what was added to records of before."""
         for entry in found:
-            self._store.add_scores(entry.task.key, entry.scores.values, entry.scores.remarks)
+            new = entry.scores
+            self._store.add_scores(entry.task.key, new.values, new.remarks, new.frames)
             self.outcome.added += 1
         self._progress.advance(len(found), 0, self._seconds_left())
 

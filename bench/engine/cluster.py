@@ -23,12 +23,13 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from pebble import ProcessExpired
 
+from bench import plugins
 from bench.cards import CodecCard, builtin_folder
 from bench.datasets.base import Item, Loader, holds
 from bench.engine.measure import WorkSpec, measure_tasks, start_worker
 from bench.engine.walls import walls_of
 from bench.engine.workers import LocalPool
-from bench.errors import BenchError, StoreError, UsageError
+from bench.errors import BenchError, StoreError, Unavailable, UsageError
 from bench.records import Task
 from bench.signals import Frame, Layout, Signal
 
@@ -154,6 +155,7 @@ class ClusterPool:
         other library versions, or where no worker offers what a codec needs."""
         self._spec = spec
         self._check_versions()
+        self._check_metrics(spec.metrics)
         self._check_resources(spec)
         self._client.register_plugin(_WorkerSide(spec), name=_PLUGIN)
 
@@ -165,6 +167,18 @@ class ClusterPool:
                     raise UsageError(
                         f"--cluster: worker {worker} has {name} {theirs.get(name)}, this machine "
                         f"{ours.get(name)}; install the same versions everywhere"
+                    )
+
+    def _check_metrics(self, names: Sequence[str]) -> None:
+        """Values of one metric never come from two versions of it; what a worker lacks is a remark
+        in its records."""
+        ours = describe_metrics(names)
+        for worker, theirs in self._client.run(describe_metrics, names).items():
+            for name in ours.keys() & theirs.keys():
+                if ours[name] != theirs[name]:
+                    raise UsageError(
+                        f"--cluster: worker {worker} computes metric {name} with {theirs[name]}, "
+                        f"this machine with {ours[name]}; install the same versions everywhere"
                     )
 
     def _check_resources(self, spec: WorkSpec) -> None:
@@ -274,6 +288,24 @@ def describe_versions() -> dict[str, str]:
     from bench.machine import library_versions
 
     return {"bench": bench.__version__, **library_versions()}
+
+
+def describe_metrics(names: Sequence[str]) -> dict[str, str]:
+    """Versions of what is behind the values of metrics, of those that can run here. Plug-ins are
+    not among them: their text comes from the coordinator."""
+    from bench.metrics.registry import metrics
+
+    found = {}
+    for name in names:
+        if name not in metrics() or plugins.version(metrics()[name].__module__):
+            continue
+        try:
+            metrics()[name].check_available()
+        except Unavailable:
+            continue
+        versions = metrics()[name].versions()
+        found[name] = ", ".join(f"{part} {text}" for part, text in versions.items())
+    return found
 
 
 class _WorkerSide(WorkerPlugin):

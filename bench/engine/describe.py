@@ -62,6 +62,7 @@ def describe_run(
         dataset_title=campaign.dataset_title,
         media=campaign.media,
         dataset_notes=campaign.loader.notes(),
+        notes=campaign.suite.notes,
         dataset_digest=hashlib.sha256("\n".join(i.digest for i in items).encode()).hexdigest(),
         items=len(items),
         metrics=metrics.names,

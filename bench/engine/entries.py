@@ -53,7 +53,8 @@ def measured(
             hashlib.sha256(encoded.payload).hexdigest() if encoded.payload else None
         ),
     }
-    return replace(blank, **_size(layout), **columns, **found)
+    record = replace(blank, **_size(layout), **columns, **found)
+    return record if scores.frames is None else record.with_frames(scores.frames)
 
 
 def with_late(record: Record, scores: Scores) -> Record:

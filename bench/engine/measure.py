@@ -292,7 +292,7 @@ class Bench:
             return Added(task, Scores({}, dict.fromkeys(task.lacks, why)))
         values = {name: found.values[name] for name in task.lacks if name in found.values}
         remarks = {name: found.remarks[name] for name in task.lacks if name in found.remarks}
-        return Added(task, Scores(values, remarks))
+        return Added(task, Scores(values, remarks, found.frames))
 
     def _add(self, task: Task) -> Scores:
         codec, stored = self._codec_of(task), task.stored

@@ -5,7 +5,7 @@ Says what cannot run here and what was measured with another version; measures n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.datasets.base import Item
@@ -29,7 +29,7 @@ class Chosen:
 
 def choose_metrics(asked: Iterable[str], store: Store, say: Callable[[str], None]) -> Chosen:
     """What was asked for joins what the folder holds, which keeps its metrics. Values of another
-    version of a metric are dropped, to be measured again."""
+    version of a metric, or of one that nobody noted, are dropped, to be measured again."""
     held = store.metrics()
     wanted = tuple(dict.fromkeys((*held.names, *asked)))
     names = tuple(name for name in wanted if name in metrics())
@@ -38,14 +38,35 @@ def choose_metrics(asked: Iterable[str], store: Store, say: Callable[[str], None
             say(f"metric {name} of this folder is unknown here; load it with --plugin to go on")
     able = tuple(name for name in names if _runs(name, say))
     versions = {name: versions_of(name) for name in able}
-    for name in able:
-        if name in held.versions and held.versions[name] != versions[name]:
-            dropped = store.forget(name)
-            say(f"{dropped} values of {name} come from another version; they are measured again")
+    for name in outdated(held, able):
+        if dropped := store.forget(name):
+            what = _difference(held.versions.get(name, {}), versions[name])
+            say(f"{dropped} values of {name} come from {what}; they are measured again")
     facts = {one.id: one for one in (*held.facts, *foreign_facts(names))}
     known = {**held.versions, **{name: found for name, found in versions.items() if found}}
     store.set_metrics(MeasuredWith(wanted, tuple(facts.values()), known))
     return Chosen(names, able, held.names)
+
+
+def outdated(held: MeasuredWith, able: Iterable[str]) -> tuple[str, ...]:
+    """Of metrics that can run here those whose values in a folder are of another version, or of
+    one that was not recorded."""
+    return tuple(
+        name
+        for name in able
+        if name in held.names and held.versions.get(name, {}) != versions_of(name)
+    )
+
+
+def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    if not before:
+        return "a version that was not recorded"
+    parts = [
+        f"{part} {before.get(part, '(none)')[:40]}, now {now.get(part, '(none)')[:40]}"
+        for part in dict.fromkeys((*before, *now))
+        if before.get(part) != now.get(part)
+    ]
+    return f"another version ({'; '.join(parts)})"
 
 
 def _runs(name: str, say: Callable[[str], None]) -> bool:
@@ -63,15 +84,17 @@ def applying(item: Item, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def lacking(
-    records: Iterable[Record], items: Sequence[Item], names: Sequence[str]
+    records: Iterable[Record], items: Sequence[Item], names: Sequence[str], held: MeasuredWith
 ) -> dict[Key, tuple[tuple[str, ...], Stored]]:
-    """Of finished records those that lack a metric that can run here and applies to their item:
-    which they lack, and what they were measured on."""
+    """Of finished records those that lack a metric that can run here and applies to their item, or
+    ``held`` it of another version: which they lack, and what they were measured on."""
     able = tuple(name for name in names if name in metrics() and _runs(name, lambda line: None))
     apply = {item.name: applying(item, able) for item in items}
+    old = outdated(held, able)
     found = {}
     for record in records:
-        lacks = tuple(n for n in apply.get(record.item, ()) if n not in record.scores)
+        known = record.scores.keys() - set(old)
+        lacks = tuple(name for name in apply.get(record.item, ()) if name not in known)
         if lacks and record.status == "done":
             stored = Stored(
                 record.bitstream_sha256 or "", record.scores.get(ALWAYS), record.reached

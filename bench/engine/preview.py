@@ -13,6 +13,7 @@ from bench.engine.measure import probe
 from bench.engine.metrics import lacking
 from bench.engine.plan import make_plan
 from bench.records import Record
+from bench.results.gallery import Gallery
 from bench.results.salvage import salvage
 from bench.results.store import FILE, TABLE, MeasuredWith, held_metrics
 
@@ -54,17 +55,26 @@ class Preview:
         return tuple(each.id for each in self.codecs if each.left and each.seconds is None)
 
 
-def preview(campaign: Campaign, out: Path, *, jobs: int, device: str, fresh: bool) -> Preview:
-    """What ``run`` would measure into ``out``; reads the folder, writes nothing."""
+def preview(
+    campaign: Campaign, out: Path, *, jobs: int, device: str, fresh: bool, keep: int = 0
+) -> Preview:
+    """What ``run`` would measure into ``out``; reads the folder, writes nothing. Of the first
+    ``keep`` items, whose reconstructions are to stay, what is not kept yet is measured again."""
     items = campaign.loader.items()
+    kept = {item.name for item in [item for item in items if item.problem is None][:keep]}
+    gallery = Gallery(out)
     records = [] if fresh or not out.is_dir() else salvage(out / FILE, out / TABLE)
     pairs = [(card, probe(card, device)) for card in campaign.codecs]
     able = [(card, found) for card, found in pairs if found.unavailable is None]
     held = held_metrics(out) if records else MeasuredWith()
     asked = tuple(dict.fromkeys((*held.names, *campaign.suite.metrics)))
-    plan = make_plan(
-        able, items, _done(records), lacking=lacking(records, items, asked), earlier=held.names
-    )
+    lacks = lacking(records, items, asked, held)
+    done = {
+        key: mark
+        for key, mark in _done(records).items()
+        if key[2] not in kept or gallery.holds(*key)
+    }
+    plan = make_plan(able, items, done, lacking=lacks, earlier=held.names)
     left = Counter(task.codec for task in plan.tasks)
     seconds = _seconds(records)
     return Preview(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import TypeVar
+
+from bench.codecs.support import stopwatch
 
 T = TypeVar("T")
 
@@ -23,12 +24,12 @@ NOT_TIMED = Timed(None, None)
 
 
 def timed(call: Callable[[], T]) -> tuple[T, Timed]:
-    """The call's result with its wall time and the CPU time of this process and its children."""
-    cpu = _cpu_seconds()
-    start = time.perf_counter()
+    """The call's result with its wall time and the CPU time of this process and its children, both
+    without what adapters mark as the harness's own."""
+    start = stopwatch.counted()
     result = call()
-    wall = time.perf_counter() - start
-    return result, Timed(wall, _cpu_seconds() - cpu)
+    taken = stopwatch.counted() - start
+    return result, Timed(taken.wall, taken.cpu)
 
 
 def repeated(call: Callable[[], T], repeats: int) -> tuple[T, Timed]:
@@ -39,14 +40,6 @@ def repeated(call: Callable[[], T], repeats: int) -> tuple[T, Timed]:
     walls = [run.wall_seconds or 0.0 for run in runs]
     low, middle, high = quantiles(walls, n=4, method="inclusive")
     return result, Timed(middle, median(run.cpu_seconds or 0.0 for run in runs), high - low)
-
-
-def _cpu_seconds() -> float:
-    import resource
-
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def timing_core() -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.facts import MetricFacts
+    from bench.records import FrameSummary
     from bench.signals import Frame, Layout, Signal
 
 Stack: TypeAlias = "NDArray[Any]"
@@ -39,6 +40,8 @@ class Scores:
 
     values: Mapping[str, float]
     remarks: Mapping[str, str] = field(default_factory=dict)
+    frames: FrameSummary | None = None
+    """Of clips alone."""
 
     def get(self, name: str) -> float | None:
         return self.values.get(name)
@@ -67,9 +70,28 @@ def mean_over_frames(values: Values, facts: MetricFacts) -> float:
 
     if np.isinf(values).all():
         return float(values[0])
+    return float(_capped(values, facts).mean())
+
+
+def worst_and_percentile(values: Values, facts: MetricFacts) -> tuple[float, float]:
+    """Of one value a frame: the worst, and that which 5 % of the frames are worse than, between
+    two frames linearly. What is infinite counts as in the mean."""
+    import numpy as np
+
+    if np.isinf(values).all():
+        return float(values[0]), float(values[0])
+    values = _capped(values, facts)
+    if facts.higher_is_better:
+        return float(values.min()), float(np.percentile(values, 5))
+    return float(values.max()), float(np.percentile(values, 95))
+
+
+def _capped(values: Values, facts: MetricFacts) -> Values:
+    import numpy as np
+
     if facts.scale == "linear" and facts.cap < math.inf:
-        values = np.minimum(values, facts.cap)
-    return float(values.mean())
+        return np.minimum(values, facts.cap)
+    return values
 
 
 class Metric(ABC):
@@ -133,6 +155,26 @@ class SignalMetric(Metric, Generic[Prepared]):
     @abstractmethod
     def score(self, prepared: Prepared, decoded: Signal) -> float:
         """The value of a decoded signal; NaN or an exception leaves its cell empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipValues:
+    """One value a frame, and that of the whole where it is not the mean over frames."""
+
+    frames: Values
+    whole: float | None = None
+
+
+class JointMetric(Metric):
+    """A metric of whole signals, of one value a frame, that one pass computes with others."""
+
+    @staticmethod
+    @abstractmethod
+    def measure(
+        metrics: Sequence[Any], reference: Signal, decoded: Signal
+    ) -> Mapping[str, ClipValues]:
+        """The values by id of metrics that have this very function. An exception leaves the cells
+        of those empty that it is raised for alone."""
 
 
 class Basis(ABC):

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.facts import MetricFacts
-from bench.metrics.base import SignalMetric, mean_over_frames
-
-if TYPE_CHECKING:
-    from bench.signals import Signal
+from bench.metrics.filter_metric import NEEDS, FilterMetric
+from bench.metrics.limited_range import Chroma
 
 
-class Ciede(SignalMetric["Signal"]):
+class Ciede(FilterMetric):
     """The mean colour difference ΔE₀₀ on a logarithmic scale."""
 
+    feature = "ciede"
+    chroma: ClassVar[Chroma] = "444"
     facts: ClassVar[MetricFacts] = MetricFacts(
         id="ciede2000",
         title="CIEDE2000",
         unit="dB",
-        definition="libvmaf's ciede2000: 45 − 20·log10(mean ΔE₀₀), k_L 0.65, k_C 1, k_H 4, BT.709",
+        definition=(
+            "libvmaf's ciede2000: 45 − 20·log10(mean ΔE₀₀), k_L 0.65, k_C 1, k_H 4, of 8-bit "
+            "limited range that it takes for BT.709 whatever the source says"
+        ),
         purpose=(
             "Predicts whether two flat patches of colour look alike. Says nothing of blur, "
             "ringing or blocks: it has no notion of space."
@@ -27,19 +30,5 @@ class Ciede(SignalMetric["Signal"]):
         saturation=100.0,
         tolerance=0.05,
         samples=("rgb", "yuv420"),
-        whole=True,
-        needs="ffmpeg with libvmaf, as imageio-ffmpeg brings it",
+        needs=NEEDS,
     )
-
-    def prepare(self, reference: Signal) -> Signal:
-        return reference
-
-    def score(self, prepared: Signal, decoded: Signal) -> float:
-        from bench.codecs.support.ffmpeg_binary import find_ffmpeg
-        from bench.metrics.libvmaf import feature
-
-        # libvmaf takes its planes for limited range
-        frames = feature(
-            prepared, decoded.frames(), find_ffmpeg(), "ciede", "ciede2000", values="limited"
-        )
-        return mean_over_frames(frames, self.facts)

@@ -21,7 +21,9 @@ from bench.metrics.base import (
     ALWAYS,
     Basis,
     BatchMetric,
+    ClipValues,
     FrameMetric,
+    JointMetric,
     Metric,
     Scores,
     SharedMetric,
@@ -29,9 +31,11 @@ from bench.metrics.base import (
     Stack,
     Values,
     mean_over_frames,
+    worst_and_percentile,
 )
 from bench.metrics.error import frame_mse
 from bench.metrics.registry import applicable, facts_of, metrics
+from bench.records import FrameSummary
 from bench.signals import Frame, Layout, Signal
 
 CACHE_BYTES = 256 * 2**20
@@ -67,6 +71,7 @@ class Evaluator:
         self._remarks = dict(refused)
         built = self._build(self._facts, device)
         self._signals = [one for one in built if isinstance(one, SignalMetric)]
+        self._joint = _together(one for one in built if isinstance(one, JointMetric))
         self._prepared: dict[str, object] = {}
         self._parts = _group(built)
         single = layout.media == "image"
@@ -134,15 +139,37 @@ class Evaluator:
             found.append(reference.compare(stack, remarks, late))
         for _ in frames:  # a frame too many raises in the iterator
             pass
-        values = {
-            name: mean
+        parts = {
+            name: ClipValues(_joined(found, name))
             for name in self._facts
             if name not in remarks and name in found[0]
-            if (mean := _mean(found, self._facts[name], remarks)) is not None
         }
+        for group in self._joint:
+            parts |= self._score_together(group, decoded, remarks)
+        values = _means(parts, self._facts, remarks)
         for metric in self._signals:
             self._score_whole(metric, decoded, values, remarks)
-        return Scores({name: values[name] for name in self._facts if name in values}, remarks)
+        exact = values[ALWAYS] == 0
+        ordered = {
+            name: values[name] if exact else _finite(values[name], facts)
+            for name, facts in self._facts.items()
+            if name in values
+        }
+        of_frames = {name: parts[name].frames for name in ordered if name in parts}
+        return Scores(ordered, remarks, _summary(of_frames, self._facts))
+
+    def _score_together(
+        self, group: Sequence[JointMetric], decoded: Signal, remarks: dict[str, str]
+    ) -> Mapping[str, ClipValues]:
+        """Of one pass or, where that fails, of one for each, so that none spoils another."""
+        try:
+            return group[0].measure(group, self._reference, decoded)
+        except Exception as error:  # a plug-in may raise anything: it is that cell's remark
+            if len(group) == 1:
+                remarks[group[0].facts.id] = _reason(error)
+                return {}
+        alone = [self._score_together([metric], decoded, remarks) for metric in group]
+        return {name: value for each in alone for name, value in each.items()}
 
     def _score_whole(
         self,
@@ -232,6 +259,14 @@ class _Part:
         return _Alone(self.metric, frames, keep=keep)
 
 
+def _together(built: Iterable[JointMetric]) -> list[list[JointMetric]]:
+    """Those that one pass computes."""
+    groups: dict[object, list[JointMetric]] = {}
+    for metric in built:
+        groups.setdefault(type(metric).measure, []).append(metric)
+    return list(groups.values())
+
+
 def _group(built: Iterable[Metric]) -> tuple[_Part, ...]:
     shared: dict[type[Basis], set[str]] = {}
     alone = []
@@ -314,14 +349,43 @@ def _stacks(frames: Iterator[Frame], count: int) -> Iterator[Stack]:
         yield _stack([first, *islice(frames, count - 1)])
 
 
-def _mean(
-    parts: list[Mapping[str, Values]], facts: MetricFacts, remarks: dict[str, str]
-) -> float | None:
-    values = parts[0][facts.id]
-    if len(parts) > 1:
-        values = np.concatenate([part[facts.id] for part in parts])
-    mean = mean_over_frames(values, facts)
-    if not math.isnan(mean):
-        return mean
-    remarks[facts.id] = _NAN
-    return None
+def _finite(value: float, facts: MetricFacts) -> float:
+    """What a metric that does not see all samples, such as luma's, says where they differ: infinity
+    in a record says that they do not."""
+    return min(value, facts.cap) if value == math.inf else value
+
+
+def _joined(parts: list[Mapping[str, Values]], name: str) -> Values:
+    """One value a frame, of stacks of frames."""
+    if len(parts) == 1:
+        return parts[0][name]
+    return np.concatenate([part[name] for part in parts])
+
+
+def _means(
+    parts: Mapping[str, ClipValues], facts: Mapping[str, MetricFacts], remarks: dict[str, str]
+) -> dict[str, float]:
+    """Over frames, but of a metric that says what its whole is."""
+    found = {}
+    for name, part in parts.items():
+        whole = mean_over_frames(part.frames, facts[name]) if part.whole is None else part.whole
+        if math.isnan(whole):
+            remarks[name] = _NAN
+        else:
+            found[name] = whole
+    return found
+
+
+def _summary(frames: Mapping[str, Values], facts: Mapping[str, MetricFacts]) -> FrameSummary | None:
+    """Of clips of more than one frame."""
+    mse = frames[ALWAYS]
+    if len(mse) == 1:
+        return None
+    scores: dict[str, float] = {}
+    for name, values in frames.items():
+        found = worst_and_percentile(values, facts[name])
+        if mse.any():
+            found = (_finite(found[0], facts[name]), _finite(found[1], facts[name]))
+        scores |= zip(facts[name].frame_columns, found, strict=True)
+    worst = int(mse.argmax()) if mse.any() else None
+    return FrameSummary(int((mse == 0).sum()), worst, scores)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.facts import MetricFacts
-from bench.metrics.base import SignalMetric, mean_over_frames
-
-if TYPE_CHECKING:
-    from bench.signals import Signal
+from bench.metrics.filter_metric import NEEDS, FilterMetric
+from bench.metrics.limited_range import Chroma
 
 
-class PsnrHvs(SignalMetric["Signal"]):
+class PsnrHvs(FilterMetric):
     """PSNR of DCT coefficients weighted by contrast sensitivity and masking."""
 
+    feature = "psnr_hvs"
+    chroma: ClassVar[Chroma] = "444"
     facts: ClassVar[MetricFacts] = MetricFacts(
         id="psnr_hvs",
         title="PSNR-HVS",
         unit="dB",
-        definition="libvmaf's psnr_hvs: errors weighted 8:1:1, BT.709 4:4:4 full range of RGB",
+        definition=(
+            "libvmaf's psnr_hvs: errors weighted 8:1:1, 8-bit limited range (RGB: BT.709 4:4:4)"
+        ),
         purpose=(
             "Predicts the visibility of block-transform noise: errors count by the contrast "
             "sensitivity of their frequency and by what masks them. Made for JPEG-like coding; "
@@ -30,17 +32,5 @@ class PsnrHvs(SignalMetric["Signal"]):
         tolerance=0.05,
         samples=("rgb", "yuv420"),
         smallest=(8, 8),
-        whole=True,
-        needs="ffmpeg with libvmaf, as imageio-ffmpeg brings it",
+        needs=NEEDS,
     )
-
-    def prepare(self, reference: Signal) -> Signal:
-        return reference
-
-    def score(self, prepared: Signal, decoded: Signal) -> float:
-        from bench.codecs.support.ffmpeg_binary import find_ffmpeg
-        from bench.metrics.libvmaf import feature
-
-        key = "psnr_hvs"
-        frames = feature(prepared, decoded.frames(), find_ffmpeg(), key, key, values="full")
-        return mean_over_frames(frames, self.facts)

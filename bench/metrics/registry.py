@@ -14,7 +14,7 @@ from bench import plugins
 from bench.errors import UsageError, near_matches
 from bench.facts import MetricFacts
 from bench.metrics.base import ALWAYS
-from bench.records import RESERVED
+from bench.records import OF_FRAMES, RESERVED
 
 if TYPE_CHECKING:
     from bench.metrics.base import Metric
@@ -28,6 +28,10 @@ BUILT_IN = (
     "bench.metrics.basics:Ssim",
     "bench.metrics.basics:MsSsim",
     "bench.metrics.vmaf:Vmaf",
+    "bench.metrics.vmaf:VmafNeg",
+    "bench.metrics.vmaf:VmafV1",
+    "bench.metrics.vmaf:Vmaf4k",
+    "bench.metrics.xpsnr:Xpsnr",
     "bench.metrics.psnr_hvs:PsnrHvs",
     "bench.metrics.ciede:Ciede",
     "bench.metrics.ssimulacra2:Ssimulacra2",
@@ -105,7 +109,7 @@ def _add(metric: type[Metric]) -> None:
     if _table.get(facts.id) is metric:
         return
     for known in _table.values():
-        taken = {known.facts.id, *known.facts.derived} & {facts.id, *facts.derived}
+        taken = _columns(known.facts) & _columns(facts)
         if taken:
             raise UsageError(
                 f"metric {min(taken)!r} is claimed by both {known.__module__}:"
@@ -114,6 +118,11 @@ def _add(metric: type[Metric]) -> None:
     if facts.id in RESERVED:
         raise UsageError(f"metric {facts.id!r} of {owner}: records.csv has a column of this name")
     _table[facts.id] = metric
+
+
+def _columns(facts: MetricFacts) -> set[str]:
+    """What no other metric may be called."""
+    return {facts.id, *facts.derived, *(f"{facts.id}_{end}" for end in OF_FRAMES)}
 
 
 def facts_of(name: str) -> MetricFacts:

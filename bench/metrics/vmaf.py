@@ -1,23 +1,26 @@
-"""VMAF, as libvmaf computes it."""
+"""VMAF by its named models, as libvmaf computes it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from bench.facts import MetricFacts
-from bench.metrics.base import SignalMetric
-
-if TYPE_CHECKING:
-    from bench.signals import Signal
+from bench.metrics.filter_metric import NEEDS, FilterMetric
+from bench.metrics.limited_range import Chroma
 
 
-class Vmaf(SignalMetric["Signal"]):
-    """VMAF of clips, of libvmaf's default model."""
+class Vmaf(FilterMetric):
+    """VMAF of version 0.6.1, for a television of 1080 lines."""
 
+    model = "vmaf_v0.6.1"
     facts: ClassVar[MetricFacts] = MetricFacts(
         id="vmaf",
         title="VMAF",
-        definition="libvmaf's default model on luma, mean over frames; from 176×144",
+        definition=(
+            "libvmaf's model vmaf_v0.6.1 on 8-bit luma of limited range (RGB: BT.709), mean over "
+            "frames; from 176×144"
+        ),
         purpose=(
             "Predicts opinion scores of H.264 at several resolutions, watched as video on a "
             "television. Blind to colour, and encoders that sharpen can raise it without gain. Of "
@@ -30,16 +33,65 @@ class Vmaf(SignalMetric["Signal"]):
         # the model was fitted to pictures of hundreds of lines, and below QCIF its four-scale
         # features see next to no pixels
         smallest=(144, 176),
-        whole=True,
         default_for=("video",),
-        needs="ffmpeg with libvmaf, as imageio-ffmpeg brings it",
+        needs=NEEDS,
     )
 
-    def prepare(self, reference: Signal) -> Signal:
-        return reference
 
-    def score(self, prepared: Signal, decoded: Signal) -> float:
-        from bench.codecs.support.ffmpeg_binary import find_ffmpeg
-        from bench.metrics.libvmaf import vmaf
+class VmafNeg(FilterMetric):
+    """VMAF without the gain of sharpening."""
 
-        return vmaf(prepared, decoded.frames(), find_ffmpeg())
+    model = "vmaf_v0.6.1neg"
+    facts: ClassVar[MetricFacts] = replace(
+        Vmaf.facts,
+        id="vmaf_neg",
+        title="VMAF NEG",
+        definition=Vmaf.facts.definition.replace(Vmaf.model, model),
+        purpose=(
+            "Predicts what VMAF predicts without what sharpening and contrast add (no enhancement "
+            "gain): ranks codecs, not what was done to the picture before. Blind to colour."
+        ),
+        default_for=(),
+    )
+
+
+class Vmaf4k(FilterMetric):
+    """VMAF of version 0.6.1, for a television of 2160 lines at 1.5 times its height."""
+
+    model = "vmaf_4k_v0.6.1"
+    facts: ClassVar[MetricFacts] = replace(
+        Vmaf.facts,
+        id="vmaf_4k",
+        title="VMAF 4K",
+        definition=Vmaf.facts.definition.replace(Vmaf.model, model),
+        purpose=(
+            "Predicts opinion scores of 2160 lines, watched at 1.5 times the height of the screen. "
+            "Of smaller pictures it reads far too high: do not compare it with other models."
+        ),
+        default_for=(),
+    )
+
+
+class VmafV1(FilterMetric):
+    """VMAF of version 1, which sees chroma and banding, at three times the height of the screen."""
+
+    model = "vmaf_v1.0.16_3d0h"
+    chroma: ClassVar[Chroma] = "420"
+    facts: ClassVar[MetricFacts] = replace(
+        Vmaf.facts,
+        id="vmaf_v1",
+        title="VMAF v1",
+        definition=(
+            "libvmaf's model vmaf_v1.0.16_3d0h on 8-bit 4:2:0 of limited range (RGB: BT.709), mean "
+            "over frames; from 216×160"
+        ),
+        purpose=(
+            "Predicts opinion scores of 1080 lines at three times the height of the screen, chroma "
+            "and banding included. Its authors feed 10 bits, which see banding better; here the 8 "
+            "bits of the source are compared. Other numbers than VMAF 0.6.1."
+        ),
+        # below, its chroma and banding features have no pixels left at their coarsest scale
+        smallest=(160, 216),
+        default_for=(),
+        needs="ffmpeg with libvmaf 3.2 or later, as imageio-ffmpeg brings it",
+    )

@@ -1,5 +1,5 @@
-"""What the cards of measured codecs say of them: the training behind their weights, and what a
-break in their curve means.
+"""What the cards of measured codecs say of them: the training behind their weights, whose settings
+they are, what a break in their curve means, and what the codec knows of its data.
 
 Only model cards whose weights are those that were measured are quoted.
 """
@@ -7,7 +7,7 @@ Only model cards whose weights are those that were measured are quoted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.cards import load_registry
@@ -31,8 +31,14 @@ def training_budgets(codecs: Sequence[CodecInfo]) -> list[str]:
     ]
 
 
-def curve_notes(codecs: Iterable[str]) -> list[str]:
-    """What ``source.curve`` of their cards says of the shape of these codecs' curves."""
+_NOTES = ("settings", "curve", "caution")
+"""What a card's ``[source]`` may say that a reader of a table must know: whose settings these are,
+why the curve has its shape, what not to conclude."""
+
+
+def card_notes(codecs: Sequence[str]) -> list[str]:
+    """What ``source.settings``, ``source.curve`` and ``source.caution`` of their cards say of these
+    codecs; whose settings they are is not said of variations, which have others."""
     try:
         registry = load_registry()
         names = dict.fromkeys(codec.partition(":")[0] for codec in codecs)
@@ -40,7 +46,8 @@ def curve_notes(codecs: Iterable[str]) -> list[str]:
     except BenchError:
         # a report needs only the results folder: the cards may live on another machine
         return []
-    return [f"{card.id}: {card.source['curve']}." for card in cards if "curve" in card.source]
+    return [f"{card.id}: {card.source[key]}." for key in _NOTES for card in cards
+            if key in card.source and (key != "settings" or card.id in codecs)]  # fmt: skip
 
 
 def _model_cards() -> dict[str, dict[str, object]]:
@@ -63,9 +70,19 @@ def _sentence(card: dict[str, object]) -> str:
     minutes = f"{float(seconds) / 60:.0f} minutes" if isinstance(seconds, int | float) else "?"
     figures = card.get("validation")
     shown = ", ".join(f"{k} {v}" for k, v in figures.items()) if isinstance(figures, dict) else ""
-    start = f", started from {card['started_from']}" if card.get("started_from") else ""
+    began = card.get("started_from")
+    start = f", started from {began}{_earlier(card)}" if began else ""
     return (
         f"{card.get('codec')}/{card.get('name')}: {minutes} on {card.get('device')} with "
         f"{card.get('threads')} thread(s), {card.get('steps')} steps, "
         f"{card.get('parameters')} parameters{start}; held out: {shown or 'nothing'}"
     )
+
+
+def _earlier(card: dict[str, object]) -> str:
+    """The trainings before: how many that are known, how long, and whether there were others."""
+    earlier = card.get("earlier_trainings")
+    known = [one for one in earlier if isinstance(one, dict)] if isinstance(earlier, list) else []
+    minutes = sum(float(one.get("seconds") or 0) for one in known) / 60
+    told = f" after {len(known)} earlier trainings of {minutes:.0f} minutes" if known else ""
+    return told if card.get("earlier_known") else f"{told}; further earlier ones unknown"

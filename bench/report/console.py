@@ -89,6 +89,8 @@ def print_bd(table: BdTable, *, console: Console | None = None) -> None:
             _say(printer, f"a wider terminal or a pipe has also: {'; '.join(left_out)}")
         for line in _remarks(found):
             _say(printer, f"! {line}")
+    for sentence in table.versions:
+        _say(printer, sentence)
     for square in table.matrices:
         compared = square.compared
         title = f"BD-rate {square.metric}, %: row against column"

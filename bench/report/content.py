@@ -20,8 +20,8 @@ from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
-from bench.provenance import RunInfo, Verdict
-from bench.report.card_facts import curve_notes
+from bench.provenance import RunInfo, Verdict, shortened
+from bench.report.card_facts import card_notes
 from bench.report.chroma import chroma_sentence
 from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
@@ -219,6 +219,7 @@ def footnote(content: Content) -> list[str]:
     sentences = [
         f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
         f"in {content.rate_unit}; rate and quality are means over {word}.",
+        *(sentence_of(note) for note in (*run.dataset_notes, *run.notes)),
         *_limit_sentences(content),
         *mark_sentences((*content.results.codecs, *(one.codec for one in content.published))),
         *_metric_sentences(content),
@@ -248,7 +249,7 @@ def footnote(content: Content) -> list[str]:
     described = [text for codec in content.results.codecs if (text := describe(content, codec))]
     if described:
         sentences.append("Codecs: " + "; ".join(described) + ".")
-    sentences += curve_notes(content.results.codecs)
+    sentences += card_notes(content.results.codecs)
     return [*sentences, *_proof_sentences(run.verdicts), run.timing]
 
 
@@ -256,6 +257,9 @@ def _drawn(content: Content) -> str:
     """What the bootstrap draws."""
     word = content.item_word
     return f"groups of {word} and {word} in them" if drawn_by_groups(content.groups) else word
+def sentence_of(note: str) -> str:
+    """A note of a loader or a card with a capital letter and a full stop."""
+    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
 
 
 def _limit_sentences(content: Content) -> list[str]:
@@ -287,20 +291,15 @@ def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def describe(content: Content, codec: str) -> str:
-    """Settings and versions of one codec: ``x265 (preset=veryslow, x265 4.1)``."""
+    """Title, settings and versions of one codec: ``x265: H.265/HEVC (x265, veryslow, 4:4:4, 8 bits)
+    (preset=veryslow, x265 4.1)``."""
     info = content.results.info(codec)
     if info is None:
         return ""
     settings = [f"{key}={value}" for key, value in info.settings.items()]
-    versions = [f"{key} {_short(value)}" for key, value in info.versions.items()]
+    versions = [f"{key} {shortened(value)}" for key, value in info.versions.items()]
     details = ", ".join([*settings, *versions])
-    return f"{codec} ({details})" if details else codec
-
-
-def _short(version: str) -> str:
-    """A hash is cut to what a reader compares by eye."""
-    is_hash = len(version) >= 32 and all(c in "0123456789abcdef" for c in version)
-    return version[:12] if is_hash else version
+    return f"{codec}: {info.title} ({details})" if details else f"{codec}: {info.title}"
 
 
 def _metric_sentences(content: Content) -> list[str]:
@@ -311,4 +310,10 @@ def _metric_sentences(content: Content) -> list[str]:
     infinite = int(content.curves["psnr_rgb_infinite"].sum())
     if infinite:
         sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
-    return sentences
+    identical = int(content.curves["frames_identical"].sum())
+    if identical:
+        sentences.append(
+            f"{identical} decoded frames of clips equal the source's (infinite PSNR, 100 dB in the "
+            "mean of their clip)."
+        )
+    return [*sentences, *content.bd.versions]

@@ -36,11 +36,39 @@ def warnings_of(content: Content) -> list[str]:
     titles = {axis.id: axis.title for axis in content.axes}
     said = {few_items(items), few_groups(content.groups)}
     found += _doubts([c for c in content.bd.comparisons if c.codec in curves], said, titles)
+    found += _fallen_frames(content)
     found += _empty_cells(content)
     found += _disagreement(content)
     found += _drawn_only(content)
     found += _single_points(content)
     return list(dict.fromkeys(found))
+
+
+_FALLEN_DB = 20.0
+"""A frame this far below the mean of its clip is another picture, not a worse one."""
+
+
+def _fallen_frames(content: Content) -> list[str]:
+    """One line a codec and metric: the frame that lies furthest below the mean of its clip."""
+    records = content.results.records
+    lines = []
+    for axis in content.axes:
+        least = f"{axis.column}_min"
+        if axis.unit != "dB" or axis.scale != "linear" or least not in records:
+            continue
+        gap = records[axis.column] - records[least]
+        fallen = records.assign(gap=gap)[gap >= _FALLEN_DB]
+        for codec, found in fallen.groupby("codec", observed=True):
+            worst = found.iloc[int(found["gap"].to_numpy().argmax())]
+            more = f"; {len(found) - 1} more clips so" if len(found) > 1 else ""
+            lines.append(
+                f"{codec}: {axis.title} of one frame is {worst[least]:.1f} dB where the mean of "
+                f"its clip is {worst[axis.column]:.1f}: {worst['point']} on {worst['item']}, frame "
+                f"{worst['worst_frame']:.0f} from 0 has the largest error, "
+                f"{worst['frames_identical']:.0f} of {worst['frames']:.0f} frames are identical"
+                f"{more}"
+            )
+    return lines
 
 
 def _single_points(content: Content) -> list[str]:

@@ -391,6 +391,7 @@ _TEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", "–": "--", "…": r"\ldots{}",
     "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "\0": "$_{10}$", "σ": r"$\sigma$",
+    "λ": r"$\lambda$", "ρ": r"$\rho$",
     "²": "$^2$", "†": r"$^\dagger$", "\n": " ",
 }  # fmt: skip
 

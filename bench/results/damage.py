@@ -36,7 +36,7 @@ def implausible(record: Record, amounts: Sequence[str]) -> str | None:
         value = getattr(record, name)
         if value is not None and not 0 <= value <= _LARGEST:
             return f"{name} is {value:.6g}" if value <= _LARGEST else f"{name} is too large"
-    for name, score in record.scores.items():
+    for name, score in {**record.scores, **record.frame_scores}.items():
         if math.isnan(score) or score == -math.inf:
             return f"{name} is {score}"
         if score == math.inf and record.scores.get("mse", 0) != 0:

@@ -15,13 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bench.records import Record
-from bench.signals import Signal, split_planes
+from bench.signals import Layout, Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,9 @@ def make_keepsake(
     """The keepsake of a measured task; None for vectors, which are no pictures."""
     if original.layout.media == "vector":
         return None
-    return Keepsake(record.item, record.codec, record.point, payload, _png(original), _png(decoded))
+    layout = original.layout
+    pictures = (_png(signal, layout) for signal in (original, decoded))
+    return Keepsake(record.item, record.codec, record.point, payload, *pictures)
 
 
 class Gallery:
@@ -125,21 +123,14 @@ def _file_name(word: str) -> str:
     return f"{plain}-{hashlib.sha256(word.encode()).hexdigest()[:6]}"
 
 
-def _png(signal: Signal) -> bytes:
+def _png(signal: Signal, source: Layout) -> bytes:
+    """The middle frame; a decoder says neither range nor matrix, so that the source's hold."""
     from PIL import Image
 
+    from bench.colour import shown
+
     frame = next(islice(signal.frames(), signal.layout.frames // 2, None))
-    picture = Image.fromarray(_to_rgb(frame, signal))
+    picture = Image.fromarray(shown(frame, source))
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
-
-
-def _to_rgb(frame: NDArray[Any], signal: Signal) -> NDArray[np.uint8]:
-    if signal.layout.samples != "yuv420":
-        return frame
-    from bench.colour import double_chroma, yuv_to_rgb
-
-    luma, blue, red = split_planes(frame, signal.layout)
-    planes = [luma, *(double_chroma(plane, *luma.shape) for plane in (blue, red))]
-    return yuv_to_rgb(np.stack(planes, axis=-1))

@@ -92,6 +92,7 @@ def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[I
         suite="+".join(_unique(run.suite for run in runs)),
         suite_title=" + ".join(_unique(run.suite_title for run in runs)),
         metrics=tuple(_unique(metric for run in runs for metric in run.metrics)),
+        metric_versions=_metric_versions(paths, runs),
         dataset_notes=tuple(_unique(note for run in runs for note in run.dataset_notes)),
         notes=tuple(_unique(note for run in runs for note in run.notes)),
         anchor=next((run.anchor for run in runs if run.anchor), None),
@@ -103,6 +104,24 @@ def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[I
         finished=max(run.finished for run in runs),
         verdicts=tuple(verdict for run in runs for verdict in run.verdicts),
     )
+
+
+def _metric_versions(
+    paths: Sequence[Path], runs: Sequence[RunInfo]
+) -> Mapping[str, Mapping[str, str]]:
+    """Those that all runs with the metric recorded. Raises UsageError where two differ: their
+    values never stand in one table."""
+    found: dict[str, Mapping[str, str]] = {}
+    unknown = set()
+    for path, run in zip(paths, runs, strict=True):
+        for name in dict.fromkeys((*run.metrics, *run.metric_versions)):
+            if name in run.metric_versions:
+                known = found.setdefault(name, run.metric_versions[name])
+                pair = f"{names_of(paths[: paths.index(path)])} and {path}: metric {name}"
+                _agree_mapping(pair, "versions", known, run.metric_versions[name], strict=True)
+            else:
+                unknown.add(name)
+    return {name: versions for name, versions in found.items() if name not in unknown}
 
 
 def _larger(one: int | None, other: int | None) -> int | None:

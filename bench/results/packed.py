@@ -37,7 +37,7 @@ class Packed(NamedTuple):
 
 def pack(record: Record) -> Packed:
     """A record ready to be stored."""
-    columns = _columns(tuple(record.scores))
+    columns = _columns((*record.scores, *record.frame_scores))
     row = cells(record, columns)
     return Packed(columns, row, row_checksum(columns, row))
 

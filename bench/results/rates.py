@@ -26,10 +26,12 @@ SENTENCES = {
 
 def mark_rates(records: pd.DataFrame) -> pd.DataFrame:
     """The records with marked names; estimated rates take the place of the missing ones."""
-    kinds = records.loc[records["rate"].notna(), ["codec", "rate"]].drop_duplicates("codec")
+    kinds = records.loc[records["rate"].notna(), ["codec", "rate"]].astype("str")
     if kinds.empty:
         return records
-    marks = {codec: f"{codec}{_MARKS[kind]}" for codec, kind in kinds.astype("str").to_numpy()}
+    # "estimated" first: it is the mark of a codec that has rates of several kinds
+    kinds = kinds.sort_values("rate").drop_duplicates("codec")
+    marks = {codec: f"{codec}{_MARKS[kind]}" for codec, kind in kinds.to_numpy()}
     estimated = records["rate"].astype("str") == "estimated"
     pixels = records["width"] * records["height"] * records["frames"]
     bpp = records["bpp"].where(~estimated, records["bpp_estimated"])

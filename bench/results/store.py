@@ -17,17 +17,27 @@ from pathlib import Path
 from bench.errors import StoreError
 from bench.facts import MetricFacts
 from bench.provenance import CodecInfo, Verdict, facts_of, facts_table, read_run
-from bench.records import COLUMNS, Record, Stored, columns_of, join_remarks, split_remarks
+from bench.records import (
+    COLUMNS,
+    FrameSummary,
+    Record,
+    Stored,
+    columns_of,
+    is_of_frames,
+    join_remarks,
+    split_remarks,
+)
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
 from bench.results.replacing import make_room, put_in_place
 from bench.results.salvage import checksum, damaged, row_checksum, salvage
-from bench.results.table import Cell, metric_columns, record_of, write_records
+from bench.results.table import Cell, record_of, score_columns, write_records
 
 FILE = "records.sqlite"
 TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
-# for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs; 8: group
+# for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs;
+# 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group
 FORMAT = 8
 
 Key = tuple[str, str, str]
@@ -166,7 +176,7 @@ class Store:
                 " upgrade bench or use --fresh"
             )
         held = [row[1] for row in self._db.execute("PRAGMA table_info(records)")]
-        self._columns = columns_of(metric_columns(held))
+        self._columns = columns_of(score_columns(held))
         if found != str(FORMAT):
             self._add_columns(held)
             self.set_meta("format", str(FORMAT))
@@ -375,7 +385,13 @@ class Store:
                 for row in rows
             }
 
-    def add_scores(self, key: Key, scores: Mapping[str, float], remarks: Mapping[str, str]) -> None:
+    def add_scores(
+        self,
+        key: Key,
+        scores: Mapping[str, float],
+        remarks: Mapping[str, str],
+        frames: FrameSummary | None = None,
+    ) -> None:
         """Adds metrics to a stored record, whose other values stay; ``remarks`` say why there are
         none. Nothing happens where the record is gone."""
         with self._transaction():
@@ -385,7 +401,8 @@ class Store:
             said = {**split_remarks(record.remarks), **remarks}
             said = {name: why for name, why in said.items() if name not in scores}
             merged = {**record.scores, **scores}
-            self._insert([pack(replace(record, scores=merged, remarks=join_remarks(said)))])
+            record = replace(record, scores=merged, remarks=join_remarks(said))
+            self._insert([pack(record if frames is None else record.with_frames(frames))])
 
     def _record(self, key: Key) -> Record | None:
         where = " AND ".join(f"{name} = ?" for name in _KEYS)
@@ -404,7 +421,12 @@ class Store:
                 record = self._record(key)
                 assert record is not None
                 scores = {name: value for name, value in record.scores.items() if name != metric}
-                self._insert([pack(replace(record, scores=scores))])
+                of_frames = {
+                    name: value
+                    for name, value in record.frame_scores.items()
+                    if not is_of_frames(name, (metric,))
+                }
+                self._insert([pack(replace(record, scores=scores, frame_scores=of_frames))])
         return len(keys)
 
     def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:

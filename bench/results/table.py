@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from operator import attrgetter
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError
-from bench.records import COLUMNS, FIRST_METRICS, RESERVED, Record
+from bench.records import COLUMNS, FIRST_METRICS, RESERVED, Record, is_of_frames
 from bench.results.damage import implausible, ragged, suspicious
 
 if TYPE_CHECKING:
@@ -31,25 +31,35 @@ _NUMBERS = (
     *("width", "height", "frames", "channels", "bytes", "header_bytes", "discarded_bytes", "bpp"),
     *("bpp_estimated", "encode_seconds", "decode_seconds"),
 )
-_OPTIONAL_NUMBERS = ("psnr_rgb_ceiling", "parallel", "bpp_likelihood")
+_OPTIONAL_NUMBERS = (
+    *("psnr_rgb_ceiling", "parallel", "bpp_likelihood", "frames_identical", "worst_frame"),
+)
 _OPTIONAL_WORDS = ("remarks", "rate", "group")
 _KINDS = {
-    one.name: str(one.type).partition(" ")[0] for one in fields(Record) if one.name != "scores"
+    one.name: str(one.type).partition(" ")[0]
+    for one in fields(Record)
+    if one.name not in ("scores", "frame_scores")
 }
 _METRIC = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def metric_columns(header: Iterable[str]) -> tuple[str, ...]:
     """The metrics among the columns of a table: all that are not another column of a record."""
+    columns = score_columns(header)
+    return tuple(name for name in columns if not is_of_frames(name, columns))
+
+
+def score_columns(header: Iterable[str]) -> tuple[str, ...]:
+    """As ``metric_columns``, with what stands there of the frames of clips."""
     return tuple(name for name in header if name not in RESERVED and _METRIC.fullmatch(name))
 
 
 def cells(record: Record, columns: tuple[str, ...]) -> tuple[Cell, ...]:
     """The values of a record under these columns; None where there is none."""
     read, metrics = _reader(columns)
-    row, scores = list(read(record)), record.scores
+    row, scores, of_frames = list(read(record)), record.scores, record.frame_scores
     for at, name in metrics:
-        row[at] = scores.get(name)
+        row[at] = scores.get(name, of_frames.get(name))
     return tuple(row)
 
 
@@ -67,10 +77,19 @@ def record_of(values: Mapping[str, Any]) -> Record:
     own = {name: value for name, value in values.items() if name in _KINDS}
     if own.get("lossless") is not None:
         own["lossless"] = bool(own["lossless"])
-    scores = {
+    found = {
         name: value for name, value in values.items() if name not in _KINDS and value is not None
     }
-    return Record(scores=scores, **own)
+    return _with_scores(own, found, values.keys())
+
+
+def _with_scores(
+    own: Mapping[str, Any], found: Mapping[str, float], header: Collection[str]
+) -> Record:
+    """The record of its own columns and of what was found of metrics and of frames."""
+    of_frames = {name: value for name, value in found.items() if is_of_frames(name, header)}
+    scores = {name: value for name, value in found.items() if name not in of_frames}
+    return Record(scores=scores, frame_scores=of_frames, **own)
 
 
 def write_records(path: Path, rows: Iterable[Sequence[Cell]], columns: Sequence[str]) -> None:
@@ -106,7 +125,7 @@ def read_records(path: Path, required: Sequence[str] = REQUIRED) -> Iterator[tup
             missing = [name for name in required if name not in header]
             if missing:
                 raise StoreError(f"{path}: column {missing[0]!r} is missing; not a {FILE}")
-            metrics = metric_columns(header)
+            metrics = score_columns(header)
             for row in reader:
                 if None in row or None in row.values():
                     what = "has too many cells" if None in row else "is cut short"
@@ -137,7 +156,7 @@ def _record(path: Path, line: int, row: Mapping[str, str], metrics: Sequence[str
             raise StoreError(
                 f"{path}: line {line}: {name} is {shown!r}, not a number; it is damaged"
             ) from error
-    return Record(scores=scores, **values)
+    return _with_scores(values, scores, row.keys())
 
 
 def _typed(kind: str, text: str) -> Cell:
@@ -166,7 +185,7 @@ def read_frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:
     import pandas as pd
 
     header = _header(path)
-    metrics = tuple(dict.fromkeys((*FIRST_METRICS, *metric_columns(header))))
+    metrics = tuple(dict.fromkeys((*FIRST_METRICS, *score_columns(header))))
     numbers = (*_NUMBERS, *metrics)
     words = (*LABELS, "reason")
     extras = (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS, *(("fingerprint",) if fingerprint else ()))

@@ -8,16 +8,17 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.training.lineage import Lineage
 from bench.training.settings import Recipe
 
 # 1: first version
-# 2: may be compact; knows where its schedule began and whether it ended
+# 2: knows where its schedule began and whether it ended; those of earlier versions may be compact
 FORMAT = 2
 _READ = (1, 2)
 _NEXT_TO_NONE = 0.009
@@ -27,11 +28,11 @@ _NEXT_TO_NONE = 0.009
 class Checkpoint:
     """The whole state of a training after ``step`` steps.
 
-    ``rows`` are those of the loss curve so far, ``window`` the sums since the last row; ``start``
-    names the weights that it began from, ``precision`` and ``layout`` are those of the last steps.
+    ``rows`` are those of the loss curve so far, ``window`` the sums since the last row;
+    ``lineage`` is that of the weights that it began from, of which earlier versions kept the name
+    alone, ``start``. ``precision`` and ``layout`` are those of the last steps.
     The schedule of the learning rate began at ``since_step`` and ``since_seconds``; ``annealed``
-    says that it came to its end. ``rounded`` are the steps at which the state was written
-    ``compact``.
+    says that it came to its end.
     """
 
     codec: str
@@ -47,14 +48,20 @@ class Checkpoint:
     window: Mapping[str, float] = field(default_factory=dict)
     window_steps: int = 0
     start: str = ""
+    lineage: Mapping[str, Any] = field(default_factory=dict)
     precision: str = ""
     layout: str = ""
     since_step: int = 0
     since_seconds: float = 0.0
     annealed: bool = False
-    rounded: Sequence[int] = ()
-    compact: bool = False
     format: int = FORMAT
+
+    @property
+    def origin(self) -> Lineage:
+        """What it began from."""
+        if not self.lineage:
+            return Lineage(self.start, known=not self.start)
+        return Lineage(**{**self.lineage, "earlier": tuple(self.lineage["earlier"])})
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -83,6 +90,7 @@ def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
         table = torch.load(path, map_location="cpu", weights_only=True)
         if table.get("format") == 1:
             table["annealed"] = _was_annealed(table, recipe)
+        compact, _ = table.pop("compact", False), table.pop("rounded", None)
         checkpoint = Checkpoint(**table)
     except (OSError, EOFError, RuntimeError, TypeError, ValueError, LookupError) as error:
         raise _broken(path, error) from error
@@ -92,6 +100,11 @@ def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
         raise UsageError(
             f"{path}: checkpoint format {checkpoint.format}; this version reads "
             f"{' and '.join(map(str, _READ))}; --fresh"
+        )
+    if compact:
+        raise UsageError(
+            f"{path}: a compact checkpoint of an earlier version, which this one does not read; "
+            "train on from weights: --fresh --start WEIGHTS"
         )
     if (checkpoint.codec, checkpoint.name) != (recipe.codec, recipe.name):
         raise UsageError(

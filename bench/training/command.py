@@ -1,5 +1,4 @@
-"""`bench train`: one network of one card, from its recipe to weights, model card and loss curve;
-with ``--all`` many of them, one after the other.
+"""`bench train`: one network of one card, from its recipe to weights, model card and loss curve.
 
 Also the arguments of the command line; printing and exit status are the caller's.
 """
@@ -26,13 +25,6 @@ if TYPE_CHECKING:
     from bench.training.task import TrainingContext, TrainingTask
 
 
-_OF_ONE = (
-    "point", "part", "steps", "budget", "batch", "crop", "weights", "seed", "start", "stop_after",
-    "export",
-)  # fmt: skip
-"""Options that many networks at once cannot share."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainRequest:
     """What the command line asks for; ``work`` holds checkpoints, ``weights`` the results."""
@@ -56,22 +48,17 @@ class TrainRequest:
     start: Path | None = None
     stop_after: int | None = None
     workers: int | None = None
-    compact: bool = False
     export: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``bench train``, each named as the field of TrainRequest that it fills."""
     which = parser.add_argument_group("which network")
-    which.add_argument("name", nargs="*", help="codec id whose card has a [training] table")
-    which.add_argument(
-        "--all", action="store_true", help="all networks of these codecs, or of every codec, in "
-        "turn: each slice of --minutes to the one whose loss falls fastest",
-    )  # fmt: skip
+    which.add_argument("name", help="codec id whose card has a [training] table")
     which.add_argument("--point", help="key=value of the ladder, where each point has a network")
     which.add_argument("--part", help="a separately trained part, such as a prior")
     when = parser.add_argument_group(
-        "how long", "The same command continues what was stopped or killed. See also --minutes."
+        "how long", "The same command continues what was stopped or killed."
     )
     when.add_argument(
         "--minutes", type=float, help="end this command after so long, at a checkpoint"
@@ -100,17 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--batch", type=int, help="items of a step, instead of the card's")
     how.add_argument("--crop", type=int, help="side of training crops, where the card has one")
-    how.add_argument(
-        "--measure", action="store_true", help="train nothing: print steps and samples a second by "
-        "threads, batch and layout",
-    )  # fmt: skip
     out = parser.add_argument_group("to what")
     out.add_argument("--work", type=Path, help="folder of checkpoints, instead of the cache")
     out.add_argument("--weights", type=Path, help="folder of the results, instead of the card's")
-    out.add_argument(
-        "--compact", action="store_true", help="leave a checkpoint of half the size, with rounded "
-        "moments of the optimiser",
-    )  # fmt: skip
     out.add_argument(
         "--export", action="store_true", help="train nothing: write the weights of the checkpoint "
         "as it stands, validated",
@@ -120,32 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_command(args: argparse.Namespace, registry: Registry) -> str:
     """Does what parsed arguments ask for; the sentence it returns says what was done."""
     request = TrainRequest(**{key: getattr(args, key) for key in TrainRequest.__dataclass_fields__})
-    if not args.all and len(args.name) != 1 and not (args.measure and args.name):
-        raise UsageError("give one codec, or --all")
-    if not args.all and not args.measure:
-        return train(registry.codec(args.name[0]), request)
-    for key in _OF_ONE:
-        if getattr(request, key):
-            many = "--measure" if args.measure else "--all"
-            raise UsageError(
-                f"--{key.replace('_', '-')} is for one network; leave it or {many} out"
-            )
-    if args.measure:
-        from bench.training.measure import measure
-
-        return measure(_trained_cards(args.name, registry), request)
-    from bench.training.campaign import Campaign
-
-    return Campaign(_trained_cards(args.name, registry), request).run()
-
-
-def _trained_cards(names: list[str], registry: Registry) -> list[CodecCard]:
-    """Those with a recipe, of ``names`` or of all."""
-    cards = [registry.codec(name) for name in names or registry.codecs]
-    for card in cards:
-        if names and not card.training:
-            raise UsageError(f"codec {card.id} has no [training] table; it needs no training")
-    return [card for card in cards if card.training]
+    return train(registry.codec(args.name), request)
 
 
 def train(card: CodecCard, request: TrainRequest) -> str:
@@ -173,6 +127,7 @@ def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:
     import torch
 
     from bench.training.feed import default_workers
+    from bench.training.lineage import Lineage, lineage_of
     from bench.training.loop import LoopOptions, Trainer
     from bench.training.task import TrainingContext
 
@@ -197,9 +152,8 @@ def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:
         minutes=request.minutes,
         fresh=request.fresh,
         stop_after=request.stop_after,
-        start=request.start.name if request.start else "",
+        lineage=lineage_of(request.start) if request.start else Lineage(),
         workers=workers,
-        compact=request.compact,
     )
     return Trainer(recipe, task, options)
 

@@ -1,14 +1,16 @@
 """Training pictures and clips in memory, and random crops from them.
 
 Reads only training folders (``train/images``, ``train/video``, the Vimeo training sequences) under
-the data folder; a sequence of the official Vimeo test list or a Kodak picture in them is refused.
+the data folder. What is measured is refused in them: Kodak pictures by name and content, clips of
+the official Vimeo test list and of suites by name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +19,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.cards import load_registry
+from bench.datasets.inputs import read_list
+from bench.datasets.vimeo import TEST_LIST, TRAIN_LIST
 from bench.errors import DataError
 
 Pixels = NDArray[np.uint8]
 _IMAGES = (".jpg", ".jpeg", ".png")
 _VIDEOS = (".mp4", ".mkv", ".webm", ".avi")
+_VIMEO = "vimeo_septuplet"
+_CLIP = re.compile(r"(?<!\d)(\d{5})[/_-](\d{4})(?:[/_-]im\d\.\w+|\.(?:mp4|mkv|webm|avi))$")
+"""A frame or clip of Vimeo-90k, as it lies in the archive or with its folders in its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +88,10 @@ def training_images(
     paths = _files(root / "train" / "images", _IMAGES)
     if vimeo:
         paths += [path for folder in _vimeo_folders(root) for path in _files(folder, _IMAGES)]
+    digest = _digest(root, paths)
     frames = [_read_image(path, longest) for path in paths]
     kept = tuple(frame[np.newaxis] for frame in frames if min(frame.shape[:2]) >= shortest)
-    return Pool(kept, _digest(root, paths))
+    return Pool(kept, digest)
 
 
 def training_clips(
@@ -93,14 +102,12 @@ def training_clips(
     ``vimeo`` adds the Vimeo training septuplets, 7 frames each.
     """
     root = data_root(root)
-    paths = _files(root / "train" / "video", _VIDEOS)
-    clips = [_read_video(path, longest, stride) for path in paths]
-    if vimeo:
-        for folder in _vimeo_folders(root):
-            frames = _files(folder, _IMAGES)
-            clips.append(np.stack([_read_image(path, longest) for path in frames]))
-            paths += frames
-    return Pool(tuple(clips), _digest(root, paths))
+    videos = _files(root / "train" / "video", _VIDEOS)
+    septuplets = [_files(f, _IMAGES) for f in _vimeo_folders(root)] if vimeo else []
+    digest = _digest(root, [*videos, *(path for frames in septuplets for path in frames)])
+    clips = [_read_video(path, longest, stride) for path in videos]
+    clips += [np.stack([_read_image(path, longest) for path in frames]) for frames in septuplets]
+    return Pool(tuple(clips), digest)
 
 
 def to_unit(pixels: Tensor) -> Tensor:
@@ -112,16 +119,46 @@ def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
     if not paths:
         raise DataError(f"{folder}: no {', '.join(suffixes)} files; put training data there")
-    for path in paths:
-        if path.name.startswith("kodim"):
-            raise DataError(f"{path}: a Kodak test picture among the training data; remove it")
     return paths
 
 
+def held_out(root: Path) -> Mapping[str, str]:
+    """Clips of Vimeo-90k that no network may learn from, and who names them: suites, and the
+    official test list where it lies in ``root``."""
+    suites = load_registry().suites().values()
+    found = {str(clip): f"suite {suite.id}" for suite in suites
+             for clip in suite.settings.get("clips", ())}  # fmt: skip
+    listing = root / _VIMEO / TEST_LIST
+    return found | dict.fromkeys(read_list(listing) if listing.is_file() else (), TEST_LIST)
+
+
+def _refuse_tested(root: Path, hashes: Mapping[Path, str]) -> None:
+    """Raises DataError for a file that suites measure."""
+    tested, pictures = held_out(root), _kodak_hashes()
+    for path, digest in hashes.items():
+        if path.name.startswith("kodim") or digest in pictures:
+            raise DataError(f"{path}: a Kodak test picture among the training data; remove it")
+        named = _CLIP.search(path.relative_to(root).as_posix())
+        clip = f"{named[1]}/{named[2]}" if named else ""
+        if clip in tested:
+            raise DataError(
+                f"{path}: clip {clip} of {tested[clip]} among the training data; remove it"
+            )
+
+
+def _kodak_hashes() -> frozenset[str]:
+    files = load_registry().dataset("kodak").files
+    return frozenset(file.sha256 for file in files if file.sha256)
+
+
 def _vimeo_folders(root: Path) -> list[Path]:
-    """The septuplets of the official training list that are there."""
-    base = root / "vimeo_septuplet"
-    names = (base / "sep_trainlist.txt").read_text(encoding="utf-8").split()
+    """The septuplets of the official training list that are there; none without the test list,
+    whose clips could not be told then."""
+    base = root / _VIMEO
+    for name in (TRAIN_LIST, TEST_LIST):
+        if not (base / name).is_file():
+            raise DataError(f"{base}: has no {name}; put it back from the official archive")
+    names = read_list(base / TRAIN_LIST)
     folders = [base / "sequences" / name for name in names]
     found = [folder for folder in folders if folder.is_dir()]
     if not found:
@@ -166,9 +203,12 @@ def _read_video(path: Path, longest: int | None, stride: int) -> Pixels:
     return np.stack(frames)
 
 
-def _digest(root: Path, paths: Sequence[Path]) -> str:
+def _digest(root: Path, paths: Iterable[Path]) -> str:
+    """Of the names and hashes of files that may be learned from. Raises DataError for others."""
+    hashes = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    _refuse_tested(root, hashes)
     whole = hashlib.sha256()
-    for path in paths:
+    for path, digest in hashes.items():
         whole.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
+        whole.update(bytes.fromhex(digest))
     return whole.hexdigest()

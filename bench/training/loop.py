@@ -2,8 +2,7 @@
 
 Owns optimisers, schedule, seeds, devices and files of a training; knows no network and no data.
 A run that is killed and started again ends with the same weights as one that was not (on the CPU,
-with a schedule by steps): each step draws its random numbers from (seed, step) alone. Where a
-checkpoint was written compact the state was rounded, and the checkpoint names those steps.
+with a schedule by steps): each step draws its random numbers from (seed, step) alone.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Generic
 
@@ -22,9 +21,8 @@ from bench.errors import UsageError
 from bench.stopping import StopSignals
 from bench.training.average import WeightAverage
 from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from bench.training.clock import WorkingClock
-from bench.training.compact import compacted, expanded
 from bench.training.feed import feed, generators, to_device
+from bench.training.lineage import Lineage
 from bench.training.pace import AUTO, FULL, HALF, LAST, PLAIN, arrange, autocast, fastest
 from bench.training.progress import Progress, show_progress
 from bench.training.schedule import rate_factor
@@ -41,11 +39,10 @@ _CURVE_SECONDS = 30.0
 class LoopOptions:
     """How a training runs, as far as the card does not say.
 
-    ``budget`` is the wall time in minutes of all continuations together, without what the process
-    lay stopped for: the schedule then follows the clock and ends with it, whatever the card's
-    steps. ``minutes`` and ``stop_after``, a step, end this process early, at a checkpoint, which is
-    ``compact`` if asked for. ``start`` names the weights that the task was given, for the record.
-    ``workers`` processes make the batches.
+    ``budget`` is the wall time in minutes of all continuations together: the schedule then follows
+    the clock and ends with it, whatever the card's steps. ``minutes`` and ``stop_after``, a step,
+    end this process early, at a checkpoint. ``lineage`` is that of the weights that the task was
+    given. ``workers`` processes make the batches.
     """
 
     work: Path
@@ -54,18 +51,16 @@ class LoopOptions:
     minutes: float | None = None
     fresh: bool = False
     stop_after: int | None = None
-    start: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
     checkpoint_seconds: float = 60.0
     workers: int = 0
-    compact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
     """Where a training stands: figures of the last validation and the rows of the loss curve.
 
-    ``stopped_by`` is the signal that ended it; ``rounded`` are the steps at which its state was
-    written compact.
+    ``stopped_by`` is the signal that ended it.
     """
 
     steps: int
@@ -73,11 +68,10 @@ class Trained:
     figures: Mapping[str, float]
     rows: tuple[Mapping[str, float], ...]
     finished: bool
-    start: str = ""
+    lineage: Lineage = field(default_factory=Lineage)
     precision: str = FULL
     layout: str = PLAIN
     stopped_by: str = ""
-    rounded: tuple[int, ...] = ()
 
 
 class Trainer(Generic[Batch]):
@@ -98,11 +92,10 @@ class Trainer(Generic[Batch]):
         buffers = task.averaged_buffers()
         self.average = WeightAverage(self.model, ema, buffers) if ema is not None else None
         self.step, self.seconds = 0, 0.0
-        self.start = options.start
+        self.lineage = options.lineage
         self.precision, self.layout = self.settings.precision, self.settings.layout
         self.rows: list[Mapping[str, float]] = []
         self._since = (0, 0.0)
-        self._rounded: tuple[int, ...] = ()
         self._window: dict[str, float | torch.Tensor] = {}
         self._window_steps = 0
         self._every = max(1, self.settings.steps // _CURVE_ROWS)
@@ -124,13 +117,13 @@ class Trainer(Generic[Batch]):
             self.choose_pace()
         with StopSignals() as signals, show_progress(self.title, self.fraction) as progress:
             self._train(signals, progress)
-        self._save(compact=self.options.compact)
+        self._save()
         return self.result(validate=self.fraction >= 1, stopped_by=signals.received)
 
     def restore(self) -> None:
         """Goes to where the checkpoint in the work folder stands, if there is one."""
         if self.checkpoint.exists() and not self.options.fresh:
-            self._restore(expanded(load_checkpoint(self.checkpoint, self.recipe)))
+            self._restore(load_checkpoint(self.checkpoint, self.recipe))
 
     def result(self, *, validate: bool, stopped_by: str = "") -> Trained:
         """Where the training stands now, validated on held-out data if asked for."""
@@ -140,11 +133,10 @@ class Trainer(Generic[Batch]):
             self._validate() if validate else {},
             tuple(self.rows),
             self.fraction >= 1,
-            self.start,
+            self.lineage,
             self.precision,
             self.layout,
             stopped_by,
-            self._rounded,
         )
 
     @property
@@ -164,11 +156,11 @@ class Trainer(Generic[Batch]):
         stop = options.stop_after or math.inf
         steps = range(self.step, 1 << 62)
         batches = feed(self.task, self.settings.seed, steps, options.device, options.workers)
-        with closing(batches), WorkingClock() as clock:
+        with closing(batches):
             while self.step < stop and self.fraction < 1 and now < until and not signals.received:
                 self.train_step(next(batches))
-                self.seconds += clock.lap()
-                now = clock.since
+                before, now = now, time.perf_counter()
+                self.seconds += now - before
                 progress.update(self.step, self.fraction, self.rows[-1] if self.rows else {})
                 if now - last_save > options.checkpoint_seconds:
                     self._save()
@@ -229,7 +221,7 @@ class Trainer(Generic[Batch]):
         """One step of the optimiser, with the average and the loss curve."""
         settings = self.settings
         losses = self._gradients(batch, self.precision)
-        trained = bool(self.start) or self._since[0] > 0
+        trained = bool(self.lineage.start) or self._since[0] > 0
         factor = rate_factor(settings, self.fraction, trained=trained)
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
@@ -292,7 +284,7 @@ class Trainer(Generic[Batch]):
     def _averaged(self) -> AbstractContextManager[None]:
         return self.average.applied() if self.average is not None else nullcontext()
 
-    def _save(self, *, compact: bool = False) -> None:
+    def _save(self) -> None:
         self._check_finite()
         step, seconds = self._since
         checkpoint = Checkpoint(
@@ -308,17 +300,13 @@ class Trainer(Generic[Batch]):
             rows=self.rows,
             window={key: float(value) for key, value in self._window.items()},
             window_steps=self._window_steps,
-            start=self.start,
+            lineage=asdict(self.lineage),
             since_step=step,
             since_seconds=seconds,
             annealed=self.fraction >= 1,
-            rounded=self._rounded,
             precision=self.precision,
             layout=self.layout,
         )
-        if compact:
-            checkpoint = compacted(checkpoint)
-            self._rounded = tuple(checkpoint.rounded)
         save_checkpoint(self.checkpoint, checkpoint)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -337,7 +325,7 @@ class Trainer(Generic[Batch]):
         self.rows = list(checkpoint.rows)
         self._window = dict(checkpoint.window)
         self._window_steps = checkpoint.window_steps
-        self.start, self._rounded = checkpoint.start, tuple(checkpoint.rounded)
+        self.lineage = checkpoint.origin
         if self.precision == AUTO and checkpoint.precision:
             self.precision = checkpoint.precision
         if self.layout == AUTO and checkpoint.layout:

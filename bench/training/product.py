@@ -59,7 +59,7 @@ def _facts(
         "precision": trained.precision,
         "layout": trained.layout,
     }
-    facts: dict[str, object] = {
+    return {
         "codec": recipe.codec,
         "name": recipe.name,
         "title": recipe.card.title,
@@ -72,7 +72,7 @@ def _facts(
         "seconds": round(trained.seconds, 1),
         "budget_minutes": how.minutes,
         "schedule_finished": trained.finished,
-        "started_from": trained.start or None,
+        **trained.lineage.facts(),
         "device": _device(how.device),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
@@ -80,8 +80,6 @@ def _facts(
         "parameters": sum(each.numel() for each in tensors.values()),
         "validation": {key: float(f"{value:.6g}") for key, value in trained.figures.items()},
     }
-    # steps at which the moments of the optimiser were rounded
-    return facts | ({"compact_checkpoints": list(trained.rounded)} if trained.rounded else {})
 
 
 def _device(device: torch.device) -> str:

@@ -76,3 +76,20 @@ def test_points_keep_the_order_of_the_ladder(tmp_path: Path) -> None:
     rows = [samples.record("a", f"q={q}", "one", q / 100, 20.0 + q / 10) for q in (5, 100, 20)]
     curves = mean_curves(read_results(samples.results_folder(tmp_path, rows)))
     assert curves["point"].tolist() == ["q=5", "q=100", "q=20"]
+
+
+def test_worst_frames_of_all_clips(tmp_path: Path) -> None:
+    rows = [
+        samples.replace(
+            samples.record("a", "q=1", item, 4.0, 40.0, frames=8, bytes=24576),
+            frame_scores={"psnr_rgb_min": least, "psnr_rgb_p5": least + 1, "mse_max": most},
+            frames_identical=count,
+        )
+        for item, least, most, count in (("one", 30.0, 65.0, 2), ("two", 12.5, 4000.0, 0))
+    ]
+    rows.append(samples.record("a", "q=2", "one", 2.0, 38.0, frames=8, bytes=12288))
+    curves = mean_curves(read_results(samples.results_folder(tmp_path, rows)))
+    first, second = (curves.iloc[place] for place in range(2))
+    assert (first["psnr_rgb_min"], first["mse_max"], first["frames_identical"]) == (12.5, 4000, 2)
+    assert math.isnan(second["psnr_rgb_min"]) and math.isnan(second["frames_identical"])
+    assert tuple(curves.columns) == (*CURVE_COLUMNS, "psnr_rgb_min", "mse_max")

@@ -23,12 +23,12 @@ def test_colour_words(colour: str, chroma: str, depth: int) -> None:
     header = read_header(BytesIO(f"YUV4MPEG2 W6 H4 F30000:1001 Ip {colour}\n".encode()))
     assert (header.width, header.height, header.chroma, header.depth) == (6, 4, chroma, depth)
     assert header.fps == Fraction(30000, 1001)
-    assert header.progressive and not header.full_range
+    assert header.progressive and header.range is None
 
 
 def test_range_and_interlacing() -> None:
     header = read_header(BytesIO(b"YUV4MPEG2 W6 H4 It XYSCSS=420JPEG XCOLORRANGE=FULL\n"))
-    assert header.full_range and not header.progressive
+    assert header.range == "full" and not header.progressive
     assert header.fps == 25
     unknown = read_header(BytesIO(b"YUV4MPEG2 W6 H4 F0:0\n"))
     assert unknown.fps == 25

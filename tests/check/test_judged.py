@@ -166,3 +166,18 @@ def test_a_baseline_keeps_every_metric(tmp_path: Path) -> None:
     write_baseline(old, tmp_path / "base")
     assert checked(tmp_path / "base", old).exit_status == 0
     assert "vmaf (0.1)" in checked(tmp_path / "base", old).notes[0]
+
+
+def test_worst_frames_are_no_metric_of_a_check(tmp_path: Path) -> None:
+    old = folder(tmp_path / "old", clip_scores)
+    path = tmp_path / "old" / FILE
+    lines = path.read_text().splitlines()
+    lines = [f"{lines[0]},psnr_y_min", *(f"{line},{20 + i}" for i, line in enumerate(lines[1:]))]
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / FILE).write_text("\n".join(lines) + "\n")
+    (new / "run.json").write_text((old / "run.json").read_text())
+    report = checked(old, new)
+    assert report.exit_status == 0 and not report.judged.left_out
+    write_baseline(new, tmp_path / "baseline")
+    assert checked(tmp_path / "baseline", new).exit_status == 0

@@ -15,6 +15,7 @@ from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.datasets.base import DataOptions
 from bench.datasets.inputs import input_loader
 from bench.errors import DataError
+from bench.signals import Layout
 
 _RNG = np.random.default_rng(0)
 
@@ -270,3 +271,73 @@ def test_a_container_of_zero_bytes_and_one_without_video(tmp_path: Path) -> None
     _ffmpeg("-f", "lavfi", "-i", "sine=duration=0.2", path)
     with pytest.raises(DataError, match="has no video stream"):
         input_loader(path)
+
+
+def test_a_layout_says_the_range_and_matrix_that_the_file_says(tmp_path: Path) -> None:
+    def layout(path: Path) -> Layout:
+        _, loader = input_loader(path)
+        found = loader.items()[0].layout
+        assert found is not None
+        return found
+
+    tags = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+    # setparams tags frames without converting them; 6 is SMPTE 170M, BT.601's matrix
+    for word, expected in [
+        ("range=pc:colorspace=smpte170m", ("full", "bt601")),
+        ("range=tv:colorspace=bt709", ("limited", "bt709")),
+    ]:
+        container = _test_video(tmp_path / "tagged.mp4", "-vf", f"setparams={word}", *tags)
+        found = layout(container)
+        assert (found.range, found.matrix) == expected
+        container.unlink()
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "full"),
+    [
+        ("C420jpeg XCOLORRANGE=FULL", "full", True),
+        ("C420jpeg XCOLORRANGE=LIMITED", "limited", False),
+        # jpeg says where the chroma samples lie, nothing of the range
+        ("C420jpeg", None, False),
+        ("Cmono", None, True),
+        ("Cmono XCOLORRANGE=LIMITED", "limited", False),
+    ],
+)
+def test_the_range_of_y4m(words: str, said: str | None, full: bool, tmp_path: Path) -> None:
+    header = f"YUV4MPEG2 W2 H2 F25:1 {words}\n".encode()
+    path = tmp_path / "a.y4m"
+    path.write_bytes(header + (b"FRAME\n" + bytes(6 if "420" in words else 4)) * 2)
+    _, loader = input_loader(path)
+    (item,) = loader.items()
+    assert item.layout is not None and item.layout == loader.load(item).layout
+    assert (item.layout.range, item.layout.full_range, item.layout.frames) == (said, full, 2)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "said"), [("yuv420p", None), ("yuvj420p", "full"), ("gray", None)]
+)
+def test_the_range_of_raw_video(pixel_format: str, said: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.yuv"
+    path.write_bytes(bytes(12))
+    _, loader = input_loader(path, size="2x2", pixel_format=pixel_format)
+    (item,) = loader.items()
+    assert item.layout is not None and item.layout.range == said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-pix_fmt", "yuvj420p", "-c:v", "mjpeg"), "full"),
+        (("-pix_fmt", "yuv420p", "-color_range", "pc", "-c:v", "libx264"), "full"),
+        (("-pix_fmt", "yuv420p", "-color_range", "tv", "-c:v", "libx264"), "limited"),
+        (("-pix_fmt", "gray", "-c:v", "libx264"), "full"),
+        (("-c:v", "libx264rgb"), None),
+    ],
+)
+def test_the_range_of_containers(
+    options: tuple[str, ...], said: str | None, tmp_path: Path
+) -> None:
+    path = _test_video(tmp_path / "a.mkv", *options)
+    _, loader = input_loader(path)
+    (item,) = loader.items()
+    assert item.layout is not None and item.layout.range == said

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import DatasetCard
+from bench.cards import DatasetCard, load_registry
 from bench.datasets.base import DataOptions
 from bench.datasets.vimeo import Vimeo90k
 from bench.errors import DataError
@@ -93,6 +93,34 @@ def test_a_list_of_other_clips_says_what_they_are(folder: Path, tmp_path: Path) 
         Vimeo90k(_CARD, {}, DataOptions(folder, listing=listing))
     with pytest.raises(DataError, match=r"--list .*cannot be read"):
         Vimeo90k(_CARD, {}, DataOptions(folder, listing=tmp_path / "none.txt"))
+
+
+def test_a_suite_names_its_clips_and_an_official_list_is_an_option(
+    folder: Path, archive: Path, tmp_path: Path
+) -> None:
+    settings = {"clips": ["00002/0009", "00001/0001"]}
+    loader = Vimeo90k(_CARD, settings, DataOptions(folder))
+    assert [item.name for item in loader.items()] == ["00002/0009", "00001/0001"]
+    said = "2 of the 2 clips of datasets/vimeo90k.toml are at hand; 1 are on the official test list"
+    assert loader.notes()[0].startswith(f"{said}, 1 on the training list")
+    (tmp_path / "mine.txt").write_text("00001/0001\n")
+    mine = DataOptions(folder, listing=tmp_path / "mine.txt")
+    assert [item.name for item in Vimeo90k(_CARD, settings, mine).items()] == ["00001/0001"]
+    for root in (folder, archive):
+        official = DataOptions(root, listing=Path("sep_testlist.txt"))
+        loader = Vimeo90k(_CARD, settings, official)
+        assert [item.name for item in loader.items()] == ["00002/0004", "00002/0009"]
+    wrong: list[object] = ["00001/0266", [], [7]]
+    for clips in wrong:
+        with pytest.raises(DataError, match=r"datasets/vimeo90k.toml: settings.clips is"):
+            Vimeo90k(_CARD, {"clips": clips}, DataOptions(folder))
+
+
+@pytest.mark.parametrize("name", ["vimeo90k", "vimeo90k-video", "vimeo90k-96"])
+def test_the_suites_measure_the_clips_of_their_results(name: str) -> None:
+    suite = load_registry().suite(name)
+    assert suite.settings["clips"] == [f"00002/{number:04d}" for number in range(1, 9)]
+    assert "one production" in " ".join(suite.notes)
 
 
 def test_incomplete_clips_are_left_out(folder: Path) -> None:

@@ -24,7 +24,8 @@ from distributed import Client
 
 from bench.engine.cluster import _FRUGAL, _NEVER, ClusterPool
 from bench.engine.measure import WorkSpec
-from bench.engine.scaling import Tiny
+from bench.errors import UsageError
+from tests.speed.scaling import Tiny
 
 __all__ = ["mark"]
 
@@ -267,3 +268,34 @@ def test_processes_of_a_worker_keep_the_memory_they_take_again(cluster: Cluster)
     heard = pool.submit(os.getenv, _FRUGAL, timeout=PATIENCE).result()
     pool.close()
     assert told and heard is None
+
+
+def test_a_worker_with_another_version_of_a_metric_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What only one side can compute is a remark in the records, no refusal."""
+    from bench.engine import cluster as module
+
+    ours = {"vmaf": "libvmaf 3.2, model m", "lpips_alex": "torch 2"}
+    monkeypatch.setattr(module, "describe_metrics", lambda names: ours)
+    answers = {"tcp://there:1": {"vmaf": "libvmaf 3.0, model m", "ssim": ""}}
+    pool = object.__new__(ClusterPool)
+    pool._client = type("Client", (), {"run": lambda self, call, names: answers})()
+    says = (
+        r"worker tcp://there:1 computes metric vmaf with libvmaf 3.0, model m, this machine with "
+        r"libvmaf 3.2"
+    )
+    with pytest.raises(UsageError, match=says):
+        pool._check_metrics(("vmaf",))
+    answers["tcp://there:1"]["vmaf"] = ours["vmaf"]
+    pool._check_metrics(("vmaf",))
+
+
+def test_versions_of_metrics_that_can_run_here() -> None:
+    from bench.engine.cluster import describe_metrics
+    from bench.metrics.registry import versions_of
+
+    found = describe_metrics(("vmaf", "psnr_rgb", "unheard_of"))
+    assert found["psnr_rgb"] == "" and "unheard_of" not in found
+    assert found["vmaf"].endswith("model vmaf_v0.6.1")
+    assert all(version in found["vmaf"] for version in versions_of("vmaf").values())

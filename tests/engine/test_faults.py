@@ -9,9 +9,7 @@ import hashlib
 import os
 import random
 import resource
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -26,8 +24,9 @@ from PIL import Image
 
 from bench.results.store import FILE
 from tests.fakes import PATIENCE, write_cards
+from tests.robustness.runs import kills, stored
+from tests.robustness.trial import Room
 
-KILLS = 50
 _TIMES = ("encode_seconds", "decode_seconds", "encode_cpu_seconds", "decode_cpu_seconds")
 _MARK = "BENCH_TEST_MARK"
 
@@ -44,14 +43,6 @@ def numbers(out: Path) -> list[dict[str, str]]:
     with (out / "records.csv").open() as file:
         rows = list(csv.DictReader(file))
     return [{key: value for key, value in row.items() if key not in _TIMES} for row in rows]
-
-
-def stored(out: Path) -> int:
-    try:
-        with sqlite3.connect(f"file:{out / FILE}?mode=ro", uri=True) as db:
-            return int(db.execute("SELECT COUNT(*) FROM records").fetchone()[0])
-    except sqlite3.Error:
-        return 0
 
 
 def scratch(out: Path) -> Path:
@@ -91,34 +82,10 @@ def stored_some(process: subprocess.Popen[str] | subprocess.Popen[bytes], out: P
     return stored(out)
 
 
-def test_fifty_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path, mark: str) -> None:
-    cards, out = write_cards(tmp_path / "cards", count=1000), tmp_path / "out"
-    chance = random.Random(8)
-    kills = before = 0
-    while kills < KILLS:
-        process = subprocess.Popen(command(cards, out), stdout=subprocess.DEVNULL)
-        if kills % 2:  # while it measures, however slowly this machine starts a run
-            while process.poll() is None and stored(out) == before:
-                time.sleep(0.002)
-            time.sleep(chance.uniform(0, 0.1))
-        else:
-            time.sleep(chance.uniform(0.02, 1.1))
-        ended = process.poll() is not None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        now = stored(out)
-        assert now >= before, f"kill {kills + 1} lost {before - now} records"
-        before, kills = now, kills + 1
-        if ended:  # all is measured: begin again, kills of a run that has nothing to do are cheap
-            shutil.rmtree(out)
-            before = 0
-    done = subprocess.run(command(cards, out), stdout=subprocess.PIPE, text=True, check=True)
-    assert f"{before} of them kept from before" in done.stdout or before == 0
-    found = numbers(out)
-    assert len({(r["codec"], r["point"], r["item"]) for r in found}) == len(found) == 4000
-    assert found == undisturbed(cards, tmp_path / "undisturbed")
-    assert not scratch(out).exists()
-    assert sorted(path.name for path in out.iterdir() if "new" in path.name) == []
+def test_twelve_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path, mark: str) -> None:
+    """By day; `make robustness` kills five times as often."""
+    found = kills(Room(tmp_path, repeats=1))
+    assert found.faults == () and found.times > 0
 
 
 def test_scratch_of_a_killed_run_is_removed_by_a_run_into_another_folder(

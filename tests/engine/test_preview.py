@@ -45,6 +45,18 @@ def test_what_is_stored_is_not_left_and_tells_the_time(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
 
 
+def test_a_plan_counts_what_is_to_be_kept_and_is_not(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--quiet"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--plan", "--keep", "1"]) == 0
+    assert "2 points × 4 items, 2 to measure" in capsys.readouterr().out
+    assert main([*words, "--quiet", "--keep", "1"]) == 0
+    assert main([*words, "--plan", "--keep", "1"]) == 0
+    assert "all measured" in capsys.readouterr().out
+
+
 def test_a_plan_leaves_a_folder_without_its_store_to_be_continued(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from bench.cards import load_registry
-from bench.engine import scaling
-from bench.engine.scaling import Cost, Resume, describe, measure_cost, scaling_report
+from tests.speed import scaling
+from tests.speed.scaling import Cost, Resume, describe, measure_cost, scaling_report
 
 
 def test_efficiency_and_prediction_follow_from_the_costs() -> None:

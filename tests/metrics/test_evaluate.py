@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bench.metrics.evaluate as evaluate
-from bench.errors import CodecError
+from bench.errors import CodecError, UsageError
 from bench.metrics.evaluate import Evaluator, Scores
 from bench.metrics.registry import check_metrics, metrics
 from bench.records import FIRST_METRICS
@@ -172,3 +172,54 @@ def test_vmaf_of_a_clip() -> None:
     scores = Evaluator(narrow, ("vmaf",)).score(narrow)
     assert scores.values == {"mse": 0.0}
     assert scores.remarks == {"vmaf": "needs 176×144 pixels, has 170×145"}
+
+
+def test_frames_of_a_clip() -> None:
+    """Frames of mse 0, 1, 4 and 100, by hand."""
+    source = np.full((4, 16, 16), 100, np.uint8)
+    decoded = source + np.array([0, 1, 2, 10], np.uint8)[:, None, None]
+    scores = Evaluator(clip(source), ("psnr_y", "ssim")).score(clip(decoded))
+    assert scores.frames is not None
+    assert (scores.frames.identical, scores.frames.worst) == (1, 3)
+    found = scores.frames.scores
+    assert found["mse_max"] == 100 and found["mse_p95"] == pytest.approx(4 + 0.85 * 96)
+    assert found["psnr_y_min"] == pytest.approx(28.1308036)
+    # the worst, and 0.15 of the step to the next
+    assert found["psnr_y_p5"] == pytest.approx(28.1308036 + 0.15 * (42.1102037 - 28.1308036))
+    assert set(found) == {f"{n}_{e}" for n in ("psnr_y", "ssim") for e in ("min", "p5")} | {
+        "mse_max", "mse_p95",
+    }  # fmt: skip
+    assert Evaluator(image(source[0]), ("psnr_y",)).score(image(decoded[1])).frames is None
+
+
+def test_frames_of_an_identical_clip_are_infinite() -> None:
+    source = clip(_noise(3, 16, 16))
+    frames = Evaluator(source, ("psnr_y",)).score(source).frames
+    assert frames is not None and (frames.identical, frames.worst) == (3, None)
+    assert frames.scores["psnr_y_min"] == frames.scores["psnr_y_p5"] == math.inf
+
+
+def test_infinity_says_that_all_samples_are_identical() -> None:
+    """Luma is, chroma is not: a record with an infinite value and an error would be damaged."""
+    layout = Layout("video", "yuv420", 16, 16, 2)
+    source = _noise(2, 384)
+    decoded = source.copy()
+    decoded[:, 300:] ^= 1
+    pair = [Signal(layout, lambda frames=one: iter(frames)) for one in (source, decoded)]
+    scores = Evaluator(pair[0], ("psnr_y",)).score(pair[1])
+    assert scores.values["mse"] > 0 and scores.values["psnr_y"] == 100
+    assert scores.frames is not None and scores.frames.scores["psnr_y_min"] == 100
+    assert Evaluator(pair[0], ("psnr_y",)).score(pair[0]).values["psnr_y"] == math.inf
+
+
+@pytest.mark.parametrize("name", ["psnr_y_min", "mse_p95", "ms_ssim_db"])
+def test_no_metric_takes_the_name_of_another_ones_column(name: str) -> None:
+    from bench.facts import MetricFacts
+    from bench.metrics.base import FrameMetric
+    from bench.metrics.registry import register
+
+    facts = MetricFacts(id=name, title="", definition="", purpose="", tolerance=1)
+    taken = type("Taken", (FrameMetric,), {"facts": facts})
+    with pytest.raises(UsageError, match="is claimed by both"):
+        register(taken)
+    assert name not in metrics()

@@ -105,7 +105,7 @@ def curve_records(
 
 
 def write_records(folder: Path, records: Sequence[Record]) -> None:
-    columns = columns_of(name for row in records for name in row.scores)
+    columns = columns_of(name for row in records for name in (*row.scores, *row.frame_scores))
     write_table(folder / FILE, (cells(row, columns) for row in records), columns)
 
 

@@ -14,7 +14,7 @@ from bench.figures.direct_labels import spread
 from bench.figures.style import STYLES
 from bench.provenance import RunInfo
 from bench.records import Record
-from bench.report.card_facts import curve_notes
+from bench.report.card_facts import card_notes
 from bench.report.content import Content, collect
 from bench.report.extent import extent
 from bench.report.looks import looks
@@ -128,5 +128,5 @@ def test_the_rate_axis_is_as_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_break_of_jxl_is_explained_once() -> None:
-    notes = curve_notes(["jxl", "jxl:effort=9", "jpeg"])
+    notes = card_notes(["jxl", "jxl:effort=9", "jpeg"])
     assert len(notes) == 1 and notes[0].startswith("jxl: at quality 18 and below")

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from bench.cli import main
+from bench.results.rates import mark_rates
 from tests.codecs.tiny_zoo import picture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,3 +124,19 @@ def test_check_guards_an_estimate_too(folder: Path, tmp_path: Path) -> None:
     table = (worse / "records.csv").read_text()
     (worse / "records.csv").write_text(table.replace(",4.0,", ",4.4,"))
     assert main(["check", str(worse), "--against", str(tmp_path / "base")]) == 1
+
+
+def test_one_estimate_marks_its_codec_whatever_its_other_rates_are() -> None:
+    """The rates of one curve are not told apart, so that it bears the mark of the weakest."""
+    table = pd.DataFrame(
+        {
+            "codec": pd.Categorical(["net", "net", "net", "jpeg"]),
+            "rate": pd.Categorical([None, "reported", "estimated", None]),
+            "width": 64, "height": 64, "frames": 1,
+            "bpp": [1.0, 2.0, None, 1.0], "bpp_estimated": [None, None, 3.0, None],
+            "bytes": [512.0, 1024.0, None, 512.0],
+        }
+    )  # fmt: skip
+    marked = mark_rates(table)
+    assert list(marked["codec"]) == ["net [estimated]"] * 3 + ["jpeg"]
+    assert list(marked["bytes"]) == [512.0, 1024.0, 1536.0, 512.0]

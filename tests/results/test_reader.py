@@ -177,3 +177,34 @@ def test_a_finished_record_replaces_a_failed_one(tmp_path: Path) -> None:
     records = read_results([one, two]).records
     assert len(records) == 30
     assert set(records["status"].astype(str)) == {"done"}
+
+
+def test_versions_of_a_metric_are_never_mixed(tmp_path: Path) -> None:
+    old, new = {"libvmaf": "3.0"}, {"libvmaf": "3.2", "model": "m"}
+
+    def made(name: str, codec: str, versions: dict[str, dict[str, str]]) -> Path:
+        rows = samples.curve_records(codec, 1.0)
+        return samples.results_folder(
+            tmp_path / name, rows, change=lambda run: replace(run, metric_versions=versions)
+        )
+
+    first, same = made("first", "a", {"ssim": old}), made("same", "b", {"ssim": old})
+    assert read_results([first, same]).run.metric_versions == {"ssim": old}
+    other = made("other", "c", {"ssim": new})
+    says = r"first, .*same and .*other: metric ssim: versions\.libvmaf disagrees: '3.0' and '3.2'"
+    with pytest.raises(UsageError, match=says):
+        read_results([first, same, other])
+    # of a run that does not say it nobody knows: the table then does not, either
+    unsaid = made("unsaid", "d", {})
+    assert read_results([first, unsaid]).run.metric_versions == {}
+
+
+def test_columns_of_frames_are_no_metrics(tmp_path: Path) -> None:
+    rows = [
+        replace(row, frame_scores={"psnr_rgb_min": 20.0, "mse_max": 90.0}, frames_identical=2)
+        for row in samples.curve_records("a", 1.0)
+    ]
+    found = read_results(samples.results_folder(tmp_path, rows))
+    assert not {"psnr_rgb_min", "mse_max", "frames_identical", "worst_frame"} & {*found.metrics}
+    assert set(found.records["psnr_rgb_min"]) == {20.0}
+    assert found.records["worst_frame"].isna().all()

@@ -13,9 +13,10 @@ import pytest
 
 from bench.errors import StoreError
 from bench.provenance import CodecInfo, RunInfo, Verdict
-from bench.records import COLUMNS, FIRST_METRICS, Record
+from bench.records import COLUMNS, FIRST_METRICS, FrameSummary, Record
 from bench.results.salvage import checksum
 from bench.results.store import FILE, TABLE, Store
+from bench.results.table import read_records
 
 
 def record(codec: str = "a", point: str = "q=1", item: str = "i", **values: object) -> Record:
@@ -340,6 +341,41 @@ def test_a_store_of_format_5_is_carried_on(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.add([], [new])
         assert store.verdicts() == (old, new)
+
+
+def test_a_store_of_format_7_is_carried_on(tmp_path: Path) -> None:
+    """It knows no frames; its records stay whole, and new ones bring theirs."""
+    with Store(tmp_path) as store:
+        store.add([record(psnr_y=40.0)])
+    with sqlite3.connect(tmp_path / FILE) as db:
+        for column in ("frames_identical", "worst_frame"):
+            db.execute(f"ALTER TABLE records DROP COLUMN {column}")
+        db.execute("UPDATE meta SET value = '7' WHERE key = 'format'")
+    frames = FrameSummary(3, 1, {"psnr_y_min": 30.0, "psnr_y_p5": 31.0})
+    with Store(tmp_path) as store:
+        store.add([record(point="q=2", psnr_y=41.0).with_frames(frames)])
+        old, new = read_csv(store, tmp_path)
+        assert (old["psnr_y"], old["frames_identical"], old["psnr_y_min"]) == ("40.0", "", "")
+        assert (new["frames_identical"], new["worst_frame"]) == ("3", "1")
+        assert (new["psnr_y_min"], new["psnr_y_p5"]) == ("30.0", "31.0")
+        assert store.export_csv(tmp_path / TABLE) == 0
+
+
+def test_what_a_metric_says_of_frames_comes_and_goes_with_it(tmp_path: Path) -> None:
+    frames = FrameSummary(0, 1, {"psnr_y_min": 30.0, "psnr_y_p5": 31.0, "mse_max": 9.0})
+    with Store(tmp_path) as store:
+        store.add([record(psnr_y=40.0, mse=4.0, bytes=9).with_frames(frames)])
+        assert store.forget("psnr_y") == 1
+        (left,) = store.records()
+        assert (left.scores, left.frame_scores) == ({"mse": 4.0}, {"mse_max": 9.0})
+        again = FrameSummary(2, 0, {"psnr_y_min": 35.0})
+        store.add_scores(("a", "q=1", "i"), {"psnr_y": 41.0}, {}, again)
+        (found,) = store.records()
+        assert found.scores == {"mse": 4.0, "psnr_y": 41.0}
+        assert found.frame_scores == {"mse_max": 9.0, "psnr_y_min": 35.0}
+        assert (found.frames_identical, found.worst_frame) == (2, 0)
+        store.export_csv(tmp_path / TABLE)
+        assert [one for _, one in read_records(tmp_path / TABLE, ())] == [found]
 
 
 def test_a_table_without_later_columns_is_read(tmp_path: Path) -> None:

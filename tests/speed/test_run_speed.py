@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.cards import load_registry
 from bench.codecs.support.ffmpeg_binary import find_ffmpeg
-from bench.engine.scaling import measure_cost
+from tests.speed.scaling import measure_cost
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from bench.datasets.images import PictureFiles
-from bench.engine.scaling import measure_resume
 from tests.fakes import written
+from tests.speed.scaling import measure_resume
 from tests.speed.test_run_speed import CORES, ENVIRONMENT, bench, best
 
 PICTURES, RECORDS = 10_000, 1_000_000

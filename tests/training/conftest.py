@@ -42,8 +42,7 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Plots of loss curves, which take longer than small trainings, are noted instead of drawn."""
     paths: list[Path] = []
-    for name in ("curve.plot_curve", "journal._plot"):
-        monkeypatch.setattr(f"bench.training.{name}", lambda path, _: paths.append(path))
+    monkeypatch.setattr("bench.training.curve.plot_curve", lambda path, _: paths.append(path))
     return paths
 
 

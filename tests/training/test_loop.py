@@ -167,12 +167,51 @@ def test_the_model_card_says_what_was_trained(tmp_path, card, drawn):
 def test_a_continued_training_remembers_what_it_started_from(tmp_path, card):
     train(card, request(tmp_path))
     first = weights_path(card, "K=2")
-    first.rename(tmp_path / "base.safetensors")
+    before = _facts(card)
+    for suffix in (".safetensors", ".json"):
+        first.with_suffix(suffix).rename(tmp_path / f"base{suffix}")
     again = {"work": tmp_path / "again"}
     train(card, request(tmp_path, start=tmp_path / "base.safetensors", stop_after=5, **again))
+    (tmp_path / "base.json").unlink()  # what was known at the start is in the checkpoint
     train(card, request(tmp_path, **again))
-    facts = json.loads(first.with_suffix(".json").read_text())
+    facts = _facts(card)
     assert facts["started_from"] == "base.safetensors"
+    assert facts["started_from_sha256"] == before["sha256"]
+    assert facts["earlier_known"] is True
+    assert facts["earlier_trainings"] == [
+        {"weights": "tiny/K=2", "sha256": before["sha256"], "started_from": None, "steps": 40,
+         "seconds": before["seconds"]}
+    ]  # fmt: skip
+
+
+def test_a_model_card_tells_all_trainings_in_a_row(tmp_path, card):
+    path = weights_path(card, "K=2")
+    for index, steps in enumerate((2, 3, 4)):
+        start = path if index else None
+        train(card, request(tmp_path, start=start, steps=steps, work=tmp_path / str(index)))
+    facts = _facts(card)
+    assert [one["steps"] for one in facts["earlier_trainings"]] == [2, 3]
+    assert facts["steps"] == 4 and facts["earlier_known"] is True
+
+
+@pytest.mark.parametrize("kind", ["no card", "of other weights", "broken"])
+def test_a_start_whose_trainings_nobody_tells_is_said_to_be_unknown(tmp_path, card, kind):
+    train(card, request(tmp_path, steps=2))
+    path = weights_path(card, "K=2")
+    told = path.with_suffix(".json")
+    if kind == "no card":
+        told.unlink()
+    else:
+        told.write_text(told.read_text().replace(_facts(card)["sha256"], "0" * 64)
+                        if kind == "of other weights" else "{")  # fmt: skip
+    train(card, request(tmp_path, start=path, steps=3, work=tmp_path / "again"))
+    facts = _facts(card)
+    assert facts["started_from"] == path.name
+    assert facts["earlier_trainings"] == [] and facts["earlier_known"] is False
+
+
+def _facts(card):
+    return json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
 
 
 def test_a_model_card_says_what_was_tried_before(tmp_path, card):
@@ -275,23 +314,6 @@ def test_batch_and_precision_may_change_between_continuations(tmp_path, card):
         train(card, request(tmp_path, crop=64))
 
 
-def test_a_compact_stop_is_remembered_and_changes_little(tmp_path, card):
-    train(card, request(tmp_path, work=tmp_path / "whole"))
-    whole = load_weights(card, "K=2")["layer.weight"]
-    train(card, request(tmp_path, stop_after=7, compact=True))
-    # killed, not stopped: what was saved on the way is whole, and the end is the same
-    train(card, request(tmp_path, stop_after=23))
-    train(card, request(tmp_path))
-    facts = json.loads(weights_path(card, "K=2").with_suffix(".json").read_text())
-    assert facts["compact_checkpoints"] == [7]
-    once = weights_path(card, "K=2").read_bytes()
-    train(card, request(tmp_path, stop_after=7, compact=True, work=tmp_path / "again"))
-    train(card, request(tmp_path, work=tmp_path / "again"))
-    assert weights_path(card, "K=2").read_bytes() == once
-    found = load_weights(card, "K=2")["layer.weight"]
-    assert torch.allclose(found, whole, atol=0.02)
-
-
 def test_batches_made_ahead_change_nothing(tmp_path, card):
     train(card, request(tmp_path, work=tmp_path / "a"))
     whole = weights_path(card, "K=2").read_bytes()
@@ -356,18 +378,30 @@ def test_a_finished_training_that_is_given_more_warms_up_again(tmp_path, card):
 
 
 def test_a_checkpoint_of_the_first_format_goes_on(tmp_path, card):
-    """Written before there were compact ones; whether its schedule had ended is seen."""
+    """It does not say whether its schedule had ended; that is seen."""
     path = tmp_path / "work" / "checkpoint.pt"
     for steps, since in ((20, 20), (40, 0)):
         train(card, request(tmp_path, steps=steps, stop_after=20, fresh=True))
         table = torch.load(path, weights_only=True)
-        for key in ("precision", "since_step", "since_seconds", "annealed", "rounded", "compact"):
+        for key in ("precision", "since_step", "since_seconds", "annealed"):
             del table[key]
         torch.save(table | {"format": 1}, path)
         train(card, request(tmp_path, steps=40, stop_after=21))
         assert torch.load(path, weights_only=True)["since_step"] == since
     torch.save(table | {"format": 9}, path)
     with pytest.raises(UsageError, match="format 9; this version reads 1 and 2"):
+        train(card, request(tmp_path))
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on_unless_it_is_compact(tmp_path, card):
+    """Earlier versions noted where the moments of the optimiser had been rounded to float8."""
+    path = tmp_path / "work" / "checkpoint.pt"
+    train(card, request(tmp_path, stop_after=7))
+    table = torch.load(path, weights_only=True)
+    torch.save(table | {"rounded": (5,), "compact": False}, path)
+    assert "stopped at step 9" in train(card, request(tmp_path, stop_after=9))
+    torch.save(table | {"rounded": (7,), "compact": True}, path)
+    with pytest.raises(UsageError, match=r"checkpoint\.pt: a compact checkpoint .* --start"):
         train(card, request(tmp_path))
 
 

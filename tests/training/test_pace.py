@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from bench.cards import CodecCard, Registry, read_codec
+from bench.cards import CodecCard, load_registry, read_codec
 from bench.errors import UsageError
-from bench.training.command import TrainRequest, add_arguments, make_trainer, run_command, train
+from bench.training.command import TrainRequest, make_trainer, train
 from bench.training.pace import LAST, PLAIN, arrange, fastest
 from bench.training.task import Losses, TaskBase
 from bench.weights import read_tensors, weights_path
+from tests.speed.training_pace import kinds, measure
 
 pytestmark = pytest.mark.usefixtures("drawn")
 
@@ -122,13 +122,9 @@ def test_what_has_no_kernel_stays_as_it_is():
 
 
 def test_a_table_of_paces_by_threads_batch_and_layout(tmp_path, card, monkeypatch, capsys):
-    monkeypatch.setattr("bench.training.measure._SECONDS", 0.0)
-    parser = ArgumentParser()
-    add_arguments(parser)
-    registry = Registry({"kernels": card.path}, {})
-    words = ["kernels", "--measure", "--work", str(tmp_path / "work")]
+    monkeypatch.setattr("tests.speed.training_pace._SECONDS", 0.0)
     kept = torch.get_num_threads()
-    table = run_command(parser.parse_args([*words, "--threads", "1"]), registry).splitlines()
+    table = measure([card], request(tmp_path)).splitlines()
     assert torch.get_num_threads() == kept
     assert table[0].startswith("# Pace of training on cpu, ") and torch.__version__ in table[0]
     assert capsys.readouterr().err.startswith("kernels/model: measuring\n")
@@ -137,12 +133,20 @@ def test_a_table_of_paces_by_threads_batch_and_layout(tmp_path, card, monkeypatc
     assert [row.split(" | ")[:2] for row in rows] == [["| kernels/model", n] for n in "124"]
     assert "\n".join(rows).count("**") == 2
     assert not (tmp_path / "work").exists()
-    with pytest.raises(UsageError, match="--batch is for one network; leave it or --measure out"):
-        run_command(parser.parse_args([*words, "--batch", "4"]), registry)
 
 
 def test_what_cannot_be_measured_is_named(tmp_path, card, monkeypatch):
-    from bench.training.measure import measure
-
     monkeypatch.setattr(KernelTask, "batch", lambda *_: (_ for _ in ()).throw(UsageError("gone")))
-    assert measure([card], request(tmp_path)).endswith("kernels/model: not measured: gone")
+    assert measure([card], request(tmp_path)).endswith("kernels/model: not measured: gone\n")
+
+
+def test_one_network_of_each_kind_is_measured():
+    """`qcae` has a network a point and one part; `cifar-vae` has parts alone."""
+    registry = load_registry()
+    found = [
+        [each.title for each in kinds(registry.codec(name))]
+        for name in ("qcae", "cifar-vae", "vae3d", "jpeg")
+    ]
+    assert found == [
+        ["qcae/codes=2", "qcae/context"], ["cifar-vae/ssim", "cifar-vae/mse"], ["vae3d/model"], []
+    ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,18 @@ def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, drawn_data, p
     with torch.no_grad():
         latents = model.eval().analyse(x)
     assert abs(float(latents.mean())) < 0.1 and float(latents.std()) == pytest.approx(1, abs=0.1)
+
+
+def test_the_modules_that_made_the_weights_are_there():
+    """What a model card names as its command can be run again."""
+    commands = {
+        json.loads(path.read_text())["command"]
+        for path in load_registry().codec("ectcq").folder.glob("weights/*/*.json")
+    }
+    assert "python -m tests.design_trellis" in commands
+    for command in commands:
+        python, option, module, *_ = command.split()
+        assert (python, option) == ("python", "-m") and find_spec(module) is not None, command
 
 
 def test_a_design_meets_its_rate_and_survives_its_tensors():

@@ -1,4 +1,4 @@
-"""Compact checkpoints, averaged weights and the schedule's warm-ups."""
+"""Checkpoints on a full disk, averaged weights and the schedule's warm-ups."""
 
 from __future__ import annotations
 
@@ -9,71 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from bench.cards import CodecCard
 from bench.training.average import WeightAverage
-from bench.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from bench.training.compact import compacted, expanded
+from bench.training.checkpoint import Checkpoint, save_checkpoint
 from bench.training.schedule import REWARM, rate_factor
-from bench.training.settings import Recipe, TrainingSettings
+from bench.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(task="", steps=10, batch=1, learning_rate=1e-3, warmup=0.1)
 
 
-def _trained(parameters: int = 40_000) -> Checkpoint:
-    """Of a network with gradients of many magnitudes, some of which are zero."""
-    torch.manual_seed(0)
-    model = nn.Linear(parameters // 8, 8)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-3)
-    average = WeightAverage(model, 0.99)
-    scales = torch.logspace(-5, 3, parameters).view(8, -1)
-    for step in range(5):
-        model.weight.grad = torch.randn_like(model.weight) * scales
-        model.weight.grad[0, :100] = 0
-        model.bias.grad = torch.randn(8)
-        optimiser.step()
-        average.update(step)
-    state = {key: each.clone() for key, each in model.state_dict().items()}
-    return Checkpoint(
-        codec="tiny", name="model", settings={}, step=5, model=state,
-        optimiser=optimiser.state_dict(), average=average.values,
-    )  # fmt: skip
-
-
-def test_a_compact_checkpoint_has_half_the_size_and_nearly_the_same_content(tmp_path: Path) -> None:
-    whole = _trained()
-    save_checkpoint(tmp_path / "whole.pt", whole)
-    save_checkpoint(tmp_path / "compact.pt", compacted(whole))
-    sizes = [(tmp_path / f"{name}.pt").stat().st_size for name in ("compact", "whole")]
-    assert sizes[0] < 0.53 * sizes[1]
-    recipe = Recipe(CodecCard("tiny", Path("tiny.toml"), "", "", ()), "model", SETTINGS)
-    loaded = load_checkpoint(tmp_path / "compact.pt", _without_settings(recipe))
-    assert loaded.compact and loaded.rounded == (5,)
-    again = expanded(loaded)
-    for key, value in whole.model.items():
-        assert torch.equal(again.model[key], value)
-        distance = (whole.average[key] - value).abs()
-        assert ((again.average[key] - whole.average[key]).abs() <= 2**-8 * distance + 1e-7).all()
-    before, after = (each.optimiser["state"] for each in (whole, again))
-    large, small = 0, 1
-    assert torch.equal(after[small]["exp_avg"], before[small]["exp_avg"])
-    root, kept = (each[large]["exp_avg_sq"].sqrt() for each in (after, before))
-    # eight decades within a tensor: none falls out of float8's range
-    moved = kept > 0
-    assert ((root / kept)[moved] - 1).abs().max() <= 0.125 + 1e-6
-    assert (root[~moved] == 0).all() and (after[large]["exp_avg"][~moved] == 0).all()
-    first, expected = (each[large]["exp_avg"][moved] for each in (after, before))
-    # within the step of float8, or below the least that counts beside the root
-    assert ((first - expected).abs() <= 0.0626 * expected.abs() + 2e-3 * kept[moved]).all()
-
-
-def _without_settings(recipe: Recipe) -> Recipe:
-    """That refuses no checkpoint for its settings."""
-
-    class Any(TrainingSettings):
-        def comparable(self) -> dict[str, object]:
-            return {}
-
-    return Recipe(recipe.card, recipe.name, Any(task="", steps=1, batch=1, learning_rate=1.0))
+def _checkpoint(parameters: int) -> Checkpoint:
+    model = {"weight": torch.zeros(parameters)}
+    return Checkpoint(codec="tiny", name="model", settings={}, model=model)
 
 
 def test_statistics_of_batch_normalisation_are_averaged_with_the_weights() -> None:
@@ -118,13 +64,13 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_says_so(
 ) -> None:
     """PyTorch turns what the disk says into a RuntimeError of its own."""
     path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, _trained(800))
+    save_checkpoint(path, _checkpoint(800))
     before = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            save_checkpoint(path, _trained())
+            save_checkpoint(path, _checkpoint(40_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before

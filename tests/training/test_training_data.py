@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import DataError
-from bench.training.data import Pool, training_clips, training_images
+from bench.training.data import Pool, held_out, training_clips, training_images
 
 
 @pytest.fixture
@@ -49,6 +49,70 @@ def test_a_kodak_picture_among_the_training_data_is_refused(root):
     (root / "train" / "images" / "kodim07.png").write_bytes(b"")
     with pytest.raises(DataError, match="kodim07"):
         training_images(root)
+
+
+def test_a_kodak_picture_under_another_name_is_refused(root, bench_data):
+    picture = (bench_data / "kodak" / "kodim07.png").read_bytes()
+    (root / "train" / "images" / "window.png").write_bytes(picture)
+    with pytest.raises(DataError, match=r"window\.png: a Kodak test picture"):
+        training_images(root)
+
+
+@pytest.fixture
+def vimeo(root):
+    """Two clips of one frame of the training list, and a test list that names neither."""
+    base = root / "vimeo_septuplet"
+    for clip in ("00001/0001", "00001/0002"):
+        (base / "sequences" / clip).mkdir(parents=True)
+        Image.new("RGB", (40, 30)).save(base / "sequences" / clip / "im1.png")
+    (base / "sep_trainlist.txt").write_text("00001/0001\n00001/0002\n")
+    (base / "sep_testlist.txt").write_text("00001/0266\n")
+    return base
+
+
+def test_a_clip_of_the_official_vimeo_test_list_is_refused(root, vimeo):
+    assert len(training_images(root, vimeo=True).clips) == 4
+    (vimeo / "sep_testlist.txt").write_text("00001/0266\n00001/0002\n")
+    for read in (training_images, training_clips):
+        (root / "train" / "video").mkdir(exist_ok=True)
+        (root / "train" / "video" / "a.mp4").write_bytes(b"never read")
+        with pytest.raises(DataError, match=r"clip 00001/0002 of sep_testlist\.txt"):
+            read(root, vimeo=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["00001/0266/im1.png", "vimeo/00001/0266/im7.png", "00001_0266_im3.png"]
+)
+def test_a_test_clip_among_other_pictures_is_refused(root, vimeo, name):
+    path = root / "train" / "images" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 30)).save(path)
+    with pytest.raises(DataError, match=r"clip 00001/0266 of sep_testlist\.txt"):
+        training_images(root)
+
+
+def test_a_clip_of_a_suite_is_refused_although_no_official_list_has_it(root, vimeo):
+    (vimeo / "sep_trainlist.txt").write_text("00002/0001\n")
+    (vimeo / "sequences" / "00001").rename(vimeo / "sequences" / "00002")
+    with pytest.raises(DataError, match="clip 00002/0001 of suite vimeo90k"):
+        training_images(root, vimeo=True)
+
+
+@pytest.mark.parametrize("name", ["sep_testlist.txt", "sep_trainlist.txt"])
+def test_vimeo_clips_are_not_learned_from_without_both_lists(root, vimeo, name):
+    (vimeo / name).unlink()
+    with pytest.raises(DataError, match=name):
+        training_images(root, vimeo=True)
+
+
+def test_the_official_training_list_is_apart_from_what_is_measured(bench_data):
+    base = bench_data / "vimeo_septuplet"
+    if not (base / "sep_trainlist.txt").is_file():
+        pytest.skip("needs vimeo_septuplet/sep_trainlist.txt")
+    tested = held_out(bench_data)
+    # 7,824 on the official list (Xue et al. 2019), and five clips of suites on neither list
+    assert len(tested) == 7829
+    assert not tested.keys() & {*(base / "sep_trainlist.txt").read_text().split()}
 
 
 def test_a_broken_picture_or_missing_folder_is_named(root):

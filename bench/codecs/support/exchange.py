@@ -1,6 +1,7 @@
 """Signals as the files that external programs read and write: PNG, PPM, Y4M and headerless YUV.
 
-Only the harness's side of an exchange in a temporary folder; never a user's files.
+Only the harness's side of an exchange in a temporary folder, which is not timed; never a user's
+files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from PIL import Image
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
 from bench.codecs.support.process import read_exactly
+from bench.codecs.support.stopwatch import untimed
 from bench.codecs.support.y4m import read_format, read_frames
 from bench.errors import CodecError
 from bench.signals import Frame, Layout, Samples, Signal
@@ -25,6 +27,7 @@ VIDEOS = ("y4m", "yuv")
 _Y4M_CHROMA = {"400": "mono", "420": "420jpeg", "444": "444"}
 
 
+@untimed()
 def write_picture(path: Path, pixels: Frame) -> None:
     """One frame as PNG or PPM (PGM for gray), by the suffix of ``path``."""
     kind = "PNG" if path.suffix == ".png" else "PPM"
@@ -32,6 +35,7 @@ def write_picture(path: Path, pixels: Frame) -> None:
     Image.fromarray(pixels).save(path, format=kind, **options)
 
 
+@untimed()
 def read_picture(path: Path) -> Frame:
     """The picture a program wrote: 8 bits, gray or RGB, opaque. Raises CodecError otherwise."""
     try:
@@ -52,6 +56,7 @@ def read_picture(path: Path) -> Frame:
         raise CodecError(f"the decoder's picture cannot be read: {error}") from error
 
 
+@untimed()
 def write_video(path: Path, signal: Signal, coded: PlaneFormat) -> None:
     """All frames as Y4M or headerless YUV, by the suffix of ``path``, in the planes of
     ``coded``."""
@@ -76,6 +81,7 @@ def _y4m_header(layout: Layout, coded: PlaneFormat) -> bytes:
     return f"YUV4MPEG2 {size} Ip A1:1 C{chroma}{full}\n".encode()
 
 
+@untimed()
 def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
     """The frames a program wrote, cropped to ``layout`` and in its samples; ``coded`` is the
     format of headerless YUV. Raises CodecError if size or length do not fit."""

@@ -23,9 +23,9 @@ class FrameBuffer:
     """Frames written in order, then read as often as asked. The file, if there is one, has no
     name and goes with this object."""
 
-    def __init__(self, layout: Layout, *, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(self, layout: Layout, *, memory_bytes: int | None = None) -> None:
         self.layout = layout
-        self._memory_bytes = memory_bytes
+        self._memory_bytes = MEMORY_BYTES if memory_bytes is None else memory_bytes
         self._frames: list[Frame] = []
         self._file: int | None = None
         self.count = 0

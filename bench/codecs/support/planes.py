@@ -5,13 +5,16 @@ The conversion is the harness's own (bench.colour), so that no encoder's scaler 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, Literal
 
 import numpy as np
 
 from bench import colour
+from bench.codecs.support.frame_buffer import FrameBuffer
+from bench.codecs.support.spool import Data, mapped, spooled
+from bench.codecs.support.stopwatch import untimed
 from bench.signals import Frame, Layout, Samples, Signal, split_planes
 
 Chroma = Literal["400", "420", "444"]
@@ -58,13 +61,31 @@ class PlaneFormat:
         base = {"400": "gray", "420": "yuv420p", "444": "yuv444p"}[self.chroma]
         return base if self.depth == 8 else f"{base}{self.depth}le"
 
+    def holds(self, samples: Samples, width: int, height: int) -> bool:
+        """Whether the samples of such a frame are these planes, byte for byte."""
+        same = (self.depth, self.width, self.height) == (8, width, height)
+        return same and (samples, self.chroma) in (("yuv420", "420"), ("gray", "400"))
 
-def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> bytes:
+
+def coded_planes(signal: Signal, coded: PlaneFormat) -> Iterator[Data]:
+    """The planes of each frame for an encoder. Where they have to be converted that is done when
+    this returns, and is not timed."""
+    layout = signal.layout
+    written = (write_planes(frame, layout, coded) for frame in signal.frames())
+    if coded.holds(layout.samples, layout.width, layout.height):
+        return written
+    with untimed():
+        return spooled(written)
+
+
+def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> Data:
     """One frame as planar samples, little endian, edges repeated into the padding.
 
     RGB becomes BT.709 full range; gray in a format with chroma gets neutral chroma; 4:2:0 planes
     stay as they are.
     """
+    if coded.holds(layout.samples, layout.width, layout.height):
+        return np.ascontiguousarray(frame).data.cast("B")
     planes = _to_planes(frame, layout, coded)
     full_range = layout.samples != "yuv420" and not coded.shifted
     written = []
@@ -96,12 +117,13 @@ def _to_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> list[Frame]:
     return [y, u, v]
 
 
-def read_planes(
-    data: bytes | memoryview, coded: PlaneFormat, samples: Samples, width: int, height: int
-) -> Frame:
-    """The frame of ``samples`` that was coded as the planes in ``data``, cropped to size."""
+def read_planes(data: Data, coded: PlaneFormat, samples: Samples, width: int, height: int) -> Frame:
+    """The frame of ``samples`` that was coded as the planes in ``data``, cropped to size; a view
+    of the data where they are its samples."""
     dtype = np.dtype(np.uint8 if coded.depth == 8 else "<u2")
     flat, planes, start = np.frombuffer(data, dtype), [], 0
+    if coded.holds(samples, width, height):
+        return flat if samples == "yuv420" else flat.reshape(height, width)
     for rows, columns in coded.shapes:
         planes.append(flat[start : start + rows * columns].reshape(rows, columns))
         start += rows * columns
@@ -115,6 +137,25 @@ def read_planes(
             [colour.round_to_uint8(_to_8_bit(p, coded.depth, False)).ravel() for p in cropped]
         )
     return _to_rgb(planes, coded, width, height)
+
+
+def decoded_signal(
+    file: IO[bytes], places: Sequence[int], coded: PlaneFormat, layout: Layout
+) -> Signal:
+    """The frames whose planes begin at ``places`` of a file that nobody writes to any more: its own
+    bytes where those are the samples, else converted here and not timed."""
+    data, size = mapped(file), coded.frame_bytes
+    facts = (coded, layout.samples, layout.width, layout.height)
+
+    def frames() -> Iterator[Frame]:
+        return (read_planes(data[start : start + size], *facts) for start in places)
+
+    if coded.holds(*facts[1:]):
+        return Signal(replace(layout, frames=len(places)), frames)
+    with untimed():
+        buffer = FrameBuffer(layout)
+        buffer.extend(frames())
+        return buffer.signal()
 
 
 def through_planes(signal: Signal, coded: PlaneFormat) -> Signal:
@@ -132,7 +173,9 @@ def through_planes(signal: Signal, coded: PlaneFormat) -> Signal:
 def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) -> Frame:
     y, u, v = planes
     if coded.chroma == "420":
+        # in double precision from here on, so that the one rounding is that of exact arithmetic
         u, v = (colour.double_chroma(plane, height, width) for plane in (u, v))
+        y = y.astype(np.float64)
     parts = [
         _to_8_bit(plane[:height, :width], coded.depth, not coded.shifted, is_chroma=index > 0)
         for index, plane in enumerate((y, u, v))
@@ -157,7 +200,7 @@ def _to_8_bit(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool = F
     """Samples on the 8-bit scale, not yet rounded; the inverse of `_deepen`."""
     if depth == 8:
         return plane
-    samples: Frame = plane.astype(np.float32)
+    samples: Frame = plane if plane.dtype == np.float64 else plane.astype(np.float32)
     if not full_range:
         return samples / np.float32(1 << (depth - 8))
     scale, middle = 255 / ((1 << depth) - 1), 1 << (depth - 1)

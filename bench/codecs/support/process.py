@@ -5,6 +5,8 @@ Owns starting, feeding, reading and failing of child processes; knows no codec.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import tempfile
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
+from bench.codecs.support.spool import Data
 from bench.errors import CodecError
 
 T = TypeVar("T")
@@ -23,7 +26,7 @@ _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 class _Feeder(threading.Thread):
     """Writes chunks to a pipe and closes it; keeps what a chunk's producer raised."""
 
-    def __init__(self, pipe: IO[bytes], chunks: Iterable[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], chunks: Iterable[Data]) -> None:
         super().__init__(daemon=True)
         self._pipe = pipe
         self._chunks = chunks
@@ -42,7 +45,7 @@ class _Feeder(threading.Thread):
 
 
 def run_piped(
-    arguments: Sequence[str], chunks: Iterable[bytes], collect: Callable[[IO[bytes]], T]
+    arguments: Sequence[str], chunks: Iterable[Data], collect: Callable[[IO[bytes]], T]
 ) -> T:
     """Runs a program, ``chunks`` on its standard input, and returns what ``collect`` makes of its
     standard output.
@@ -50,23 +53,56 @@ def run_piped(
     Raises CodecError with the last lines of standard error if the program fails. The program
     never outlives the call.
     """
+    found: list[T] = []
+
+    def read(process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout as stdout:
+            try:
+                found.append(collect(stdout))
+            except CodecError:
+                while stdout.read(1 << 20):
+                    continue
+                raise
+
+    _run(arguments, chunks, subprocess.PIPE, read)
+    return found[0]
+
+
+def run_to_file(arguments: Sequence[str], chunks: Iterable[Data]) -> IO[bytes]:
+    """``run_piped``, but the program writes its standard output itself into the file that this
+    returns, at its start; it has no name and goes with the object."""
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads it
+    try:
+        _run(arguments, chunks, output, lambda process: None)
+    except CodecError as error:
+        output.close()
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        where = tempfile.gettempdir()
+        raise CodecError(f"{error}; free space in {where} or set TMPDIR") from error
+    output.seek(0)
+    return output
+
+
+def _run(
+    arguments: Sequence[str],
+    chunks: Iterable[Data],
+    stdout: int | IO[bytes],
+    read: Callable[[subprocess.Popen[bytes]], None],
+) -> None:
     with tempfile.TemporaryFile() as stderr:
-        process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
-        )
-        assert process.stdin is not None and process.stdout is not None
+        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr)
+        assert process.stdin is not None
         feeder = _Feeder(process.stdin, chunks)
         feeder.start()
         problem: CodecError | None = None
         try:
-            with process.stdout as stdout:
-                try:
-                    result = collect(stdout)
-                except CodecError as error:
-                    # a program that failed explains it better than the output that it cut off
-                    problem = error
-                    while stdout.read(1 << 20):
-                        continue
+            try:
+                read(process)
+            except CodecError as error:
+                # a program that failed explains it better than the output that it cut off
+                problem = error
             status = process.wait()
         except BaseException:
             process.kill()
@@ -80,7 +116,6 @@ def run_piped(
             raise CodecError(describe_failure(arguments[0], status, _tail(stderr))) from problem
         if problem is not None:
             raise problem
-    return result
 
 
 def describe_failure(program: str, status: int, stderr: str) -> str:

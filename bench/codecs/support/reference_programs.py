@@ -1,4 +1,4 @@
-"""Where the programs of reference codecs lie, and the two commands that build them.
+"""Where the programs of reference codecs lie, and where they come from; builds none of them.
 
 Looks into the folder that an environment variable names, then along the PATH; runs nothing.
 """
@@ -16,15 +16,18 @@ from bench.errors import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package of reference software: the target ``reference-<name>`` of the Makefile builds
-    it, ``variable`` names the folder that it was built into."""
+    """One package of reference software, which ``home`` gives away; ``release`` is the one that
+    the cards were measured with, ``variable`` names the folder where it is installed."""
 
     name: str
+    release: str
+    licence: str
+    home: str
     variable: str
 
     def program(self, codec: str, names: Sequence[str]) -> Path:
         """Path of the first of ``names`` in the folder, its ``bin/`` or on the PATH. Raises
-        Unavailable with the commands that build it."""
+        Unavailable with what to install."""
         root = os.environ.get(self.variable)
         folders = os.pathsep.join(str(Path(root, part)) for part in ("bin", "")) if root else None
         for name in names:
@@ -49,8 +52,8 @@ class Package:
 
     @property
     def cure(self) -> str:
-        """The two commands that build the package and tell this project of it."""
+        """What to install, and how to tell this project of it."""
         return (
-            f"make reference-{self.name} SOURCES=<folder of its source archive> "
-            f"PREFIX=$HOME/reference; export {self.variable}=$HOME/reference/{self.name}"
+            f"install {self.name} (tested: {self.release}, {self.licence}) from {self.home}, "
+            f"configured as docs/reference_codecs.md says, and export {self.variable}=<its folder>"
         )

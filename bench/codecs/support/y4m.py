@@ -5,6 +5,7 @@ Takes 8 to 16 bits, 4:0:0, 4:2:0 and 4:4:4; never files of users.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -14,6 +15,7 @@ from bench.codecs.support.planes import Chroma, PlaneFormat
 from bench.codecs.support.process import read_exactly
 from bench.errors import BitstreamError
 
+_CUT = "the decoder stopped inside a frame"
 _CHROMA: dict[str, Chroma] = {"mono": "400", "420": "420", "444": "444"}
 
 
@@ -35,7 +37,7 @@ def read_format(pipe: IO[bytes]) -> DecodedFormat:
     if header.chroma not in _CHROMA:
         raise BitstreamError(f"the decoder returned frames of an unknown format: C{header.colour}")
     planes = PlaneFormat(_CHROMA[header.chroma], header.depth, header.width, header.height)
-    return DecodedFormat(planes, header.full_range)
+    return DecodedFormat(planes, header.range == "full")
 
 
 def read_frames(pipe: IO[bytes], coded: PlaneFormat) -> Iterator[bytes]:
@@ -43,5 +45,16 @@ def read_frames(pipe: IO[bytes], coded: PlaneFormat) -> Iterator[bytes]:
     while y4m.read_marker(pipe):
         data = read_exactly(pipe, coded.frame_bytes)
         if len(data) != coded.frame_bytes:
-            raise BitstreamError("the decoder stopped inside a frame")
+            raise BitstreamError(_CUT)
         yield data
+
+
+def frame_places(file: IO[bytes], coded: PlaneFormat) -> list[int]:
+    """Where in a file, at the end of its header, the samples of each frame begin. Raises
+    BitstreamError if it ends inside one."""
+    places, end = [], os.fstat(file.fileno()).st_size
+    while y4m.read_marker(file):
+        places.append(file.tell())
+        if file.seek(coded.frame_bytes, os.SEEK_CUR) > end:
+            raise BitstreamError(_CUT)
+    return places

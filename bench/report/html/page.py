@@ -261,7 +261,7 @@ def _provenance(content: Content) -> list[dict[str, Any]]:
             for name, versions in run.metric_versions.items()
         ]),
         ("Codecs", [
-            [info.id, f"{info.title} — {describe(content, info.id)}"] for info in run.codecs
+            [info.id, describe(content, info.id)] for info in run.codecs
         ]),
         ("Machine", [[key, str(value)] for key, value in run.machine.items()]),
         ("Libraries", [[key, str(value)] for key, value in run.libraries.items()]),

@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.errors import BenchError, UsageError
 from bench.report.card_facts import training_budgets
+from bench.report.content import sentence_of
 from bench.report.papers import Page
 from bench.results.reader import Results, read_results
 
@@ -143,7 +144,7 @@ def markdown(results: Results, other: Results | None) -> str:
         "this project count every byte of a stream, which was decoded; Shannon is what the prior "
         "estimates for the same indices. The autoencoder is the same for all entropy coders of a "
         "codebook, so its PSNR is too; in the paper each modification has its own.",
-        *(f"{note[:1].upper()}{note[1:]}." for note in results.run.dataset_notes), "",
+        *map(sentence_of, results.run.dataset_notes), "",
         *_table(
             _HEAD, [_row(row, here) for row in _with_transformer(paper, here)] + _refined_rows(here)
         ),

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
 from bench.signals import Layout
+from tests import exact_colour
 
 SIZES = st.integers(1, 9)
 
@@ -54,3 +55,36 @@ def test_ten_bits_of_limited_range_are_shifted() -> None:
     frame = np.array([16, 235, 16, 235, 128, 240], np.uint8)
     data = write_planes(frame, layout, PlaneFormat("420", 10, 2, 2))
     assert np.frombuffer(data, "<u2").tolist() == [64, 940, 64, 940, 512, 960]
+
+
+@pytest.mark.parametrize(
+    ("depth", "shifted"), [(8, False), (10, False), (12, False), (10, True), (12, True)]
+)
+def test_rgb_of_420_planes_is_rounded_once(depth: int, shifted: bool) -> None:
+    """To the sample what exact arithmetic gives: no rounding between chroma and RGB."""
+    width, height = 331, 127
+    coded = PlaneFormat("420", depth, width + 5, height + 1, shifted=shifted)
+    rng = np.random.default_rng(depth)
+    dtype = np.uint8 if depth == 8 else np.dtype("<u2")
+    # chroma near gray, so that few samples are clipped
+    middle, reach = 1 << (depth - 1), 1 << (depth - 3)
+    ranges = [(0, 1 << depth), *[(middle - reach, middle + reach)] * 2]
+    planes = [
+        rng.integers(*between, shape).astype(dtype)
+        for between, shape in zip(ranges, coded.shapes, strict=True)
+    ]
+    data = b"".join(plane.tobytes() for plane in planes)
+    found = read_planes(data, coded, "rgb", width, height)
+    expected = exact_colour.rgb_of_420(planes, depth, height, width, shifted=shifted)
+    assert (found == expected).all()
+
+
+def test_planes_that_are_the_samples_are_not_copied() -> None:
+    for samples, chroma in [("yuv420", "420"), ("gray", "400")]:
+        layout = Layout("video", samples, 5, 3)  # type: ignore[arg-type]
+        coded = PlaneFormat(chroma, 8, 5, 3)  # type: ignore[arg-type]
+        frame = np.arange(np.prod(layout.frame_shape), dtype=np.uint8).reshape(layout.frame_shape)
+        data = write_planes(frame, layout, coded)
+        assert np.shares_memory(np.frombuffer(data, np.uint8), frame)
+        back = read_planes(data, coded, samples, 5, 3)  # type: ignore[arg-type]
+        assert np.shares_memory(back, frame) and (back == frame).all()

@@ -71,6 +71,18 @@ def test_the_programs_reason_goes_before_the_readers() -> None:
         process.run_piped(CAT, [b"fine"], collect)
 
 
+def test_a_program_writes_into_the_file_itself() -> None:
+    chunks = [bytes([index]) * 300_000 for index in range(20)]
+    with process.run_to_file(CAT, chunks) as written:
+        assert written.read() == b"".join(chunks)
+    script = "import sys; print('the cause', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(CodecError, match=r"ended with status 3: the cause$"):
+        process.run_to_file([sys.executable, "-c", script], [])
+    full = "import sys; print('write: No space left on device', file=sys.stderr); sys.exit(1)"
+    with pytest.raises(CodecError, match=r"No space left on device; free space in .* set TMPDIR"):
+        process.run_to_file([sys.executable, "-c", full], [])
+
+
 def test_long_messages_keep_their_first_and_last_lines() -> None:
     text = "\n".join(f"line {index}" for index in range(9))
     assert process.summarize(text) == "line 0 | line 1 | … | line 7 | line 8"

@@ -1,0 +1,136 @@
+"""Whether two sides can be compared at all, and what is left out. Judges no number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.check.baseline import Measurements, pixels
+from bench.check.streams import first_few, has_hash
+
+_NOT_DETERMINISTIC = "not deterministic"
+_NO_DEVICE = "a device of no record"
+
+
+def problems(measured: Measurements, baseline: Measurements) -> list[str]:
+    """Why the two sides are not measurements of the same thing."""
+    found = []
+    if measured.dataset and baseline.dataset and measured.dataset != baseline.dataset:
+        found.append(f"data set {measured.dataset!r}, the baseline's is {baseline.dataset!r}")
+    absent = _absent(measured, baseline)
+    if absent:
+        found.append(
+            f"{len(absent)} of the baseline's {len(baseline.items)} items were not measured "
+            f"({first_few(absent)}); run without --limit"
+        )
+    if other := _other_content(measured, baseline):
+        found.append(other)
+    sizes = {one.item: size for one in baseline.records() if (size := pixels(one))}
+    for one in measured.records():
+        size = pixels(one)
+        if size and sizes.get(one.item, size) != size:
+            return [*found, f"item {one.item}: {size} pixels, the baseline has {sizes[one.item]}"]
+    return found
+
+
+def _absent(measured: Measurements, baseline: Measurements) -> list[str]:
+    """The baseline's items that were to be measured with some codec and were with none."""
+    limits = [measured.first_items(codec) for codec in measured.codecs]
+    wanted = None if None in limits else {item for found in limits if found for item in found}
+    there = set(measured.items)
+    return [
+        item for item in baseline.items if item not in there and (wanted is None or item in wanted)
+    ]
+
+
+def _other_content(measured: Measurements, baseline: Measurements) -> str:
+    """The items that hold something else than the baseline's; by the digest of the whole data set
+    where a run of an older version kept no digest of each."""
+    if measured.run is None or baseline.run is None:
+        return ""
+    new, old = measured.run.item_digests, baseline.run.item_digests
+    both = [item for item in baseline.items if item in new and item in old]
+    if other := [item for item in both if new[item] != old[item]]:
+        return (
+            f"the content of {len(other)} of {len(both)} items of data set {measured.dataset!r} "
+            f"differs from the baseline's ({first_few(other)})"
+        )
+    digests = (measured.run.dataset_digest, baseline.run.dataset_digest)
+    whole = set(measured.items) == set(baseline.items) and measured.run.items == baseline.run.items
+    if whole and all(digests) and digests[0] != digests[1]:
+        return (
+            f"the content of data set {measured.dataset!r} differs from the baseline's: "
+            f"digest {digests[0][:12]}, baseline {digests[1][:12]}"
+        )
+    return ""
+
+
+def notes(codec: str, measured: Measurements, baseline: Measurements) -> Iterator[str]:
+    """What a reader must know of one codec's comparison besides its numbers."""
+    if codec not in measured.codecs or codec not in baseline.codecs:
+        return
+    why = why_by_numbers(codec, measured, baseline)
+    if why and why != _NOT_DETERMINISTIC:
+        yield f"compared by numbers, not by hash: {why}"
+    yield from _fewer_items(codec, measured, baseline)
+    yield from _without_streams(codec, measured, baseline)
+    if further := _further(codec, measured, baseline):
+        yield f"{further} records that the baseline lacks were left out"
+
+
+def why_by_numbers(codec: str, measured: Measurements, baseline: Measurements) -> str:
+    """Why other streams of a codec are no finding; empty for one that is compared by hash."""
+    infos = [side.info(codec) for side in (measured, baseline)]
+    claims = [info.deterministic for info in infos if info is not None]
+    if not claims:
+        return "no run.json says whether the codec is deterministic"
+    if not any(claims):
+        return _NOT_DETERMINISTIC
+    if not all(claims):
+        return f"deterministic {'here' if claims[0] else 'in the baseline'} only, says run.json"
+    here, there = (info.device if info is not None else "" for info in infos)
+    if here == there:
+        return ""
+    return (
+        f"computed on {here or _NO_DEVICE}, the baseline's on {there or _NO_DEVICE}, where "
+        "floating-point sums may round otherwise"
+    )
+
+
+def _fewer_items(codec: str, measured: Measurements, baseline: Measurements) -> Iterator[str]:
+    """Where a suite no longer measures a codec on all of its baseline."""
+    left = measured.first_items(codec)
+    held = {item for items in baseline.codecs[codec].values() for item in items}
+    if left is not None and (dropped := len(held - left)):
+        yield (
+            f"{dropped} of the baseline's {len(held)} items were left out: its suite "
+            f"measures it on the first {len(left)} only"
+        )
+
+
+def _without_streams(codec: str, measured: Measurements, baseline: Measurements) -> Iterator[str]:
+    """Where there is no stream to compare, or no hash of it."""
+    for side, name in ((measured, "these results"), (baseline, "the baseline")):
+        done = [
+            one for items in side.codecs[codec].values() for one in items.values()
+            if one.status == "done"
+        ]  # fmt: skip
+        estimated = sum(one.rate == "estimated" for one in done)
+        bare = sum(one.rate != "estimated" and not has_hash(one) for one in done)
+        if estimated:
+            yield f"{estimated} of {len(done)} records in {name} are estimates, no streams"
+        if bare:
+            yield (
+                f"{bare} of {len(done)} records in {name} have no hash of their stream: "
+                "compared by numbers"
+            )
+
+
+def _further(codec: str, measured: Measurements, baseline: Measurements) -> int:
+    """Finished records of the baseline's points and items that have no counterpart there."""
+    there = set(baseline.items)
+    return sum(
+        one.status == "done" and item in there and (item not in old or old[item].status != "done")
+        for point, old in baseline.codecs[codec].items()
+        for item, one in measured.codecs[codec].get(point, {}).items()
+        if any(record.status == "done" for record in old.values())
+    )

@@ -1,1 +1,0 @@
-"""Trials of chance: what the harness does with kills, damage and hostile bytes."""
