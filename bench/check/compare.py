@@ -19,6 +19,7 @@ from bench.check.points import Items, Rules, amount, compare_point
 from bench.check.verdicts import (
     IMPROVEMENT,
     INCOMPARABLE,
+    NEW,
     NO_CHANGE,
     OUTCOMES,
     REGRESSION,
@@ -116,7 +117,8 @@ def _compare_codec(
         outcome = REGRESSION
     elif bd_rate is not None and bd_rate.better:
         outcome = min(outcome, IMPROVEMENT, key=OUTCOMES.index)
-    causes = () if outcome == NO_CHANGE else likely_causes(name, measured, baseline)
+    told = outcome not in (NO_CHANGE, NEW, INCOMPARABLE)
+    causes = likely_causes(name, measured, baseline) if told else ()
     remarks = (*notes(name, measured, baseline), *left_out)
     return CodecVerdict(name, outcome, points, bd_rate, causes, remarks)
 

@@ -47,6 +47,7 @@ def test_rates_of_two_kinds_are_never_compared(
     (codec,) = report.codecs
     assert (codec.outcome, report.exit_status, codec.bd_rate) == ("not comparable", 2, None)
     assert {point.detail for point in codec.points} == {f"{says} on 6 of 6 items (a)"}
+    assert codec.causes == (), "no number changed that could have one"
 
 
 def test_one_estimate_among_measured_rates_is_named(tmp_path: Path) -> None:
