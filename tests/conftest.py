@@ -1,20 +1,44 @@
-"""What all tests share: real data where this machine has them, and examples that do not vary."""
+"""What all tests share: real data where this machine has them, examples that do not vary, and that
+nothing else is shared: no test leaves anything to the next one, in whatever order they run."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.leftovers import TORCH_SEED, Watch
+
 # the same examples in every run, and no verdict by how loaded the machine is
 settings.register_profile(
     "bench", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("bench")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """The order of the tests can be had again, also where ``-q`` prints no head."""
+    seed = config.getoption("randomly_seed", None)
+    if seed is not None and config.getoption("randomly_reorganize"):
+        terminalreporter.write_line(f"tests in the random order of --randomly-seed={seed}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that leaves shared state behind it fails; the next one finds it as it was."""
+    watch = Watch()
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(TORCH_SEED)
+    yield
+    left = watch.end(replaced="monkeypatch" in request.fixturenames)
+    assert not left, f"left behind by this test: {', '.join(left)}"
 
 
 @pytest.fixture(scope="session")

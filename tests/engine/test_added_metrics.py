@@ -14,6 +14,7 @@ import pytest
 
 from bench.engine.plan import codec_fingerprint, item_fingerprint
 from tests.fakes import write_cards
+from tests.leftovers import forgotten
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = '''
@@ -223,9 +224,10 @@ def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
 
     out = tmp_path / "out"
     measure(cards, out)
-    plugins.load(tmp_path / "mine.py")
-    card = load_registry([cards]).codec("wavering")
-    old = codec_fingerprint(card, probe(card, "cpu"), ("psnr_rgb",))
+    with forgotten():
+        plugins.load(tmp_path / "mine.py")
+        card = load_registry([cards]).codec("wavering")
+        old = codec_fingerprint(card, probe(card, "cpu"), ("psnr_rgb",))
     with sqlite3.connect(out / "records.sqlite") as db:
         for item in Noise(None, {"count": 4}, DataOptions()).items():
             mark = item_fingerprint(old, item)

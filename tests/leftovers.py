@@ -1,0 +1,238 @@
+"""State that all tests of a process share. None of it survives a test: it is put back, and what the
+test left there is named, unless a command of ours changes it by design."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2  # noqa: F401 - its import changes the environment, once
+
+from bench import isolation
+from bench.metrics import registry
+
+_ABSENT = object()
+_PLAIN = (str, int, float, bool, tuple, list, dict, set, bytes, Path, isolation.Walls)
+_SIGNALS = [one for one in signal.Signals if one not in (signal.SIGKILL, signal.SIGSTOP)]
+_LIMITS = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE")
+_AS_LONG_AS_THE_PROCESS = "bench.metrics.compiled:_engines"
+"""Machine code that functions point to: it stays."""
+TORCH_SEED = 67280421310721
+"""What torch begins with by itself, so that a test that is the first to import it draws the same
+numbers as one that is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One kind of state as values by name; ``put`` sets one of them, or removes what was absent.
+    What ``by_design`` matches is put back without a word: commands of ours change it."""
+
+    kind: str
+    read: Callable[[], Mapping[str, Any]]
+    put: Callable[[str, Any], None]
+    by_design: str = "nothing"
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+def _put_environment(name: str, value: Any) -> None:
+    if value is _ABSENT:
+        del os.environ[name]
+    else:
+        os.environ[name] = value
+
+
+def _process() -> dict[str, Any]:
+    limits = {name: resource.getrlimit(getattr(resource, name)) for name in _LIMITS}
+    return limits | {
+        "working folder": str(Path.cwd()),
+        "processors": os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
+        "recursion limit": sys.getrecursionlimit(),
+        "tempfile.tempdir": tempfile.tempdir,
+        "sys.path": list(sys.path),
+        "sys.argv": list(sys.argv),
+        "sys.excepthook": sys.excepthook,
+    }
+
+
+def _put_process(name: str, value: Any) -> None:
+    if name in _LIMITS:
+        resource.setrlimit(getattr(resource, name), value)
+    elif name == "working folder":
+        os.chdir(value)
+    elif name == "processors":
+        os.sched_setaffinity(0, value)
+    elif name == "recursion limit":
+        sys.setrecursionlimit(value)
+    else:
+        module = tempfile if name.startswith("tempfile") else sys
+        setattr(module, name.partition(".")[2], value)
+
+
+def _signals() -> dict[str, Any]:
+    return {one.name: signal.getsignal(one) for one in _SIGNALS}
+
+
+def _put_signal(name: str, handler: Any) -> None:
+    signal.signal(signal.Signals[name], handler)
+
+
+_LIBRARIES: Mapping[str, tuple[str, str, str]] = {
+    "torch threads": ("torch", "get_num_threads", "set_num_threads"),
+    "torch default type": ("torch", "get_default_dtype", "set_default_dtype"),
+    "torch gradients": ("torch", "is_grad_enabled", "set_grad_enabled"),
+    "torch determinism": (
+        *("torch", "are_deterministic_algorithms_enabled", "use_deterministic_algorithms"),
+    ),
+    "OpenCV threads": ("cv2", "getNumThreads", "setNumThreads"),
+    "numpy errors": ("numpy", "geterr", "seterr"),
+}
+
+
+def _libraries() -> dict[str, Any]:
+    """Settings of the libraries that are imported."""
+    return {
+        name: getattr(sys.modules[module], read)()
+        for name, (module, read, _) in _LIBRARIES.items()
+        if module in sys.modules
+    }
+
+
+def _put_library(name: str, value: Any) -> None:
+    if value is not _ABSENT:
+        module, _, put = _LIBRARIES[name]
+        function = getattr(sys.modules[module], put)
+        function(**value) if isinstance(value, dict) else function(value)
+
+
+def _drawing() -> dict[str, Any]:
+    matplotlib = sys.modules.get("matplotlib")
+    return dict.copy(matplotlib.rcParams) if matplotlib else {}
+
+
+def _put_drawing(name: str, value: Any) -> None:
+    if value is not _ABSENT:
+        dict.__setitem__(sys.modules["matplotlib"].rcParams, name, value)
+
+
+def _modules() -> dict[str, ModuleType]:
+    """Modules of tests' own files, such as plug-ins and users' models."""
+    scratch = tempfile.gettempdir()
+    return {
+        name: module
+        for name, module in list(sys.modules.items())
+        if str(getattr(module, "__file__", None)).startswith(scratch)
+    }
+
+
+def _put_module(name: str, value: Any) -> None:
+    if value is _ABSENT:
+        del sys.modules[name]
+    else:
+        sys.modules[name] = value
+
+
+def _ours() -> dict[str, Any]:
+    """What each module of ours binds, and what its tables hold; a module that a test is the first
+    to import is no leftover."""
+    found: dict[str, Any] = {}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "bench" and isinstance(module, ModuleType):
+            found[f"{name}:"] = module
+            for attribute, value in list(vars(module).items()):
+                if not attribute.startswith("__") and not isinstance(value, ModuleType):
+                    held = type(value)(value) if type(value) in (dict, list, set) else value
+                    found[f"{name}:{attribute}"] = held
+    found.pop(_AS_LONG_AS_THE_PROCESS, None)
+    return found
+
+
+def _put_ours(place: str, value: Any) -> None:
+    name, _, attribute = place.partition(":")
+    current = vars(sys.modules[name]).get(attribute)
+    if type(value) is type(current) and isinstance(value, dict | set):
+        current.clear()
+        current.update(value)
+    elif type(value) is type(current) and isinstance(value, list):
+        current[:] = value
+    elif value is _ABSENT:
+        delattr(sys.modules[name], attribute)
+    else:
+        setattr(sys.modules[name], attribute, value)
+
+
+STATE = (
+    # of what a run starts, and of torch's import of its compiler
+    Shared("environment", _environment, _put_environment, r".*_NUM_THREADS|TORCHINDUCTOR_.*"),
+    Shared("process", _process, _put_process),
+    Shared("signal handlers", _signals, _put_signal),
+    Shared("libraries", _libraries, _put_library, "OpenCV threads"),
+    Shared("matplotlib", _drawing, _put_drawing, "backend"),
+    Shared("modules", _modules, _put_module, ".*"),
+    Shared("attributes", _ours, _put_ours),
+)
+
+
+def _changed(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Names whose values changed, came or went."""
+    for name in {**before, **after}:
+        one, other = before.get(name, _ABSENT), after.get(name, _ABSENT)
+        same_kind = type(one) is type(other) and isinstance(one, _PLAIN)
+        if one is other or (same_kind and one == other):
+            continue
+        module = f"{name.partition(':')[0]}:" if kind == "attributes" else name
+        imported = kind in ("attributes", "libraries", "matplotlib") and module not in before
+        if not imported:
+            yield name
+
+
+class Watch:
+    """Sees the shared state when it is made; ``end`` puts it back and says what was changed."""
+
+    def __init__(self) -> None:
+        registry.metrics()  # built when it is first asked for, which is no leftover
+        self._before = [shared.read() for shared in STATE]
+        self._misses = {cache: cache.cache_info().misses for cache in _caches()}
+
+    def end(self, *, replaced: bool) -> list[str]:
+        """Where a test has ``replaced`` something, caches that were filled meanwhile are emptied:
+        what they hold may be no answer for the next test."""
+        left = []
+        for shared, before in zip(STATE, self._before, strict=True):
+            for name in list(_changed(shared.kind, before, shared.read())):
+                shared.put(name, before.get(name, _ABSENT))
+                if not re.fullmatch(shared.by_design, name):
+                    left.append(f"{shared.kind}: {name}")
+        for cache in _caches() if replaced else ():
+            if cache.cache_info().misses != self._misses.get(cache, 0):
+                cache.cache_clear()
+        return left
+
+
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """Plug-ins and metrics that are loaded inside are gone after it, as all else that is shared."""
+    watch = Watch()
+    try:
+        yield
+    finally:
+        watch.end(replaced=True)
+
+
+def _caches() -> Iterator[Any]:
+    """The functions of ours that remember their answers."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "bench":
+            yield from (one for one in vars(module).values() if hasattr(one, "cache_info"))
