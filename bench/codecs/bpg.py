@@ -15,6 +15,7 @@ import numpy as np
 from bench.bitstreams import Stripped, bpg
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.support import exchange
+from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import Template, first_line
@@ -78,6 +79,9 @@ class Bpg(StillCodec):
     def versions(self) -> Mapping[str, str]:
         said = first_line((self._program("bpgenc"), "-h"))
         return {"libbpg": said.rpartition(" ")[2]}
+
+    def reads(self) -> tuple[Path, ...]:
+        return tuple(places_of_program(Path(self._program("bpgdec"))))
 
     def _program(self, name: str) -> str:
         return str(_PACKAGE.program(self.card.id, (name,)))

@@ -108,6 +108,9 @@ class CoolChic(StillCodec):
             self._configuration().name: program_hash(str(self._configuration())),
         }
 
+    def reads(self) -> tuple[Path, ...]:
+        return (self._folder(),)
+
     def _folder(self) -> Path:
         """The folder of the scripts. Raises Unavailable with what to install."""
         return _PACKAGE.file(self.card.id, _ENCODER).resolve().parent

@@ -21,6 +21,7 @@ from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.planes import Chroma, PlaneFormat, through_planes
+from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
@@ -102,6 +103,9 @@ class ReferenceCodec(CodecBase):
 
     def check_available(self) -> None:
         self._installation()
+
+    def reads(self) -> tuple[Path, ...]:
+        return tuple(places_of_program(self._installation().decoder))
 
     def versions(self) -> Mapping[str, str]:
         found = self._installation()

@@ -68,6 +68,30 @@ def _ffmpeg_planes(stream: bytes, demuxer: str, chroma: str) -> bytes:
     return done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "variable", "programs"),
+    [
+        ("vtm", "BENCH_VTM", ("EncoderAppStatic", "DecoderAppStatic")),
+        ("hm", "BENCH_HM", ("TAppEncoderStatic", "TAppDecoderStatic")),
+        ("bpg", "BENCH_BPG", ("bpgenc", "bpgdec")),
+        ("coolchic", "BENCH_COOLCHIC", ("cc_encode.py", "cc_decode.py")),
+    ],
+)
+def test_a_decoder_may_read_its_program_wherever_that_lies(
+    name: str, variable: str, programs: tuple[str, str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The process that proves a stream sees nothing but what the codec names."""
+    folder = tmp_path / "bin" if name in ("vtm", "hm") else tmp_path
+    folder.mkdir(exist_ok=True)
+    for program in programs:
+        (folder / program).write_text("#!/bin/sh\n")
+        (folder / program).chmod(0o755)
+    monkeypatch.setenv(variable, str(tmp_path))
+    places = build_codec(load_registry().codec(name)).reads()
+    assert any((folder / programs[1]).is_relative_to(place) for place in places)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_streams_hold_no_sei_and_say_what_was_dropped(name: str) -> None:
     codec, signal = _build(name), image(_picture())
