@@ -285,7 +285,7 @@ def check_bytes(row: dict[str, str], stream: bytes, expected: bytes, pixels: int
 
 @pytest.mark.parametrize("codec", FORMATS)
 def test_a_picture_coded_by_pillow(pictures: Run, codec: str) -> None:
-    ((point, row),) = [(p, row) for (name, p), row in pictures.rows.items() if name == codec]
+    (row,) = [row for (name, _), row in pictures.rows.items() if name == codec]
     source, file = Image.open(pictures.source), io.BytesIO()
     source.save(file, **FORMATS[codec])
     stream = file.getvalue()
