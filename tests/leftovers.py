@@ -202,7 +202,9 @@ class Watch:
     """Sees the shared state when it is made; ``end`` puts it back and says what was changed."""
 
     def __init__(self) -> None:
-        registry.metrics()  # built when it is first asked for, which is no leftover
+        # settled when they are first asked for, which is no leftover
+        registry.metrics()
+        tempfile.gettempdir()
         self._before = [shared.read() for shared in STATE]
         self._misses = {cache: cache.cache_info().misses for cache in _caches()}
 

@@ -158,7 +158,7 @@ def test_a_picture_of_another_size_is_a_failure_not_a_number(cards: Path, out: P
     outcome, _ = measure(cards, out, "coarse:bits=4,fault=shrink")
     assert {row["status"] for row in rows(out)} == {"failed"}
     assert {row["psnr_rgb"] for row in rows(out)} == {""}
-    assert "16×15" in rows(out)[0]["reason"] or "16x15" in rows(out)[0]["reason"]
+    assert "16×15 pixels instead of 16×16" in rows(out)[0]["reason"]
     assert outcome.exit_status == 1
 
 

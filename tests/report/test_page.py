@@ -394,6 +394,7 @@ def test_codecs_look_as_in_the_plots(opened: Chrome, page: Path) -> None:
         "return document.getElementById('curves-chart').data"
         ".map((t) => [t.meta, t.line.color, t.line.dash, t.marker.symbol])"
     )
+    assert drawn
     for codec, colour, dash, symbol in drawn:
         look = found[codec]
         assert (dash, symbol) == (look.dash.page, look.marker.page)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from compressai.zoo import mbt2018_mean
 from PIL import Image
 
@@ -30,7 +29,6 @@ def _cpu(call: Callable[[], object], rounds: int = 5) -> float:
 def test_hyperprior_against_compressai(kodak_folder: Path) -> None:
     """Encoder and decoder of a Kodak picture on one core, entropy coding included; CompressAI's
     mean-scale hyperprior with untrained weights, which cost the same."""
-    torch.set_num_threads(1)
     pixels = np.asarray(Image.open(min(kodak_folder.glob("kodim*.png"))))
     codec, point = (
         build_codec(load_registry().codec("hyperprior"), device="cpu"),

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
-import pytest
 import pytorch_msssim
 import skimage.data
 import torch
@@ -43,11 +43,6 @@ def _scikit(one: NDArray[np.uint8], other: NDArray[np.uint8], axis: int | None) 
         structural_similarity(one, other, gaussian_weights=True, sigma=1.5, data_range=255,
                               use_sample_covariance=False, channel_axis=axis)
     )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def test_clip_against_scikit_image_frame_by_frame() -> None:
@@ -96,7 +91,12 @@ def test_five_metrics_of_a_kodak_picture(kodak_folder: Path) -> None:
     ours, theirs = best(lambda: evaluator.score(signal), 30), best(reference, 5)
     say("five metrics of 768×512 RGB, scikit-image and pytorch-msssim for three", ours, theirs)
     assert theirs / ours >= 10
-    assert ours <= 0.007
+    floats = source.astype(np.float32)
+    blurs = best(lambda: [cv2.GaussianBlur(floats, (11, 11), 1.5) for _ in range(5)], 30)
+    say(
+        "the same, five Gaussian filters of OpenCV, which SSIM at one scale is made of", ours, blurs
+    )
+    assert ours <= blurs
 
 
 def test_thumbnails() -> None:

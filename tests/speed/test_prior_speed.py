@@ -18,7 +18,6 @@ SIZE = (1, 32, 32)
 @pytest.mark.parametrize("conditional", [False, True])
 def test_cached_decoding_is_twenty_times_faster(network: type, conditional: bool) -> None:
     torch.manual_seed(0)
-    torch.set_num_threads(1)
     model = network(PriorShape(512, 64, vectors=False, conditional=conditional)).double().eval()
     maps = np.random.default_rng(0).integers(0, 512, SIZE)
     above = torch.from_numpy(maps[:, ::2, ::2].copy()) if conditional else None

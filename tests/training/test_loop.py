@@ -15,6 +15,7 @@ from torch import nn
 
 from bench.cards import CodecCard, read_codec
 from bench.errors import CardError, Unavailable, UsageError
+from bench.training import pace
 from bench.training.command import TrainRequest, make_trainer, train
 from bench.training.curve import plot_curve
 from bench.training.task import Losses, TaskBase
@@ -288,12 +289,21 @@ def test_unknown_keys_and_devices_are_usage_errors(tmp_path, card):
         train(card, request(tmp_path, device="tpux"))
 
 
-def test_auto_precision_is_measured_and_said_and_leaves_no_trace(tmp_path, card, capsys):
+@pytest.mark.parametrize(("halved", "chosen"), [(0.9, "float32"), (0.8, "bfloat16")])
+def test_auto_precision_is_measured_and_said_and_leaves_no_trace(
+    tmp_path, card, capsys, monkeypatch, halved, chosen
+):
+    """Half precision must be faster by a factor of 1.2; how fast it is here is not asked."""
+    monkeypatch.setattr(
+        pace, "_seconds", lambda _, step, option: (step(option), halved ** (option == pace.HALF))[1]
+    )
     path = card.path.with_name("auto.toml")
     path.write_text(CARD.replace("[training.at", 'precision = "auto"\n[training.at'))
     auto = read_codec(path)
     train(auto, request(tmp_path))
-    assert "training in float32" in capsys.readouterr().err or _precision(auto) == "bfloat16"
+    said = f"float32 1 s a step, bfloat16 {halved} s a step; training in {chosen}"
+    assert said in capsys.readouterr().err
+    assert _precision(auto) == chosen
     plain = load_weights(auto, "K=2")["layer.weight"]
     train(auto, request(tmp_path, precision=_precision(auto), work=tmp_path / "other"))
     assert torch.equal(load_weights(auto, "K=2")["layer.weight"], plain)
