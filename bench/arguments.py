@@ -268,7 +268,7 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
-    from bench.training.command import add_arguments
+    from bench.learned.training.request import add_arguments
 
     add_arguments(parser)
     _cards(parser)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import __version__
+from bench.commands.terminal import print_plainly
 from bench.errors import BenchError, UsageError
-from bench.stopping import StopSignals
-from bench.terminal import print_plainly
+from bench.processes.interrupts import StopSignals
 
 if TYPE_CHECKING:
     from bench.engine.campaign import Campaign
-    from bench.figures.studio import Studio
+    from bench.figures.drawing_process import Studio
 
 FAILED, BAD_USAGE = 1, 2
 _ROOM = "make room, then give the same command again"
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     completing = "_ARGCOMPLETE" in os.environ
     parser = make_parser(None if completing else words)
     if completing:
-        from bench.completion import complete
+        from bench.commands.completion import complete
 
         complete(parser)
     options = parser.parse_args(arguments)
@@ -71,7 +71,7 @@ def _carry_out(options: argparse.Namespace, stop: StopSignals) -> int:
 
 def _load_plugins(paths: Iterable[Path]) -> None:
     if paths:
-        from bench import plugins
+        from bench.cards import plugins
 
         for path in paths:
             plugins.load(path)
@@ -99,6 +99,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
 def _campaign(options: argparse.Namespace) -> Campaign:
     from bench.cards import load_registry
+    from bench.cards.codec_specs import split_codecs
     from bench.datasets.base import DataOptions
     from bench.engine.campaign import (
         at_target_rates,
@@ -106,7 +107,6 @@ def _campaign(options: argparse.Namespace) -> Campaign:
         suite_campaign,
         with_metrics,
     )
-    from bench.words import split_codecs
 
     registry = load_registry(options.cards)
     codecs = split_codecs(options.codecs) if options.codecs else []
@@ -143,15 +143,15 @@ def _metrics(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bench.engine.prestart import prestart
+    from bench.processes.fork_server import prestart
 
     prestart(__name__)  # workers import the main module
     from bench.cards import load_registry
-    from bench.console import make_progress, print_missing, print_outcome
+    from bench.commands.progress import make_progress, print_missing, print_outcome
+    from bench.commands.terminal import make_console
     from bench.engine.run import RunOptions, run
-    from bench.engine.workers import available_cores
-    from bench.figures.studio import Studio
-    from bench.terminal import make_console
+    from bench.figures.drawing_process import Studio
+    from bench.processes.pool import available_cores
 
     if options.cluster and options.timing:
         raise UsageError("--timing needs this machine to itself; leave out --cluster")
@@ -185,8 +185,8 @@ def _run(options: argparse.Namespace) -> int:
             progress.close()
         files: tuple[Path, ...] = ()
         if options.report and not outcome.interrupted:
+            from bench.commands.summary import print_summary
             from bench.report import build
-            from bench.report.console import print_summary
 
             built = build(out, registry=load_registry(options.cards), studio=studio)
             files = built.files
@@ -203,14 +203,14 @@ def _load_report(studio: Studio) -> None:
     studio.start()
 
     def load() -> None:
-        for name in ("pandas", "bench.report.console"):
+        for name in ("pandas", "bench.commands.summary"):
             import_module(name)
 
     Thread(target=load, daemon=True).start()
 
 
 def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int) -> int:
-    from bench.console import print_preview
+    from bench.commands.progress import print_preview
     from bench.engine.preview import preview
 
     print_preview(
@@ -225,12 +225,12 @@ def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int)
 
 def _try(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
-    from bench.console import print_attempt
+    from bench.cards.codec_specs import split_codecs
+    from bench.commands.progress import print_attempt
     from bench.datasets.base import DataOptions
     from bench.datasets.inputs import input_loader
     from bench.engine.attempt import attempt
     from bench.engine.campaign import input_campaign
-    from bench.words import split_codecs
 
     registry = load_registry(options.cards)
     media, loader = input_loader(options.picture, options=DataOptions(limit=1))
@@ -242,7 +242,7 @@ def _try(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from bench.scaffold import new_codec
+    from bench.commands.scaffold import new_codec
 
     made = new_codec(options.name, options.template, options.folder)
     for path in made.files:
@@ -253,7 +253,7 @@ def _new(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
-    from bench.listing import print_columns, print_lists
+    from bench.commands.listing import print_columns, print_lists
 
     if options.kind == "columns":
         print_columns()
@@ -276,18 +276,18 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from bench.engine.workers import available_cores
-    from bench.figures.studio import Studio
+    from bench.figures.drawing_process import Studio
+    from bench.processes.pool import available_cores
 
     if len(options.folders) > 1 and options.out is None:
         raise UsageError("several folders: say with --out where their report goes")
     with Studio(available_cores()) as studio:
         studio.start()
         from bench.cards import load_registry
-        from bench.console import print_missing
+        from bench.commands.progress import print_missing
+        from bench.commands.summary import print_summary
+        from bench.commands.terminal import make_console
         from bench.report import build
-        from bench.report.console import print_summary
-        from bench.terminal import make_console
 
         built = build(
             options.folders, style=options.style, overlays=options.overlay, out=options.out,
@@ -302,7 +302,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _bd(options: argparse.Namespace) -> int:
     from bench.analysis import bd_table
-    from bench.report.console import print_bd
+    from bench.commands.summary import print_bd
 
     table = bd_table(
         options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix,
@@ -313,8 +313,8 @@ def _bd(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from bench.check.command import CheckOptions, check
-    from bench.words import split_codecs
+    from bench.cards.codec_specs import split_codecs
+    from bench.commands.check import CheckOptions, check
 
     tolerances = {
         "bd_rate_percent": options.tolerance_bd,
@@ -338,14 +338,14 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from bench.doctor.command import doctor
+    from bench.commands.doctor import doctor
 
     return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 
 def _train(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
-    from bench.training.command import run_command
+    from bench.learned.training.request import run_command
 
     print(run_command(options, load_registry(options.cards)))
     return 0

@@ -12,10 +12,10 @@ import time
 import torch
 
 from bench.cards import load_registry
+from bench.codecs.support.weights import save_model_card, save_weights, weights_path
 from bench.datasets.synthetic import draw
 from bench.entropy.design import design_for_rate
-from bench.training.lineage import Lineage
-from bench.weights import save_model_card, save_weights, weights_path
+from bench.learned.training.lineage import Lineage
 
 RATES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0)
 COMMAND = "python -m tests.design_trellis"

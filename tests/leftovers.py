@@ -18,8 +18,8 @@ from typing import Any
 
 import cv2  # noqa: F401 - its import changes the environment, once
 
-from bench import isolation
 from bench.metrics import registry
+from bench.processes import isolation
 
 _ABSENT = object()
 _PLAIN = (str, int, float, bool, tuple, list, dict, set, bytes, Path, isolation.Walls)

@@ -69,7 +69,7 @@ def test_measuring_again_stays_green(planted: tuple[list[object], Path], tmp_pat
 def test_a_swapped_weight_file_turns_the_check_red_and_is_named(tmp_path: Path) -> None:
     """The network of one size with the weights of another training: here, slightly disturbed."""
     from bench.cards import load_registry
-    from bench.weights import load_weights, save_weights
+    from bench.codecs.support.weights import load_weights, save_weights
 
     cards = tmp_path / "cards"
     cards.mkdir()

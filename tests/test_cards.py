@@ -7,20 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.cards import (
-    _CODEC_KEYS,
-    _DATASET_KEYS,
-    CODEC_NEEDS,
-    load_registry,
-    loader_class,
-    read_codec,
-    read_dataset,
-)
+from bench.cards import load_registry, read_codec, read_dataset
+from bench.cards.codec import _CODEC_KEYS
+from bench.cards.codec_specs import parse_value, split_codecs, split_values
+from bench.cards.dataset import _DATASET_KEYS
 from bench.cli import main
 from bench.codecs.base import Codec
+from bench.codecs.build import CODEC_NEEDS, select
+from bench.datasets.build import loader_class
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point
-from bench.words import parse_value, split_codecs, split_values
 from tests.fakes import write_cards
 
 
@@ -64,7 +60,7 @@ def test_a_bad_card_is_named_with_key_and_value(tmp_path: Path, text: str, says:
 def test_an_adapter_that_does_not_exist_is_named(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     with pytest.raises(CardError, match=r"'a\.b:C' cannot be imported"):
-        load_registry([tmp_path]).select("bad:q=1")
+        select(load_registry([tmp_path]), "bad:q=1")
 
 
 NO_CODECS = {
@@ -155,7 +151,7 @@ def test_unknown_names_list_near_matches(registry) -> None:
 
 
 def test_a_variation_changes_settings_and_ladder(registry) -> None:
-    card = registry.select("coarse:bits=3+5,fault=none")
+    card = select(registry, "coarse:bits=3+5,fault=none")
     assert card.id == "coarse:fault=none"
     assert card.ladder == (Point("bits", 3), Point("bits", 5))
     assert card.settings["fault"] == "none"
@@ -163,7 +159,7 @@ def test_a_variation_changes_settings_and_ladder(registry) -> None:
 
 
 def test_other_points_alone_are_the_same_codec(registry) -> None:
-    card = registry.select("coarse:bits=3")
+    card = select(registry, "coarse:bits=3")
     assert (card.id, card.digest) == ("coarse", registry.codec("coarse").digest)
 
 
@@ -178,7 +174,7 @@ def test_other_points_alone_are_the_same_codec(registry) -> None:
 )
 def test_a_bad_variation_is_refused(registry, word: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
-        registry.select(word)
+        select(registry, word)
     assert says in str(caught.value)
 
 
@@ -192,7 +188,7 @@ def test_codecs_and_their_settings_share_the_comma() -> None:
     words = f"{settings},avif:speed=6,subsampling=4:2:0,{other},jpeg"
     assert split_codecs(words) == [settings, "avif:speed=6,subsampling=4:2:0", other, "jpeg"]
     turned = "x265:params=bframes=0:scenecut=0,crf=22"
-    assert load_registry().select(settings) == load_registry().select(turned)
+    assert select(load_registry(), settings) == select(load_registry(), turned)
     for alone in ("params=a=1:b=2", "jpeg,params=a=1:b=2"):
         with pytest.raises(UsageError, match="'params=a=1:b=2' belongs to no codec"):
             split_codecs(alone)
@@ -236,7 +232,7 @@ def test_every_shipped_card_is_valid() -> None:
     assert suites
     for suite in suites.values():
         for word in suite.codecs:
-            registry.select(word)
+            select(registry, word)
 
 
 def test_a_users_card_may_be_the_anchor_where_no_suite_names_one(tmp_path: Path) -> None:
@@ -283,7 +279,7 @@ def test_a_title_says_the_settings_of_a_variation(tmp_path: Path) -> None:
     ],
 )
 def test_titles_say_preset_chroma_and_depth(spec: str, title: str) -> None:
-    assert load_registry().select(spec).title == title
+    assert select(load_registry(), spec).title == title
 
 
 def test_a_suite_has_a_timeout_and_notes(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_kept_streams_are_the_measured_ones(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line_wherever_it_is_met(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bench import listing
+    from bench.commands import listing
 
     def fill(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/data/x.pt")

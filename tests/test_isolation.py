@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import isolation, sandbox
 from bench.cards import load_registry, read_codec
 from bench.codecs.base import Codec
 from bench.codecs.command import CommandCodec
 from bench.errors import CardError, CodecError, Unavailable
+from bench.processes import isolation, sandbox
 from bench.records import Point
 from bench.signals import image
 
@@ -158,7 +158,7 @@ def test_temporary_files_of_a_program_lie_in_its_own_folder(
 _NESTED = """
 import sys, time
 from pathlib import Path
-from bench import isolation
+from bench.processes import isolation
 from bench.codecs.support.programs import run_confined
 project, own = map(Path, sys.argv[1:])
 isolation.put_up(isolation.Walls(private=(project / "results",)))

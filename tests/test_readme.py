@@ -17,9 +17,9 @@ import pytest
 from rich.console import Console
 
 from bench.cards import load_registry
+from bench.commands.summary import print_summary
 from bench.engine.campaign import select_codecs
 from bench.records import COLUMNS
-from bench.report.console import print_summary
 from bench.report.content import Content, collect
 from bench.results.table import FILE
 from tests.baselines import GUARDS

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.commands.scaffold import new_codec
 from bench.errors import UsageError
-from bench.scaffold import new_codec
 from tests.codecs.tiny_zoo import picture
 
 ROOT = Path(__file__).resolve().parents[1]

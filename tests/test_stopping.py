@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import stopping
-from bench.stopping import StopSignals
+from bench.processes import interrupts
+from bench.processes.interrupts import StopSignals
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -40,7 +40,7 @@ def test_the_first_signal_is_kept_and_those_that_follow_are_not_heard(
 
 def test_a_late_interrupt_no_longer_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(stopping.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
     with pytest.raises(KeyboardInterrupt), StopSignals():
         send(signal.SIGINT)
         now[0] += 2.9
@@ -77,7 +77,7 @@ def test_what_is_ignored_stays_ignored() -> None:
 
 STOPPED = """
 import signal, time
-from bench.stopping import StopSignals
+from bench.processes.interrupts import StopSignals
 with StopSignals(last=True) as stop:
     print("ready", flush=True)
     while not stop.received:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import strays
 from bench.codecs.support.programs import run_confined
+from bench.processes import orphans
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and subreapers")
 
@@ -40,10 +40,10 @@ def test_what_a_program_starts_in_other_sessions_ends_with_it(tmp_path: Path) ->
     script = (
         "import sys, tempfile; from pathlib import Path; from bench import strays\n"
         "from bench.codecs.support.programs import run_confined\n"
-        "strays.adopt()\n"
+        "orphans.adopt()\n"
         "with tempfile.TemporaryFile() as log:\n"
         "    print(run_confined(['/bin/sh', '-c', sys.argv[1]], Path(sys.argv[2]), log))\n"
-        "print(open('/proc/self/task/' + str(strays.os.getpid()) + '/children').read())\n"
+        "print(open('/proc/self/task/' + str(orphans.os.getpid()) + '/children').read())\n"
     )
     words = [sys.executable, "-c", script, LEAVE.format(seconds), str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
@@ -61,10 +61,10 @@ def test_without_adopting_the_programs_own_session_ends(tmp_path: Path) -> None:
 def test_other_children_of_a_process_are_left_alone() -> None:
     script = (
         "import subprocess; from bench import strays\n"
-        "strays.adopt()\n"
+        "orphans.adopt()\n"
         "ours = subprocess.Popen(['sleep', '30'])\n"
         "theirs = subprocess.Popen(['sleep', '30'], start_new_session=True)\n"
-        "print(strays.end_orphans(), ours.poll(), theirs.poll() is not None)\n"
+        "print(orphans.end_orphans(), ours.poll(), theirs.poll() is not None)\n"
         "ours.kill()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -74,7 +74,7 @@ def test_other_children_of_a_process_are_left_alone() -> None:
 def test_nothing_is_ended_in_a_process_that_does_not_adopt() -> None:
     theirs = subprocess.Popen(["sleep", "30"], start_new_session=True)
     try:
-        assert strays.end_orphans() == 0
+        assert orphans.end_orphans() == 0
         assert theirs.poll() is None
     finally:
         theirs.kill()

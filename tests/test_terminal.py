@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.terminal import break_name, make_console, print_plainly, print_table, print_wide
+from bench.commands.terminal import break_name, make_console, print_plainly, print_table, print_wide
 
 COLUMNS = ["Codec", "BD-rate, %", "spread, %", "Items"]
 ROWS = [

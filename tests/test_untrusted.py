@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from bench.cards import load_registry, read_dataset
+from bench.codecs.support.weights import load_weights, read_tensors
 from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import CardError, DataError
-from bench.results.gallery import Gallery, Keepsake
-from bench.weights import load_weights, read_tensors
+from bench.results.kept_streams import Gallery, Keepsake
 
 CARD = (
     'title = "x"\nloader = "bench.datasets.images:ImageFolder"\nmedia = "image"\n'
@@ -75,7 +75,7 @@ def test_an_adapter_path_is_an_import_and_not_an_expression(tmp_path: Path) -> N
     (tmp_path / "evil.toml").write_text(
         'title = "x"\nadapter = "os:system(\'mkdir hurt\')"\nmedia = ["image"]\n'
     )
-    from bench.cards import adapter_class
+    from bench.codecs.build import adapter_class
 
     with pytest.raises(CardError, match="cannot be imported"):
         adapter_class(load_registry([tmp_path]).codec("evil"))
@@ -83,7 +83,8 @@ def test_an_adapter_path_is_an_import_and_not_an_expression(tmp_path: Path) -> N
 
 def test_archives_with_names_that_climb_out_leave_nothing_outside(tmp_path: Path) -> None:
     """The archives are read in place: the data sets' own names are looked up, none is unpacked."""
-    from bench.datasets.base import DataOptions, build_loader
+    from bench.datasets.base import DataOptions
+    from bench.datasets.build import build_loader
 
     data = tmp_path / "data"
     data.mkdir()

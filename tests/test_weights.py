@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bench.codecs.support.weights import read_tensors, save_weights
 from bench.errors import CardError
-from bench.weights import read_tensors, save_weights
 
 
 def test_what_float16_cannot_hold_stays_float32(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve, ItemTable
 from bench.errors import UsageError
-from bench.provenance import RunInfo
 from bench.results.rates import published_mark
+from bench.results.run_info import RunInfo
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UsageError, near_matches
-from bench.facts import MetricFacts, Scale
+from bench.metrics.info import MetricFacts, Scale
 from bench.metrics.registry import metrics
 
 Floats = NDArray[np.float64]

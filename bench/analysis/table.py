@@ -15,8 +15,8 @@ from bench.analysis.overlays import load_overlays
 from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, quality, reported
 from bench.errors import UsageError, near_matches
-from bench.provenance import RunInfo, shortened
 from bench.results.reader import Results, read_results
+from bench.results.run_info import RunInfo, shortened
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from bench.analysis.qualities import Floats, Quality, axis_of, qualities
 from bench.check.baseline import Measurements
 from bench.check.causes import changes
 from bench.errors import UsageError, near_matches
-from bench.facts import MetricFacts
+from bench.metrics.info import MetricFacts
 from bench.records import Record
 
 _SAME = 0.002

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.check.streams import HASH_DIGITS
 from bench.errors import StoreError
-from bench.provenance import CodecInfo, RunInfo, read_run
 from bench.records import FIRST_METRICS, Record
+from bench.results.run_info import CodecInfo, RunInfo, read_run
 from bench.results.table import Cell, cells, read_records, write_records
 
 _BEFORE = "suite dataset item codec point status width height frames bytes header_bytes".split()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.check.baseline import Measurements
-from bench.provenance import CodecInfo
+from bench.results.run_info import CodecInfo
 
 _SHOWN = 48
 

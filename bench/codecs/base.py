@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+
+from bench.records import is_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,16 +60,6 @@ class Encoded:
             bytes_reported=size,
             reconstruction=reconstruction,
         )
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a finite number that a float can hold; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def same_value(one: object, other: object) -> bool:

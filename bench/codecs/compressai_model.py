@@ -26,10 +26,10 @@ from bench.codecs.base import (
     Text,
     library_versions,
 )
-from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container, Contents
-from bench.codecs.support.nest import Nest, pack_nest, unpack_nest
+from bench.codecs.support.learned_codec import LearnedCodec
+from bench.codecs.support.nested_bytes import Nest, pack_nest, unpack_nest
 from bench.codecs.support.tensors import (
     Geometry,
     check_device,

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from bench.codecs.base import Allowed, Choice, Complexity, Encoded, Range, Text
 from bench.codecs.compressai_zoo import Networks, likelihood_bits, point_quality
-from bench.codecs.learned import LearnedCodec
 from bench.codecs.support import zoo_weights
 from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.rans import with_room
 from bench.codecs.support.tensors import (
     Geometry,

@@ -21,10 +21,10 @@ from bench.codecs.base import (
     Text,
     library_versions,
 )
-from bench.codecs.learned import LearnedCodec
 from bench.codecs.support import zoo_weights
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
+from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.rans import with_room
 from bench.codecs.support.tensors import (
     Geometry,

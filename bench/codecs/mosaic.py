@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bench.bitstreams.leb128 import read_varints, write_varint
-from bench.cards import build_codec, read_codec
+from bench.cards import read_codec
 from bench.codecs.base import Allowed, AnyValue, Choice, Codec, CodecBase, Encoded, Range
+from bench.codecs.build import build_codec
 from bench.errors import BitstreamError, CardError
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, clip, image

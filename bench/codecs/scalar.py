@@ -139,15 +139,15 @@ class EctcqCodec(VectorCodec):
         self._name = f"{self.settings['source']}-{self.settings['states']}"
 
     def check_available(self) -> None:
-        from bench.weights import check_weights
+        from bench.codecs.support.weights import check_weights
 
         check_weights(self.card, self._name, cure=_CURE)
 
     @cached_property
     def _codes(self) -> Mapping[float, tuple[TrellisCode, float]]:
         """The designed codes and their Lagrangian weights, by rate."""
+        from bench.codecs.support.weights import load_weights, weights_path
         from bench.entropy.design import read_designs
-        from bench.weights import load_weights, weights_path
 
         tensors = load_weights(self.card, self._name, cure=_CURE)
         try:
@@ -184,7 +184,7 @@ class EctcqCodec(VectorCodec):
         return vectors(code.reproduce(indices).reshape(header.rows, header.length))
 
     def versions(self) -> Mapping[str, str]:
-        from bench.weights import weights_digest
+        from bench.codecs.support.weights import weights_digest
 
         return {
             **library_versions("constriction", "numpy", "numba"),

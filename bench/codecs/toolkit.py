@@ -18,7 +18,7 @@ from bench.codecs.base import (
     Text,
 )
 from bench.codecs.support.container import Container, Contents
-from bench.codecs.support.nest import pack_nest, unpack_nest
+from bench.codecs.support.nested_bytes import pack_nest, unpack_nest
 from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError, Unavailable, Unsupported
 from bench.records import Point

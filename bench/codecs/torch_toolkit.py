@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.codecs.learned import LearnedCodec
 from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.rdoq import Outlook, descended
 from bench.codecs.support.refinement import frozen, refined, soft_round
 from bench.codecs.support.tensors import (
@@ -14,7 +14,7 @@ from bench.codecs.support.tensors import (
     to_frame,
     to_tensor,
 )
-from bench.weights import save_weights
+from bench.codecs.support.weights import save_weights
 
 __all__ = [
     "Geometry",

@@ -9,18 +9,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, is_number, same_value
+from bench.cards.codec import ONLY
+from bench.cards.codec_specs import parse_value, split_values, titled
+from bench.cards.toml import label
+from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, same_value
 from bench.errors import CardError, UsageError, near_matches, shown
-from bench.records import Point, Value
-from bench.toml import label
-from bench.words import parse_value, split_values, titled
+from bench.records import Point, Value, is_number
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
     from bench.codecs.base import Codec
 
-ONLY = Point("mode", "only")
-"""The point of a codec that has no ladder."""
 _EXACT = 2**53
 """Above it not every whole number is a float."""
 

@@ -85,10 +85,3 @@ def holds(loader: Loader, item: Item) -> bool:
     except (BenchError, OSError):
         return False
     return True
-
-
-def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:
-    """The loader of a card. Raises DataError where its data are missing."""
-    from bench.cards import loader_class
-
-    return loader_class(card)(card, settings, options)

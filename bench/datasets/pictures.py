@@ -15,11 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from bench.bitstreams.still_header import (
+    CORRUPT,
+    colour_refusal,
+    is_deep,
+    is_lossy,
+    orientation_refusal,
+)
 from bench.datasets.base import Item
 from bench.datasets.sources import Refusal
 from bench.errors import DataError
 from bench.signals import Layout
-from bench.still_header import CORRUPT, colour_refusal, is_deep, is_lossy, orientation_refusal
 
 _FORMATS: dict[str, tuple[str, ...]] = {
     "PNG": (".png",),

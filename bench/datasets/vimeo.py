@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.cards import DatasetCard
+from bench.cards.toml import label
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.inputs import read_list
 from bench.datasets.locate import locate
@@ -26,7 +27,6 @@ from bench.datasets.pictures import decode_picture
 from bench.datasets.sources import Refusal, remembered
 from bench.errors import DataError
 from bench.signals import Frame, Layout, Media, Signal
-from bench.toml import label
 
 FRAMES = 7
 WIDTH, HEIGHT = 448, 256

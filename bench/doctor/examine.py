@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.cards import CodecCard, build_codec
+from bench.cards import CodecCard
 from bench.codecs.base import Codec, Encoded
+from bench.codecs.build import build_codec
 from bench.doctor.patterns import (
     HEIGHT,
     WIDTH,

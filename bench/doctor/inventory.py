@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import isolation
-from bench.cards import CodecCard, Registry, build_codec
-from bench.datasets.base import DataOptions, build_loader
+from bench.cards import CodecCard, Registry
+from bench.codecs.build import build_codec
+from bench.datasets.base import DataOptions
+from bench.datasets.build import build_loader
 from bench.errors import BenchError
+from bench.processes import isolation
 
 _FFMPEG_FEATURES = {
     "libx264": "encoders",

@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 
 from bench.cards import CodecCard
+from bench.cards.suites import Suite
 from bench.datasets.inputs import input_loader
 from bench.doctor.patterns import Pixels
 from bench.doctor.signatures import Fault
 from bench.engine.attempt import measure_quietly
 from bench.engine.campaign import Campaign
-from bench.provenance import Verdict
 from bench.records import Record
-from bench.suites import Suite
+from bench.results.run_info import Verdict
 
 _METRIC = "psnr_rgb"
 _SIDE = 192

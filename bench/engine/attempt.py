@@ -7,13 +7,13 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.engine.books import Silence
 from bench.engine.campaign import Campaign
 from bench.engine.run import RunOptions, run
+from bench.engine.run_log import Silence
 from bench.errors import UsageError
-from bench.provenance import Verdict
 from bench.records import Record
-from bench.results.gallery import Gallery
+from bench.results.kept_streams import Gallery
+from bench.results.run_info import Verdict
 from bench.results.store import Store
 
 

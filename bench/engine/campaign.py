@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.cards import CodecCard, Registry, adapter_class
+from bench.cards import CodecCard, Registry
+from bench.cards.suites import Suite
+from bench.codecs.build import adapter_class, select
 from bench.codecs.variations import check_values
-from bench.datasets.base import DataOptions, Loader, build_loader
+from bench.datasets.base import DataOptions, Loader
+from bench.datasets.build import build_loader
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
 from bench.records import TARGET, Point
-from bench.suites import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, 
     """The cards of codec words, values checked against what their adapters accept."""
     chosen: dict[str, CodecCard] = {}
     for spec in specs:
-        card = registry.select(spec)
+        card = select(registry, spec)
         check_values(card, adapter_class(card))
         if card.id in chosen:
             ladder = dict.fromkeys((*chosen[card.id].ladder, *card.ladder))

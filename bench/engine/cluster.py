@@ -1,4 +1,4 @@
-"""Workers on other machines: a Dask cluster with the interface of `bench.engine.workers.LocalPool`.
+"""Workers on other machines: a Dask cluster with the interface of `bench.processes.pool.LocalPool`.
 
 A Dask worker hands each task to a local pool of its own, so that time limits and crashes are the
 same as in a local run. Results come back to the coordinator, which alone writes them.
@@ -23,13 +23,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from pebble import ProcessExpired
 
-from bench import plugins
-from bench.cards import CodecCard, builtin_folder
+from bench.cards import CodecCard, builtin_folder, plugins
 from bench.datasets.base import Item, Loader, holds
+from bench.engine.hidden_paths import walls_of
 from bench.engine.measure import WorkSpec, measure_tasks, start_worker
-from bench.engine.walls import walls_of
-from bench.engine.workers import LocalPool
 from bench.errors import BenchError, StoreError, Unavailable, UsageError
+from bench.processes.pool import LocalPool
 from bench.records import Task
 from bench.signals import Frame, Layout, Signal
 

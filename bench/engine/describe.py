@@ -13,7 +13,7 @@ from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.plan import Probe
 from bench.machine import describe_machine, library_versions, timing_protocol
-from bench.provenance import CodecInfo, RunInfo
+from bench.results.run_info import CodecInfo, RunInfo
 from bench.results.store import Store
 
 

@@ -16,23 +16,24 @@ from itertools import takewhile
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
-from bench import isolation, plugins
-from bench.cards import CodecCard, build_codec
+from bench.cards import CodecCard, plugins
+from bench.cards.codec_specs import parse_value
 from bench.codecs.base import Batching, Codec
+from bench.codecs.build import build_codec
 from bench.datasets.base import Item, Loader
 from bench.engine import entries
 from bench.engine.batches import MOST, Coded, alike, code_together
+from bench.engine.fresh_decode import Evidence
 from bench.engine.plan import Probe
-from bench.engine.proofs import Evidence
-from bench.engine.target import find_rate
+from bench.engine.rate_search import find_rate
 from bench.engine.timing import NOT_TIMED, Timed, repeated, timed, timing_core
 from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
+from bench.processes import isolation
 from bench.records import Point, Record, Stored, Task, Value
-from bench.results.gallery import Keepsake, make_keepsake
+from bench.results.kept_streams import Keepsake, make_keepsake
 from bench.results.packed import Packed, pack
 from bench.signals import Signal
-from bench.words import parse_value
 
 _REFERENCES_KEPT = 2
 _Place = tuple[str, tuple[str, ...]]

@@ -17,10 +17,10 @@ from bench.engine.describe import describe_codec
 from bench.engine.measure import WorkSpec, probe
 from bench.engine.metrics import Chosen, applying
 from bench.engine.plan import Key, Plan, Probe, make_plan
-from bench.engine.workers import Pool, cause_of_death
 from bench.errors import BenchError
+from bench.processes.pool import Pool, cause_of_death
 from bench.records import Stored, Task
-from bench.results.gallery import Gallery
+from bench.results.kept_streams import Gallery
 from bench.results.store import Store
 
 Probed = tuple[CodecCard, Probe]

@@ -13,8 +13,8 @@ from bench.engine.measure import probe
 from bench.engine.metrics import lacking
 from bench.engine.plan import make_plan
 from bench.records import Record
-from bench.results.gallery import Gallery
-from bench.results.salvage import salvage
+from bench.results.kept_streams import Gallery
+from bench.results.recovery import salvage
 from bench.results.store import FILE, TABLE, MeasuredWith, held_metrics
 
 

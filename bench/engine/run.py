@@ -19,22 +19,22 @@ from typing import Any
 from pebble import ProcessExpired
 
 from bench.datasets.base import Item
-from bench.engine.books import Books, Outcome, Progress
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_run
+from bench.engine.fresh_decode import Evidence, Proofs
+from bench.engine.hidden_paths import walls_of
 from bench.engine.measure import Added, Portion, WorkSpec, measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
 from bench.engine.prepare import plan_tasks, probe_codecs, register, skipped_tasks
-from bench.engine.proofs import Evidence, Proofs
+from bench.engine.run_log import Books, Outcome, Progress
 from bench.engine.schedule import Schedule
-from bench.engine.walls import walls_of
-from bench.engine.workers import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.errors import UsageError
 from bench.metrics.base import Scores
+from bench.processes.interrupts import StopSignals
+from bench.processes.pool import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.records import Status, Task
-from bench.results.gallery import Gallery
+from bench.results.kept_streams import Gallery
 from bench.results.store import TABLE, Store
-from bench.stopping import StopSignals
 
 _LOOK_SECONDS = 0.1
 """How often a run that waits for its workers looks whether it was told to stop."""

@@ -15,9 +15,9 @@ import bench.datasets.images
 import bench.engine.measure
 import bench.metrics.evaluate
 import bench.metrics.ssim  # noqa: F401
-from bench import isolation
 from bench.metrics.compiled import kernels
 from bench.metrics.registry import metrics
+from bench.processes import isolation
 
 _CUT_SHORT = (EOFError, OSError, pickle.UnpicklingError)
 """What a worker meets that is started while its run ends: nobody tells it what to do any more."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.facts import MetricFacts
+    from bench.metrics.info import MetricFacts
     from bench.records import FrameSummary
     from bench.signals import Frame, Layout, Signal
 

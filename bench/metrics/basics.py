@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bench.facts import MetricFacts
 from bench.metrics.base import Basis, SharedMetric
+from bench.metrics.info import MetricFacts
 
 _PURPOSE = (
     "Predicts error energy, the quantity that most codecs minimise. Ranks settings of one codec; "

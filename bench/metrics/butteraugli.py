@@ -12,8 +12,8 @@ from shutil import which
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import CodecError, Unavailable
-from bench.facts import MetricFacts
 from bench.metrics.base import FrameMetric
+from bench.metrics.info import MetricFacts
 
 if TYPE_CHECKING:
     from bench.signals import Frame

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.facts import MetricFacts
 from bench.metrics.base import SignalMetric
+from bench.metrics.info import MetricFacts
 from bench.metrics.packages import require, version
 
 if TYPE_CHECKING:

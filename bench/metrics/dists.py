@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.facts import MetricFacts
 from bench.metrics.base import BatchMetric
+from bench.metrics.info import MetricFacts
 from bench.metrics.packages import EXTRA, VGG16, require, version
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from itertools import islice
 import numpy as np
 
 from bench.errors import BenchError, CodecError
-from bench.facts import MetricFacts
 from bench.metrics.base import (
     ALWAYS,
     Basis,
@@ -34,6 +33,7 @@ from bench.metrics.base import (
     worst_and_percentile,
 )
 from bench.metrics.error import frame_mse
+from bench.metrics.info import MetricFacts
 from bench.metrics.registry import applicable, facts_of, metrics
 from bench.records import FrameSummary
 from bench.signals import Frame, Layout, Signal

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.facts import MetricFacts
 from bench.metrics.base import BatchMetric
+from bench.metrics.info import MetricFacts
 from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, require, version
 
 if TYPE_CHECKING:

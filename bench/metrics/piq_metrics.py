@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.facts import MetricFacts
 from bench.metrics.base import FrameMetric
+from bench.metrics.info import MetricFacts
 from bench.metrics.packages import EXTRA, require, version
 
 if TYPE_CHECKING:

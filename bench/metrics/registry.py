@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from bench import plugins
+from bench.cards import plugins
 from bench.errors import UsageError, near_matches
-from bench.facts import MetricFacts
 from bench.metrics.base import ALWAYS
+from bench.metrics.info import MetricFacts
 from bench.records import OF_FRAMES, RESERVED
 
 if TYPE_CHECKING:

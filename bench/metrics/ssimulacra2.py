@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from bench.facts import MetricFacts
 from bench.metrics.base import FrameMetric
+from bench.metrics.info import MetricFacts
 from bench.metrics.packages import EXTRA, require, version
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bench.facts import MetricFacts
 from bench.metrics.filter_metric import FilterMetric
+from bench.metrics.info import MetricFacts
 
 
 class Xpsnr(FilterMetric):

@@ -9,11 +9,11 @@ from pathlib import Path
 from bench.analysis.overlays import ExtraCurve
 from bench.cards import Registry, load_registry
 from bench.errors import StoreError, UsageError
-from bench.figures.studio import Studio
+from bench.figures.drawing_process import Studio
 from bench.figures.style import named_style
 from bench.report.content import Content, RateAxis, collect
 from bench.report.html import write_page
-from bench.report.papers import write_papers
+from bench.report.pages import write_papers
 from bench.report.plots import plan_plots, write_pgfplots
 from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
 

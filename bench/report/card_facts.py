@@ -14,7 +14,7 @@ from bench.cards import load_registry
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.provenance import CodecInfo
+    from bench.results.run_info import CodecInfo
 
 
 def training_budgets(codecs: Sequence[CodecInfo]) -> list[str]:

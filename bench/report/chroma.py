@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from bench.provenance import CodecInfo
     from bench.report.content import Content
+    from bench.results.run_info import CodecInfo
 
 MARK = "†"
 LOSS_DB = 0.5

@@ -20,11 +20,11 @@ from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
-from bench.provenance import RunInfo, Verdict, shortened
 from bench.report.card_facts import card_notes
 from bench.report.chroma import chroma_sentence
 from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
+from bench.results.run_info import RunInfo, Verdict, shortened
 
 if TYPE_CHECKING:
     import pandas as pd

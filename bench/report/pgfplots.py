@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.qualities import Floats, Quality
+from bench.report.axis_range import Extent, finite_points
 from bench.report.content import Content
-from bench.report.extent import Extent, finite_points
-from bench.report.looks import looks
+from bench.report.line_styles import looks
 from bench.report.tables import latex
 
 

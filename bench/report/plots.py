@@ -15,10 +15,10 @@ from bench.analysis.qualities import Quality
 from bench.figures.files import Sheet, make_sheet
 from bench.figures.plot import CurvePlot, Line, OtherLine
 from bench.figures.style import FAMILY, Style, named_style
+from bench.report.axis_range import Extent, extent, finite_points
 from bench.report.content import Content
-from bench.report.extent import Extent, extent, finite_points
 from bench.report.ledger import ledger_plot
-from bench.report.looks import Look, looks
+from bench.report.line_styles import Look, looks
 from bench.report.pgfplots import pgfplots
 
 if TYPE_CHECKING:

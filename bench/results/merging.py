@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import UsageError
-from bench.provenance import CodecInfo, RunInfo
+from bench.results.run_info import CodecInfo, RunInfo
 
 Items = tuple[str, ...]
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from bench.records import COLUMNS, Record, columns_of
-from bench.results.salvage import row_checksum
+from bench.results.recovery import row_checksum
 from bench.results.table import Cell, cells
 
 _STATUS, _CODEC, _REASON = map(COLUMNS.index, ("status", "codec", "reason"))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import StoreError, UsageError
-from bench.provenance import CodecInfo, RunInfo, read_run
 from bench.results.merging import merge_runs, names_of, on_common_items
 from bench.results.rates import mark_rates, unmarked
+from bench.results.run_info import CodecInfo, RunInfo, read_run
 from bench.results.table import FILE, LABELS, metric_columns, read_frame
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.facts import MetricFacts
-from bench.provenance import CodecInfo, Verdict, facts_of, facts_table, read_run
+from bench.metrics.info import MetricFacts
 from bench.records import (
     COLUMNS,
     FrameSummary,
@@ -29,8 +28,9 @@ from bench.records import (
 )
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
+from bench.results.recovery import checksum, damaged, row_checksum, salvage
 from bench.results.replacing import make_room, put_in_place
-from bench.results.salvage import checksum, damaged, row_checksum, salvage
+from bench.results.run_info import CodecInfo, Verdict, facts_of, facts_table, read_run
 from bench.results.table import Cell, record_of, score_columns, write_records
 
 FILE = "records.sqlite"

@@ -10,8 +10,8 @@ from bench.check.axes import Tolerances
 from bench.check.baseline import read_measurements
 from bench.check.compare import compare
 from bench.check.verdicts import CheckReport
-from bench.provenance import CodecInfo, RunInfo
 from bench.records import FIRST_METRICS, Record, columns_of
+from bench.results.run_info import CodecInfo, RunInfo
 from bench.results.table import FILE, cells, write_records
 
 POINTS = ("q=1", "q=2", "q=3", "q=4", "q=5")

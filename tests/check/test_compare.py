@@ -15,7 +15,7 @@ from bench.check.baseline import read_measurements, write_baseline
 from bench.check.compare import CheckReport, compare
 from bench.check.paired import p_value, paired_shift
 from bench.errors import StoreError, UsageError
-from bench.provenance import CodecInfo, RunInfo
+from bench.results.run_info import CodecInfo, RunInfo
 
 Row = dict[str, object]
 Change = Callable[[Row], Row | None]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.provenance import RunInfo
 from bench.records import Record
+from bench.results.run_info import RunInfo
 from tests.check.sides import INFO, ITEMS, RUN, Change, at, by, recoded, side
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"

@@ -9,8 +9,8 @@ import pytest
 from bench.check.axes import Tolerances
 from bench.check.baseline import read_measurements, write_baseline
 from bench.check.compare import CheckReport, compare
-from bench.provenance import CodecInfo, RunInfo
 from bench.records import FIRST_METRICS, Record, columns_of
+from bench.results.run_info import CodecInfo, RunInfo
 from bench.results.table import FILE, cells, write_records
 
 POINTS = ("crf=20", "crf=27", "crf=34", "crf=41")

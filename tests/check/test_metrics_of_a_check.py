@@ -8,8 +8,8 @@ import pytest
 
 from bench.check.axes import Tolerances, judge
 from bench.check.baseline import read_measurements
-from bench.provenance import RunInfo
 from bench.records import Record
+from bench.results.run_info import RunInfo
 from tests.check.sides import INFO, RUN, at, by, checked, recoded, scores, side
 
 Versions = Mapping[str, Mapping[str, str]]

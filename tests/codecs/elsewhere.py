@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
+from bench.codecs.build import build_codec, select
 
 ARITHMETICS = {
     "avx2": {
@@ -26,7 +27,7 @@ def decode_all(folder: Path) -> None:
     """Decodes each ``N.bin`` by the codec that ``N.txt`` names, to ``N.npy``."""
     registry = load_registry()
     for path in sorted(folder.glob("*.bin")):
-        codec = build_codec(registry.select(path.with_suffix(".txt").read_text()))
+        codec = build_codec(select(registry, path.with_suffix(".txt").read_text()))
         np.save(path.with_suffix(".npy"), codec.decode(path.read_bytes()).array())
 
 

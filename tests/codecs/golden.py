@@ -9,7 +9,7 @@ import torch
 from compressai.entropy_models import EntropyModel, GaussianConditional
 from torch import Tensor, nn
 
-from bench.models.vqvae2 import Codebook
+from bench.learned.vqvae2.network import Codebook
 
 CLEAR = 1e-5
 """Distance of a latent from the border between two symbols, in steps, of log σ from the border

@@ -11,8 +11,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec, select
 from bench.records import Point
 from bench.signals import clip, image
 
@@ -53,7 +54,7 @@ POINTS = {
 
 
 def build(spec: str) -> Codec:
-    codec: Codec = build_codec(load_registry().select(spec))
+    codec: Codec = build_codec(select(load_registry(), spec))
     return codec
 
 

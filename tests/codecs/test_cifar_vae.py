@@ -12,16 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cards import CodecCard, adapter_class, build_codec, load_registry, read_codec
-from bench.codecs.cifar_vae import CifarVaeCodec
+from bench.cards import CodecCard, load_registry, read_codec
+from bench.codecs.build import adapter_class, build_codec
+from bench.codecs.support.weights import save_weights
 from bench.codecs.variations import vary
 from bench.entropy.quantise import lloyd_max_normal, uniform_interval
 from bench.errors import BitstreamError, CardError, Unavailable, Unsupported
-from bench.models.cifar_vae import CifarVae
+from bench.learned.cifar_vae.codec import CifarVaeCodec
+from bench.learned.cifar_vae.network import CifarVae
+from bench.learned.cifar_vae.task import kl_to_standard_normal, marginal_mismatch
 from bench.records import Point
 from bench.signals import Signal, clip, image
-from bench.training.cifar_vae import kl_to_standard_normal, marginal_mismatch
-from bench.weights import save_weights
 from tests.agreement import assert_rounded_alike
 
 
@@ -79,7 +80,7 @@ def test_coders_change_the_bytes_and_not_the_pictures(card, quantiser, coder):
 def test_the_decoder_sees_the_quantised_latents_of_the_network(card):
     pixels = pictures(1)
     model = CifarVae()
-    from bench.weights import load_weights
+    from bench.codecs.support.weights import load_weights
 
     model.load_state_dict(load_weights(card, "ssim"))
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import adapter_class, build_codec, load_registry, read_codec
+from bench.cards import load_registry, read_codec
 from bench.codecs.base import Codec
+from bench.codecs.build import adapter_class, build_codec
 from bench.codecs.variations import vary
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cards import CodecCard, build_codec, read_codec
+from bench.cards import CodecCard, read_codec
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import clip, image

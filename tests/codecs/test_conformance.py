@@ -5,9 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bench.cards import CodecCard, adapter_class, build_codec, load_registry
+from bench.cards import CodecCard, load_registry
 from bench.codecs.base import Codec
-from bench.codecs.learned import LearnedCodec
+from bench.codecs.build import adapter_class, build_codec, select
+from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.variations import check_values
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.records import Point
@@ -86,7 +87,7 @@ SIGNALS = sorted(_signals())
 
 @cache
 def _card(name: str) -> CodecCard:
-    return load_registry().select(_SHORTENED.get(name, name))
+    return select(load_registry(), _SHORTENED.get(name, name))
 
 
 def _fresh(name: str) -> Codec:

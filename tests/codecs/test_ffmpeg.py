@@ -11,9 +11,10 @@ from PIL import Image
 
 from bench import colour
 from bench.bitstreams import annexb
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs import ffv1
 from bench.codecs.base import Codec, Encoded
+from bench.codecs.build import build_codec, select
 from bench.codecs.ffmpeg import FfmpegCodec
 from bench.codecs.reference import Installation, ReferenceCodec
 from bench.codecs.support import ffmpeg_binary, frame_buffer, planes, stopwatch
@@ -29,7 +30,7 @@ DECODERS = {"x264": "h264", "x265": "hevc", "vvenc": "vvc", "svtav1": "libdav1d"
 
 
 def build(spec: str) -> FfmpegCodec:
-    adapter = build_codec(load_registry().select(spec))
+    adapter = build_codec(select(load_registry(), spec))
     assert isinstance(adapter, FfmpegCodec)
     return adapter
 
@@ -158,7 +159,7 @@ def test_exactly_codecs_that_halve_chroma_say_how_it_comes_back(
         "hm:conversion=compressai": False, "ffv1": False,
     }  # fmt: skip
     for spec, halves in specs.items():
-        versions = dict(build_codec(load_registry().select(spec)).versions())
+        versions = dict(build_codec(select(load_registry(), spec)).versions())
         assert versions.pop("chroma_upsampling", None) == ("float" if halves else None), spec
         programs = [key for key in versions if not key.endswith(".cfg")]
         assert programs in (["ffmpeg"], ["HM"], ["VTM"])
@@ -185,7 +186,7 @@ def test_conversions_of_samples_are_not_timed(
     monkeypatch.setattr(planes, "_to_rgb", slow(planes._to_rgb))
     monkeypatch.setattr(planes, "_to_8_bit", slow(planes._to_8_bit))
     monkeypatch.setattr(ffv1, "_pack", slow(ffv1._pack))
-    codec: Codec = build_codec(load_registry().select(spec))
+    codec: Codec = build_codec(select(load_registry(), spec))
     signal = clip(moving(2, 66, 70, channels))
     point = codec.card.ladder[-1]  # type: ignore[attr-defined]
     encoded, encoding = timed(lambda: codec.encode(signal, point))
@@ -202,7 +203,7 @@ def test_decoded_planes_that_are_the_samples_are_not_copied(
     layout = Layout("video", "yuv420", 64, 66, 3)
     noise = np.random.default_rng(5).integers(0, 256, (3, *layout.frame_shape), dtype=np.uint8)
     for spec in ("x264", "svtav1", "ffv1"):
-        codec: Codec = build_codec(load_registry().select(spec))
+        codec: Codec = build_codec(select(load_registry(), spec))
         point = Point("crf", 30) if spec != "ffv1" else Point("mode", "only")
         decoded = codec.decode(codec.encode(Signal(layout, lambda: iter(noise)), point).payload)
         for one, same in zip(decoded.frames(), decoded.frames(), strict=True):

@@ -13,13 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import weights
 from bench.cards import CodecCard, load_registry
-from bench.codecs.hyperprior import Hyperprior
+from bench.codecs.support import weights
 from bench.codecs.support.tensors import to_tensor
 from bench.errors import BitstreamError, CardError, Unavailable
-from bench.models.checkerboard import Walked
-from bench.models.hyperprior import GainedHyperprior, trade_off
+from bench.learned.hyperprior.codec import Hyperprior
+from bench.learned.hyperprior.network import GainedHyperprior, trade_off
+from bench.learned.shared.checkerboard import Walked
 from bench.records import Point
 from bench.signals import image
 from tests.agreement import assert_rounded_alike
@@ -163,7 +163,9 @@ def test_in_bfloat16_the_same_latents_decode_to_within_a_level(
     pixels, point = picture(192, 160, grain=24), Point("quality", 6)
     found = {}
     for native in (False, True):
-        monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", partial(bool, native))
+        monkeypatch.setattr(
+            "bench.learned.hyperprior.codec.multiplies_bfloat16", partial(bool, native)
+        )
         codec = Hyperprior(load_registry().codec("hyperprior"))
         assert codec.network.g_a.halves is codec.network.g_s.halves is native
         found[native] = codec, codec.encode(image(pixels), point).payload
@@ -179,7 +181,9 @@ def test_refinement_gains_as_much_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -
     pixels, point = picture(192, 160, grain=24, noise_level=1), Point("quality", 6)
     weight, costs = float(trade_off(torch.tensor(6.0))), []
     for native, steps in ((False, 0), (False, 12), (True, 12)):
-        monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", partial(bool, native))
+        monkeypatch.setattr(
+            "bench.learned.hyperprior.codec.multiplies_bfloat16", partial(bool, native)
+        )
         card = replace(load_registry().codec("hyperprior"), settings={"refine": steps})
         codec = Hyperprior(card)
         payload = codec.encode(image(pixels), point).payload

@@ -11,8 +11,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bench.bitstreams.containers import write_ivf
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec, select
 from bench.codecs.support.framing import read_side_info, split_frames
 from bench.signals import Signal, clip
 from tests.codecs.test_ffmpeg import pyav_frames
@@ -42,7 +43,7 @@ def scenes(frames: int = FRAMES) -> Signal:
 
 def intra_pictures(spec: str, signal: Signal) -> list[int]:
     """Where the stream of a codec has intra pictures, in the order of display."""
-    card = load_registry().select(spec)
+    card = select(load_registry(), spec)
     codec: Codec = build_codec(card)
     payload = codec.encode(signal, card.ladder[0]).payload
     assert codec.decode(payload).layout.frames == signal.layout.frames
@@ -95,6 +96,6 @@ def test_without_it_a_change_of_scene_is_an_intra_picture(name: str) -> None:
 def test_a_single_picture_has_one_intra_picture_anyway() -> None:
     signal = clip(np.full((1, 64, 64), 128, np.uint8))
     for spec in FAST.values():
-        card = load_registry().select(f"{spec},keyint=-1")
+        card = select(load_registry(), f"{spec},keyint=-1")
         codec: Codec = build_codec(card)
         assert codec.decode(codec.encode(signal, card.ladder[0]).payload).layout.frames == 1

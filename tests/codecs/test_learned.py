@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cards import build_codec, load_registry
-from bench.codecs.learned import LearnedCodec
+from bench.cards import load_registry
+from bench.codecs.build import build_codec
+from bench.codecs.support.learned_codec import LearnedCodec
+from bench.codecs.support.weights import save_weights
 from bench.datasets.base import DataOptions
 from bench.engine.campaign import suite_campaign
 from bench.engine.measure import Bench, WorkSpec
@@ -20,7 +22,6 @@ from bench.errors import BitstreamError, CardError, Unavailable
 from bench.machine import device_kind
 from bench.records import Point, Task
 from bench.signals import Signal, image
-from bench.weights import save_weights
 from tests.codecs.newcomer.adapter import BlockCodec
 from tests.codecs.newcomer.model import BlockAutoencoder
 from tests.engine.test_run import measure, rows

@@ -16,15 +16,15 @@ import pytest
 import torch
 from torch import nn
 
-from bench import weights
 from bench.cards import CodecCard
 from bench.codecs.compressai_zoo import ZooImage
-from bench.codecs.hyperprior import Hyperprior
-from bench.codecs.support.vqvae2_priors import LEVELS, build_prior, prior_name
+from bench.codecs.support import weights
 from bench.codecs.support.zoo_weights import architecture_class
-from bench.codecs.vqvae2 import VqVae2Codec
-from bench.models.hyperprior import GainedHyperprior
-from bench.models.vqvae2 import VqVae2
+from bench.learned.hyperprior.codec import Hyperprior
+from bench.learned.hyperprior.network import GainedHyperprior
+from bench.learned.vqvae2.codec import VqVae2Codec
+from bench.learned.vqvae2.network import VqVae2
+from bench.learned.vqvae2.prior_coder import LEVELS, build_prior, prior_name
 from bench.records import Point
 from bench.signals import image
 from tests.codecs.golden import clear_choices, float64_tables
@@ -99,7 +99,7 @@ def test_hyperprior(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: str, size: int, digest: str
 ) -> None:
     # in bfloat16, where a processor has it, latents differ by more than choices are clear
-    monkeypatch.setattr("bench.codecs.hyperprior.multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr("bench.learned.hyperprior.codec.multiplies_bfloat16", lambda: False)
     network = GainedHyperprior()
     _fill(network)
     with float64_tables(network):

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec, select
 from bench.codecs.mosaic import arrange, grid, take_apart
 from bench.errors import BitstreamError
 from bench.records import Point
@@ -19,7 +20,7 @@ from bench.signals import clip, image
 
 
 def _codec(spec: str) -> Codec:
-    codec: Codec = build_codec(load_registry().select(spec))
+    codec: Codec = build_codec(select(load_registry(), spec))
     return codec
 
 
@@ -81,7 +82,7 @@ def test_abbreviated_gray_uses_the_gray_tables():
 @settings(max_examples=40, deadline=None)
 def test_damaged_streams_are_refused_or_keep_their_shape(spec, data):
     codec = _codec(spec)
-    ladder = load_registry().select(spec).ladder
+    ladder = select(load_registry(), spec).ladder
     signal = clip(_pictures(3))
     payload = bytearray(codec.encode(signal, ladder[-1]).payload)
     if data.draw(st.booleans()):

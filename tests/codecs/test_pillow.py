@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec, select
 from bench.errors import BitstreamError
 from bench.records import Point
 from bench.signals import clip, image
@@ -25,7 +26,7 @@ PUBLISHED = {
 
 
 def build(spec: str) -> Codec:
-    adapter: Codec = build_codec(load_registry().select(spec))
+    adapter: Codec = build_codec(select(load_registry(), spec))
     return adapter
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
+from bench.codecs.build import build_codec, select
 from bench.machine import multiplies_bfloat16
 from bench.signals import Signal, clip, image, vectors
 from tests.agreement import BFLOAT16_APART, ROUNDED_APART, assert_rounded_alike
@@ -55,7 +56,7 @@ def decoded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], t
     """Of each arithmetic and codec, what was decoded there and here."""
     folder, registry, here = tmp_path_factory.mktemp("streams"), load_registry(), {}
     for number, (words, signal) in enumerate(SIGNALS.items()):
-        card = registry.select(words)
+        card = select(registry, words)
         codec = build_codec(card)
         payload = codec.encode(signal(), card.ladder[len(card.ladder) // 2]).payload
         (folder / f"{number}.bin").write_bytes(payload)

@@ -11,18 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import weights
 from bench.cards import CodecCard, load_registry, read_codec
-from bench.codecs.qcae import CONTEXT, Qcae
-from bench.codecs.qcae_rd import QcaeRd, _Reader, _Writer
+from bench.codecs.support import weights
 from bench.codecs.support.container import Container
 from bench.errors import BitstreamError, CardError, Unavailable
-from bench.models.latent_context import LatentContext
-from bench.models.layers import MOST
-from bench.models.motion_model import COUNT_ROW
-from bench.models.motion_search import layer_count
-from bench.models.qcae import LADDER, LATENTS, QuantisedAutoencoder
-from bench.models.qcae_rd import ConditionalAutoencoder
+from bench.learned.qcae.codec import CONTEXT, Qcae
+from bench.learned.qcae.network import LADDER, LATENTS, QuantisedAutoencoder
+from bench.learned.qcae_rd.codec import QcaeRd, _Reader, _Writer
+from bench.learned.qcae_rd.layers import MOST
+from bench.learned.qcae_rd.motion_model import COUNT_ROW
+from bench.learned.qcae_rd.motion_search import layer_count
+from bench.learned.qcae_rd.network import ConditionalAutoencoder
+from bench.learned.shared.latent_context import LatentContext
 from bench.records import Point
 from bench.signals import Layout, Signal, clip
 from tests.agreement import assert_rounded_alike

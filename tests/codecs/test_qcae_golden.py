@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench import weights
 from bench.cards import load_registry, read_codec
-from bench.codecs.qcae_rd import QcaeRd
+from bench.codecs.support import weights
 from bench.entropy.context import StepDecoder, encode_steps, probabilities
-from bench.models.latent_context import LatentContext, group_of, past_frames
-from bench.models.qcae_rd import ConditionalAutoencoder
+from bench.learned.qcae_rd.codec import QcaeRd
+from bench.learned.qcae_rd.network import ConditionalAutoencoder
+from bench.learned.shared.latent_context import LatentContext, group_of, past_frames
 from tests.codecs.golden import float64_tables
 
 # written by this codec with the weights below: four frames of 16×16 at quality 5, two layers told

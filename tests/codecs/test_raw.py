@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec
 from bench.errors import BitstreamError
 from bench.records import Point
 from bench.signals import Layout, Signal, clip, image, vectors

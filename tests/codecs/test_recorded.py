@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import build_codec, read_codec
+from bench.cards import read_codec
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec
 from bench.codecs.support import exchange
 from bench.codecs.support.planes import PlaneFormat
 from bench.errors import BenchError, CardError, CodecError, Unavailable

@@ -13,8 +13,9 @@ from PIL import Image
 from bench import colour
 from bench.bitstreams import annexb
 from bench.bitstreams.hevc import picture_size
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec, select
 from bench.codecs.reference import Hm
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.planes import PlaneFormat, read_planes
@@ -27,7 +28,7 @@ FAMILIES = ["hm", "vtm"]
 
 def _build(spec: str) -> Codec:
     """The codec of a spec such as ``hm:structure=low-delay``, or a skip with the reason."""
-    codec: Codec = build_codec(load_registry().select(spec))
+    codec: Codec = build_codec(select(load_registry(), spec))
     try:
         codec.check_available()
     except Unavailable as error:
@@ -155,7 +156,7 @@ def test_conversion_of_compressai_costs_quality() -> None:
     signal = image(_picture())
     paths = {}
     for conversion in ("rounded", "compressai"):
-        codec = build_codec(load_registry().select(f"hm:conversion={conversion}"))
+        codec = build_codec(select(load_registry(), f"hm:conversion={conversion}"))
         path = codec.colour_path(signal)
         assert path is not None
         paths[conversion] = _psnr(path, signal)
@@ -214,7 +215,7 @@ def test_programs_are_found_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_configurations_stay_in_the_programs_folder() -> None:
-    card = load_registry().select("hm:intra=../../etc/x.cfg")
+    card = select(load_registry(), "hm:intra=../../etc/x.cfg")
     with pytest.raises(CardError, match=r"intra .* is outside a configuration file that comes"):
         build_codec(card)
 
@@ -238,7 +239,7 @@ def test_picture_size_needs_a_parameter_set() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(200, 100), (73, 67), (640, 368)])
 def test_picture_size_of_x265_streams(width: int, height: int) -> None:
-    codec = build_codec(load_registry().select("x265:preset=ultrafast,crf=40"))
+    codec = build_codec(select(load_registry(), "x265:preset=ultrafast,crf=40"))
     payload = codec.encode(image(_picture(height, width)), Point("crf", 40)).payload
     assert picture_size(payload) == (width, height)
 
@@ -289,8 +290,8 @@ def test_coolchic_decodes_the_published_stream(kodak_folder: Path) -> None:
 
 def test_coolchic_trains_as_long_as_its_program_allows() -> None:
     with pytest.raises(CardError, match=r"iterations .*1999 .*2000–1e\+06"):
-        build_codec(load_registry().select("coolchic:iterations=1999"))
-    card = load_registry().select("coolchic:iterations=2000")
+        build_codec(select(load_registry(), "coolchic:iterations=1999"))
+    card = select(load_registry(), "coolchic:iterations=2000")
     assert "iterations=2000" in build_codec(card).card.title
 
 

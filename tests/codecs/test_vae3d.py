@@ -13,13 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import weights
 from bench.cards import CodecCard, load_registry
+from bench.codecs.support import weights
 from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
 from bench.codecs.support.tensors import Geometry
-from bench.codecs.vae3d import Vae3dCodec
 from bench.errors import BitstreamError, CardError, Unavailable
-from bench.models.vae3d import LAMBDAS, Vae3d
+from bench.learned.vae3d.codec import Vae3dCodec
+from bench.learned.vae3d.network import LAMBDAS, Vae3d
 from bench.records import Point
 from bench.signals import Layout, Signal, clip
 from tests.agreement import assert_rounded_alike
@@ -126,10 +126,10 @@ def test_groups_that_do_not_fit_in_one_batch(
     codec: Vae3dCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signal, point = _clip(21, 32, 32), Point("lambda", 260)
-    monkeypatch.setattr("bench.codecs.vae3d._BATCH_POSITIONS", 8)
+    monkeypatch.setattr("bench.learned.vae3d.codec._BATCH_POSITIONS", 8)
     payload = codec.encode(signal, point).payload
     parts = codec.decode(payload).array()
-    monkeypatch.setattr("bench.codecs.vae3d._BATCH_POSITIONS", 1 << 15)
+    monkeypatch.setattr("bench.learned.vae3d.codec._BATCH_POSITIONS", 1 << 15)
     whole = codec.decode(codec.encode(signal, point).payload).array()
     np.testing.assert_array_equal(parts, whole)
 

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cards import CodecCard, adapter_class, load_registry
+from bench.cards import CodecCard, load_registry
+from bench.cards.codec_specs import parse_settings
 from bench.cli import main
 from bench.codecs.base import ANY_LADDER, AnyValue, Choice, Range
+from bench.codecs.build import adapter_class, select
 from bench.codecs.variations import check_values, ladder_keys, vary
 from bench.engine.campaign import select_codecs
 from bench.errors import CardError, UsageError
 from bench.records import Point
-from bench.words import parse_settings
 
 REGISTRY = load_registry()
 NO_NUMBERS = ("nan", "NaN", "-nan", "inf", "-inf", "Infinity", "1e999", "-1e999", "9" * 401)
@@ -242,7 +243,7 @@ def test_words_of_a_card_s_ladder_stay_words(tmp_path: Path) -> None:
         'title = "T"\nadapter = "bench.codecs.command:CommandCodec"\nmedia = ["image"]\n'
         '[settings]\nencode = "a {level}"\ndecode = "b"\n[ladder]\nlevel = ["01", "slow"]\n'
     )
-    card = load_registry([tmp_path]).select("own:level=01+slow+2.0")
+    card = select(load_registry([tmp_path]), "own:level=01+slow+2.0")
     assert card.ladder == (Point("level", "01"), Point("level", "slow"), Point("level", 2))
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.bounds import bound_of
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec, select
 from bench.datasets.synthetic import TEST_SEED, draw
 from bench.entropy.design import read_designs
 from bench.errors import BitstreamError, CardError, CodecError
@@ -27,7 +28,7 @@ SPECS = [
 
 @cache
 def _codec(spec: str) -> Codec:
-    codec: Codec = build_codec(load_registry().select(spec))
+    codec: Codec = build_codec(select(load_registry(), spec))
     return codec
 
 
@@ -38,7 +39,7 @@ def _block(count: int = 100) -> Signal:
 
 def _measure(spec: str, value: float, signal: Signal) -> tuple[float, float]:
     codec = _codec(spec)
-    key = load_registry().select(spec).ladder[0].key
+    key = select(load_registry(), spec).ladder[0].key
     encoded = codec.encode(signal, Point(key, value))
     decoded = codec.decode(encoded.payload).array()
     mse = float(np.mean((decoded - signal.array()) ** 2))
@@ -48,7 +49,7 @@ def _measure(spec: str, value: float, signal: Signal) -> tuple[float, float]:
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_point_decodes_to_the_same_shape_from_its_bytes(spec):
     signal = vectors(draw("gaussian", 3, 100, seed=1))
-    for point in load_registry().select(spec).ladder:
+    for point in select(load_registry(), spec).ladder:
         encoded = _codec(spec).encode(signal, point)
         decoded = _codec(spec).decode(encoded.payload)
         assert decoded.layout == signal.layout
@@ -117,14 +118,14 @@ def test_samples_that_are_not_finite_are_named(spec, bad):
     block = draw("gaussian", 4, 100, seed=1)
     block[2, 7] = bad
     with pytest.raises(CodecError, match=r"sample 7 of vector 2 is -?(nan|inf)"):
-        _codec(spec).encode(vectors(block), load_registry().select(spec).ladder[0])
+        _codec(spec).encode(vectors(block), select(load_registry(), spec).ladder[0])
 
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("value", [0.0, 5.0, 1e300])
 def test_constant_and_extreme_blocks_round_trip(spec, value):
     signal = vectors(np.full((2, 100), value))
-    for point in load_registry().select(spec).ladder[:2]:
+    for point in select(load_registry(), spec).ladder[:2]:
         decoded = _codec(spec).decode(_codec(spec).encode(signal, point).payload)
         assert decoded.layout == signal.layout
 
@@ -142,7 +143,7 @@ def test_pictures_are_refused_by_name(spec):
 )  # fmt: skip
 def test_points_outside_the_ladder_are_card_errors(spec, message):
     with pytest.raises(CardError, match=message):
-        build_codec(load_registry().select(spec))
+        build_codec(select(load_registry(), spec))
 
 
 def test_a_rate_without_a_design_names_those_there_are():
@@ -154,7 +155,7 @@ def test_a_rate_without_a_design_names_those_there_are():
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_damaged_streams_are_refused_or_decode_to_the_right_shape(spec, data):
-    card = load_registry().select(spec)
+    card = select(load_registry(), spec)
     point = data.draw(st.sampled_from(card.ladder))
     payload = bytearray(_codec(spec).encode(vectors(np.ones((2, 100))), point).payload)
     kind = data.draw(st.sampled_from(["cut", "flip", "junk"]))

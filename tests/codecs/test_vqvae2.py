@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import weights
 from bench.cards import CodecCard
+from bench.codecs.support import weights
 from bench.codecs.support.tensors import Geometry, to_tensor
-from bench.codecs.support.vqvae2_priors import LEVELS, build_prior, prior_name
-from bench.codecs.vqvae2 import VqVae2Codec
 from bench.errors import BitstreamError, CardError, Unavailable
-from bench.models.vqvae2 import Codebook, VqVae2
+from bench.learned.vqvae2.codec import VqVae2Codec
+from bench.learned.vqvae2.network import Codebook, VqVae2
+from bench.learned.vqvae2.prior_coder import LEVELS, build_prior, prior_name
 from bench.records import Point
 from bench.signals import image
 from tests.agreement import assert_rounded_alike
@@ -114,7 +114,7 @@ def test_refined_codes_decode_to_a_closer_picture(
 def _let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """The picture alone counts: of a random network it is worth little beside the rest."""
     for name in ("_HOLD", "_COMMITMENT"):
-        monkeypatch.setattr(f"bench.codecs.vqvae2.{name}", 0.0)
+        monkeypatch.setattr(f"bench.learned.vqvae2.codec.{name}", 0.0)
 
 
 def test_codes_are_held_to_those_of_the_network(
@@ -124,7 +124,7 @@ def test_codes_are_held_to_those_of_the_network(
     pixels, changed = picture(64, 64), []
     x = to_tensor(pixels, 8)
     for hold in (0.0, 1e9):
-        monkeypatch.setattr("bench.codecs.vqvae2._HOLD", hold)
+        monkeypatch.setattr("bench.learned.vqvae2.codec._HOLD", hold)
         codec = VqVae2Codec(_card(folder, refine=100))
         found = codec._refined_codes(x, Geometry.of(image(pixels).layout))
         own = codec._codes(x)
@@ -147,7 +147,7 @@ def test_codes_of_the_padding_do_not_count(folder: Path, monkeypatch: pytest.Mon
         return list(latents)
 
     _let_go(monkeypatch)
-    monkeypatch.setattr("bench.codecs.vqvae2.refined", watched)
+    monkeypatch.setattr("bench.learned.vqvae2.codec.refined", watched)
     codec = VqVae2Codec(_card(folder, tiling="patches", coder="fixed", refine=1))
     codec.encode(image(picture(256, 257)), ONLY)
     bottom = slopes[1]

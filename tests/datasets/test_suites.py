@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cards import load_registry, loader_class
+from bench.cards import load_registry
+from bench.cards.suites import Suite
+from bench.codecs.build import select
+from bench.datasets.build import loader_class
 from bench.metrics.registry import check_metrics
-from bench.suites import Suite
 
 _SUITES = load_registry().suites()
 
@@ -17,7 +19,7 @@ def test_suite(suite: Suite) -> None:
     card = registry.dataset(suite.dataset)
     assert callable(loader_class(card))
     check_metrics(suite.metrics, suite.id)
-    codecs = [registry.select(word) for word in suite.codecs]
+    codecs = [select(registry, word) for word in suite.codecs]
     # a mosaic suite codes many pictures of an image set as one clip
     wanted = {"vector"} if card.media == "vector" else {card.media, "video"}
     assert all(wanted & set(codec.media) for codec in codecs)

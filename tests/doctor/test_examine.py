@@ -6,6 +6,7 @@ import pytest
 
 from bench.cards import load_registry
 from bench.cli import main
+from bench.codecs.build import select
 from bench.doctor.examine import Examination, examine
 
 CARD = (
@@ -16,7 +17,7 @@ CARD = (
 
 def examined(folder: Path, mistake: str, title: str = "") -> Examination:
     (folder / "mistaken.toml").write_text(CARD.format(title=title))
-    return examine(load_registry([folder]).select(f"mistaken:mistake={mistake}"))
+    return examine(select(load_registry([folder]), f"mistaken:mistake={mistake}"))
 
 
 @pytest.mark.parametrize(
@@ -59,15 +60,15 @@ def test_subsampling_that_the_title_says_is_no_mistake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("codec", ["none", "png", "jpeg", "webp", "jpeg:quality=40+60+80"])
 def test_our_own_codecs_pass(codec: str) -> None:
-    result = examine(load_registry().select(codec))
+    result = examine(select(load_registry(), codec))
     assert result.faults == ()
     assert result.skipped is None
     assert result.passed
 
 
 def test_the_best_point_is_examined_whichever_way_the_ladder_runs() -> None:
-    assert examine(load_registry().select("jpeg:quality=90+50+10")).point == "quality=90"
-    assert examine(load_registry().select("jpeg:quality=10+50+90")).point == "quality=90"
+    assert examine(select(load_registry(), "jpeg:quality=90+50+10")).point == "quality=90"
+    assert examine(select(load_registry(), "jpeg:quality=10+50+90")).point == "quality=90"
 
 
 def test_the_command_examines_the_users_card_and_exits_1(

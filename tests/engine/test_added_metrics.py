@@ -23,7 +23,7 @@ import os
 import numpy as np
 
 from bench.errors import Unavailable
-from bench.facts import MetricFacts
+from bench.metrics.info import MetricFacts
 from bench.metrics.base import FrameMetric, SignalMetric
 from tests.fakes import Coarse, Noise
 
@@ -216,8 +216,7 @@ def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
     cards: Path, tmp_path: Path
 ) -> None:
     """As those of format 3 do: a metric is added to it, and nothing is measured again."""
-    from bench import plugins
-    from bench.cards import load_registry
+    from bench.cards import load_registry, plugins
     from bench.datasets.base import DataOptions
     from bench.engine.measure import probe
     from tests.fakes import Noise

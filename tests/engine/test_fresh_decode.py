@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.cards import CodecCard
-from bench.engine import proofs
+from bench.engine import fresh_decode
 from bench.records import Point, Task
 from bench.signals import Signal, image, vectors
 
@@ -30,8 +30,8 @@ def plain(pixel: int) -> Signal:
     return image(np.full((2, 2), pixel, np.uint8))
 
 
-def evidence(codec: str, point: str, decoded: Signal) -> proofs.Evidence:
-    return proofs.Evidence(codec, point, "item", b"payload", decoded.sha256())
+def evidence(codec: str, point: str, decoded: Signal) -> fresh_decode.Evidence:
+    return fresh_decode.Evidence(codec, point, "item", b"payload", decoded.sha256())
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_verdicts(
     monkeypatch: pytest.MonkeyPatch, pixel: int, elsewhere: int, passed: bool, says: str
 ) -> None:
     codec = _Learned(plain(pixel), plain(elsewhere))
-    monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: codec)
-    (found,) = proofs.decode_again(CARD, "cpu", [evidence("x", "mode=only", plain(7))])
+    monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: codec)
+    (found,) = fresh_decode.decode_again(CARD, "cpu", [evidence("x", "mode=only", plain(7))])
     assert found.passed == passed
     assert says in found.detail and bool(says) == bool(found.detail)
 
@@ -58,8 +58,8 @@ def test_real_samples_may_differ_by_rounding_and_by_no_more(
     monkeypatch: pytest.MonkeyPatch, difference: float, passed: bool
 ) -> None:
     here, elsewhere = vectors(np.zeros((3, 4))), vectors(np.full((3, 4), difference))
-    monkeypatch.setattr(proofs, "build_codec", lambda *_, **__: _Learned(here, elsewhere))
-    (found,) = proofs.decode_again(CARD, "cpu", [evidence("x", "mode=only", here)])
+    monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: _Learned(here, elsewhere))
+    (found,) = fresh_decode.decode_again(CARD, "cpu", [evidence("x", "mode=only", here)])
     assert found.passed == passed
 
 
@@ -74,19 +74,19 @@ class _Pool:
         call: object,
         card: object,
         device: str,
-        sent: list[proofs.Evidence],
+        sent: list[fresh_decode.Evidence],
         *_: object,
         timeout: float,
-    ) -> Future[list[proofs.Finding]]:
+    ) -> Future[list[fresh_decode.Finding]]:
         self.asked.append([f"{one.codec} {one.point} {timeout:g} s" for one in sent])
-        future: Future[list[proofs.Finding]] = Future()
+        future: Future[list[fresh_decode.Finding]] = Future()
         future.set_exception(TimeoutError("too slow"))
         return future
 
 
 def test_the_payloads_of_a_codec_are_checked_together_once_the_last_is_in() -> None:
     pool = _Pool()
-    waiting = proofs.Proofs(pool, {"a": CARD, "b": CARD}, "cpu", 10)  # type: ignore[arg-type]
+    waiting = fresh_decode.Proofs(pool, {"a": CARD, "b": CARD}, "cpu", 10)  # type: ignore[arg-type]
     tasks = [Task(codec, Point("q", q), "item", "") for codec in "ab" for q in (1, 2)]
     waiting.expect(tasks)
     waiting.arrived(tasks[:1], [evidence("a", "q=1", plain(1))])

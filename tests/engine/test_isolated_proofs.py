@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import isolation, sandbox
+from bench.processes import isolation, sandbox
 from tests.engine import peeking
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from bench.cards import load_registry, read_dataset
 from bench.cli import main
 from bench.errors import CardError, UsageError
-from bench.provenance import read_run
+from bench.results.run_info import read_run
 from tests.fakes import write_cards
 
 SLOW = "coarse:flag=set"

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from bench.cards import load_registry
+from bench.cards.codec_specs import split_codecs
 from bench.datasets.base import DataOptions
-from bench.engine.books import Outcome
 from bench.engine.campaign import suite_campaign
 from bench.engine.run import RunOptions, run
-from bench.engine.workers import LocalPool, scratch_name
+from bench.engine.run_log import Outcome
 from bench.errors import StoreError
+from bench.processes.pool import LocalPool, scratch_name
 from bench.results.store import Store
-from bench.words import split_codecs
 from tests.engine.test_faults import command, stored, stored_some
 from tests.fakes import PATIENCE, hurry_only, write_cards
 
@@ -115,7 +115,7 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
         "import sys; from pathlib import Path; from tests import fakes\n"
         "fakes.os.getpid = lambda: 1\n"
         "from bench.engine.measure import Bench, WorkSpec\n"
-        "from bench.engine.proofs import fresh_decode\n"
+        "from bench.engine.fresh_decode import fresh_decode\n"
         "from bench.cards import load_registry\n"
         "from bench.records import Task\n"
         "from bench.datasets.base import DataOptions\n"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.codecs.base import AnyValue, Choice, Range
-from bench.engine.target import find_rate
+from bench.engine.rate_search import find_rate
 from bench.errors import Unsupported
 
 

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from bench.entropy.cells import CellDecoder, CellEncoder, CellTable, cumulative_table
 from bench.entropy.coding import decode_with
+from bench.entropy.gaussian_cells import CellDecoder, CellEncoder, CellTable, cumulative_table
 from bench.errors import BitstreamError
 
 SCALES = np.array([0.11, 0.5, 3.0, 20.0])

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from bench.figures.draw import draw
+from bench.figures.drawing_process import Studio
 from bench.figures.files import Sheet, make_sheet, write_sheet
 from bench.figures.plot import BarPlot, CurvePlot, Line, OtherLine
-from bench.figures.studio import Studio
 from bench.figures.style import STYLES
 
 LINE = Line("a codec", (0.1, 0.4, 1.6), (28.0, 33.0, 39.0), "#332288", "s", "-", "field")

@@ -214,8 +214,8 @@ def test_infinity_says_that_all_samples_are_identical() -> None:
 
 @pytest.mark.parametrize("name", ["psnr_y_min", "mse_p95", "ms_ssim_db"])
 def test_no_metric_takes_the_name_of_another_ones_column(name: str) -> None:
-    from bench.facts import MetricFacts
     from bench.metrics.base import FrameMetric
+    from bench.metrics.info import MetricFacts
     from bench.metrics.registry import register
 
     facts = MetricFacts(id=name, title="", definition="", purpose="", tolerance=1)

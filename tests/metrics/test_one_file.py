@@ -17,7 +17,7 @@ from bench.metrics import registry
 ROOT = Path(__file__).resolve().parents[2]
 METRIC = """
 import numpy as np
-from bench.facts import MetricFacts
+from bench.metrics.info import MetricFacts
 from bench.metrics.base import FrameMetric
 
 class WorstBlock(FrameMetric[np.ndarray]):

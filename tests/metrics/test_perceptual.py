@@ -17,10 +17,10 @@ import pytest
 import skimage.data
 
 from bench.errors import Unavailable
-from bench.facts import MetricFacts
 from bench.metrics import packages, registry
 from bench.metrics.base import BatchMetric
 from bench.metrics.evaluate import Evaluator
+from bench.metrics.info import MetricFacts
 from bench.metrics.registry import metrics
 from bench.signals import Layout, Signal, clip, image
 
@@ -252,12 +252,13 @@ def test_a_worker_with_a_gpu_batches_the_points_of_a_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from bench.cards import load_registry
+    from bench.codecs.build import select
     from bench.doctor.arithmetic import OnePicture
     from bench.engine.measure import Bench, WorkSpec
     from bench.records import Task
 
     monkeypatch.setattr(registry, "_table", {**metrics(), "counting": Counting})
-    card = load_registry().select("jpeg:quality=10+20+30+40+50+60+70+80+90+95")
+    card = select(load_registry(), "jpeg:quality=10+20+30+40+50+60+70+80+90+95")
     loader = OnePicture(image(SOURCE))
     spec = WorkSpec(
         "s", "d", loader, {"pattern": loader.item}, {card.id: card}, ("psnr_rgb", "counting")

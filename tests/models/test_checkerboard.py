@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.models.checkerboard import CheckerboardContext, Conditional, Elements, Walked
+from bench.learned.shared.checkerboard import CheckerboardContext, Conditional, Elements, Walked
 
 LATENTS, INPUTS = 40, 6
 SIZES = [(1, 2), (2, 3), (4, 4), (3, 2)]

@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from bench.models.exact import ACTIVATION_LIMIT, WEIGHT_LIMIT, WEIGHT_UNIT, ExactConv2d
-from bench.models.winograd import MOST_CHANNELS
+from bench.learned.shared.exact import ACTIVATION_LIMIT, WEIGHT_LIMIT, WEIGHT_UNIT, ExactConv2d
+from bench.learned.shared.winograd import MOST_CHANNELS
 
 
 def _right(conv: ExactConv2d) -> bool:

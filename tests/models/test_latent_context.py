@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from bench.entropy.context import probabilities
-from bench.models.latent_context import LatentContext, group_of, past_frames
+from bench.learned.shared.latent_context import LatentContext, group_of, past_frames
 
 CODES = (2, 8)
 

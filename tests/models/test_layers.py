@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.models.layers import (
+from bench.learned.qcae_rd.layers import (
     CELL,
     MOST,
     REACH,
@@ -18,8 +18,8 @@ from bench.models.layers import (
     started,
     visible,
 )
-from bench.models.motion_model import CELL_ROWS, MotionModel, cell_row, neighbours
-from bench.models.motion_search import estimate, layer_count
+from bench.learned.qcae_rd.motion_model import CELL_ROWS, MotionModel, cell_row, neighbours
+from bench.learned.qcae_rd.motion_search import estimate, layer_count
 
 WORTH = torch.tensor([200.0])
 

@@ -1,7 +1,7 @@
 import torch
 
-from bench.models.pixelsnail import PixelSnail
-from bench.models.prior import PriorShape
+from bench.learned.vqvae2.pixelsnail import PixelSnail
+from bench.learned.vqvae2.prior import PriorShape
 
 
 def test_attention_reaches_the_whole_past() -> None:

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from bench.entropy.prior import Group, MapDecoder, MapEncoder
-from bench.models.blocktransformer import BlockTransformer
-from bench.models.pixelsnail import PixelSnail
-from bench.models.prior import PriorShape
+from bench.learned.vqvae2.blocktransformer import BlockTransformer
+from bench.learned.vqvae2.pixelsnail import PixelSnail
+from bench.learned.vqvae2.prior import PriorShape
 
 SHAPE = (2, 6, 10)  # neither is a whole number of blocks
 KINDS = [

@@ -2,8 +2,8 @@
 
 import torch
 
-from bench.models.qcae import LATENTS, NETWORKS, Blocks, QuantisedAutoencoder, Samples
-from bench.models.temporal_shift import ShiftNetwork, shift
+from bench.learned.qcae.network import LATENTS, NETWORKS, Blocks, QuantisedAutoencoder, Samples
+from bench.learned.qcae.temporal_shift import ShiftNetwork, shift
 
 
 def test_a_quarter_of_the_channels_comes_from_each_neighbour() -> None:

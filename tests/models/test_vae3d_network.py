@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.models.vae3d import FRAMES, LAMBDAS, Vae3d, block_deviations, block_transform
-from bench.models.vae3d_prior import SCALE_MIN, SCALE_STEP, Conditional, PriorWalk
+from bench.learned.vae3d.network import FRAMES, LAMBDAS, Vae3d, block_deviations, block_transform
+from bench.learned.vae3d.prior import SCALE_MIN, SCALE_STEP, Conditional, PriorWalk
 
 
 def _network(seed: int = 0) -> Vae3d:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.provenance import CodecInfo, RunInfo, Verdict
+from bench.cards.suites import Suite
 from bench.records import Record, columns_of
+from bench.results.run_info import CodecInfo, RunInfo, Verdict
 from bench.results.table import FILE, cells
 from bench.results.table import write_records as write_table
-from bench.suites import Suite
 
 WIDTH, HEIGHT = 96, 64
 

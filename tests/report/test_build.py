@@ -15,8 +15,8 @@ from PIL import Image
 import bench.report
 from bench.analysis import bd_table
 from bench.analysis.overlays import ExtraCurve
+from bench.commands.summary import print_bd, print_summary
 from bench.errors import StoreError, UsageError
-from bench.report.console import print_bd, print_summary
 from bench.report.remarks import warnings_of
 from tests.report import samples
 

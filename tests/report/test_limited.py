@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.table import bd_table
-from bench.provenance import RunInfo
 from bench.report.build import build
 from bench.report.content import Content, collect, footnote
 from bench.report.html.page import page_data
 from bench.report.plots import curve_plot
 from bench.report.remarks import warnings_of
 from bench.results.reader import read_results
+from bench.results.run_info import RunInfo
 from tests.report import samples
 
 ITEMS, FEW = 12, 5

@@ -12,13 +12,13 @@ from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import quality
 from bench.figures.direct_labels import spread
 from bench.figures.style import STYLES
-from bench.provenance import RunInfo
 from bench.records import Record
+from bench.report.axis_range import extent
 from bench.report.card_facts import card_notes
 from bench.report.content import Content, collect
-from bench.report.extent import extent
-from bench.report.looks import looks
+from bench.report.line_styles import looks
 from bench.report.plots import draw_curves
+from bench.results.run_info import RunInfo
 from tests.report.samples import curve_records, record, results_folder
 
 PSNR = quality("psnr_rgb")

@@ -13,8 +13,8 @@ from bench.figures.style import STYLES
 from bench.metrics import registry
 from bench.metrics.basics import PsnrY
 from bench.records import Record
+from bench.report.axis_range import extent
 from bench.report.content import collect
-from bench.report.extent import extent
 from bench.report.html.page import page_data
 from bench.report.pgfplots import pgfplots
 from bench.report.plots import draw_curves

@@ -21,7 +21,7 @@ from bench.errors import StoreError
 from bench.report.content import collect
 from bench.report.html.page import script_json
 from bench.report.html.pictures import Embedded, Shot, embed, read_shots, spread_points
-from bench.report.looks import looks
+from bench.report.line_styles import looks
 from bench.results.reader import read_results
 from tests.report import samples
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from bench.cards import load_registry
-from bench.provenance import RunInfo, Verdict
 from bench.report.card_facts import card_notes
 from bench.report.content import collect, footnote
 from bench.report.tables import latex, signed, write_latex, write_markdown
+from bench.results.run_info import RunInfo, Verdict
 from tests.report.samples import curve_records, results_folder
 
 

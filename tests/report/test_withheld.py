@@ -14,7 +14,7 @@ from rich.console import Console
 
 import bench.report
 from bench.analysis.table import bd_table
-from bench.report.console import print_bd, print_summary
+from bench.commands.summary import print_bd, print_summary
 from bench.report.content import collect
 from bench.report.remarks import warnings_of
 from tests.report import samples

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
+from bench.codecs.build import build_codec
 from bench.datasets.inputs import input_loader
 from bench.records import Point, Record
-from bench.results.gallery import Keepsake, make_keepsake
+from bench.results.kept_streams import Keepsake, make_keepsake
 
 
 def _kept(path: Path) -> Keepsake:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import StoreError, UsageError
-from bench.provenance import RunInfo
 from bench.results.reader import read_results
+from bench.results.run_info import RunInfo
 from tests.report import samples
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bench.errors import StoreError
-from bench.provenance import CodecInfo, RunInfo, Verdict
 from bench.records import COLUMNS, FIRST_METRICS, FrameSummary, Record
-from bench.results.salvage import checksum
+from bench.results.recovery import checksum
+from bench.results.run_info import CodecInfo, RunInfo, Verdict
 from bench.results.store import FILE, TABLE, Store
 from bench.results.table import read_records
 

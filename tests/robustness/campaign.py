@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.cards import load_registry
-from bench.engine.workers import available_cores
 from bench.errors import UsageError
+from bench.processes.pool import available_cores
 from tests.robustness.clusters import cluster_kills, other_workers
 from tests.robustness.folders import many_pictures, other_numpy
 from tests.robustness.fuzz import fuzz

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.engine.workers import scratch_name
+from bench.processes.pool import scratch_name
 from bench.results.store import FILE
 from tests.robustness.trial import (
     LIMIT,

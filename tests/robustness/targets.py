@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from bench.bitstreams import annexb, bpg, containers, hevc, leb128, obu, stills, y4m
-from bench.cards import CodecCard, Registry, build_codec, load_registry
+from bench.cards import CodecCard, Registry, load_registry
 from bench.codecs.base import Codec
+from bench.codecs.build import build_codec
 from bench.codecs.support.framing import join_frames, read_side_info, split_frames
 from bench.datasets.container import ContainerFile
 from bench.datasets.pictures import decode_picture

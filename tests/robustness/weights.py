@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cards import CodecCard, build_codec, load_registry
+from bench.cards import CodecCard, load_registry
+from bench.codecs.build import build_codec
 from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import BenchError
-from bench.training.checkpoint import load_checkpoint
-from bench.training.settings import Recipe, TrainingSettings
+from bench.learned.training.checkpoint import load_checkpoint
+from bench.learned.training.settings import Recipe, TrainingSettings
 from tests.robustness.mutations import mutate
 from tests.robustness.targets import learned, payloads
 from tests.robustness.trial import Finding, Room

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.cards import load_registry
 from bench.errors import BenchError
-from bench.training.command import TrainRequest
+from bench.learned.training.request import TrainRequest
 
 
 def _agreement(options: argparse.Namespace) -> str:

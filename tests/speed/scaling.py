@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from bench.cards import CodecCard
+from bench.cards.suites import Suite
 from bench.datasets.base import Item
-from bench.engine.books import Silence
 from bench.engine.campaign import Campaign
 from bench.engine.plan import Probe, codec_fingerprint, item_fingerprint, make_plan
 from bench.engine.run import RunOptions, run
+from bench.engine.run_log import Silence
 from bench.machine import describe_machine
 from bench.records import Point, Record
 from bench.results.store import Store
 from bench.signals import Layout, Signal, image
-from bench.suites import Suite
 
 _SIDE = 16
 _PREDICTED_WORKERS = 100

@@ -10,7 +10,8 @@ import numpy as np
 from compressai.zoo import mbt2018_mean
 from PIL import Image
 
-from bench.cards import build_codec, load_registry
+from bench.cards import load_registry
+from bench.codecs.build import build_codec
 from bench.codecs.support.tensors import inference, to_tensor
 from bench.records import Point
 from bench.signals import image

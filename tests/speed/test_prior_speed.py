@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from bench.entropy.prior import MapDecoder, MapEncoder
-from bench.models.blocktransformer import BlockTransformer
-from bench.models.pixelsnail import PixelSnail
-from bench.models.prior import PriorShape
+from bench.learned.vqvae2.blocktransformer import BlockTransformer
+from bench.learned.vqvae2.pixelsnail import PixelSnail
+from bench.learned.vqvae2.prior import PriorShape
 
 SIZE = (1, 32, 32)
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from bench.cards import CodecCard
+from bench.codecs.support.weights import MODEL
 from bench.errors import BenchError
-from bench.training.command import TrainRequest, make_trainer
-from bench.training.loop import Trainer
-from bench.training.pace import AUTO, FULL, LAST, PLAIN, arrange, synchronise
-from bench.weights import MODEL
+from bench.learned.training.loop import Trainer
+from bench.learned.training.pace import AUTO, FULL, LAST, PLAIN, arrange, synchronise
+from bench.learned.training.request import TrainRequest, make_trainer
 
 _SECONDS = 1.5
 _LEAST_STEPS = 2

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scenes import scene
 
-from bench.training.digits import MovingDigits
+from bench.learned.training.digits import MovingDigits
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,9 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Plots of loss curves, which take longer than small trainings, are noted instead of drawn."""
     paths: list[Path] = []
-    monkeypatch.setattr("bench.training.curve.plot_curve", lambda path, _: paths.append(path))
+    monkeypatch.setattr(
+        "bench.learned.training.curve.plot_curve", lambda path, _: paths.append(path)
+    )
     return paths
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from bench.errors import CardError, DataError
-from bench.training.feed import default_workers, feed, generators, to_device
-from bench.training.options import Options
+from bench.learned.training.feed import default_workers, feed, generators, to_device
+from bench.learned.training.options import Options
 
 
 class Numbers:

@@ -10,23 +10,23 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import weights
 from bench.cards import CodecCard, load_registry, read_codec
-from bench.codecs.hyperprior import Hyperprior
-from bench.codecs.support.vqvae2_priors import prior_name
-from bench.codecs.vqvae2 import VqVae2Codec
+from bench.codecs.support import weights
 from bench.errors import Unavailable, UsageError
-from bench.models.hyperprior import GainedHyperprior
-from bench.models.vqvae2 import VqVae2
+from bench.learned.hyperprior.codec import Hyperprior
+from bench.learned.hyperprior.network import GainedHyperprior
+from bench.learned.hyperprior.task import trade_off
+from bench.learned.training.pictures import Pictures
+from bench.learned.training.request import TrainRequest, train
+from bench.learned.training.settings import read_recipe
+from bench.learned.training.task import TrainingContext
+from bench.learned.vqvae2.codec import VqVae2Codec
+from bench.learned.vqvae2.network import VqVae2
+from bench.learned.vqvae2.prior_coder import prior_name
+from bench.learned.vqvae2.prior_task import PriorTask
+from bench.learned.vqvae2.task import VqVae2Task
 from bench.records import Point
 from bench.signals import image
-from bench.training.command import TrainRequest, train
-from bench.training.hyperprior import trade_off
-from bench.training.pictures import Pictures
-from bench.training.priors import PriorTask
-from bench.training.settings import read_recipe
-from bench.training.task import TrainingContext
-from bench.training.vqvae2 import VqVae2Task
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from bench.cards import CodecCard, read_codec
+from bench.codecs.support.weights import load_into, load_weights, read_tensors, weights_path
 from bench.errors import CardError, Unavailable, UsageError
-from bench.training import pace
-from bench.training.command import TrainRequest, make_trainer, train
-from bench.training.curve import plot_curve
-from bench.training.task import Losses, TaskBase
-from bench.weights import load_into, load_weights, read_tensors, weights_path
+from bench.learned.training import pace
+from bench.learned.training.curve import plot_curve
+from bench.learned.training.request import TrainRequest, make_trainer, train
+from bench.learned.training.task import Losses, TaskBase
 
 pytestmark = pytest.mark.usefixtures("drawn")
 
@@ -416,7 +416,7 @@ def test_a_checkpoint_of_an_earlier_version_goes_on_unless_it_is_compact(tmp_pat
 
 
 def test_a_gpu_has_a_batch_of_its_own(tmp_path, card, monkeypatch):
-    monkeypatch.setattr("bench.training.command._device", lambda name: torch.device("cpu"))
+    monkeypatch.setattr("bench.learned.training.request._device", lambda name: torch.device("cpu"))
     path = card.path.with_name("gpu.toml")
     path.write_text(CARD.replace("batch = 8", "batch = 8\ngpu_batch = 64"))
     gpu = read_codec(path)

@@ -13,13 +13,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.cards import CodecCard, load_registry, read_codec
-from bench.models.qcae import QuantisedAutoencoder
-from bench.models.vqvae2 import VqVae2
-from bench.training.command import TrainRequest, make_trainer
-from bench.training.feed import generators, to_device
-from bench.training.loop import LoopOptions, Trainer
-from bench.training.qcae import ContextTask
-from bench.weights import save_weights, weights_path
+from bench.codecs.support.weights import save_weights, weights_path
+from bench.learned.qcae.network import QuantisedAutoencoder
+from bench.learned.qcae.task import ContextTask
+from bench.learned.training.feed import generators, to_device
+from bench.learned.training.loop import LoopOptions, Trainer
+from bench.learned.training.request import TrainRequest, make_trainer
+from bench.learned.vqvae2.network import VqVae2
 
 META = torch.device("meta")
 NETWORKS = [
@@ -90,7 +90,7 @@ def test_a_step_neither_reads_from_the_device_nor_copies_to_it(
     folder: Path, drawn_data: Path, monkeypatch: pytest.MonkeyPatch, name: str, which: dict
 ) -> None:
     for module in ("priors", "qcae", "qcae_rd"):
-        monkeypatch.setattr(f"bench.training.{module}._HELD_OUT", 1)
+        monkeypatch.setattr(f"bench.learned.training.{module}._HELD_OUT", 1)
     card = _card(folder, name)
     if "part" in which and name in ("vqvae2-512", "qcae-any"):
         _weights(card)

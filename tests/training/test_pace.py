@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from bench.cards import CodecCard, load_registry, read_codec
+from bench.codecs.support.weights import read_tensors, weights_path
 from bench.errors import UsageError
-from bench.training.command import TrainRequest, make_trainer, train
-from bench.training.pace import LAST, PLAIN, arrange, fastest
-from bench.training.task import Losses, TaskBase
-from bench.weights import read_tensors, weights_path
+from bench.learned.training.pace import LAST, PLAIN, arrange, fastest
+from bench.learned.training.request import TrainRequest, make_trainer, train
+from bench.learned.training.task import Losses, TaskBase
 from tests.speed.training_pace import kinds, measure
 
 pytestmark = pytest.mark.usefixtures("drawn")
@@ -102,7 +102,7 @@ def test_a_layout_moves_kernels_their_averages_and_moments_and_no_numbers(tmp_pa
 
 
 def test_the_layout_is_measured_said_and_noted_and_may_change(tmp_path, card, capsys, monkeypatch):
-    monkeypatch.setattr("bench.training.loop.fastest", lambda *_: LAST)
+    monkeypatch.setattr("bench.learned.training.loop.fastest", lambda *_: LAST)
     assert "stopped at step 3" in train(card, request(tmp_path, stop_after=3))
     trainer = make_trainer(card, request(tmp_path, layout=PLAIN))
     trainer.run()

@@ -7,21 +7,21 @@ import pytest
 import torch
 
 from bench.cards import CodecCard, load_registry, read_codec
-from bench.codecs.qcae import CONTEXT, Qcae
-from bench.codecs.qcae_rd import QcaeRd
+from bench.codecs.support.weights import read_tensors, save_weights, weights_path
 from bench.datasets.mnist import find_digits
 from bench.errors import DataError
-from bench.models.latent_context import LatentContext
-from bench.models.qcae import LADDER, LATENTS, Codebook, QuantisedAutoencoder
+from bench.learned.qcae.codec import CONTEXT, Qcae
+from bench.learned.qcae.network import LADDER, LATENTS, Codebook, QuantisedAutoencoder
+from bench.learned.qcae.task import AutoencoderTask, _chances, _fitted, _in_turn
+from bench.learned.qcae_rd.codec import QcaeRd
+from bench.learned.qcae_rd.task import ConditionalTask, trade_off
+from bench.learned.shared.latent_context import LatentContext
+from bench.learned.training.digits import MovingDigits
+from bench.learned.training.request import TrainRequest, train
+from bench.learned.training.settings import read_recipe
+from bench.learned.training.task import TrainingContext
 from bench.records import Point
 from bench.signals import clip
-from bench.training.command import TrainRequest, train
-from bench.training.digits import MovingDigits
-from bench.training.qcae import AutoencoderTask, _chances, _fitted, _in_turn
-from bench.training.qcae_rd import ConditionalTask, trade_off
-from bench.training.settings import read_recipe
-from bench.training.task import TrainingContext
-from bench.weights import read_tensors, save_weights, weights_path
 
 pytestmark = pytest.mark.usefixtures("drawn_digits")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bench.cards import CodecCard, load_registry, read_codec
+from bench.codecs.support.weights import load_into, load_weights, weights_path
 from bench.datasets.cifar import read_cifar
 from bench.entropy.design import design_for_rate, read_designs
-from bench.training.command import TrainRequest, train
-from bench.weights import load_into, load_weights, weights_path
+from bench.learned.training.request import TrainRequest, train
 
 
 def _card(tmp_path: Path, name: str) -> CodecCard:
@@ -23,7 +23,7 @@ def _card(tmp_path: Path, name: str) -> CodecCard:
 
 
 def test_the_gaussian_autoencoder_trains_towards_the_naive_scheme(tmp_path):
-    from bench.models.gaussian_ae import GaussianAutoencoder
+    from bench.learned.gaussian_ae.network import GaussianAutoencoder
 
     card = _card(tmp_path, "gaussian-ae")
     said = train(card, TrainRequest(part="d50", steps=400, work=tmp_path / "work"))
@@ -37,7 +37,7 @@ def test_the_gaussian_autoencoder_trains_towards_the_naive_scheme(tmp_path):
 def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, drawn_data, part):
     import torch
 
-    from bench.models.cifar_vae import CifarVae
+    from bench.learned.cifar_vae.network import CifarVae
 
     card = _card(tmp_path, "cifar-vae")
     request = TrainRequest(part=part, steps=3, work=tmp_path / "work", data=drawn_data)

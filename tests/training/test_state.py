@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench.training.average import WeightAverage
-from bench.training.checkpoint import Checkpoint, save_checkpoint
-from bench.training.schedule import REWARM, rate_factor
-from bench.training.settings import TrainingSettings
+from bench.learned.training.average import WeightAverage
+from bench.learned.training.checkpoint import Checkpoint, save_checkpoint
+from bench.learned.training.schedule import REWARM, rate_factor
+from bench.learned.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(task="", steps=10, batch=1, learning_rate=1e-3, warmup=0.1)
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import DataError
-from bench.training.data import Pool, held_out, training_clips, training_images
+from bench.learned.training.data import Pool, held_out, training_clips, training_images
 
 
 @pytest.fixture

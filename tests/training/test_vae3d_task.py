@@ -10,13 +10,13 @@ import torch
 from scenes import scene
 
 from bench.cards import CodecCard, load_registry, read_codec
-from bench.codecs.vae3d import Vae3dCodec
-from bench.models.vae3d import LAMBDAS
+from bench.learned.training.request import TrainRequest, train
+from bench.learned.vae3d.codec import Vae3dCodec
+from bench.learned.vae3d.motion import MotionClips
+from bench.learned.vae3d.network import LAMBDAS
+from bench.learned.vae3d.task import trade_off
 from bench.records import Point
 from bench.signals import clip
-from bench.training.command import TrainRequest, train
-from bench.training.motion import MotionClips
-from bench.training.vae3d import trade_off
 
 SIZE = 32
 

@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from bench.bitstreams.still_header import CORRUPT, is_deep
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
 from bench.codecs.support.process import read_exactly
@@ -20,7 +21,6 @@ from bench.codecs.support.stopwatch import untimed
 from bench.codecs.support.y4m import read_format, read_frames
 from bench.errors import CodecError
 from bench.signals import Frame, Layout, Samples, Signal
-from bench.still_header import CORRUPT, is_deep
 
 PICTURES = ("png", "ppm")
 VIDEOS = ("y4m", "yuv")

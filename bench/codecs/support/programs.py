@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from bench import isolation, strays
 from bench.errors import CodecError
+from bench.processes import isolation, orphans
 
 _FOLDERS_OF_PROGRAMS = ("bin", "sbin")
 _BESIDE_THEM = ("lib", "lib32", "lib64", "libexec", "share", "include", "etc", "pyvenv.cfg")
@@ -35,7 +35,7 @@ def run_confined(
     confinement = isolation.confine(folder, (*program, *named, *reads))
 
     def shut_in() -> None:
-        strays.die_with_parent()
+        orphans.die_with_parent()
         if confinement is not None:
             confinement.enter()
 
@@ -59,7 +59,7 @@ def run_confined(
         return process.wait()
     finally:
         process.kill()
-        strays.end_session(process.pid)
+        orphans.end_session(process.pid)
 
 
 def _environment(folder: Path) -> dict[str, str]:

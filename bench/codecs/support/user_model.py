@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from torch import Tensor, nn
 
-from bench.codecs.support.nest import Nest
+from bench.codecs.support.nested_bytes import Nest
 from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import CardError, Unavailable
-from bench.isolation import launch_folder
+from bench.processes.isolation import launch_folder
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.codecs.support.nest import pack_nest, unpack_nest
+from bench.codecs.support.nested_bytes import pack_nest, unpack_nest
 from bench.errors import BitstreamError, CodecError
 
 nests = st.recursive(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from bench.learned.pages.estimates import write
 from bench.report.content import collect
-from bench.report.papers import Page
-from bench.report.papers.estimates import write
+from bench.report.pages import Page
 from tests.report import samples
 
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from bench.errors import StoreError, UsageError
-from bench.provenance import RunInfo, read_run
+from bench.learned.pages.examples import Row, choose_rows, write
 from bench.report.content import collect
 from bench.report.html.pictures import read_shots
-from bench.report.papers import Page
-from bench.report.papers.examples import Row, choose_rows, write
+from bench.report.pages import Page
+from bench.results.run_info import RunInfo, read_run
 from tests.report import samples
 
 COLOURS = {"good": (200, 0, 0), "cheap": (0, 200, 0), "net": (0, 0, 200)}

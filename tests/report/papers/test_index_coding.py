@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.provenance import RunInfo
+from bench.learned.pages.index_coding import write
 from bench.records import Record
 from bench.report.content import collect
-from bench.report.papers.index_coding import write
+from bench.results.run_info import RunInfo
 from tests.report.samples import record, results_folder, suite
 
 LADDER = ("codes=2", "codes=4", "codes=8", "codes=16")

@@ -7,7 +7,7 @@ import io
 import pandas as pd
 import pytest
 
-from bench.report.papers.lloyd_max import markdown, read_rows
+from bench.learned.pages.lloyd_max import markdown, read_rows
 
 
 def test_rows_come_from_the_curves_whatever_the_coder() -> None:

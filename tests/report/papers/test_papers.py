@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.cards import load_registry
+from bench.cards.suites import Suite
 from bench.errors import CardError
-from bench.provenance import RunInfo
 from bench.report import build
 from bench.report.content import Content
-from bench.report.papers import Page, writers_of
-from bench.suites import Suite
+from bench.report.pages import Page, writers_of
+from bench.results.run_info import RunInfo
 from tests.fakes import write_cards
 from tests.report import samples
 

@@ -16,10 +16,10 @@ from bench.analysis.reference_distance import (
     distance,
     rates_at_equal_quality,
 )
-from bench.provenance import RunInfo
+from bench.learned.pages.reference_codecs import write
 from bench.records import Record
 from bench.report.content import Content, collect
-from bench.report.papers.reference_codecs import write
+from bench.results.run_info import RunInfo
 from tests.report.samples import record, results_folder, suite
 
 CURVES = {curve.name: curve for curve in load_overlay("published", "kodak")}

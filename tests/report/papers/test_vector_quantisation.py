@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from bench.provenance import RunInfo
+from bench.learned.pages.vector_quantisation import published, rate_at, write
 from bench.records import Record
 from bench.report.content import collect
-from bench.report.papers import Page
-from bench.report.papers.vector_quantisation import published, rate_at, write
+from bench.report.pages import Page
+from bench.results.run_info import RunInfo
 from tests.report.samples import record, results_folder, suite
 
 RATES = {

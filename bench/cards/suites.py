@@ -1,0 +1,102 @@
+"""Suites: the table of a data set's card that names a measurement, read and validated.
+
+Knows which codecs a suite names, but builds none and reads no media.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.cards.toml import Table
+from bench.errors import CardError, near_matches
+
+TASK_SECONDS = 600.0
+"""What a task may take where neither user nor suite says it."""
+
+_KEYS = frozenset(
+    "title codecs metrics anchor items limits settings tolerances keep timeout papers examples "
+    "notes".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A named measurement: a data set, the codecs on it, the metrics and the BD anchor.
+
+    ``limits`` are the codecs that are measured on the first so many of its ``items`` only.
+    ``settings`` override those of the data set's loader; ``tolerances`` are those of ``check``.
+    ``papers`` are the writers of further pages, ``package.module:function``; ``keep`` is the number
+    of items whose reconstructions stay, ``examples`` the rows of their sheet, ``codec@key=value``.
+    ``timeout`` are the seconds after which a task is given up, unless the user says it. ``notes``
+    are sentences that a reader of its tables must know.
+    """
+
+    id: str
+    dataset: str
+    title: str
+    codecs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    anchor: str | None = None
+    items: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    keep: int = 0
+    timeout: float = TASK_SECONDS
+    papers: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def limit(self, codec: str) -> int | None:
+        """How many items a codec is measured on, the first ones; None: on all. What is said of a
+        card holds for those of its variations that are not named."""
+        return self.limits.get(codec, self.limits.get(codec.partition(":")[0]))
+
+
+def read_suite(table: Table, dataset: str, name: str) -> Suite:
+    """The suite of a card's table. Raises CardError naming file, key and value."""
+    table.refuse_unknown(_KEYS)
+    return Suite(
+        id=name,
+        dataset=dataset,
+        title=table.get("title", str, name),
+        codecs=table.words("codecs"),
+        metrics=table.words("metrics"),
+        anchor=table.get("anchor", str, None),
+        items=table.get("items", int, None),
+        settings=table.get("settings", dict, {}),
+        tolerances=table.numbers("tolerances"),
+        keep=table.get("keep", int, 0),
+        papers=table.attribute_paths("papers"),
+        examples=table.words("examples"),
+        limits=_limits(table),
+        timeout=_timeout(table),
+        notes=table.words("notes"),
+    )
+
+
+def _timeout(table: Table) -> float:
+    seconds = table.get("timeout", int, None)
+    if seconds is None:
+        return TASK_SECONDS
+    if seconds < 1:
+        raise CardError(f"{table.where}: timeout is {seconds}; give seconds, such as 3600")
+    return seconds
+
+
+def _limits(table: Table) -> Mapping[str, int]:
+    """A limit that names no codec of the suite would leave one without, unnoticed."""
+    names = {word.partition(":")[0] for word in table.words("codecs")}
+    found = {}
+    for codec, count in table.numbers("limits").items():
+        if codec.partition(":")[0] not in names:
+            raise CardError(
+                f"{table.where}: limits.{codec}: no such codec in this suite; "
+                f"{near_matches(codec, names)}"
+            )
+        if not isinstance(count, int) or count < 1:
+            raise CardError(f"{table.where}: limits.{codec} is {count}; give a number of items")
+        found[codec] = count
+    return found

@@ -1,0 +1,50 @@
+"""From a card to a codec: imports the adapter that the card names, checks values, builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.cards import CodecCard, Registry
+from bench.cards.codec_specs import parse_settings
+from bench.cards.plugins import import_class
+from bench.cards.toml import label
+from bench.codecs.base import Codec
+from bench.codecs.variations import check_values, vary
+from bench.errors import CardError
+
+CODEC_NEEDS = tuple(
+    "encode decode parameters lossless refusal check_available versions colour_path warm_up "
+    "device_kind decode_elsewhere complexity reads estimate".split()
+)
+
+
+def adapter_class(card: CodecCard) -> type[Codec]:
+    """The adapter class, imported now. Raises CardError if the card's adapter does not exist or is
+    no codec."""
+    adapter: type[Codec] = import_class(
+        label(card.path), "adapter", card.adapter, CODEC_NEEDS, "bench.codecs.base:CodecBase"
+    )
+    if not isinstance(adapter.parameters, Mapping):
+        raise CardError(
+            f"{label(card.path)}: adapter {card.adapter!r}: parameters is a "
+            f"{type(adapter.parameters).__name__}; write a mapping of names to allowed values"
+        )
+    return adapter
+
+
+def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
+    """The adapter instance of a card, after its settings and ladder were checked for range."""
+    adapter = adapter_class(card)
+    check_values(card, adapter)
+    return adapter(card, device=device)
+
+
+def select(registry: Registry, spec: str) -> CodecCard:
+    """The card of ``id`` or ``id:key=value,key=v+v``: settings and ladder applied.
+
+    The id of a variation names its settings in order, so that the same variation has one name
+    however it was written. Raises UsageError naming what is unknown.
+    """
+    name, _, tail = spec.partition(":")
+    card = registry.codec(name)
+    return vary(card, adapter_class(card), parse_settings(spec, tail), spec) if tail else card

@@ -1,0 +1,95 @@
+"""`bench doctor`: prints the inventory and what the checks found; exit status 1 with a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cards import CodecCard, Registry, load_registry
+from bench.codecs.build import select
+from bench.doctor.arithmetic import arithmetic_faults
+from bench.doctor.examine import Examination, examine
+from bench.doctor.inventory import take_inventory
+from bench.doctor.ladder import ladder_faults
+from bench.doctor.signatures import Fault
+
+_EXAMINED = (
+    "none", "jpeg", "webp", "avif", "jxl", "png", "x264-medium", "x265-medium", "svtav1", "ffv1",
+)  # fmt: skip
+"""Codecs examined without ``--codec``: each colour path of the harness once, quick ones first."""
+
+
+def doctor(
+    codecs: Sequence[str], folders: Sequence[Path], *, data: Path | None, device: str
+) -> int:
+    """Prints everything, of named ``codecs`` only what concerns them; returns 1 if a check failed,
+    0 otherwise. What is merely missing is no failure: tasks that need it are skipped with the same
+    cure."""
+    registry = load_registry(folders)
+    chosen = [select(registry, name) for name in codecs]
+    console = Console(highlight=False)
+    if chosen:
+        wrong = sum(_examine_closely(console, card, device) for card in chosen)
+        console.print(f"{wrong} mistakes found" if wrong else "no mistake found")
+        return 1 if wrong else 0
+    missing = _print_inventory(console, registry, data)
+    console.print("checks", style="bold")
+    wrong = 0
+    for name, fault in arithmetic_faults():
+        wrong += _print_line(console, name, [fault] if fault else [])
+    for card in _default_codecs(registry):
+        wrong += _print_examination(console, examine(card, device=device))
+    words = f"{wrong} mistakes found" if wrong else "no mistake found"
+    console.print(f"{words}; {missing} things missing, each with its cure above")
+    return 1 if wrong else 0
+
+
+def _examine_closely(console: Console, card: CodecCard, device: str) -> int:
+    """Patterns at the best point, then a photograph at all points."""
+    result = examine(card, device=device)
+    wrong = _print_examination(console, result)
+    if result.skipped is not None and not result.point:
+        return wrong
+    points = "1 point" if len(card.ladder) == 1 else f"{len(card.ladder)} points"
+    return wrong + _print_line(
+        console, f"codec {card.id}, {points} on a photograph", ladder_faults(card, device=device)
+    )
+
+
+def _default_codecs(registry: Registry) -> list[CodecCard]:
+    return [registry.codec(name) for name in _EXAMINED if name in registry.codecs]
+
+
+def _print_inventory(console: Console, registry: Registry, data: Path | None) -> int:
+    section, missing = "", 0
+    for entry in take_inventory(registry, data):
+        if entry.section != section:
+            section = entry.section
+            console.print(section, style="bold")
+        cure = ""
+        if entry.cure is not None:
+            missing += 1
+            cure = f" → {entry.cure}"
+        mark = "✗" if entry.cure else "✓"
+        line = f"  {mark} {entry.name}: {entry.found}{cure}"
+        console.print(line, markup=False, soft_wrap=True)
+    return missing
+
+
+def _print_examination(console: Console, result: Examination) -> int:
+    name = f"codec {result.codec}" + (f" at {result.point}" if result.point else "")
+    if result.skipped is not None:
+        console.print(f"  – {name}: not examined: {result.skipped}", markup=False, soft_wrap=True)
+        return 0
+    return _print_line(console, name, result.faults)
+
+
+def _print_line(console: Console, name: str, faults: Sequence[Fault]) -> int:
+    if not faults:
+        console.print(f"  ✓ {name}", markup=False)
+    for fault in faults:
+        line = f"  ✗ {name}: {fault.name}: {fault.evidence} → {fault.cure}"
+        console.print(line, style="red", markup=False, soft_wrap=True)
+    return len(faults)

@@ -1,0 +1,95 @@
+"""What ``bench list`` prints; reads cards only and imports no codec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.cards import Registry
+from bench.errors import Unavailable
+from bench.metrics.registry import metrics
+
+
+def print_columns() -> None:
+    """Prints, as Markdown, what every column of the tables of a run means."""
+    from bench.report.columns import tables
+
+    definitions = {name: one.facts.definition for name, one in metrics().items()}
+    print("# The columns of every table\n\nWritten by `python -m bench list columns`.")
+    for file, columns in tables(definitions):
+        print(f"\n## {file}\n\n| column | meaning |\n| --- | --- |")
+        for column, words in columns:
+            print(f"| `{column}` | {words} |")
+    print(
+        "\nFurther metrics are further columns of records.csv and, with their axis, of curves.csv. "
+        "What does not\napply is empty, never 0; `inf` is infinite.\n\n"
+        "Of clips records.csv has, beside the mean over frames of a metric `X`, the worst frame and"
+        "\nthe value that 5 % of the frames are worse than: `X_min` and `X_p5`, or `X_max` and "
+        "`X_p95` where\nless is better, as for `mse`. In curves.csv `X_min` and `X_max` are those "
+        "of all clips. Frames that\nare infinite count as in the mean (100 dB)."
+    )
+
+
+def print_lists(registry: Registry, kind: str | None) -> None:
+    """Prints one kind of entries, or all of them under headings."""
+    sections = {
+        "suites": _suites(registry),
+        "codecs": _codecs(registry),
+        "datasets": _datasets(registry),
+        "metrics": _metrics(purpose=kind == "metrics"),
+    }
+    for name in [kind] if kind else sections:
+        if kind is None:
+            print(f"{name}:")
+        _print_columns(sections[name], indent="" if kind else "  ")
+        if kind is None:
+            print()
+
+
+def _metrics(*, purpose: bool) -> list[tuple[str, str]]:
+    """What each metric computes, on what, with what; under a heading of its own what for, too."""
+    rows = []
+    for name, one in metrics().items():
+        facts = one.facts
+        words = [facts.definition, f"on {facts.admits}"]
+        words += [f"needs {facts.needs}"] if facts.needs else []
+        try:
+            one.check_available()
+        except Unavailable as error:
+            words.append(f"not here: {error}")
+        rows.append((name, f"{facts.title}: {'; '.join(words)}"))
+        rows += [("", facts.purpose)] if purpose else []
+    return rows
+
+
+def _print_columns(rows: Iterable[tuple[str, str]], indent: str) -> None:
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print(f"{indent}{name:<{width}}  {text}")
+
+
+def _suites(registry: Registry) -> list[tuple[str, str]]:
+    return [
+        (suite.id, f"{suite.title}; {len(suite.codecs)} codecs, anchor {suite.anchor}")
+        for suite in sorted(registry.suites().values(), key=lambda suite: suite.id)
+    ]
+
+
+def _codecs(registry: Registry) -> list[tuple[str, str]]:
+    rows = []
+    for name in sorted(registry.codecs):
+        card = registry.codec(name)
+        points = "lossless" if card.lossless else _span([str(p) for p in card.ladder])
+        rows.append((name, f"{card.title}; {', '.join(card.media)}; {points}"))
+    return rows
+
+
+def _span(points: list[str]) -> str:
+    if len(points) == 1:
+        return points[0]
+    return f"{points[0]} … {points[-1].partition('=')[2]} ({len(points)} points)"
+
+
+def _datasets(registry: Registry) -> list[tuple[str, str]]:
+    cards = (registry.dataset(name) for name in sorted(registry.datasets))
+    return [(card.id, f"{card.title}; {card.licence}".rstrip("; ")) for card in cards]

@@ -1,0 +1,113 @@
+"""The summary that a terminal shows at the end of a run; writes no file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.analysis.bd import Comparison
+from bench.analysis.table import BdTable
+from bench.commands.terminal import make_console, print_table, print_wide
+from bench.report.chroma import MARK
+from bench.report.content import Content, collect
+from bench.report.remarks import own_warnings, warnings_of
+from bench.report.tables import (
+    PUBLISHED_TITLE,
+    delta,
+    gain,
+    overlap,
+    published_table,
+    signed,
+    spread,
+    summary_cells,
+    summary_columns,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MAX_WARNINGS = 12
+
+
+def print_summary(
+    folder: Path | Sequence[Path], *, content: Content | None = None, console: Console | None = None
+) -> None:
+    """Prints the summary of a results folder and what a reader must mind.
+
+    ``content`` saves reading the folder again where a report was just built. Raises StoreError
+    for a folder that is not a finished run.
+    """
+    shown = content or collect(folder)
+    printer = console or make_console()
+    columns, rows = summary_columns(shown), [summary_cells(shown, row) for row in shown.rows]
+    # BD-rates before their spread and before times
+    order = sorted(
+        range(len(columns)), key=lambda i: (not columns[i].startswith(("Rate", "BD-rate")), i)
+    )
+    title = shown.results.run.suite_title
+    left_out = print_table(printer, title, columns, rows, order=order)
+    if left_out:
+        _say(printer, f"table.md has also: {'; '.join(left_out)}")
+    if any(MARK in cell for row in rows for cell in row):
+        _say(printer, f"{MARK} chroma at half the resolution (4:2:0): see table.md")
+    if shown.published:
+        _print_published(printer, shown)
+    warned = warnings_of(shown)
+    for text in warned[:_MAX_WARNINGS]:
+        _say(printer, f"! {text}")
+    if len(warned) > _MAX_WARNINGS:
+        _say(printer, f"! and {len(warned) - _MAX_WARNINGS} more, all of them in table.md")
+
+
+def _print_published(console: Console, content: Content) -> None:
+    columns, rows = published_table(content)
+    left_out = print_table(console, PUBLISHED_TITLE, columns, rows)
+    if left_out:
+        _say(console, f"table.md has also: {'; '.join(left_out)}")
+
+
+def print_bd(table: BdTable, *, console: Console | None = None) -> None:
+    """Prints a BD table: every comparison with interval, spread and warnings, then matrices.
+
+    A codec without any number has no row, only the reason.
+    """
+    printer = console or make_console()
+    for metric in table.metrics:
+        found = [c for c in table.comparisons if c.metric == metric]
+        headers = any(math.isfinite(c.without_headers_percent) for c in found)
+        bare = ["no headers, %"] if headers else []
+        columns = ["Codec", "BD-rate, %", *bare, "spread, %", "BD-quality", "Overlap, %", "Items"]
+        rows = [
+            [c.codec, delta(c), *(signed(c.without_headers_percent) for _ in bare), spread(c),
+             gain(c), overlap(c), str(c.items)]
+            for c in found if c.shown
+        ]  # fmt: skip
+        left_out = print_table(printer, f"{metric} against {table.anchor}", columns, rows)
+        if left_out:
+            _say(printer, f"a wider terminal or a pipe has also: {'; '.join(left_out)}")
+        for line in _remarks(found):
+            _say(printer, f"! {line}")
+    for sentence in table.versions:
+        _say(printer, sentence)
+    for square in table.matrices:
+        compared = square.compared
+        title = f"BD-rate {square.metric}, %: row against column"
+        lines = [[square.codecs[i], *(signed(square.rates[i][j]) for j in compared)]
+                 for i in compared]  # fmt: skip
+        print_wide(printer, title, ["", *(square.codecs[j] for j in compared)], lines)
+
+
+def _remarks(comparisons: Sequence[Comparison]) -> list[str]:
+    """A line for each codec; one for all that have no number for the same reason."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for c in comparisons:
+        if c.warnings:
+            text = "; ".join(own_warnings(c))
+            groups.setdefault((c.codec if c.shown else "", text), []).append(c.codec)
+    return [f"{', '.join(codecs)}: {text}" for (_, text), codecs in groups.items()]
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False)

@@ -1,0 +1,1 @@
+"""Codecs ``gaussian-ae`` and ``naive-copy``: autoencoders of Gaussian vectors."""

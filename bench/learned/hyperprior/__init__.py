@@ -1,0 +1,1 @@
+"""Codec ``hyperprior``: one mean-scale hyperprior for all rates."""

@@ -1,0 +1,308 @@
+"""Codec ``qcae-rd``: gray clips frame by frame, each given the two decoded before it.
+
+The network is :mod:`bench.learned.qcae_rd.network`. Everything that a decoder computes is exact
+fixed-point arithmetic, so that a stream decodes to the same pixels on every machine and thread
+count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.codecs.base import Allowed, Complexity, Encoded, Range
+from bench.codecs.support.coded_clip import (
+    STANDARD,
+    ClipGeometry,
+    pack_clip,
+    refuse_clip,
+    to_clip,
+    to_planes,
+    unpack_clip,
+)
+from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.container import Container
+from bench.codecs.support.learned_codec import LearnedCodec
+from bench.codecs.support.tensors import inference
+from bench.errors import BitstreamError
+from bench.learned.qcae_rd.layers import MOST, Motion, corrected, moved, placed, started, visible
+from bench.learned.qcae_rd.motion_model import (
+    CELL_ROWS,
+    COUNT_ROW,
+    PARTING_ROWS,
+    cell_row,
+    neighbours,
+    parting_rows,
+    vector_rows,
+)
+from bench.learned.qcae_rd.motion_search import estimate, layer_count
+from bench.learned.qcae_rd.network import (
+    GROUPS,
+    LATENTS,
+    QUALITIES,
+    REFERENCES,
+    STRIDE,
+    ConditionalAutoencoder,
+    Prediction,
+    exact_frame,
+    group_mask,
+    table_rows,
+    worth_of,
+)
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
+    from bench.records import Point
+    from bench.signals import Layout, Signal
+
+_QUALITY_STEPS = 8
+"""Qualities are coded in steps of 1/8: the interpolation between gains is then exact."""
+
+
+class QcaeRd(LearnedCodec):
+    """``quality`` is a real value from 1 (lowest rate) to 8. Runs on the CPU, whatever device the
+    run asks for: exact sums of float64 are no work for a GPU."""
+
+    ladder_keys = ("quality",)
+    parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(1, QUALITIES, integer=False)}
+    libraries = ("torch", "compressai")
+
+    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        super().__init__(card)
+
+    @cached_property
+    def _network(self) -> ConditionalAutoencoder:
+        network = ConditionalAutoencoder()
+        network.finalise()  # gives the tables their sizes; the weights hold their values
+        return self.load(network)
+
+    @cached_property
+    def _container(self) -> Container:
+        return self.container_of(0xB3, self._network)
+
+    def refusal(self, layout: Layout) -> str | None:
+        return refuse_clip(layout, self.card.id)
+
+    def complexity(self) -> Complexity:
+        """Of a frame with both references, 64×64."""
+        network, side = self._network, STANDARD.width
+        x = torch.zeros(1, 3, 1, side, side, dtype=torch.float64)
+        return measure_complexity(
+            network,
+            lambda: network(x, torch.ones(1)),
+            x.numel(),
+            encoder_only=("encoder", "transform"),
+            decoder_only=(),
+            ignored=(),
+        )
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        steps = round((float(point.value) - 1) * _QUALITY_STEPS)
+        writer = _Writer(self._network)
+        with inference("cpu"):
+            planes = torch.split(to_planes(signal, STRIDE).double(), 1)
+            list(self._frames(planes, _quality(steps), writer))
+        geometry = ClipGeometry.of(signal.layout)
+        payload, header = pack_clip(self._container, steps, geometry, writer.finish())
+        return Encoded(payload, header_bytes=header, bits_estimated=writer.bits)
+
+    def decode(self, payload: bytes) -> Signal:
+        steps, geometry, stream = unpack_clip(self._container, payload)
+        if steps > (QUALITIES - 1) * _QUALITY_STEPS:
+            raise BitstreamError(f"{self.card.id}: quality {steps} is out of range; it is corrupt")
+        blank = torch.zeros(1, 1, *geometry.padded(STRIDE), dtype=torch.float64)
+        reader = _Reader(self._network, stream)
+        with inference("cpu"):
+            frames = self._frames([blank] * geometry.frames, _quality(steps), reader)
+            return to_clip(torch.cat(list(frames)), geometry)
+
+    def _frames(
+        self, planes: Sequence[Tensor], quality: Tensor, coder: _Writer | _Reader
+    ) -> Iterator[Tensor]:
+        """The decoded frames, in step for encoder and decoder: motion and latents of a writer come
+        from the planes, those of a reader from its stream."""
+        network, references, motion = self._network, list[Tensor](), None
+        count = coder.code_count(planes)
+        layers = torch.zeros_like(planes[0]).expand(-1, count, -1, -1)
+        for x in planes:
+            if references:
+                motion = coder.code_motion(layers, x, motion, worth_of(quality))
+                layers = placed(layers, motion)
+            prediction = network.predict(references, layers, quality)
+            gain = network.gain(quality, len(references)).double()
+            y = network.analyse(x, prediction).double() * gain if coder.sees else None
+            latent = self._code_groups(coder, y, prediction)
+            frame = network.synthesise(latent / gain, prediction)
+            decoded = exact_frame(frame)
+            layers = corrected(layers, decoded) if references else started(decoded, count)
+            references = [decoded, *references][:REFERENCES]
+            yield frame
+
+    def _code_groups(
+        self, coder: _Writer | _Reader, y: Tensor | None, prediction: Prediction
+    ) -> Tensor:
+        """The decoded latents ``(1, M, h, w)``, group after group."""
+        height, width = prediction.features.shape[-2:]
+        latent = torch.zeros(1, LATENTS, height, width, dtype=torch.float64)
+        for group in range(GROUPS):
+            mask = group_mask(height, width, only=group).bool()
+            index, mean = self._network.gaussian(prediction.features, latent, group)
+            latent = latent + coder.code(y, index, mean, mask)
+        return latent
+
+
+class _Tables:
+    """The integer coding tables of the network: of its Gaussians, then of motion."""
+
+    def __init__(self, network: ConditionalAutoencoder) -> None:
+        gaussians = network.gaussian_conditional
+        motion, sizes = network.motion.tables()
+        self._cdf = gaussians.quantized_cdf.tolist() + motion
+        self._lengths: list[int] = gaussians.cdf_length.reshape(-1).int().tolist() + sizes
+        self._offsets = gaussians.offset.reshape(-1).int().tolist() + [0] * len(sizes)
+        self.motion = len(self._cdf) - len(sizes)
+        """The first row of motion."""
+
+    def size(self, row: int) -> int:
+        """How many symbols a row has, without the one for values outside it."""
+        return self._lengths[row] - 2
+
+    def of(self, rows: Sequence[int]) -> tuple[list[int], list[list[int]], list[int], list[int]]:
+        """The rows that are needed, and where these rows stand among them: the coder copies all
+        that it is given on every call."""
+        used = sorted(set(rows))
+        place = {row: at for at, row in enumerate(used)}
+        return (
+            [place[row] for row in rows],
+            [self._cdf[row] for row in used],
+            [self._lengths[row] for row in used],
+            [self._offsets[row] for row in used],
+        )
+
+
+class _Writer:
+    """Codes motion and latents into a stream; ``bits``, when it is finished, is the negative log2
+    likelihood of what it coded."""
+
+    sees = True
+
+    def __init__(self, network: ConditionalAutoencoder) -> None:
+        self._network, self._tables = network, _Tables(network)
+        self._symbols, self._rows = list[int](), list[int]()
+        self.bits = 0.0
+
+    def code_count(self, planes: Sequence[Tensor]) -> int:
+        """How many layers the clip is coded by; a single frame needs none of this."""
+        count = layer_count(torch.cat([*planes]))
+        if len(planes) > 1:
+            self._add([count - 1], [COUNT_ROW])
+            self.bits += math.log2(MOST)
+        return count
+
+    def code_motion(
+        self, layers: Tensor, x: Tensor, before: Motion | None, worth: Tensor
+    ) -> Motion:
+        """The motion of layers to the frame x."""
+        motion = estimate(layers, x, before, worth)
+        self.bits += float(self._network.motion.bits(layers, motion, before))
+        rows = vector_rows(layers, before)
+        self._add(motion.vectors.flatten().tolist(), rows.flatten().tolist())
+        rows = PARTING_ROWS + parting_rows(layers, before)
+        self._add(motion.parted.int().tolist(), rows.tolist())
+        if motion.parted:
+            coded = visible(moved(layers, motion.vectors))
+            rows = CELL_ROWS + neighbours(motion.shown, coded)
+            self._add(motion.shown[coded].int().tolist(), rows[coded].tolist())
+        return motion
+
+    def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
+        """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
+        assert y is not None
+        symbols = torch.round(y - mean)
+        values, rows, means = (
+            one[:, :, mask].reshape(-1) for one in (symbols, table_rows(index), mean)
+        )
+        model = self._network.gaussian_conditional
+        likelihoods = model((values + means).float(), model.scale_table[rows.long()], means.float())
+        self.bits -= float(likelihoods[1].double().log2().sum())
+        self._symbols += values.int().tolist()
+        self._rows += rows.tolist()
+        return (symbols + mean) * mask
+
+    def _add(self, symbols: list[int], rows: list[int]) -> None:
+        self._symbols += symbols
+        self._rows += [self._tables.motion + row for row in rows]
+
+    def finish(self) -> bytes:
+        from compressai.ans import RansEncoder
+
+        coder, tables = RansEncoder(), self._tables.of(self._rows)
+        stream: bytes = coder.encode_with_indexes(self._symbols, *tables)
+        return stream
+
+
+class _Reader:
+    """The inverse of ``_Writer``."""
+
+    sees = False
+
+    def __init__(self, network: ConditionalAutoencoder, stream: bytes) -> None:
+        from compressai.ans import RansDecoder
+
+        self._tables, self._coder = _Tables(network), RansDecoder()
+        self._coder.set_stream(stream)
+
+    def code_count(self, planes: Sequence[Tensor]) -> int:
+        """How many layers the clip is coded by."""
+        return 1 + self._motion([COUNT_ROW])[0] if len(planes) > 1 else 1
+
+    def code_motion(
+        self, layers: Tensor, x: Tensor, before: Motion | None, worth: Tensor
+    ) -> Motion:
+        """The motion of layers to the next frame, whatever x."""
+        rows = vector_rows(layers, before)
+        vectors = torch.tensor(self._motion(rows.flatten().tolist())).view_as(rows)
+        parting = PARTING_ROWS + parting_rows(layers, before)
+        parted = torch.tensor(self._motion(parting.tolist())).bool()
+        coded = visible(moved(layers, vectors)) & parted
+        return Motion(vectors, self._cells(coded), parted)
+
+    def _cells(self, coded: Tensor) -> Tensor:
+        """Whether layers take part in cells, of which the coded ones are read in raster order."""
+        shown = torch.ones_like(coded)
+        for layer, there in zip(shown[0], coded[0], strict=True):
+            states: dict[tuple[int, int], int] = {}
+            for row, column in there.nonzero().tolist():
+                beside = (states.get((row, column - 1)), states.get((row - 1, column)))
+                states[row, column] = self._motion([cell_row(*beside)])[0]
+                layer[row, column] = states[row, column]
+        return shown
+
+    def _motion(self, rows: list[int]) -> list[int]:
+        """Symbols of rows of the tables of motion. Raises BitstreamError where one has no such
+        symbol: what comes after a table's end has no meaning there."""
+        places = [self._tables.motion + row for row in rows]
+        symbols: list[int] = self._coder.decode_stream(*self._tables.of(places))
+        if any(
+            not 0 <= each < self._tables.size(at) for each, at in zip(symbols, places, strict=True)
+        ):
+            raise BitstreamError("qcae-rd: a motion that does not exist; the stream is corrupt")
+        return symbols
+
+    def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
+        """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
+        rows = table_rows(index)[:, :, mask]
+        tables = self._tables.of(rows.reshape(-1).tolist())
+        symbols = torch.tensor(self._coder.decode_stream(*tables))
+        latent = torch.zeros_like(mean)
+        latent[:, :, mask] = symbols.view(rows.shape).double() + mean[:, :, mask]
+        return latent
+
+
+def _quality(steps: int) -> Tensor:
+    return torch.tensor([1 + steps / _QUALITY_STEPS], dtype=torch.float64)

@@ -1,0 +1,242 @@
+"""`bench train`: one network of one card, from its recipe to weights, model card and loss curve.
+
+Also the arguments of the command line; printing and exit status are the caller's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bench.cards import CodecCard, Registry
+from bench.cards.codec_specs import parse_value
+from bench.errors import CardError, Unavailable, UsageError
+from bench.learned.training.settings import (
+    LAYOUTS,
+    PRECISIONS,
+    Changes,
+    Recipe,
+    read_recipe,
+    recipe_names,
+)
+from bench.records import Point
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.learned.training.loop import Trainer
+    from bench.learned.training.task import TrainingContext, TrainingTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """What the command line asks for; ``work`` holds checkpoints, ``weights`` the results."""
+
+    point: str | None = None
+    part: str | None = None
+    steps: int | None = None
+    budget: float | None = None
+    minutes: float | None = None
+    precision: str | None = None
+    layout: str | None = None
+    batch: int | None = None
+    crop: int | None = None
+    device: str = "cpu"
+    threads: int | None = None
+    data: Path | None = None
+    work: Path | None = None
+    weights: Path | None = None
+    seed: int | None = None
+    fresh: bool = False
+    start: Path | None = None
+    stop_after: int | None = None
+    workers: int | None = None
+    export: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``bench train``, each named as the field of TrainRequest that it fills."""
+    which = parser.add_argument_group("which network")
+    which.add_argument("name", help="codec id whose card has a [training] table")
+    which.add_argument("--point", help="key=value of the ladder, where each point has a network")
+    which.add_argument("--part", help="a separately trained part, such as a prior")
+    when = parser.add_argument_group(
+        "how long", "The same command continues what was stopped or killed."
+    )
+    when.add_argument(
+        "--minutes", type=float, help="end this command after so long, at a checkpoint"
+    )
+    when.add_argument(
+        "--budget", type=float, help="minutes of all its commands together: the learning rate "
+        "falls with the clock, instead of with --steps, and is at its end then",
+    )  # fmt: skip
+    when.add_argument("--steps", type=int, help="of the schedule, instead of the card's")
+    when.add_argument("--stop-after", type=int, help="end this command at this step")
+    start = parser.add_argument_group("from what")
+    start.add_argument("--start", type=Path, help="weights (.safetensors), with a new warm-up")
+    start.add_argument("--fresh", action="store_true", help="ignore an existing checkpoint")
+    start.add_argument("--seed", type=int, help="instead of the card's")
+    start.add_argument("--data", type=Path, help="data folder, instead of $BENCH_DATA")
+    how = parser.add_argument_group("how")
+    how.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    how.add_argument("--threads", type=int, help="CPU threads of the network")
+    how.add_argument(
+        "--workers", type=int, help="processes that make batches ahead (default: 0 on a CPU, one "
+        "a core for a GPU)",
+    )  # fmt: skip
+    how.add_argument("--precision", choices=PRECISIONS, help="instead of the card's")
+    how.add_argument(
+        "--layout", choices=LAYOUTS, help="of kernels in memory, instead of the card's"
+    )
+    how.add_argument("--batch", type=int, help="items of a step, instead of the card's")
+    how.add_argument("--crop", type=int, help="side of training crops, where the card has one")
+    out = parser.add_argument_group("to what")
+    out.add_argument("--work", type=Path, help="folder of checkpoints, instead of the cache")
+    out.add_argument("--weights", type=Path, help="folder of the results, instead of the card's")
+    out.add_argument(
+        "--export", action="store_true", help="train nothing: write the weights of the checkpoint "
+        "as it stands, validated",
+    )  # fmt: skip
+
+
+def run_command(args: argparse.Namespace, registry: Registry) -> str:
+    """Does what parsed arguments ask for; the sentence it returns says what was done."""
+    request = TrainRequest(**{key: getattr(args, key) for key in TrainRequest.__dataclass_fields__})
+    return train(registry.codec(args.name), request)
+
+
+def train(card: CodecCard, request: TrainRequest) -> str:
+    """Trains and writes; the sentence it returns says what was written and the figures."""
+    from bench.learned.training.product import Circumstances, figures_of, write_product
+
+    trainer = make_trainer(card, request)
+    if request.export:
+        if not trainer.checkpoint.exists():
+            raise UsageError(f"{trainer.checkpoint}: no checkpoint to export; train first")
+        trainer.restore()
+        trained = trainer.result(validate=True)
+    else:
+        trained = trainer.run()
+        if not trained.finished:
+            cause = f" by {trained.stopped_by}" if trained.stopped_by else ""
+            return f"{trainer.title}: stopped{cause} at step {trained.steps}; run it again"
+    how = Circumstances(trainer.options.device, request.budget, request.weights)
+    path = write_product(trainer, trained, how)
+    return f"{path}: {trained.steps} steps in {trained.seconds:.0f} s; {figures_of(trained)}"
+
+
+def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:
+    """The training of one network of a card, built but not begun."""
+    import torch
+
+    from bench.learned.training.feed import default_workers
+    from bench.learned.training.lineage import Lineage, lineage_of
+    from bench.learned.training.loop import LoopOptions, Trainer
+    from bench.learned.training.task import TrainingContext
+
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    device = _device(request.device)
+    recipe = _recipe(card, request)
+    if recipe.part is not None and request.weights is not None:
+        _check_followed(recipe, request.weights)
+    torch.manual_seed(recipe.settings.seed)
+    work = request.work or cache_folder() / recipe.codec / recipe.name
+    task = task_class(recipe)(TrainingContext(recipe, device, request.data, work.parent))
+    if request.start is not None:
+        from bench.codecs.support.weights import read_tensors
+
+        task.load(read_tensors(request.start))
+    workers = default_workers(device) if request.workers is None else request.workers
+    options = LoopOptions(
+        work,
+        device,
+        budget=request.budget,
+        minutes=request.minutes,
+        fresh=request.fresh,
+        stop_after=request.stop_after,
+        lineage=lineage_of(request.start) if request.start else Lineage(),
+        workers=workers,
+    )
+    return Trainer(recipe, task, options)
+
+
+def task_class(recipe: Recipe) -> Callable[[TrainingContext], TrainingTask[object]]:
+    """The task that a recipe names, imported now."""
+    module, _, attribute = recipe.settings.task.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+        return cast("Callable[[TrainingContext], TrainingTask[object]]", found)
+    except (ImportError, AttributeError) as error:
+        raise CardError(
+            f"{recipe.card.path.name} [training]: task {recipe.settings.task!r} cannot be "
+            f"imported: {error}"
+        ) from error
+
+
+def _recipe(card: CodecCard, request: TrainRequest) -> Recipe:
+    point = None
+    if request.point is not None:
+        key, equals, word = request.point.partition("=")
+        if not equals:
+            raise UsageError(
+                f"--point {request.point!r} is not key=value; networks of {card.id}: "
+                f"{', '.join(recipe_names(card))}"
+            )
+        point = Point(key, parse_value(word))
+    changes = Changes(
+        steps=request.steps,
+        seed=request.seed,
+        precision=request.precision,
+        layout=request.layout,
+        batch=request.batch,
+        crop=request.crop,
+    )
+    recipe = read_recipe(card, point=point, part=request.part, changes=changes)
+    settings = recipe.settings
+    if request.batch is None and settings.gpu_batch and request.device.startswith("cuda"):
+        return replace(recipe, settings=replace(settings, batch=settings.gpu_batch))
+    return recipe
+
+
+def _check_followed(recipe: Recipe, folder: Path) -> None:
+    """A part learns from the networks in the card's folder: refuses to leave it beside others, of
+    whose output it knows nothing."""
+    from bench.codecs.support.weights import weights_path
+
+    parts = recipe.card.training.get("parts", {})
+    for beside in sorted(folder.glob("*.safetensors")):
+        followed = weights_path(recipe.card, beside.stem)
+        if beside.stem in parts or not followed.is_file():
+            continue
+        if beside.read_bytes() != followed.read_bytes():
+            raise UsageError(
+                f"part {recipe.part} of {recipe.codec} learns from {followed}, and --weights "
+                f"{folder} holds another {beside.name}; copy that one there first"
+            )
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name!r}: {error}") from error
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise Unavailable("--device cuda: torch sees no GPU; use --device cpu")
+        # every step has the same sizes: the fastest convolutions are worth a search
+        torch.backends.cudnn.benchmark = True
+    return device
+
+
+def cache_folder() -> Path:
+    """Where checkpoints lie that no folder was named for."""
+    import pooch
+
+    return Path(pooch.os_cache("bench-rd")) / "training"

@@ -1,0 +1,102 @@
+"""How each codec is drawn: one colour, marker and dash, the same in the plots and on the page.
+
+Draws nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.figures.plot import Weight
+from bench.report.content import Content
+from bench.results.run_info import CodecInfo
+
+ANCHOR_COLOUR = "#000000"
+# P. Tol, Colour schemes, SRON/EPS/TN/09-002: "vibrant" for what stands out, "muted" for the field;
+# safe for colour-blind readers. Muted's pale grey, which is hard to see, is a brown here.
+LEARNED_COLOURS = ("#CC3311", "#0077BB", "#EE7733", "#AA3377", "#009988", "#33BBEE")
+FIELD_COLOURS = (
+    *("#332288", "#44AA99", "#CC6677", "#999933", "#88CCEE"),
+    *("#117733", "#DDAA33", "#882255", "#AA4499", "#8C6D4F"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A marker by its names in Matplotlib and Plotly."""
+
+    plot: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dash:
+    """A dash by its names in Matplotlib, Plotly and PGFPlots."""
+
+    plot: Any
+    page: str
+    pgf: str
+
+
+MARKERS = (
+    *(Marker("o", "circle"), Marker("s", "square"), Marker("^", "triangle-up")),
+    *(Marker("D", "diamond"), Marker("v", "triangle-down"), Marker("P", "cross")),
+    *(Marker("X", "x"), Marker("<", "triangle-left"), Marker(">", "triangle-right")),
+    *(Marker("p", "pentagon"), Marker("*", "star")),
+)
+DASHES = (
+    Dash("-", "solid", "solid"),
+    Dash((0, (5, 1.5)), "dash", "dashed"),
+    Dash((0, (1, 1.2)), "dot", "dotted"),
+    Dash((0, (5, 1.5, 1, 1.5)), "dashdot", "dashdotted"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one codec is drawn. ``weight``: learned codecs stand out over the field of the others,
+    where a run has both; the anchor is black, or the page's ink."""
+
+    colour: str
+    marker: Marker
+    dash: Dash
+    weight: Weight
+
+    @property
+    def dark_colour(self) -> str:
+        """On dark paper: mixed with white."""
+        parts = (int(self.colour[place : place + 2], 16) for place in (1, 3, 5))
+        return "#" + "".join(f"{round(0.6 * part + 0.4 * 255):02X}" for part in parts)
+
+
+def is_learned(info: CodecInfo | None) -> bool:
+    """The codec is a network: it has weights or a complexity."""
+    return info is not None and (
+        bool(info.complexity) or any(key.startswith("weights") for key in info.versions)
+    )
+
+
+def looks(content: Content) -> dict[str, Look]:
+    """The look of every codec. Curves choose before single points, so that no two of the first
+    ten curves share a colour, nor any two both colour and marker before 110."""
+    found: dict[str, Look] = {}
+    points = {row.codec: row.points for row in content.rows}
+    ranked = sorted(content.results.codecs, key=lambda codec: points[codec] < 2)
+    networks = [codec for codec in ranked if is_learned(content.results.info(codec))]
+    contrast = 0 < len(networks) < len(ranked)
+    counts = {"learned": 0, "field": 0}
+    for codec in ranked:
+        if codec == content.bd.anchor:
+            found[codec] = Look(ANCHOR_COLOUR, MARKERS[0], DASHES[0], "anchor")
+            continue
+        kind: Weight = "learned" if contrast and codec in networks else "field"
+        colours = LEARNED_COLOURS if kind == "learned" else FIELD_COLOURS
+        place, counts[kind] = counts[kind], counts[kind] + 1
+        found[codec] = Look(
+            colours[place % len(colours)],
+            MARKERS[(place + 1) % len(MARKERS)],
+            DASHES[place % len(DASHES)],
+            kind,
+        )
+    return found

@@ -1,0 +1,201 @@
+"""What run.json holds: everything besides the records that a reader needs to trust or repeat a run.
+
+Only reads and writes this one file; who collects the facts is run.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.cards import Settings
+from bench.errors import StoreError, UsageError
+from bench.metrics.info import MetricFacts
+from bench.records import TARGET
+
+# 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
+FORMAT = 4
+
+
+def shortened(version: str) -> str:
+    """A hash cut to what a reader compares by eye; any other version as it is."""
+    is_hash = len(version) >= 32 and all(c in "0123456789abcdef" for c in version)
+    return version[:12] if is_hash else version
+
+
+@dataclass(frozen=True, slots=True)
+class CodecInfo:
+    """One codec of a run as it was measured."""
+
+    id: str
+    title: str
+    settings: Settings
+    ladder: tuple[str, ...]
+    """The points in the order of the ladder, as ``key=value``."""
+    deterministic: bool
+    lossless: bool
+    versions: Mapping[str, str]
+    source: Settings = field(default_factory=dict)
+    complexity: Mapping[str, float] = field(default_factory=dict)
+    """Of learned codecs: ``parameters``, ``encoder_kmac_per_pixel``, ``decoder_kmac_per_pixel``,
+    ``peak_bytes``."""
+    device: str = ""
+    """The kind of device that its bits or pixels depend on, such as ``cuda NVIDIA H100``; empty
+    where they depend on none, and in runs of versions that did not say."""
+    items: int | None = None
+    """How many of the run's items it was to be measured on, the first ones; None: all."""
+
+    @property
+    def ladder_key(self) -> str | None:
+        """The parameter of its points; None where rates were searched, of whatever parameter."""
+        keys = [point.partition("=")[0] for point in self.ladder]
+        return next((key for key in keys if key != TARGET), None)
+
+    def refuse_other_ladder(self, where: str, earlier: CodecInfo) -> None:
+        """Raises UsageError where points of another parameter would join one curve with these."""
+        one, other = earlier.ladder_key, self.ladder_key
+        if one and other and one != other:
+            raise UsageError(
+                f"{where}: codec {self.id} has points of {one} and of {other}, which are no one "
+                "curve; keep them in folders of their own, or give the card another name"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a check that was made once for a codec or one of its points."""
+
+    check: str
+    """``fresh_decode``: the payload, decoded again in a fresh process, gives the same pixels."""
+    codec: str
+    point: str
+    item: str
+    passed: bool
+    detail: str = ""
+    isolation: str = ""
+    """How far that process was kept from the original and from all that the encoder wrote:
+    ``isolated``, ``not isolated: …``; empty in runs of versions that did not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The content of run.json."""
+
+    bench: str
+    suite: str
+    suite_title: str
+    dataset: str
+    dataset_title: str
+    media: str
+    dataset_notes: tuple[str, ...]
+    dataset_digest: str
+    items: int
+    metrics: tuple[str, ...]
+    anchor: str | None
+    codecs: tuple[CodecInfo, ...]
+    command: tuple[str, ...]
+    machine: Mapping[str, str]
+    libraries: Mapping[str, str]
+    jobs: int
+    timing: str
+    """One sentence: how times were taken and whether they may be ranked."""
+    started: str
+    finished: str
+    verdicts: tuple[Verdict, ...] = ()
+    licence: str = ""
+    citation: str = ""
+    notes: tuple[str, ...] = ()
+    metric_facts: tuple[MetricFacts, ...] = ()
+    """Of metrics that the project did not bring: a report needs no plug-in to show them."""
+    item_digests: Mapping[str, str] = field(default_factory=dict)
+    """What each item holds, in 16 digits of its hash, in the order of the run: runs over other
+    items are compared by it."""
+    metric_versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By metric: versions of packages, hashes of weights and of plug-ins behind its values."""
+    format: int = FORMAT
+
+    def first_items(self, count: int) -> tuple[str, ...]:
+        """The names of the first items; none in runs of versions that did not keep them."""
+        return tuple(self.item_digests)[:count]
+
+    def items_of(self, info: CodecInfo | None) -> int:
+        """How many items a codec was to be measured on."""
+        limit = info.items if info is not None else None
+        return self.items if limit is None else min(limit, self.items)
+
+    def write(self, folder: Path) -> None:
+        table = asdict(replace(self, item_digests={}))  # asdict copies one by one
+        table["item_digests"] = dict(self.item_digests)
+        table["metric_facts"] = [facts_table(one) for one in self.metric_facts]
+        text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
+        temporary = folder / "run.json.new"
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(folder / "run.json")
+
+
+def read_run(folder: Path) -> RunInfo:
+    """The run.json of a folder. Raises StoreError if missing, broken or of a newer format."""
+    path = folder / "run.json"
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{folder}: no run.json; is this the folder of a finished run?") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(table, dict) or not isinstance(table.get("format"), int):
+        raise StoreError(f"{path}: not written by bench run")
+    if table["format"] > FORMAT:
+        raise StoreError(
+            f"{path}: format {table['format']} is newer than this bench reads ({FORMAT}); "
+            "upgrade bench"
+        )
+    for key, fits in _SHAPES.items():
+        if not fits(table.get(key)):
+            raise StoreError(f"{path}: {key} is {str(table.get(key))[:60]}; the file is damaged")
+    try:
+        codecs = tuple(_codec_info(entry) for entry in table.pop("codecs"))
+        verdicts = tuple(Verdict(**entry) for entry in table.pop("verdicts"))
+        facts = tuple(facts_of(entry) for entry in table.pop("metric_facts", ()))
+        lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
+        table |= lists | {"format": FORMAT}
+        return RunInfo(codecs=codecs, verdicts=verdicts, metric_facts=facts, **table)
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{path}: not a run of format {FORMAT}: {error}") from error
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+_SHAPES: Mapping[str, Callable[[object], bool]] = {
+    "codecs": lambda value: isinstance(value, list) and bool(value),
+    "items": lambda value: isinstance(value, int) and value > 0,
+    "metrics": _are_words,
+    "command": _are_words,
+    "verdicts": lambda value: isinstance(value, list),
+    "jobs": lambda value: isinstance(value, int),
+}
+"""What parts of the file must be, where a wrong one would come to light late or as a wrong word."""
+
+
+def _codec_info(entry: dict[str, Any]) -> CodecInfo:
+    count = entry.get("items")
+    if not (count is None or (isinstance(count, int) and count > 0)):
+        raise TypeError(f"items of codec {entry.get('id')} is {count!r}")
+    return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
+
+
+def facts_table(facts: MetricFacts) -> dict[str, Any]:
+    """Facts as JSON has them, which knows no infinity: ours is null there."""
+    return {key: None if value == math.inf else value for key, value in asdict(facts).items()}
+
+
+def facts_of(entry: dict[str, Any]) -> MetricFacts:
+    """The facts of ``facts_table``."""
+    known = {key: value for key, value in entry.items() if value is not None}
+    lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
+    return MetricFacts(**{**known, **lists})
