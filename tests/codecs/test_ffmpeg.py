@@ -19,7 +19,8 @@ from bench.codecs.ffmpeg import FfmpegCodec
 from bench.codecs.reference import Installation, ReferenceCodec
 from bench.codecs.support import ffmpeg_binary, frame_buffer, planes, stopwatch
 from bench.codecs.support.framing import read_side_info, split_frames
-from bench.codecs.support.planes import PlaneFormat, read_planes
+from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
+from bench.codecs.support.process import read_all, run_piped
 from bench.engine.timing import timed
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
@@ -229,6 +230,21 @@ def test_the_encoders_signature_is_discarded(name: str, least: int) -> None:
     assert encoded.discarded_bytes > least
     assert len(encoded.payload) < 1000
     assert encoded.header_bytes is not None and 20 < encoded.header_bytes < 250
+
+
+@pytest.mark.parametrize("name", ["x264", "x265"])
+def test_the_encoder_is_told_the_quantiser_and_nothing_else(name: str) -> None:
+    """Its signature says how it controlled the rate."""
+    signal = clip(moving(2, 64, 64, 1))
+    for word, says in (("qp=30", b"rc=cqp"), ("crf=30", b"rc=crf")):
+        codec = build(f"{name}-medium:{word}")
+        (point,) = codec.card.ladder
+        coded = codec.coded_format(signal.layout)
+        planes = (write_planes(frame, signal.layout, coded) for frame in signal.frames())
+        command = codec.encode_command(signal.layout, coded, point)
+        stream = run_piped(command, planes, read_all)
+        key, _, value = word.partition("=")
+        assert says in stream and f"{key}={value}".encode() in stream
 
 
 def test_a_planted_signature_would_be_found() -> None:
