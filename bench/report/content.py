@@ -257,6 +257,8 @@ def _drawn(content: Content) -> str:
     """What the bootstrap draws."""
     word = content.item_word
     return f"groups of {word} and {word} in them" if drawn_by_groups(content.groups) else word
+
+
 def sentence_of(note: str) -> str:
     """A note of a loader or a card with a capital letter and a full stop."""
     return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
