@@ -85,7 +85,8 @@ class Comparison:
 
     ``rate_percent`` is the headline: PCHIP on the mean curves, negative saves bits, NaN where it
     is not defined; ``quality_gain`` is the BD-quality in the axis' unit. ``items`` counts those
-    on which both codecs are complete. ``significant`` is None without an interval.
+    on which both codecs are complete. ``significant`` is None without an interval. ``left_out``
+    says what the spread of the conventions is without.
 
     ``hull_percent`` is the BD-rate of the convex hulls, only where a curve that is not monotonic or
     too little overlap leaves no headline; ``without_headers_percent`` that of the rates without
@@ -109,6 +110,7 @@ class Comparison:
     hull_percent: float = math.nan
     without_headers_percent: float = math.nan
     single: Single | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def defined(self) -> bool:
@@ -215,12 +217,13 @@ def _headline(
     notes: list[str],
 ) -> Comparison:
     """The comparison with its BD-rates and their interval."""
-    conventions = under(pair, curves, "mean", notes)
+    left_out: list[str] = []
+    conventions = under(pair, curves, "mean", left_out)
     item_rates: ItemRates = ()
     low = high = math.nan
     if sampled is not None:
         notes += sampled.warnings()
-        more, item_rates = by_item(pair, sampled.quality, notes)
+        more, item_rates = by_item(pair, sampled.quality, left_out)
         conventions += more
         low, high = sampled.interval()
     rate = bd_rate(curves[0], curves[1])
@@ -233,6 +236,7 @@ def _headline(
         significant=None if math.isnan(low) else not low <= 0.0 <= high,
         conventions=tuple(conventions),
         item_rates=item_rates,
+        left_out=_said(left_out),
         without_headers_percent=_rate_without_headers(pair, curves, notes),
     )
 

@@ -97,7 +97,8 @@ def _items_left_out(pair: list[Grid], rises: list[Mask], defined: Mask, leaves: 
     if apart := int((rises[0] & rises[1] & ~defined).sum()):
         notes.append(f"per item without {apart} of {len(defined)} items, which do not overlap")
     if cubics := int((defined & leaves).sum()):
-        notes.append(f"cubic per item without {cubics} items, where it leaves the points' range")
+        items = "1 item" if cubics == 1 else f"{cubics} items"
+        notes.append(f"cubic per item without {items}, where it leaves the points' range")
     return notes
 
 

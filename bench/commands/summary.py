@@ -103,7 +103,7 @@ def _remarks(comparisons: Sequence[Comparison]) -> list[str]:
     """A line for each codec; one for all that have no number for the same reason."""
     groups: dict[tuple[str, str], list[str]] = {}
     for c in comparisons:
-        if c.warnings:
+        if c.warnings or c.left_out:
             text = "; ".join(own_warnings(c))
             groups.setdefault((c.codec if c.shown else "", text), []).append(c.codec)
     return [f"{', '.join(codecs)}: {text}" for (_, text), codecs in groups.items()]

@@ -163,17 +163,20 @@ def _contradiction(one: Sequence[float], two: Sequence[float]) -> float:
 
 def own_warnings(comparison: Comparison) -> list[str]:
     """The warnings of a comparison without the name of its codec, which stands before them."""
-    return [text.removeprefix(f"{comparison.codec}: ") for text in comparison.warnings]
+    said = (*comparison.warnings, *comparison.left_out)
+    return [text.removeprefix(f"{comparison.codec}: ") for text in said]
 
 
 def _doubts(
     comparisons: Sequence[Comparison], said: AbstractSet[str], titles: Mapping[str, str]
 ) -> list[str]:
     """One line a codec: what is wrong under all metrics, or under which; without what is ``said``
-    of all."""
+    of all. What a spread is without counts on the first axis, which alone is shown with one."""
+    first = next(iter(titles), None)
     found: dict[str, dict[str, list[Comparison]]] = {}
     for comparison in comparisons:
-        for text in comparison.warnings:
+        spread = comparison.left_out if comparison.metric == first else ()
+        for text in (*comparison.warnings, *spread):
             if text in said:
                 continue
             of_anchor = text.startswith(f"{comparison.anchor}: ")

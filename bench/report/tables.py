@@ -58,7 +58,7 @@ def write_bd(content: Content, folder: Path) -> None:
             rates = map(_number, (c.rate_percent, c.rate_low, c.rate_high))
             row = (suite, c.metric, c.anchor, c.codec, c.items, *rates, flag)
             others = (c.hull_percent, c.without_headers_percent, *astuple(c.single or NO_SINGLE))
-            said = "; ".join(c.warnings)
+            said = "; ".join((*c.warnings, *c.left_out))
             writer.writerow((*row, *map(_number, numbers), said, *map(_number, others)))
     with (folder / "bd_matrix.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
