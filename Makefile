@@ -14,8 +14,11 @@ run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
 	@echo "Kodak is next: $(BIN)/python -m bench fetch kodak && $(BIN)/python -m bench run --suite kodak"
 
+# In another order every time, whose seed is printed at the end; `make test SEED=last`, or a number, has
+# that order again. A test that leaves anything to the next one fails.
 test: $(VENV)/ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/speed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/speed \
+	$(if $(SEED),--randomly-seed=$(SEED))
 
 # The learned codecs' tests as on a machine with another instruction set, on two threads.
 PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d

@@ -59,7 +59,9 @@ def test_it_is_short_and_shows_the_plot_and_the_two_commands() -> None:
     assert README.count("\n") <= 150
     assert "$ make run" in README
     assert "$ make test" in README
-    for path in re.findall(r"\]\(([^)#:]+)\)", README):
+    paths = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(paths) > 5
+    for path in paths:
         assert (ROOT / path).exists(), path
 
 
@@ -68,7 +70,9 @@ def test_it_names_every_subcommand() -> None:
         [sys.executable, "-m", "bench", "--help"], cwd=ROOT, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    for name in re.findall(r"^    (\w+) ", done.stdout, flags=re.MULTILINE):
+    names = re.findall(r"^    (\w+) ", done.stdout, flags=re.MULTILINE)
+    assert {"run", "check", "doctor"} < {*names}
+    for name in names:
         assert f"bench {name}" in README, name
 
 

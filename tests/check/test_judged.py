@@ -88,7 +88,8 @@ def test_each_metric_alone_turns_the_check_red(
     old = folder(tmp_path / "old", scores)
     report = checked(old, folder(tmp_path / "new", scores, worse))
     assert report.exit_status == 1
-    assert all(metric in point.detail for point in report.codecs[0].points)
+    points = report.codecs[0].points
+    assert points and all(metric in point.detail for point in points)
     assert checked(old, old).exit_status == 0
 
 

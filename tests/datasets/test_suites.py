@@ -22,7 +22,7 @@ def test_suite(suite: Suite) -> None:
     codecs = [select(registry, word) for word in suite.codecs]
     # a mosaic suite codes many pictures of an image set as one clip
     wanted = {"vector"} if card.media == "vector" else {card.media, "video"}
-    assert all(wanted & set(codec.media) for codec in codecs)
+    assert codecs and all(wanted & set(codec.media) for codec in codecs)
     ladders = {codec.id: codec.ladder for codec in codecs}
     assert suite.anchor is None or len(ladders[suite.anchor]) >= 4
     assert card.media != "image" or "vmaf" not in suite.metrics

@@ -232,7 +232,8 @@ def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster:
     import csv
 
     with (out / "records.csv").open() as file:
-        assert all(float(row["largest"]) > 0 for row in csv.DictReader(file))
+        values = [float(row["largest"]) for row in csv.DictReader(file)]
+    assert len(values) == 16 and min(values) > 0
 
 
 def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cluster) -> None:

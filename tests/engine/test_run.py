@@ -277,6 +277,7 @@ def test_what_is_told_to_the_whole_group_ends_the_run_in_order(
 def test_timing_repeats_each_call_alone_and_says_how(cards: Path, out: Path) -> None:
     outcome, _ = measure(cards, out, "coarse", jobs=1, repeats=4)
     assert outcome.exit_status == 0
+    assert outcome.done == len(rows(out)) == 16
     for row in rows(out):
         assert (row["repeats"], row["parallel"]) == ("4", "1")
         assert float(row["encode_spread_seconds"]) >= 0
