@@ -13,7 +13,8 @@ from bench.analysis.bd import Comparison, compare
 from bench.analysis.bootstrap import Sample, bd_rate_interval, drawn_by_groups, too_few_groups
 from bench.analysis.curves import grids
 from bench.analysis.qualities import quality
-from bench.report.content import collect, footnote
+from bench.report.content import collect
+from bench.report.footnote import footnote
 from bench.report.remarks import warnings_of
 from bench.results.reader import read_results
 from tests.analysis.made import grid
