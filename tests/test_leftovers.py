@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
-from bench import isolation, plugins
+from bench.cards import plugins
 from bench.codecs.support.template import first_line
 from bench.metrics import registry
 from bench.metrics.basics import PsnrY
+from bench.processes import isolation
 from tests.engine.test_added_metrics import PLUGIN
 from tests.leftovers import Watch, forgotten
 
@@ -31,8 +32,8 @@ def test_what_is_left_is_named_and_put_back(tmp_path: Path) -> None:
     isolation.put_up(isolation.Walls((tmp_path,)))
     left = watch.end(replaced=False)
     assert sorted(left) == [
-        "attributes: bench.isolation:_walls",
         "attributes: bench.metrics.registry:_table",
+        "attributes: bench.processes.isolation:_walls",
         "environment: LEFT_BEHIND",
         "libraries: torch threads",
         "process: sys.path",
