@@ -23,7 +23,7 @@ from bench.codecs.build import build_codec
 from bench.datasets.base import Item, Loader
 from bench.engine import entries
 from bench.engine.batches import MOST, Coded, alike, code_together
-from bench.engine.fresh_decode import Evidence
+from bench.engine.fresh_decode import DecodedPayload
 from bench.engine.plan import Probe
 from bench.engine.rate_search import find_rate
 from bench.engine.timing import NOT_TIMED, Timed, repeated, timed, timing_core
@@ -54,7 +54,7 @@ class WorkSpec:
     metrics: tuple[str, ...]
     device: str = "cpu"
     parallel: int = 1
-    evidence: frozenset[str] = frozenset()
+    decode_again: frozenset[str] = frozenset()
     """Items whose payload comes back with the record, to be decoded again in a fresh process."""
     keep: frozenset[str] = frozenset()
     """Items whose payload and reconstruction come back, to be kept beside the results."""
@@ -74,10 +74,10 @@ def _unpack(files: Sequence[plugins.Plugin], values: bytes) -> WorkSpec:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A record and, for the items that the run asked it of, its evidence."""
+    """A record and, of the items that the run named for it, the payload and what is kept."""
 
     record: Record
-    evidence: Evidence | None = None
+    payload: DecodedPayload | None = None
     keepsake: Keepsake | None = None
 
 
@@ -96,7 +96,7 @@ class Portion:
     records: tuple[Packed, ...]
     seconds: float
     added: tuple[Added, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
+    payloads: tuple[DecodedPayload, ...] = ()
     keepsakes: tuple[Keepsake, ...] = ()
 
 
@@ -185,7 +185,7 @@ class Bench:
         """Not what is timed repeatedly or searched, nor what another process decodes alone and to
         the very pixels: a batch may round some the other way."""
         searched = self.spec.codecs[task.codec].searched is not None
-        return not (self.spec.repeats or searched or task.item in self.spec.evidence)
+        return not (self.spec.repeats or searched or task.item in self.spec.decode_again)
 
     def _signal(self, task: Task) -> Signal:
         return self.reference(task.item, self.spec.metrics)[0]
@@ -253,16 +253,16 @@ class Bench:
             lossless=_check_lossless(codec, scores),
             reached=None if point is task.point else str(point),
         )  # fmt: skip
-        evidence = None
-        if task.item in self.spec.evidence and encoded.reconstruction is None:
-            evidence = Evidence(
+        payload = None
+        if task.item in self.spec.decode_again and encoded.reconstruction is None:
+            payload = DecodedPayload(
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
                 isolation.is_guarded(),
             )  # fmt: skip
         keepsake = None
         if task.item in self.spec.keep:
             keepsake = make_keepsake(record, encoded.payload, signal, decoded)
-        return Measured(record, evidence, keepsake)
+        return Measured(record, payload, keepsake)
 
     def _code(self, codec: Codec, signal: Signal, point: Point) -> Coded:
         """What is compared with the source is decoded from the bytes, or what stands in for it."""
@@ -423,6 +423,6 @@ def measure_tasks(tasks: Sequence[Task]) -> Portion:
         tuple(pack(one.record) for one in measured),
         perf_counter() - start,
         added,
-        tuple(one.evidence for one in measured if one.evidence is not None),
+        tuple(one.payload for one in measured if one.payload is not None),
         tuple(one.keepsake for one in measured if one.keepsake is not None),
     )

@@ -21,8 +21,8 @@ from pebble import ProcessExpired
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_run
-from bench.engine.fresh_decode import Evidence, Proofs
-from bench.engine.hidden_paths import walls_of
+from bench.engine.fresh_decode import DecodedPayload, FreshDecodes
+from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import Added, Portion, WorkSpec, measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
 from bench.engine.prepare import plan_tasks, probe_codecs, register, skipped_tasks
@@ -159,15 +159,15 @@ class _Runner:
             device=options.device,
             # a cluster's workers may share machines with anything
             parallel=self.workers if cluster is None else max(2, self.workers),
-            evidence=frozenset(item.name for item in usable[:1]),
+            decode_again=frozenset(item.name for item in usable[:1]),
             keep=frozenset(item.name for item in usable[: options.keep]),
             repeats=options.repeats,
         )
         self.pool: Pool
         if cluster is None:
-            walls = walls_of(campaign.loader, campaign.codecs, (options.out, scratch))
+            hidden = hidden_paths_of(campaign.loader, campaign.codecs, (options.out, scratch))
             self.pool = LocalPool(
-                options.jobs, start_worker, (self.spec,), scratch=scratch, walls=walls
+                options.jobs, start_worker, (self.spec,), scratch=scratch, hidden=hidden
             )
         else:
             self.pool = cluster
@@ -175,12 +175,14 @@ class _Runner:
         self.gallery = Gallery(options.out)
         self.schedule = Schedule((), self.workers)
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
-        self.proofs = Proofs(self.pool, self.spec.codecs, options.device, options.timeout)
+        self.fresh_decodes = FreshDecodes(
+            self.pool, self.spec.codecs, options.device, options.timeout
+        )
         self.books = Books(self.spec, job.store, job.progress, lambda: self.schedule.seconds_left())
         self.books.outcome.workers = self.workers
 
     def close(self) -> None:
-        if self.books.outcome.interrupted or self.running or self.proofs.running:
+        if self.books.outcome.interrupted or self.running or self.fresh_decodes.running:
             self.pool.kill()
         else:
             self.pool.close()
@@ -206,17 +208,17 @@ class _Runner:
         self.books.keep_blank(hopeless, "failed")
         tasks = [task for task in plan.tasks if task.item not in problems]
         reads = {found.codec: found.reads for _, found in pairs}
-        self.proofs.expect(filter(self._proved, tasks), reads)
+        self.fresh_decodes.expect(filter(self._is_decoded_again, tasks), reads)
         return tasks
 
     def _measure(self, tasks: Iterable[Task]) -> None:
         self.schedule = Schedule(tasks, self.workers)
-        while self._feed() or self.running or self.proofs.running:
-            self._await([*self.running, *self.proofs.running])
+        while self._feed() or self.running or self.fresh_decodes.running:
+            self._await([*self.running, *self.fresh_decodes.running])
             for portion in [future for future in self.running if future.done()]:
                 self._collect(portion)
-            for check in [future for future in self.proofs.running if future.done()]:
-                self.books.judge(self.proofs.judge(check))
+            for check in [future for future in self.fresh_decodes.running if future.done()]:
+                self.books.judge(self.fresh_decodes.judge(check))
 
     def _await(self, futures: Sequence[Future[Any]]) -> None:
         """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
@@ -254,7 +256,7 @@ class _Runner:
             self.gallery.add(keepsake)
         self.books.keep(result.records)
         self.books.add(result.added)
-        self._prove(portion, result.evidence)
+        self._decode_again(portion, result.payloads)
 
     def _blame(self, portion: tuple[Task, ...], status: Status, reason: str) -> None:
         """One task alone gets the blame; of several, each is tried alone."""
@@ -266,14 +268,14 @@ class _Runner:
             self.books.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
         else:
             self.books.keep_blank([(task, reason)], status)
-        self._prove(portion, [])
+        self._decode_again(portion, [])
 
-    def _prove(self, portion: tuple[Task, ...], evidence: Sequence[Evidence]) -> None:
-        self.proofs.arrived(list(filter(self._proved, portion)), evidence)
+    def _decode_again(self, portion: tuple[Task, ...], payloads: Sequence[DecodedPayload]) -> None:
+        self.fresh_decodes.arrived(list(filter(self._is_decoded_again, portion)), payloads)
         timed = self.options.repeats > 0
         if not (timed and (len(self.schedule) or self.running)):  # timed tasks have nobody beside
-            self.proofs.start()
+            self.fresh_decodes.start()
 
-    def _proved(self, task: Task) -> bool:
+    def _is_decoded_again(self, task: Task) -> bool:
         """Whether a fresh process is to decode the stream of this task, too."""
-        return task.item in self.spec.evidence and not task.lacks
+        return task.item in self.spec.decode_again and not task.lacks

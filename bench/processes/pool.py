@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench.processes import isolation, orphans
 from bench.processes.fork_server import prestart
-from bench.processes.isolation import Walls
+from bench.processes.isolation import HiddenPaths
 from bench.processes.scratch import held, sweep
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class LocalPool:
         arguments: tuple[object, ...],
         *,
         scratch: Path,
-        walls: Walls,
+        hidden: HiddenPaths,
     ) -> None:
         from pebble import CONSTS, ProcessPool
 
@@ -84,14 +84,14 @@ class LocalPool:
         self._pool = ProcessPool(
             max_workers=workers,
             initializer=_start,
-            initargs=(str(scratch), walls, packed),
+            initargs=(str(scratch), hidden, packed),
             context=context,
         )
         self._fresh = ProcessPool(
             max_workers=1,
             max_tasks=1,
             initializer=_start,
-            initargs=(str(scratch), walls, _pack(_nothing)),
+            initargs=(str(scratch), hidden, _pack(_nothing)),
             context=context,
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
@@ -157,7 +157,7 @@ def _nothing() -> None:
     pass
 
 
-def _start(scratch: str, walls: Walls, packed: bytes) -> None:
+def _start(scratch: str, hidden: HiddenPaths, packed: bytes) -> None:
     """Makes this process the leader of a group that dies as one when it is told to stop or when
     the run that started it dies, with its own temporary folder. ``packed``: what it then calls."""
     os.setpgrp()
@@ -174,7 +174,7 @@ def _start(scratch: str, walls: Walls, packed: bytes) -> None:
             os._exit(1)
     orphans.adopt()
     tempfile.tempdir = scratch
-    isolation.put_up(walls)
+    isolation.hide(hidden)
     initializer, arguments = pickle.loads(zlib.decompress(packed))
     initializer(*arguments)
 

@@ -95,7 +95,7 @@ def test_a_decoder_does_not_see_the_original(tmp_path: Path) -> None:
     script = f"cat {{}} > $0 2>&1; ls {data} >&2"
     seen = {}
     try:
-        isolation.put_up(isolation.Walls(originals=(data,)))
+        isolation.hide(isolation.HiddenPaths(originals=(data,)))
         for name, path in (("original", original), ("model", model)):
             codec = build(
                 folder,
@@ -105,7 +105,7 @@ def test_a_decoder_does_not_see_the_original(tmp_path: Path) -> None:
             )
             seen[name] = codec.encode(PICTURE, ONLY).payload
     finally:
-        isolation.put_up(isolation.Walls())
+        isolation.hide(isolation.HiddenPaths())
     assert seen["model"] == b"what is in it"
     assert b"Permission denied" in seen["original"]
 
@@ -161,7 +161,7 @@ from pathlib import Path
 from bench.processes import isolation
 from bench.codecs.support.programs import run_confined
 project, own = map(Path, sys.argv[1:])
-isolation.put_up(isolation.Walls(private=(project / "results",)))
+isolation.hide(isolation.HiddenPaths(private=(project / "results",)))
 isolation.shut_in(own, (), since=time.time())
 (own / "program").mkdir()
 with (own / "log").open("wb") as log:
