@@ -1,6 +1,6 @@
-"""FreshDecodes that payloads are enough: each is decoded again by a process that never saw it encoded.
+"""Decodes payloads again in a fresh process, which never saw them encoded, and compares the pixels.
 
-Owns which payloads wait, what a fresh process finds of them and the verdicts; measures nothing and
+Owns which payloads wait, what the process finds of them and the verdicts; measures nothing and
 stores nothing.
 """
 

@@ -21,7 +21,7 @@ _ATTRIBUTE = re.compile(r"([A-Za-z_]\w*)(\.\w+)*:[A-Za-z_][\w.]*")
 def hidden_paths_of(
     loader: Loader, cards: Iterable[CodecCard], private: Iterable[Path]
 ) -> HiddenPaths:
-    """The hidden paths of a run of these codecs on this data; ``private`` holds results and scratch."""
+    """The hidden paths of a run; ``private`` are its results folder and its scratch folder."""
     cards = list(cards)
     files = (path for card in cards for path in _files_of(card))
     code = source_places([name for card in cards for name in _modules_of(card)])

@@ -31,7 +31,7 @@ from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
 from bench.processes import isolation
 from bench.records import Point, Record, Stored, Task, Value
-from bench.results.kept_streams import Keepsake, make_keepsake
+from bench.results.kept_streams import KeptStream, make_kept_stream
 from bench.results.packed import Packed, pack
 from bench.signals import Signal
 
@@ -78,7 +78,7 @@ class Measured:
 
     record: Record
     payload: DecodedPayload | None = None
-    keepsake: Keepsake | None = None
+    kept: KeptStream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Portion:
     seconds: float
     added: tuple[Added, ...] = ()
     payloads: tuple[DecodedPayload, ...] = ()
-    keepsakes: tuple[Keepsake, ...] = ()
+    kept: tuple[KeptStream, ...] = ()
 
 
 class Bench:
@@ -259,10 +259,10 @@ class Bench:
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
                 isolation.is_guarded(),
             )  # fmt: skip
-        keepsake = None
+        kept = None
         if task.item in self.spec.keep:
-            keepsake = make_keepsake(record, encoded.payload, signal, decoded)
-        return Measured(record, payload, keepsake)
+            kept = make_kept_stream(record, encoded.payload, signal, decoded)
+        return Measured(record, payload, kept)
 
     def _code(self, codec: Codec, signal: Signal, point: Point) -> Coded:
         """What is compared with the source is decoded from the bytes, or what stands in for it."""
@@ -424,5 +424,5 @@ def measure_tasks(tasks: Sequence[Task]) -> Portion:
         perf_counter() - start,
         added,
         tuple(one.payload for one in measured if one.payload is not None),
-        tuple(one.keepsake for one in measured if one.keepsake is not None),
+        tuple(one.kept for one in measured if one.kept is not None),
     )

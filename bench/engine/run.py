@@ -26,14 +26,14 @@ from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import Added, Portion, WorkSpec, measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
 from bench.engine.prepare import plan_tasks, probe_codecs, register, skipped_tasks
-from bench.engine.run_log import Books, Outcome, Progress
+from bench.engine.run_log import Outcome, Progress, RunLog
 from bench.engine.schedule import Schedule
 from bench.errors import UsageError
 from bench.metrics.base import Scores
 from bench.processes.interrupts import StopSignals
 from bench.processes.pool import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.records import Status, Task
-from bench.results.kept_streams import Gallery
+from bench.results.kept_streams import KeptStreams
 from bench.results.store import TABLE, Store
 
 _LOOK_SECONDS = 0.1
@@ -117,7 +117,7 @@ def _run(
             again = _measure_all(job)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
             store.export_csv(options.out / TABLE)
-        Gallery(options.out).write_index(store.records())
+        KeptStreams(options.out).write_index(store.records())
         describe_run(
             campaign,
             items,
@@ -172,17 +172,17 @@ class _Runner:
         else:
             self.pool = cluster
             cluster.start(self.spec)
-        self.gallery = Gallery(options.out)
+        self.kept = KeptStreams(options.out)
         self.schedule = Schedule((), self.workers)
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
         self.fresh_decodes = FreshDecodes(
             self.pool, self.spec.codecs, options.device, options.timeout
         )
-        self.books = Books(self.spec, job.store, job.progress, lambda: self.schedule.seconds_left())
-        self.books.outcome.workers = self.workers
+        self.log = RunLog(self.spec, job.store, job.progress, lambda: self.schedule.seconds_left())
+        self.log.outcome.workers = self.workers
 
     def close(self) -> None:
-        if self.books.outcome.interrupted or self.running or self.fresh_decodes.running:
+        if self.log.outcome.interrupted or self.running or self.fresh_decodes.running:
             self.pool.kill()
         else:
             self.pool.close()
@@ -191,21 +191,21 @@ class _Runner:
         try:
             self._measure(self._plan())
         except KeyboardInterrupt:
-            self.books.stop()
-        return self.books.outcome
+            self.log.stop()
+        return self.log.outcome
 
     def _plan(self) -> Iterable[Task]:
         """Asks the codecs what they are and returns the tasks that are left and can be done."""
         job, say = self.job, self.job.progress.say
         pairs = probe_codecs(job.campaign.codecs, self.pool, self.options.device, self._await)
         register(job.campaign, pairs, job.store, say)
-        plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.store, self.gallery, say)
+        plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.store, self.kept, say)
         total = sum(len(card.ladder) * len(job.items[: card.items]) for card in job.campaign.codecs)
-        self.books.begin(total, plan.finished)
-        self.books.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
+        self.log.begin(total, plan.finished)
+        self.log.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
         problems = {item.name: item.problem for item in job.items if item.problem is not None}
         hopeless = [(task, problems[task.item]) for task in plan.tasks if task.item in problems]
-        self.books.keep_blank(hopeless, "failed")
+        self.log.keep_blank(hopeless, "failed")
         tasks = [task for task in plan.tasks if task.item not in problems]
         reads = {found.codec: found.reads for _, found in pairs}
         self.fresh_decodes.expect(filter(self._is_decoded_again, tasks), reads)
@@ -218,7 +218,7 @@ class _Runner:
             for portion in [future for future in self.running if future.done()]:
                 self._collect(portion)
             for check in [future for future in self.fresh_decodes.running if future.done()]:
-                self.books.judge(self.fresh_decodes.judge(check))
+                self.log.judge(self.fresh_decodes.judge(check))
 
     def _await(self, futures: Sequence[Future[Any]]) -> None:
         """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
@@ -252,10 +252,10 @@ class _Runner:
             self._blame(portion, "failed", f"the worker process died ({cause_of_death(error)})")
             return
         self.schedule.finished(portion, result.seconds)
-        for keepsake in result.keepsakes:
-            self.gallery.add(keepsake)
-        self.books.keep(result.records)
-        self.books.add(result.added)
+        for kept in result.kept:
+            self.kept.add(kept)
+        self.log.keep(result.records)
+        self.log.add(result.added)
         self._decode_again(portion, result.payloads)
 
     def _blame(self, portion: tuple[Task, ...], status: Status, reason: str) -> None:
@@ -265,9 +265,9 @@ class _Runner:
             return
         (task,) = portion
         if task.lacks:
-            self.books.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
+            self.log.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
         else:
-            self.books.keep_blank([(task, reason)], status)
+            self.log.keep_blank([(task, reason)], status)
         self._decode_again(portion, [])
 
     def _decode_again(self, portion: tuple[Task, ...], payloads: Sequence[DecodedPayload]) -> None:

@@ -83,8 +83,8 @@ def hide(hidden: HiddenPaths) -> None:
 
 
 def guard_code() -> bool:
-    """Makes the code of the hidden paths read-only for this process and all that it starts, so that an encoder
-    leaves nothing there for its decoder. False where the system does not allow it."""
+    """Makes the code that decoders read read-only for this process and all that it starts, so that
+    an encoder leaves nothing there for its decoder. False where the system does not allow it."""
     global _guarded
     if sandbox.spaces():
         scratch = Path(tempfile.gettempdir())

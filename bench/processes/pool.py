@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench.processes import isolation, orphans
-from bench.processes.fork_server import prestart
+from bench.processes.fork_server import start_fork_server
 from bench.processes.isolation import HiddenPaths
 from bench.processes.scratch import held, sweep
 
@@ -59,8 +59,8 @@ class Pool(Protocol):
 class LocalPool:
     """Worker processes that run functions under a time limit.
 
-    Workers are forked from the process of ``prestart``, so that replacing one that was killed is
-    cheap.
+    Workers are forked from the process of ``start_fork_server``, so that replacing a worker that was
+    killed is cheap.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LocalPool:
         from pebble import CONSTS, ProcessPool
 
         CONSTS.sleep_unit = _POLL_SECONDS
-        prestart()
+        start_fork_server()
         context = multiprocessing.get_context("forkserver")
         # once for all workers: of many thousand items it takes longer than starting one; and small,
         # since starting the next worker waits until this one has read what its pipe cannot hold

@@ -28,7 +28,7 @@ from bench.records import (
 )
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
-from bench.results.recovery import checksum, damaged, row_checksum, salvage
+from bench.results.recovery import checksum, damaged, recover_records, row_checksum
 from bench.results.replacing import make_room, put_in_place
 from bench.results.run_info import CodecInfo, Verdict, facts_of, facts_table, read_run
 from bench.results.table import Cell, record_of, score_columns, write_records
@@ -128,7 +128,7 @@ class Store:
     def _lay_anew(self) -> int:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
         returns how many records that is."""
-        records = salvage(self.folder / FILE, self.folder / TABLE)
+        records = recover_records(self.folder / FILE, self.folder / TABLE)
 
         def fill(db: sqlite3.Connection) -> None:
             self._db, self._columns = db, COLUMNS

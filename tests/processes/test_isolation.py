@@ -19,7 +19,7 @@ from bench.records import Point
 from bench.signals import image
 
 ONLY = Point("mode", "only")
-CHEAT = Path(__file__).with_name("cheat.py")
+CHEAT = Path(__file__).parents[1] / "cheat.py"
 PICTURE = image(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
 
 pytestmark = pytest.mark.skipif(
@@ -176,7 +176,7 @@ def test_a_program_starts_where_its_parent_cannot_see_what_the_environment_names
     project, own = tmp_path / "project", tmp_path / "own"
     (project / "results").mkdir(parents=True)
     own.mkdir()
-    path = os.pathsep.join([str(project), str(Path(__file__).parents[1])])
+    path = os.pathsep.join([str(project), str(Path(__file__).parents[2])])
     found = subprocess.run(
         [sys.executable, "-c", _NESTED, str(project), str(own)],
         env={**os.environ, "PYTHONPATH": path},
