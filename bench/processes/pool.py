@@ -59,7 +59,7 @@ class Pool(Protocol):
 class LocalPool:
     """Worker processes that run functions under a time limit.
 
-    Workers are forked from the process of ``start_fork_server``, so that replacing a worker that was
+    Workers are forked from the process of ``start_fork_server``, so that replacing one that was
     killed is cheap.
     """
 

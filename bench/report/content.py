@@ -140,7 +140,7 @@ def collect(
     gray = bool((results.records["channels"].dropna() == 1).all())
     axes = tuple(
         replace(axis, title="PSNR") if gray and axis.id == "psnr_rgb" else axis
-        for axis in reported(run.metrics, run.media, run.metric_facts)
+        for axis in reported(run.metrics, run.media, run.metric_info)
         if axis.column in curves and curves[axis.column].notna().any()
     )
     measured = grids(results)
@@ -305,7 +305,7 @@ def describe(content: Content, codec: str) -> str:
 
 
 def _metric_sentences(content: Content) -> list[str]:
-    notes = (axis.facts.footnote for axis in content.axes)
+    notes = (axis.info.footnote for axis in content.axes)
     sentences = list(dict.fromkeys(filter(None, notes)))
     if any(axis.id == "snr" for axis in content.axes):
         sentences.append("SNR is −10·log₁₀ MSE: the source has variance 1.")

@@ -17,7 +17,7 @@ def pgfplots(content: Content, axis: Quality, shown: AxisRange) -> str:
     low, high = sorted(axis.sign * end for end in shown.padded())
     limits = f"ymin={low:.4g}, ymax={high:.4g}, "
     turned = "y dir=reverse, " if axis.falling else ""
-    title = axis.facts.title if axis.falling else axis.title
+    title = axis.info.title if axis.falling else axis.title
     lines = [
         "% \\usepackage{pgfplots}",
         *([f"% {shown.note}"] if shown.note else []),

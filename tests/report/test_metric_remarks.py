@@ -23,13 +23,13 @@ from bench.report.tables import point_table
 from tests.report import samples
 
 FALLING = replace(
-    PsnrY.facts, id="distance", title="Distance", unit="", higher_is_better=False, cap=float("inf")
+    PsnrY.info, id="distance", title="Distance", unit="", higher_is_better=False, cap=float("inf")
 )
 
 
 @pytest.fixture(autouse=True)
 def _table(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = type("Distance", (PsnrY,), {"facts": FALLING})
+    made = type("Distance", (PsnrY,), {"info": FALLING})
     monkeypatch.setattr(registry, "_table", {**registry.metrics(), "distance": made})
 
 

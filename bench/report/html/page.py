@@ -113,9 +113,9 @@ def page_data(content: Content) -> dict[str, Any]:
         "timing": run.timing,
         "metrics": [
             {
-                "id": axis.id, "title": axis.facts.title if axis.falling else axis.title,
-                "unit": axis.unit, "falling": axis.falling, "purpose": axis.facts.purpose,
-                "definition": axis.facts.definition,
+                "id": axis.id, "title": axis.info.title if axis.falling else axis.title,
+                "unit": axis.unit, "falling": axis.falling, "purpose": axis.info.purpose,
+                "definition": axis.info.definition,
             }
             for axis in content.axes
         ],
