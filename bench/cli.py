@@ -19,7 +19,7 @@ from bench.processes.interrupts import StopSignals
 
 if TYPE_CHECKING:
     from bench.engine.campaign import Campaign
-    from bench.figures.drawing_process import Studio
+    from bench.figures.drawing_process import DrawingProcess
 
 FAILED, BAD_USAGE = 1, 2
 _ROOM = "make room, then give the same command again"
@@ -143,14 +143,14 @@ def _metrics(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bench.processes.fork_server import prestart
+    from bench.processes.fork_server import start_fork_server
 
-    prestart(__name__)  # workers import the main module
+    start_fork_server(__name__)  # workers import the main module
     from bench.cards import load_registry
     from bench.commands.progress import make_progress, print_missing, print_outcome
     from bench.commands.terminal import make_console
     from bench.engine.run import RunOptions, run
-    from bench.figures.drawing_process import Studio
+    from bench.figures.drawing_process import DrawingProcess
     from bench.processes.pool import available_cores
 
     if options.cluster and options.timing:
@@ -162,8 +162,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.plan:
         return _plan(campaign, options, out, jobs)
     console = make_console(quiet=options.quiet)
-    with Studio(jobs) as studio:
-        ahead = partial(_load_report, studio) if options.report and not options.timing else None
+    with DrawingProcess(jobs) as drawing:
+        ahead = partial(_load_report, drawing) if options.report and not options.timing else None
         progress = make_progress(console, ahead)
         try:
             outcome = run(
@@ -188,7 +188,7 @@ def _run(options: argparse.Namespace) -> int:
             from bench.commands.summary import print_summary
             from bench.report import build
 
-            built = build(out, registry=load_registry(options.cards), studio=studio)
+            built = build(out, registry=load_registry(options.cards), drawing=drawing)
             files = built.files
             print_summary(out, content=built.content, console=console)
             print_missing(console, built.missing)
@@ -196,11 +196,11 @@ def _run(options: argparse.Namespace) -> int:
     return outcome.exit_status
 
 
-def _load_report(studio: Studio) -> None:
+def _load_report(drawing: DrawingProcess) -> None:
     """Loads what a report needs while others compute."""
     from threading import Thread
 
-    studio.start()
+    drawing.start()
 
     def load() -> None:
         for name in ("pandas", "bench.commands.summary"):
@@ -276,13 +276,13 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from bench.figures.drawing_process import Studio
+    from bench.figures.drawing_process import DrawingProcess
     from bench.processes.pool import available_cores
 
     if len(options.folders) > 1 and options.out is None:
         raise UsageError("several folders: say with --out where their report goes")
-    with Studio(available_cores()) as studio:
-        studio.start()
+    with DrawingProcess(available_cores()) as drawing:
+        drawing.start()
         from bench.cards import load_registry
         from bench.commands.progress import print_missing
         from bench.commands.summary import print_summary
@@ -292,7 +292,7 @@ def _report(options: argparse.Namespace) -> int:
         built = build(
             options.folders, style=options.style, overlays=options.overlay, out=options.out,
             registry=load_registry(options.cards), common=options.common, rate_axis=options.rate,
-            studio=studio,
+            drawing=drawing,
         )  # fmt: skip
     console = make_console()
     print_summary(built.folder, content=built.content, console=console)

@@ -169,7 +169,7 @@ RESERVED = frozenset((*BEFORE_METRICS, *AFTER_METRICS)) | frozenset(
 
 
 OF_FRAMES = ("min", "p5", "max", "p95")
-"""Ends of the columns of a metric's frames; `MetricFacts.frame_columns` says which two it has."""
+"""Ends of the columns of a metric's frames; `MetricInfo.frame_columns` says which two it has."""
 _OF_FRAMES = re.compile(rf"(.+)_(?:{'|'.join(OF_FRAMES)})")
 
 

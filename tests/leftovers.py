@@ -22,7 +22,7 @@ from bench.metrics import registry
 from bench.processes import isolation
 
 _ABSENT = object()
-_PLAIN = (str, int, float, bool, tuple, list, dict, set, bytes, Path, isolation.Walls)
+_PLAIN = (str, int, float, bool, tuple, list, dict, set, bytes, Path, isolation.HiddenPaths)
 _SIGNALS = [one for one in signal.Signals if one not in (signal.SIGKILL, signal.SIGSTOP)]
 _LIMITS = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE")
 _AS_LONG_AS_THE_PROCESS = "bench.metrics.compiled:_engines"

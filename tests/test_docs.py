@@ -94,4 +94,4 @@ def test_the_documentation_says_of_each_metric_what_it_is_good_for() -> None:
 
     page = (ROOT / "docs" / "metric.md").read_text(encoding="utf-8")
     for name, one in metrics().items():
-        assert f"| `{name}` | {one.facts.purpose} |" in page
+        assert f"| `{name}` | {one.info.purpose} |" in page

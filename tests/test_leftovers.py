@@ -9,17 +9,18 @@ from pathlib import Path
 
 import torch
 
-from bench import isolation, plugins
+from bench.cards import plugins
 from bench.codecs.support.template import first_line
 from bench.metrics import registry
 from bench.metrics.basics import PsnrY
+from bench.processes import isolation
 from tests.engine.test_added_metrics import PLUGIN
 from tests.leftovers import Watch, forgotten
 
 
 def test_what_is_left_is_named_and_put_back(tmp_path: Path) -> None:
     folder, handler, threads = Path.cwd(), signal.getsignal(signal.SIGUSR1), torch.get_num_threads()
-    walls = isolation._walls
+    hidden = isolation._hidden
     watch = Watch()
     os.environ["LEFT_BEHIND"] = "1"
     os.environ["OMP_NUM_THREADS"] = "17"  # as a run sets it: nothing to complain about
@@ -28,11 +29,11 @@ def test_what_is_left_is_named_and_put_back(tmp_path: Path) -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     torch.set_num_threads(threads + 1)
     registry._table["left"] = PsnrY
-    isolation.put_up(isolation.Walls((tmp_path,)))
+    isolation.hide(isolation.HiddenPaths((tmp_path,)))
     left = watch.end(replaced=False)
     assert sorted(left) == [
-        "attributes: bench.isolation:_walls",
         "attributes: bench.metrics.registry:_table",
+        "attributes: bench.processes.isolation:_hidden",
         "environment: LEFT_BEHIND",
         "libraries: torch threads",
         "process: sys.path",
@@ -43,7 +44,7 @@ def test_what_is_left_is_named_and_put_back(tmp_path: Path) -> None:
     assert Path.cwd() == folder and str(tmp_path) not in sys.path
     assert signal.getsignal(signal.SIGUSR1) is handler
     assert torch.get_num_threads() == threads
-    assert "left" not in registry.metrics() and isolation._walls is walls
+    assert "left" not in registry.metrics() and isolation._hidden is hidden
     assert Watch().end(replaced=False) == []
 
 

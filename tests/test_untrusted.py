@@ -17,7 +17,7 @@ from bench.cards import load_registry, read_dataset
 from bench.codecs.support.weights import load_weights, read_tensors
 from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import CardError, DataError
-from bench.results.kept_streams import Gallery, Keepsake
+from bench.results.kept_streams import KeptStream, KeptStreams
 
 CARD = (
     'title = "x"\nloader = "bench.datasets.images:ImageFolder"\nmedia = "image"\n'
@@ -113,8 +113,8 @@ def test_names_of_items_and_codecs_stay_inside_the_results_folder(
     tmp_path: Path, name: str
 ) -> None:
     out = tmp_path / "out"
-    gallery = Gallery(out)
-    gallery.add(Keepsake(name, name, name, b"payload", b"png", b"png"))
+    kept_streams = KeptStreams(out)
+    kept_streams.add(KeptStream(name, name, name, b"payload", b"png", b"png"))
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) == 3
     assert all(out in path.resolve().parents for path in written)

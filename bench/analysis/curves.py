@@ -93,18 +93,18 @@ def mean_curves(results: Results) -> pd.DataFrame:
 
 def _caps(results: Results) -> dict[str, float]:
     """What identical samples count in means of the metrics that have no value for them."""
-    known = qualities(results.run.metric_facts)
+    known = qualities(results.run.metric_info)
     return {
-        name: known[name].facts.cap
+        name: known[name].info.cap
         for name in results.metrics
-        if name in known and known[name].scale == "linear" and known[name].facts.cap < np.inf
+        if name in known and known[name].scale == "linear" and known[name].info.cap < np.inf
     }
 
 
 def _derived_axes(results: Results) -> list[Quality]:
     """The axes of the run's metrics that are columns of their own."""
-    known = qualities(results.run.metric_facts)
-    axes = [axis_of(known[name].facts) for name in results.metrics if name in known]
+    known = qualities(results.run.metric_info)
+    axes = [axis_of(known[name].info) for name in results.metrics if name in known]
     return [axis for axis in axes if axis.id != axis.column]
 
 
@@ -118,7 +118,7 @@ def _psnr(mse: Floats) -> Floats:
 class Grid:
     """One codec's measurements as arrays: rows are items, columns are points, NaN where missing.
 
-    ``values`` holds metric columns as recorded, capped where their facts say so; ``bits`` is
+    ``values`` holds metric columns as recorded, capped where their info says so; ``bits`` is
     8·bytes; ``lossless`` marks the points at which all finished items have identical samples.
     ``averaged`` is a published curve of means: every row repeats them, so no item differs.
     ``expected`` is how many of the items it was to be measured on, where these are not all.

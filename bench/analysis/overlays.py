@@ -225,7 +225,7 @@ def _read_compressai(overlay: Overlay) -> ExtraCurve:
 
 
 def _metric_spellings() -> dict[str, tuple[str, ...]]:
-    return {name: (name, *one.facts.aliases) for name, one in metrics().items()}
+    return {name: (name, *one.info.aliases) for name, one in metrics().items()}
 
 
 @dataclass(frozen=True, slots=True)

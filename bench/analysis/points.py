@@ -76,7 +76,7 @@ def usable_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
     if full.any():
         names = ", ".join(label(grid.points[index]) for index in np.flatnonzero(full))
         notes.append(
-            f"{grid.codec}: {names} left out: saturated, {axis_of(quality.facts).title} above "
+            f"{grid.codec}: {names} left out: saturated, {axis_of(quality.info).title} above "
             f"{_saturation(quality):g} of at most {_limit(quality):g}"
         )
     return grid.take(None, ~(left_out | full))
@@ -84,17 +84,17 @@ def usable_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
 
 def _limit(quality: Quality) -> float:
     """The end of the metric's axis, or where differences on it become rounding."""
-    return min(quality.facts.cap, quality.facts.saturation)
+    return min(quality.info.cap, quality.info.saturation)
 
 
 def _saturation(quality: Quality) -> float:
     """Nearer to its end than what counts as no change the metric does not tell points apart."""
-    return _limit(quality) - quality.facts.tolerance
+    return _limit(quality) - quality.info.tolerance
 
 
 def _saturated(grid: Grid, quality: Quality, done: Mask) -> Mask:
     values = np.where(done, grid.values[quality.column], 0.0)
-    mean = axis_of(quality.facts).of(values.sum(axis=0) / np.maximum(done.sum(axis=0), 1))
+    mean = axis_of(quality.info).of(values.sum(axis=0) / np.maximum(done.sum(axis=0), 1))
     saturated: Mask = done.any(axis=0) & (mean > _saturation(quality))
     return saturated
 
@@ -103,9 +103,9 @@ def distinct_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
     """A complete grid with each place of its mean curve once: of points of one rate or of one
     quality the better stays."""
     # the tolerance is on the metric's own axis
-    curve = mean_curve(grid, axis_of(quality.facts))
+    curve = mean_curve(grid, axis_of(quality.info))
     rate, place = curve.rate, curve.quality
-    same = _SAME * quality.facts.tolerance
+    same = _SAME * quality.info.tolerance
     kept: list[int] = []
     twice: dict[int, list[int]] = {}
     for index in np.lexsort((-place, _rounded(rate))):

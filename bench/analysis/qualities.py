@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UsageError, near_matches
-from bench.metrics.info import MetricFacts, Scale
+from bench.metrics.info import MetricInfo, Scale
 from bench.metrics.registry import metrics
 
 Floats = NDArray[np.float64]
@@ -26,44 +26,44 @@ PSNR_CAP_DB = 100.0
 class Quality:
     """One quality axis: the metric behind it, its names, and how a mean becomes a place on it.
 
-    The column of ``facts.id`` is averaged over items first, then ``scale`` is applied.
+    The column of ``info.id`` is averaged over items first, then ``scale`` is applied.
     """
 
     id: str
-    facts: MetricFacts
+    info: MetricInfo
     title: str
     unit: str
     scale: Scale
 
     @property
     def column(self) -> str:
-        return self.facts.id
+        return self.info.id
 
     @property
     def pooled(self) -> bool:
         """A curve from the mean MSE of the set exists beside it."""
-        return self.facts.pooled
+        return self.info.pooled
 
     @property
     def falling(self) -> bool:
         """The metric itself falls with quality and stands on the axis with its sign turned."""
-        return self.scale == "linear" and not self.facts.higher_is_better
+        return self.scale == "linear" and not self.info.higher_is_better
 
     @property
     def label(self) -> str:
         """The metric as it is shown on a plot, where a falling one hangs from the top."""
-        title = f"{self.facts.title}, less is better" if self.falling else self.title
+        title = f"{self.info.title}, less is better" if self.falling else self.title
         return f"{title} ({self.unit})" if self.unit else title
 
     def of(self, mean: ArrayLike) -> Floats:
-        """The axis value of means of ``column``, any shape; capped where the facts say so."""
+        """The axis value of means of ``column``, any shape; capped where the info says so."""
         values = np.asarray(mean, dtype=np.float64)
         if self.scale == "linear":
-            return values if self.facts.higher_is_better else -values
+            return values if self.info.higher_is_better else -values
         error = 1.0 - values if self.scale == "one_minus_db" else values
         with np.errstate(divide="ignore", invalid="ignore"):
             decibels: Floats = -10.0 * np.log10(np.maximum(error, 0.0))
-        return np.minimum(decibels, self.facts.cap)
+        return np.minimum(decibels, self.info.cap)
 
     @property
     def sign(self) -> int:
@@ -75,28 +75,28 @@ class Quality:
         return self.sign * self.of(mean)
 
 
-def qualities(foreign: Iterable[MetricFacts] = ()) -> Mapping[str, Quality]:
+def qualities(foreign: Iterable[MetricInfo] = ()) -> Mapping[str, Quality]:
     """Every axis by id: of the metrics in the table, and of ``foreign`` ones that a run names."""
-    known = {name: one.facts for name, one in metrics().items()}
+    known = {name: one.info for name, one in metrics().items()}
     rows = {**{one.id: one for one in foreign}, **known}
-    found = {axis.id: axis for facts in rows.values() for axis in _axes(facts)}
+    found = {axis.id: axis for info in rows.values() for axis in _axes(info)}
     error = rows["mse"]
     # of a vector source, which has variance 1 and no peak value
     found["snr"] = Quality("snr", error, "SNR", "dB", "error_db")
     return found
 
 
-def _axes(facts: MetricFacts) -> Iterable[Quality]:
-    if facts.scale == "error_db":
-        yield Quality(facts.id, facts, f"−10·log₁₀ {facts.title}", "dB", facts.scale)
+def _axes(info: MetricInfo) -> Iterable[Quality]:
+    if info.scale == "error_db":
+        yield Quality(info.id, info, f"−10·log₁₀ {info.title}", "dB", info.scale)
         return
-    turned = "" if facts.higher_is_better else "−"
-    yield Quality(facts.id, facts, f"{turned}{facts.title}", facts.unit, "linear")
-    if facts.scale == "one_minus_db":
-        yield Quality(facts.axis, facts, facts.title, "dB", facts.scale)
+    turned = "" if info.higher_is_better else "−"
+    yield Quality(info.id, info, f"{turned}{info.title}", info.unit, "linear")
+    if info.scale == "one_minus_db":
+        yield Quality(info.axis, info, info.title, "dB", info.scale)
 
 
-def quality(name: str, foreign: Iterable[MetricFacts] = ()) -> Quality:
+def quality(name: str, foreign: Iterable[MetricInfo] = ()) -> Quality:
     """The axis of a metric id; ``mse`` is compared as −10·log10, so that it grows with quality.
 
     Raises UsageError naming near matches.
@@ -107,13 +107,13 @@ def quality(name: str, foreign: Iterable[MetricFacts] = ()) -> Quality:
     return known[name]
 
 
-def axis_of(facts: MetricFacts) -> Quality:
+def axis_of(info: MetricInfo) -> Quality:
     """The axis on which a metric is compared."""
-    return next(axis for axis in _axes(facts) if axis.id == facts.axis)
+    return next(axis for axis in _axes(info) if axis.id == info.axis)
 
 
 def reported(
-    names: Iterable[str], media: str, foreign: Iterable[MetricFacts] = ()
+    names: Iterable[str], media: str, foreign: Iterable[MetricInfo] = ()
 ) -> tuple[Quality, ...]:
     """The axes drawn and compared for a suite's metrics: similarities in dB; for a vector source
     the signal-to-noise ratio. Errors have a PSNR beside them and are left out."""
@@ -121,6 +121,6 @@ def reported(
     if media == "vector":
         return (known["snr"],)
     chosen = dict.fromkeys(
-        known[name].facts.axis for name in names if name in known and name != "snr"
+        known[name].info.axis for name in names if name in known and name != "snr"
     )
     return tuple(known[name] for name in chosen if name != "mse")

@@ -55,7 +55,7 @@ def bd_table(
     """
     results = read_results(folder)
     axes = (
-        reported(results.run.metrics, results.run.media, results.run.metric_facts)
+        reported(results.run.metrics, results.run.media, results.run.metric_info)
         if metric is None
         else (measured_quality(results, metric),)
     )
@@ -118,11 +118,11 @@ def compare_run(
 def version_sentences(run: RunInfo, axes: Sequence[Quality]) -> list[str]:
     """With which versions and model each metric was measured that is not the project's own."""
     found = []
-    for facts in dict.fromkeys(axis.facts for axis in axes):
-        versions = run.metric_versions.get(facts.id, {})
+    for info in dict.fromkeys(axis.info for axis in axes):
+        versions = run.metric_versions.get(info.id, {})
         words = [f"{name} {shortened(version)}" for name, version in versions.items()]
-        if words or facts.needs:
-            found.append(f"{facts.title}: {', '.join(words) or 'version not recorded'}.")
+        if words or info.needs:
+            found.append(f"{info.title}: {', '.join(words) or 'version not recorded'}.")
     return found
 
 
@@ -159,7 +159,7 @@ def _noted(comparison: Comparison, notes: Mapping[str, str]) -> Comparison:
 
 def measured_quality(results: Results, metric: str) -> Quality:
     """The axis of a metric that this run has values of. Raises UsageError otherwise."""
-    axis = quality(metric, results.run.metric_facts)
+    axis = quality(metric, results.run.metric_info)
     if axis.column not in results.records or not results.records[axis.column].notna().any():
         known = [name for name in results.run.metrics if name != metric]
         raise UsageError(

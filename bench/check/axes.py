@@ -15,7 +15,7 @@ from bench.analysis.qualities import Floats, Quality, axis_of, qualities
 from bench.check.baseline import Measurements
 from bench.check.causes import changes
 from bench.errors import UsageError, near_matches
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.records import Record
 
 _SAME = 0.002
@@ -25,7 +25,7 @@ _SAME = 0.002
 @dataclass(frozen=True, slots=True)
 class Tolerances:
     """What counts as no change: percent of BD-rate, percent of bits, and for a metric what its
-    facts say, unless ``quality_db`` (for axes in dB) or ``metrics`` (by id) say something else."""
+    info says, unless ``quality_db`` (for axes in dB) or ``metrics`` (by id) say something else."""
 
     bd_rate_percent: float = 0.5
     quality_db: float | None = None
@@ -62,12 +62,12 @@ class Axis:
     @property
     def same(self) -> float:
         """A shift below this is that of numbers which were written with ten digits."""
-        return _SAME * self.quality.facts.tolerance
+        return _SAME * self.quality.info.tolerance
 
     @property
     def ceiling(self) -> float:
         """Where the axis ends: what lies above is rounding, or identical samples."""
-        return min(self.quality.facts.cap, self.quality.facts.saturation)
+        return min(self.quality.info.cap, self.quality.info.saturation)
 
     def places(self, records: Sequence[Record]) -> Floats:
         """The places of records on the axis, which grows with quality and ends at its ceiling."""
@@ -107,7 +107,7 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
     """What a comparison of these two sides looks at."""
     new, old = _held(measured), _held(baseline)
     runs = [side.run for side in (measured, baseline) if side.run is not None]
-    known = qualities(facts for run in runs for facts in run.metric_facts)
+    known = qualities(info for run in runs for info in run.metric_info)
     asked = measured.run.metrics if measured.run is not None else tuple(old)
     axes, lost, left_out, unsure = [], [], {}, {}
     for name in _in_order([name for run in runs for name in run.metrics], {**new, **old}):
@@ -120,8 +120,8 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
         elif differing := _other_version(name, measured, baseline):
             left_out[name] = differing
         else:
-            facts = known[name].facts
-            axes.append(Axis(axis_of(facts), _tolerance(facts, tolerances)))
+            info = known[name].info
+            axes.append(Axis(axis_of(info), _tolerance(info, tolerances)))
             if side := _unversioned(name, measured, baseline):
                 unsure[name] = side
     return Judged(tuple(axes), tuple(lost), left_out, unsure)
@@ -159,9 +159,9 @@ def _unversioned(name: str, measured: Measurements, baseline: Measurements) -> s
     return "the baseline" if new else "these results"
 
 
-def _tolerance(facts: MetricFacts, tolerances: Tolerances) -> float:
-    if facts.id in tolerances.metrics:
-        return tolerances.metrics[facts.id]
-    if tolerances.quality_db is not None and axis_of(facts).unit == "dB":
+def _tolerance(info: MetricInfo, tolerances: Tolerances) -> float:
+    if info.id in tolerances.metrics:
+        return tolerances.metrics[info.id]
+    if tolerances.quality_db is not None and axis_of(info).unit == "dB":
         return tolerances.quality_db
-    return facts.tolerance
+    return info.tolerance

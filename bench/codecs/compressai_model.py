@@ -29,7 +29,7 @@ from bench.codecs.base import (
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container, Contents
 from bench.codecs.support.learned_codec import LearnedCodec
-from bench.codecs.support.nested_bytes import Nest, pack_nest, unpack_nest
+from bench.codecs.support.nested_bytes import NestedBytes, pack_nest, unpack_nest
 from bench.codecs.support.tensors import (
     Geometry,
     check_device,
@@ -104,9 +104,9 @@ class _UserCodec(LearnedCodec):
         own = getattr(network, "downsampling_factor", _STRIDE)
         return int(self.settings.get("stride", own))
 
-    def packed(self, point: Point, facts: Iterable[int], nest: Nest) -> Encoded:
+    def packed(self, point: Point, facts: Iterable[int], nested: NestedBytes) -> Encoded:
         """The payload of what ``compress`` returned; all but the strings is header."""
-        data, content = pack_nest(self.card.id, nest)
+        data, content = pack_nest(self.card.id, nested)
         payload = self.network(point)[1].pack([_tag(point), *facts], [data])
         return Encoded(payload, header_bytes=len(payload) - content)
 
@@ -164,8 +164,8 @@ class CompressAIModel(_UserCodec):
                 picture = image(self._frame(found, geometry))
                 return Encoded.as_estimated(picture, _bits(self.card.id, found))
             coded = coding.compress(x)
-        nest = [_plain(coded[key]) for key in ("strings", "shape")]
-        return self.packed(point, geometry.numbers, nest)
+        nested = [_plain(coded[key]) for key in ("strings", "shape")]
+        return self.packed(point, geometry.numbers, nested)
 
     def decode(self, payload: bytes) -> Signal:
         network, contents = self.opened(payload)
@@ -232,8 +232,8 @@ class CompressAIVideoModel(_UserCodec):
                 decoded = self._clip(found["x_hat"], geometry, fps)
                 return Encoded.as_estimated(decoded, _bits(self.card.id, found))
             strings, shapes = coding.compress(frames)
-        nest = [_plain(strings), _plain(shapes)]
-        return self.packed(point, (*geometry.numbers, fps.numerator, fps.denominator), nest)
+        nested = [_plain(strings), _plain(shapes)]
+        return self.packed(point, (*geometry.numbers, fps.numerator, fps.denominator), nested)
 
     def decode(self, payload: bytes) -> Signal:
         network, contents = self.opened(payload)
@@ -278,7 +278,7 @@ def _tag(point: Point) -> int:
     return zlib.crc32(str(point).encode()) % _TAGS
 
 
-def _plain(value: object) -> Nest:
+def _plain(value: object) -> NestedBytes:
     """Shapes as CompressAI's networks give them (``torch.Size``, tensors, numpy) in Python's
     types; what no stream can hold is left for ``pack_nest`` to name."""
     if isinstance(value, Tensor | np.ndarray | np.integer):
@@ -290,21 +290,21 @@ def _plain(value: object) -> Nest:
     return value  # type: ignore[return-value]
 
 
-def _pair(codec: str, contents: Contents) -> tuple[Nest, Nest]:
-    nest = unpack_nest(codec, contents.sections[0])
-    if not isinstance(nest, list) or len(nest) != 2:
+def _pair(codec: str, contents: Contents) -> tuple[NestedBytes, NestedBytes]:
+    nested = unpack_nest(codec, contents.sections[0])
+    if not isinstance(nested, list) or len(nested) != 2:
         raise BitstreamError(f"{codec}: the payload does not hold strings and shapes; corrupt")
-    return nest[0], _shapes(nest[1])
+    return nested[0], _shapes(nested[1])
 
 
-def _shapes(nest: Nest) -> Nest:
+def _shapes(nested: NestedBytes) -> NestedBytes:
     """Lists of numbers as tuples: networks compare them with a tensor's shape."""
-    if isinstance(nest, Mapping):
-        return {key: _shapes(value) for key, value in nest.items()}
-    if isinstance(nest, list):
-        numbers = all(isinstance(value, int) for value in nest)
-        return tuple(nest) if numbers else [_shapes(value) for value in nest]
-    return nest
+    if isinstance(nested, Mapping):
+        return {key: _shapes(value) for key, value in nested.items()}
+    if isinstance(nested, list):
+        numbers = all(isinstance(value, int) for value in nested)
+        return tuple(nested) if numbers else [_shapes(value) for value in nested]
+    return nested
 
 
 def _bits(codec: str, found: Mapping[str, object]) -> float:

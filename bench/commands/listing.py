@@ -13,7 +13,7 @@ def print_columns() -> None:
     """Prints, as Markdown, what every column of the tables of a run means."""
     from bench.report.columns import tables
 
-    definitions = {name: one.facts.definition for name, one in metrics().items()}
+    definitions = {name: one.info.definition for name, one in metrics().items()}
     print("# The columns of every table\n\nWritten by `python -m bench list columns`.")
     for file, columns in tables(definitions):
         print(f"\n## {file}\n\n| column | meaning |\n| --- | --- |")
@@ -49,15 +49,15 @@ def _metrics(*, purpose: bool) -> list[tuple[str, str]]:
     """What each metric computes, on what, with what; under a heading of its own what for, too."""
     rows = []
     for name, one in metrics().items():
-        facts = one.facts
-        words = [facts.definition, f"on {facts.admits}"]
-        words += [f"needs {facts.needs}"] if facts.needs else []
+        info = one.info
+        words = [info.definition, f"on {info.admits}"]
+        words += [f"needs {info.needs}"] if info.needs else []
         try:
             one.check_available()
         except Unavailable as error:
             words.append(f"not here: {error}")
-        rows.append((name, f"{facts.title}: {'; '.join(words)}"))
-        rows += [("", facts.purpose)] if purpose else []
+        rows.append((name, f"{info.title}: {'; '.join(words)}"))
+        rows += [("", info.purpose)] if purpose else []
     return rows
 
 

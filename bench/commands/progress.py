@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench.metrics.registry import facts_of
+from bench.metrics.registry import info_of
 from bench.records import Record, split_remarks
 
 if TYPE_CHECKING:
@@ -203,10 +203,10 @@ def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
     if record.bpp_estimated is not None:
         yield "estimated", f"{record.bpp_estimated:.4f} bpp"
     for name, value in record.scores.items():
-        facts = facts_of(name)
-        yield facts.title, f"{value:.4f} {facts.unit}".rstrip()
+        info = info_of(name)
+        yield info.title, f"{value:.4f} {info.unit}".rstrip()
     for name, reason in split_remarks(record.remarks).items():
-        yield facts_of(name).title, f"none: {reason}"
+        yield info_of(name).title, f"none: {reason}"
     if record.encode_seconds is not None and record.decode_seconds is not None:
         yield "time", f"encode {record.encode_seconds:.3f} s, decode {record.decode_seconds:.3f} s"
 

@@ -12,7 +12,7 @@ from bench.engine.run import RunOptions, run
 from bench.engine.run_log import Silence
 from bench.errors import UsageError
 from bench.records import Record
-from bench.results.kept_streams import Gallery
+from bench.results.kept_streams import KeptStreams
 from bench.results.run_info import Verdict
 from bench.results.store import Store
 
@@ -59,7 +59,7 @@ def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> A
         with Store(folder) as store:
             record = next(store.records())
             verdict = next(iter(store.verdicts()), None)
-        kept = Gallery(folder).reconstruction(record)
+        kept = KeptStreams(folder).reconstruction(record)
         picture = None
         if kept is not None:
             stem = f"{Path(record.item).stem}.{record.codec.replace(':', '-')}.{record.point}"

@@ -25,7 +25,7 @@ from pebble import ProcessExpired
 
 from bench.cards import CodecCard, builtin_folder, plugins
 from bench.datasets.base import Item, Loader, holds
-from bench.engine.hidden_paths import walls_of
+from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import WorkSpec, measure_tasks, start_worker
 from bench.errors import BenchError, StoreError, Unavailable, UsageError
 from bench.processes.pool import LocalPool
@@ -331,9 +331,9 @@ class _WorkerSide(WorkerPlugin):
         # one ends its own in teardown, and they end with it where it is killed
         current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         os.environ.pop(_FRUGAL, None)
-        walls = walls_of(self.spec.loader, spec.codecs.values(), (self.folder,))
+        hidden = hidden_paths_of(self.spec.loader, spec.codecs.values(), (self.folder,))
         self.pool = LocalPool(
-            worker.state.nthreads, start_worker, (spec,), scratch=self.folder, walls=walls
+            worker.state.nthreads, start_worker, (spec,), scratch=self.folder, hidden=hidden
         )
 
     def teardown(self, worker: Any) -> None:

@@ -66,7 +66,7 @@ def describe_run(
         dataset_digest=hashlib.sha256("\n".join(i.digest for i in items).encode()).hexdigest(),
         items=len(items),
         metrics=metrics.names,
-        metric_facts=metrics.facts,
+        metric_info=metrics.info,
         metric_versions=metrics.versions,
         anchor=campaign.suite.anchor,
         codecs=codecs,

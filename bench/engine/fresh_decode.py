@@ -1,6 +1,6 @@
-"""Proofs that payloads are enough: each is decoded again by a process that never saw it encoded.
+"""Decodes payloads again in a fresh process, which never saw them encoded, and compares the pixels.
 
-Owns which payloads wait, what a fresh process finds of them and the verdicts; measures nothing and
+Owns which payloads wait, what the process finds of them and the verdicts; measures nothing and
 stores nothing.
 """
 
@@ -36,7 +36,7 @@ another order: a hundred roundings of 2⁻²⁴ each, and a margin of ten."""
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class DecodedPayload:
     """A payload and the hash of what it decoded to."""
 
     codec: str
@@ -58,7 +58,7 @@ class Finding:
     """How far the process was kept from the original, in the words of isolation.py."""
 
 
-class Proofs:
+class FreshDecodes:
     """The payloads of a run that await their check. Those of a codec go to one fresh process
     together, once the last of them is in."""
 
@@ -70,8 +70,8 @@ class Proofs:
         self._reads: dict[str, tuple[Path, ...]] = {}
         self._since = 0.0
         self._awaited: dict[str, int] = {}
-        self._waiting: dict[str, list[Evidence]] = {}
-        self.running: dict[Future[list[Finding]], list[Evidence]] = {}
+        self._waiting: dict[str, list[DecodedPayload]] = {}
+        self.running: dict[Future[list[Finding]], list[DecodedPayload]] = {}
 
     def expect(
         self, tasks: Iterable[Task], reads: Mapping[str, tuple[Path, ...]] | None = None
@@ -82,42 +82,42 @@ class Proofs:
         for task in tasks:
             self._awaited[task.codec] = self._awaited.get(task.codec, 0) + 1
 
-    def arrived(self, tasks: Iterable[Task], evidence: Iterable[Evidence]) -> None:
+    def arrived(self, tasks: Iterable[Task], payloads: Iterable[DecodedPayload]) -> None:
         """Expected tasks that are over, and the payloads that came of them."""
         for task in tasks:
             self._awaited[task.codec] -= 1
-        for one in evidence:
+        for one in payloads:
             self._waiting.setdefault(one.codec, []).append(one)
 
     def start(self) -> None:
         """Sends the payloads of codecs that are complete to a fresh process."""
         for name in [name for name in self._waiting if not self._awaited[name]]:
-            evidence = self._waiting.pop(name)
+            payloads = self._waiting.pop(name)
             future = self._pool.submit_fresh(
-                fresh_decode, self._cards[name], self._device, evidence,
+                fresh_decode, self._cards[name], self._device, payloads,
                 self._reads.get(name, ()), self._since, plugins.loaded(),
-                timeout=self._seconds * len(evidence),
+                timeout=self._seconds * len(payloads),
             )  # fmt: skip
-            self.running[future] = evidence
+            self.running[future] = payloads
 
     def judge(self, future: Future[list[Finding]]) -> list[Verdict]:
         """The verdicts of a check that has ended."""
-        evidence = self.running.pop(future)
+        payloads = self.running.pop(future)
         try:
             findings = future.result()
         except (FutureTimeoutError, ProcessExpired) as error:
             failure = Finding(False, f"decoding in a fresh process failed: {error}")
-            findings = [failure] * len(evidence)
+            findings = [failure] * len(payloads)
         return [
             Verdict("fresh_decode", one.codec, one.point, one.item, *astuple(found))
-            for one, found in zip(evidence, findings, strict=True)
+            for one, found in zip(payloads, findings, strict=True)
         ]
 
 
 def fresh_decode(
     card: CodecCard,
     device: str,
-    evidence: Sequence[Evidence],
+    payloads: Sequence[DecodedPayload],
     reads: Sequence[Path] = (),
     since: float = math.inf,
     plugged: Sequence[Plugin] = (),
@@ -127,14 +127,14 @@ def fresh_decode(
     programs, packages, and what card and codec read."""
     own = Path(tempfile.mkdtemp(prefix="fresh-"))
     kind = isolation.shut_in(own, (*decoder_places(card), *reads), since=since)
-    if kind == isolation.ISOLATED and not all(one.guarded for one in evidence):
+    if kind == isolation.ISOLATED and not all(one.guarded for one in payloads):
         kind = isolation.BY_LANDLOCK_ALONE
-    found = decode_again(card, device, evidence, plugged)
+    found = decode_again(card, device, payloads, plugged)
     return [replace(_with_cure(one, kind), isolation=kind) for one in found]
 
 
 def decode_again(
-    card: CodecCard, device: str, evidence: Sequence[Evidence], plugged: Sequence[Plugin] = ()
+    card: CodecCard, device: str, payloads: Sequence[DecodedPayload], plugged: Sequence[Plugin] = ()
 ) -> list[Finding]:
     """Decodes payloads in a process that never saw them encoded: the pixels must be those that were
     measured. Files of ``--plugin`` are imported here, for they may be the codec's own code."""
@@ -142,8 +142,8 @@ def decode_again(
         plugins.install(plugged)
         codec = build_codec(card, device=device)
     except Exception as error:  # whatever a codec raises is the verdict
-        return [Finding(False, _one_line(error))] * len(evidence)
-    return [_decode_one(codec, one) for one in evidence]
+        return [Finding(False, _one_line(error))] * len(payloads)
+    return [_decode_one(codec, one) for one in payloads]
 
 
 def _with_cure(finding: Finding, kind: str) -> Finding:
@@ -159,12 +159,12 @@ def _one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _decode_one(codec: Codec, evidence: Evidence) -> Finding:
+def _decode_one(codec: Codec, coded: DecodedPayload) -> Finding:
     try:
-        found = codec.decode(evidence.payload)
-        if found.sha256() != evidence.decoded_sha256:
+        found = codec.decode(coded.payload)
+        if found.sha256() != coded.decoded_sha256:
             return Finding(False, "a fresh process decodes it to other pixels")
-        elsewhere = codec.decode_elsewhere(evidence.payload)
+        elsewhere = codec.decode_elsewhere(coded.payload)
         return Finding(True) if elsewhere is None else _agree(found, elsewhere)
     except Exception as error:  # whatever a decoder raises is the verdict
         return Finding(False, _one_line(error))

@@ -12,18 +12,20 @@ from pathlib import Path
 from bench.cards import CodecCard
 from bench.datasets.base import Loader, places_of
 from bench.datasets.locate import cache_folder
-from bench.processes.isolation import Walls, installed_places, source_places
+from bench.processes.isolation import HiddenPaths, installed_places, source_places
 
 _FIELD = re.compile(r"\{\w+\}")
 _ATTRIBUTE = re.compile(r"([A-Za-z_]\w*)(\.\w+)*:[A-Za-z_][\w.]*")
 
 
-def walls_of(loader: Loader, cards: Iterable[CodecCard], private: Iterable[Path]) -> Walls:
-    """The walls of a run of these codecs on this data; ``private`` holds results and scratch."""
+def hidden_paths_of(
+    loader: Loader, cards: Iterable[CodecCard], private: Iterable[Path]
+) -> HiddenPaths:
+    """The hidden paths of a run; ``private`` are its results folder and its scratch folder."""
     cards = list(cards)
     files = (path for card in cards for path in _files_of(card))
     code = source_places([name for card in cards for name in _modules_of(card)])
-    return Walls(
+    return HiddenPaths(
         originals=places_of(loader),
         private=(*private, cache_folder()),
         code=(*installed_places(), *code, *files),

@@ -23,7 +23,7 @@ from bench.codecs.build import build_codec
 from bench.datasets.base import Item, Loader
 from bench.engine import entries
 from bench.engine.batches import MOST, Coded, alike, code_together
-from bench.engine.fresh_decode import Evidence
+from bench.engine.fresh_decode import DecodedPayload
 from bench.engine.plan import Probe
 from bench.engine.rate_search import find_rate
 from bench.engine.timing import NOT_TIMED, Timed, repeated, timed, timing_core
@@ -31,7 +31,7 @@ from bench.errors import BenchError, CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
 from bench.processes import isolation
 from bench.records import Point, Record, Stored, Task, Value
-from bench.results.kept_streams import Keepsake, make_keepsake
+from bench.results.kept_streams import KeptStream, make_kept_stream
 from bench.results.packed import Packed, pack
 from bench.signals import Signal
 
@@ -54,7 +54,7 @@ class WorkSpec:
     metrics: tuple[str, ...]
     device: str = "cpu"
     parallel: int = 1
-    evidence: frozenset[str] = frozenset()
+    decode_again: frozenset[str] = frozenset()
     """Items whose payload comes back with the record, to be decoded again in a fresh process."""
     keep: frozenset[str] = frozenset()
     """Items whose payload and reconstruction come back, to be kept beside the results."""
@@ -74,11 +74,11 @@ def _unpack(files: Sequence[plugins.Plugin], values: bytes) -> WorkSpec:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A record and, for the items that the run asked it of, its evidence."""
+    """A record and, of the items that the run named for it, the payload and what is kept."""
 
     record: Record
-    evidence: Evidence | None = None
-    keepsake: Keepsake | None = None
+    payload: DecodedPayload | None = None
+    kept: KeptStream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Portion:
     records: tuple[Packed, ...]
     seconds: float
     added: tuple[Added, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    keepsakes: tuple[Keepsake, ...] = ()
+    payloads: tuple[DecodedPayload, ...] = ()
+    kept: tuple[KeptStream, ...] = ()
 
 
 class Bench:
@@ -185,7 +185,7 @@ class Bench:
         """Not what is timed repeatedly or searched, nor what another process decodes alone and to
         the very pixels: a batch may round some the other way."""
         searched = self.spec.codecs[task.codec].searched is not None
-        return not (self.spec.repeats or searched or task.item in self.spec.evidence)
+        return not (self.spec.repeats or searched or task.item in self.spec.decode_again)
 
     def _signal(self, task: Task) -> Signal:
         return self.reference(task.item, self.spec.metrics)[0]
@@ -253,16 +253,16 @@ class Bench:
             lossless=_check_lossless(codec, scores),
             reached=None if point is task.point else str(point),
         )  # fmt: skip
-        evidence = None
-        if task.item in self.spec.evidence and encoded.reconstruction is None:
-            evidence = Evidence(
+        payload = None
+        if task.item in self.spec.decode_again and encoded.reconstruction is None:
+            payload = DecodedPayload(
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
                 isolation.is_guarded(),
             )  # fmt: skip
-        keepsake = None
+        kept = None
         if task.item in self.spec.keep:
-            keepsake = make_keepsake(record, encoded.payload, signal, decoded)
-        return Measured(record, evidence, keepsake)
+            kept = make_kept_stream(record, encoded.payload, signal, decoded)
+        return Measured(record, payload, kept)
 
     def _code(self, codec: Codec, signal: Signal, point: Point) -> Coded:
         """What is compared with the source is decoded from the bytes, or what stands in for it."""
@@ -423,6 +423,6 @@ def measure_tasks(tasks: Sequence[Task]) -> Portion:
         tuple(pack(one.record) for one in measured),
         perf_counter() - start,
         added,
-        tuple(one.evidence for one in measured if one.evidence is not None),
-        tuple(one.keepsake for one in measured if one.keepsake is not None),
+        tuple(one.payload for one in measured if one.payload is not None),
+        tuple(one.kept for one in measured if one.kept is not None),
     )

@@ -12,7 +12,7 @@ from bench.datasets.base import Item
 from bench.engine.plan import Key
 from bench.errors import Unavailable
 from bench.metrics.base import ALWAYS
-from bench.metrics.registry import applicable, foreign_facts, metrics, versions_of
+from bench.metrics.registry import applicable, foreign_info, metrics, versions_of
 from bench.records import Record, Stored
 from bench.results.store import MeasuredWith, Store
 
@@ -42,9 +42,9 @@ def choose_metrics(asked: Iterable[str], store: Store, say: Callable[[str], None
         if dropped := store.forget(name):
             what = _difference(held.versions.get(name, {}), versions[name])
             say(f"{dropped} values of {name} come from {what}; they are measured again")
-    facts = {one.id: one for one in (*held.facts, *foreign_facts(names))}
+    info = {one.id: one for one in (*held.info, *foreign_info(names))}
     known = {**held.versions, **{name: found for name, found in versions.items() if found}}
-    store.set_metrics(MeasuredWith(wanted, tuple(facts.values()), known))
+    store.set_metrics(MeasuredWith(wanted, tuple(info.values()), known))
     return Chosen(names, able, held.names)
 
 

@@ -20,7 +20,7 @@ from bench.engine.plan import Key, Plan, Probe, make_plan
 from bench.errors import BenchError
 from bench.processes.pool import Pool, cause_of_death
 from bench.records import Stored, Task
-from bench.results.kept_streams import Gallery
+from bench.results.kept_streams import KeptStreams
 from bench.results.store import Store
 
 Probed = tuple[CodecCard, Probe]
@@ -70,7 +70,7 @@ def plan_tasks(
     spec: WorkSpec,
     metrics: Chosen,
     store: Store,
-    gallery: Gallery,
+    kept_streams: KeptStreams,
     say: Callable[[str], None],
 ) -> Plan:
     """What is left for the codecs that can run; drops what is stored and no longer holds."""
@@ -78,9 +78,9 @@ def plan_tasks(
     done = {
         key: mark
         for key, mark in store.done(repeats=spec.repeats).items()
-        if key[2] not in spec.keep or gallery.holds(*key)
+        if key[2] not in spec.keep or kept_streams.holds(*key)
     }
-    lacking = _lacking(items, metrics, store, gallery)
+    lacking = _lacking(items, metrics, store, kept_streams)
     plan = make_plan(able, items, done, lacking=lacking, earlier=metrics.earlier)
     if plan.stale:
         store.drop(plan.stale)
@@ -110,7 +110,7 @@ def skipped_tasks(
 
 
 def _lacking(
-    items: Sequence[Item], metrics: Chosen, store: Store, gallery: Gallery
+    items: Sequence[Item], metrics: Chosen, store: Store, kept_streams: KeptStreams
 ) -> dict[Key, tuple[tuple[str, ...], Stored]]:
     """What stored records lack of the metrics that can run here and apply to their items."""
     lacking = store.lacking(metrics.able)
@@ -121,7 +121,7 @@ def _lacking(
     for key, (names, stored) in lacking.items():
         lacks = tuple(name for name in names if name in able.get(key[2], ()))
         if lacks:
-            found[key] = (lacks, replace(stored, kept=gallery.stream(*key)))
+            found[key] = (lacks, replace(stored, kept=kept_streams.stream(*key)))
     return found
 
 

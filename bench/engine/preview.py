@@ -13,8 +13,8 @@ from bench.engine.measure import probe
 from bench.engine.metrics import lacking
 from bench.engine.plan import make_plan
 from bench.records import Record
-from bench.results.kept_streams import Gallery
-from bench.results.recovery import salvage
+from bench.results.kept_streams import KeptStreams
+from bench.results.recovery import recover_records
 from bench.results.store import FILE, TABLE, MeasuredWith, held_metrics
 
 
@@ -62,8 +62,8 @@ def preview(
     ``keep`` items, whose reconstructions are to stay, what is not kept yet is measured again."""
     items = campaign.loader.items()
     kept = {item.name for item in [item for item in items if item.problem is None][:keep]}
-    gallery = Gallery(out)
-    records = [] if fresh or not out.is_dir() else salvage(out / FILE, out / TABLE)
+    kept_streams = KeptStreams(out)
+    records = [] if fresh or not out.is_dir() else recover_records(out / FILE, out / TABLE)
     pairs = [(card, probe(card, device)) for card in campaign.codecs]
     able = [(card, found) for card, found in pairs if found.unavailable is None]
     held = held_metrics(out) if records else MeasuredWith()
@@ -72,7 +72,7 @@ def preview(
     done = {
         key: mark
         for key, mark in _done(records).items()
-        if key[2] not in kept or gallery.holds(*key)
+        if key[2] not in kept or kept_streams.holds(*key)
     }
     plan = make_plan(able, items, done, lacking=lacks, earlier=held.names)
     left = Counter(task.codec for task in plan.tasks)

@@ -21,19 +21,19 @@ from pebble import ProcessExpired
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_run
-from bench.engine.fresh_decode import Evidence, Proofs
-from bench.engine.hidden_paths import walls_of
+from bench.engine.fresh_decode import DecodedPayload, FreshDecodes
+from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import Added, Portion, WorkSpec, measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
 from bench.engine.prepare import plan_tasks, probe_codecs, register, skipped_tasks
-from bench.engine.run_log import Books, Outcome, Progress
+from bench.engine.run_log import Outcome, Progress, RunLog
 from bench.engine.schedule import Schedule
 from bench.errors import UsageError
 from bench.metrics.base import Scores
 from bench.processes.interrupts import StopSignals
 from bench.processes.pool import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.records import Status, Task
-from bench.results.kept_streams import Gallery
+from bench.results.kept_streams import KeptStreams
 from bench.results.store import TABLE, Store
 
 _LOOK_SECONDS = 0.1
@@ -117,7 +117,7 @@ def _run(
             again = _measure_all(job)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
             store.export_csv(options.out / TABLE)
-        Gallery(options.out).write_index(store.records())
+        KeptStreams(options.out).write_index(store.records())
         describe_run(
             campaign,
             items,
@@ -159,28 +159,30 @@ class _Runner:
             device=options.device,
             # a cluster's workers may share machines with anything
             parallel=self.workers if cluster is None else max(2, self.workers),
-            evidence=frozenset(item.name for item in usable[:1]),
+            decode_again=frozenset(item.name for item in usable[:1]),
             keep=frozenset(item.name for item in usable[: options.keep]),
             repeats=options.repeats,
         )
         self.pool: Pool
         if cluster is None:
-            walls = walls_of(campaign.loader, campaign.codecs, (options.out, scratch))
+            hidden = hidden_paths_of(campaign.loader, campaign.codecs, (options.out, scratch))
             self.pool = LocalPool(
-                options.jobs, start_worker, (self.spec,), scratch=scratch, walls=walls
+                options.jobs, start_worker, (self.spec,), scratch=scratch, hidden=hidden
             )
         else:
             self.pool = cluster
             cluster.start(self.spec)
-        self.gallery = Gallery(options.out)
+        self.kept = KeptStreams(options.out)
         self.schedule = Schedule((), self.workers)
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
-        self.proofs = Proofs(self.pool, self.spec.codecs, options.device, options.timeout)
-        self.books = Books(self.spec, job.store, job.progress, lambda: self.schedule.seconds_left())
-        self.books.outcome.workers = self.workers
+        self.fresh_decodes = FreshDecodes(
+            self.pool, self.spec.codecs, options.device, options.timeout
+        )
+        self.log = RunLog(self.spec, job.store, job.progress, lambda: self.schedule.seconds_left())
+        self.log.outcome.workers = self.workers
 
     def close(self) -> None:
-        if self.books.outcome.interrupted or self.running or self.proofs.running:
+        if self.log.outcome.interrupted or self.running or self.fresh_decodes.running:
             self.pool.kill()
         else:
             self.pool.close()
@@ -189,34 +191,34 @@ class _Runner:
         try:
             self._measure(self._plan())
         except KeyboardInterrupt:
-            self.books.stop()
-        return self.books.outcome
+            self.log.stop()
+        return self.log.outcome
 
     def _plan(self) -> Iterable[Task]:
         """Asks the codecs what they are and returns the tasks that are left and can be done."""
         job, say = self.job, self.job.progress.say
         pairs = probe_codecs(job.campaign.codecs, self.pool, self.options.device, self._await)
         register(job.campaign, pairs, job.store, say)
-        plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.store, self.gallery, say)
+        plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.store, self.kept, say)
         total = sum(len(card.ladder) * len(job.items[: card.items]) for card in job.campaign.codecs)
-        self.books.begin(total, plan.finished)
-        self.books.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
+        self.log.begin(total, plan.finished)
+        self.log.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
         problems = {item.name: item.problem for item in job.items if item.problem is not None}
         hopeless = [(task, problems[task.item]) for task in plan.tasks if task.item in problems]
-        self.books.keep_blank(hopeless, "failed")
+        self.log.keep_blank(hopeless, "failed")
         tasks = [task for task in plan.tasks if task.item not in problems]
         reads = {found.codec: found.reads for _, found in pairs}
-        self.proofs.expect(filter(self._proved, tasks), reads)
+        self.fresh_decodes.expect(filter(self._is_decoded_again, tasks), reads)
         return tasks
 
     def _measure(self, tasks: Iterable[Task]) -> None:
         self.schedule = Schedule(tasks, self.workers)
-        while self._feed() or self.running or self.proofs.running:
-            self._await([*self.running, *self.proofs.running])
+        while self._feed() or self.running or self.fresh_decodes.running:
+            self._await([*self.running, *self.fresh_decodes.running])
             for portion in [future for future in self.running if future.done()]:
                 self._collect(portion)
-            for check in [future for future in self.proofs.running if future.done()]:
-                self.books.judge(self.proofs.judge(check))
+            for check in [future for future in self.fresh_decodes.running if future.done()]:
+                self.log.judge(self.fresh_decodes.judge(check))
 
     def _await(self, futures: Sequence[Future[Any]]) -> None:
         """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
@@ -250,11 +252,11 @@ class _Runner:
             self._blame(portion, "failed", f"the worker process died ({cause_of_death(error)})")
             return
         self.schedule.finished(portion, result.seconds)
-        for keepsake in result.keepsakes:
-            self.gallery.add(keepsake)
-        self.books.keep(result.records)
-        self.books.add(result.added)
-        self._prove(portion, result.evidence)
+        for kept in result.kept:
+            self.kept.add(kept)
+        self.log.keep(result.records)
+        self.log.add(result.added)
+        self._decode_again(portion, result.payloads)
 
     def _blame(self, portion: tuple[Task, ...], status: Status, reason: str) -> None:
         """One task alone gets the blame; of several, each is tried alone."""
@@ -263,17 +265,17 @@ class _Runner:
             return
         (task,) = portion
         if task.lacks:
-            self.books.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
+            self.log.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
         else:
-            self.books.keep_blank([(task, reason)], status)
-        self._prove(portion, [])
+            self.log.keep_blank([(task, reason)], status)
+        self._decode_again(portion, [])
 
-    def _prove(self, portion: tuple[Task, ...], evidence: Sequence[Evidence]) -> None:
-        self.proofs.arrived(list(filter(self._proved, portion)), evidence)
+    def _decode_again(self, portion: tuple[Task, ...], payloads: Sequence[DecodedPayload]) -> None:
+        self.fresh_decodes.arrived(list(filter(self._is_decoded_again, portion)), payloads)
         timed = self.options.repeats > 0
         if not (timed and (len(self.schedule) or self.running)):  # timed tasks have nobody beside
-            self.proofs.start()
+            self.fresh_decodes.start()
 
-    def _proved(self, task: Task) -> bool:
+    def _is_decoded_again(self, task: Task) -> bool:
         """Whether a fresh process is to decode the stream of this task, too."""
-        return task.item in self.spec.evidence and not task.lacks
+        return task.item in self.spec.decode_again and not task.lacks

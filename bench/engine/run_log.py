@@ -66,7 +66,7 @@ class Outcome:
         return 1 if self.failed or self.refuted or self.interrupted else 0
 
 
-class Books:
+class RunLog:
     """Takes in the records, scores and verdicts of one run."""
 
     def __init__(

@@ -36,7 +36,7 @@ serve({1})
 """
 
 
-class Studio:
+class DrawingProcess:
     """Draws sheets, in a process of its own once ``start`` was called; a context manager."""
 
     def __init__(self, processes: int) -> None:
@@ -76,7 +76,7 @@ class Studio:
             for sheet in sheets:
                 write_sheet(sheet)
 
-    def __enter__(self) -> Studio:
+    def __enter__(self) -> DrawingProcess:
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""What a metric is: its facts, and how it scores a decoded signal against a prepared reference.
+"""What a metric is: its info, and how it scores a decoded signal against a prepared reference.
 
 A metric of one's own is a `FrameMetric` or a `SignalMetric`. Knows no metric.
 """
@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
+from bench.metrics.info import MetricInfo as MetricInfo
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.metrics.info import MetricFacts
     from bench.records import FrameSummary
     from bench.signals import Frame, Layout, Signal
 
@@ -61,7 +62,7 @@ class Scores:
         return self.values[ALWAYS] == 0
 
 
-def mean_over_frames(values: Values, facts: MetricFacts) -> float:
+def mean_over_frames(values: Values, info: MetricInfo) -> float:
     """Mean over frames: infinite if all are, else each frame of a linear metric capped; of one
     frame its value."""
     if len(values) == 1:
@@ -70,34 +71,34 @@ def mean_over_frames(values: Values, facts: MetricFacts) -> float:
 
     if np.isinf(values).all():
         return float(values[0])
-    return float(_capped(values, facts).mean())
+    return float(_capped(values, info).mean())
 
 
-def worst_and_percentile(values: Values, facts: MetricFacts) -> tuple[float, float]:
+def worst_and_percentile(values: Values, info: MetricInfo) -> tuple[float, float]:
     """Of one value a frame: the worst, and that which 5 % of the frames are worse than, between
     two frames linearly. What is infinite counts as in the mean."""
     import numpy as np
 
     if np.isinf(values).all():
         return float(values[0]), float(values[0])
-    values = _capped(values, facts)
-    if facts.higher_is_better:
+    values = _capped(values, info)
+    if info.higher_is_better:
         return float(values.min()), float(np.percentile(values, 5))
     return float(values.max()), float(np.percentile(values, 95))
 
 
-def _capped(values: Values, facts: MetricFacts) -> Values:
+def _capped(values: Values, info: MetricInfo) -> Values:
     import numpy as np
 
-    if facts.scale == "linear" and facts.cap < math.inf:
-        return np.minimum(values, facts.cap)
+    if info.scale == "linear" and info.cap < math.inf:
+        return np.minimum(values, info.cap)
     return values
 
 
 class Metric(ABC):
-    """A metric, built once per process and reference. ``facts`` is its row in the table."""
+    """A metric, built once per process and reference. ``info`` is its row of the table."""
 
-    facts: ClassVar[MetricFacts]
+    info: ClassVar[MetricInfo]
 
     def __init__(self, *, device: str = "cpu") -> None:
         self.device = device
@@ -117,7 +118,7 @@ class FrameMetric(Metric, Generic[Prepared]):
     """A metric of single frames: of a clip, the evaluator takes the mean over frames.
 
     A frame is uint8, ``(H, W, 3)`` RGB, ``(H, W)`` gray or the flat planes of 4:2:0, of the kinds
-    that the facts admit.
+    that the info admits.
     """
 
     prepared_bytes: ClassVar[int] = 16

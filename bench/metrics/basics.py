@@ -1,6 +1,6 @@
 """The metrics that every run can have: squared error, PSNR, SSIM and MS-SSIM.
 
-Owns their facts; what they compute lies in error.py and ssim.py, imported on first use.
+Owns their info; what they compute lies in error.py and ssim.py, imported on first use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from bench.metrics.base import Basis, SharedMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 
 _PURPOSE = (
     "Predicts error energy, the quantity that most codecs minimise. Ranks settings of one codec; "
@@ -46,7 +46,7 @@ class _OfStructure(SharedMetric):
 class Mse(_OfSquaredError):
     """Mean squared error; every measured record has it."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="mse",
         title="MSE",
         definition="mean squared error on the 8-bit scale (real samples: as they are)",
@@ -64,7 +64,7 @@ class Mse(_OfSquaredError):
 class PsnrRgb(_OfSquaredError):
     """PSNR of all samples of RGB or gray."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="psnr_rgb",
         title="PSNR-RGB",
         unit="dB",
@@ -83,7 +83,7 @@ class PsnrRgb(_OfSquaredError):
 class PsnrY(_OfSquaredError):
     """PSNR of luma."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="psnr_y",
         title="PSNR-Y",
         unit="dB",
@@ -100,7 +100,7 @@ class PsnrY(_OfSquaredError):
 class PsnrYuv(_OfSquaredError):
     """Weighted PSNR of the three planes (Ohm et al. 2012)."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="psnr_yuv",
         title="PSNR-YUV",
         unit="dB",
@@ -117,7 +117,7 @@ class PsnrYuv(_OfSquaredError):
 class Ssim(_OfStructure):
     """Structural similarity (Wang et al. 2004)."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="ssim",
         title="SSIM",
         definition="Wang et al. 2004: 11×11 Gaussian, σ 1.5, valid region, mean over RGB",
@@ -135,7 +135,7 @@ class Ssim(_OfStructure):
 class MsSsim(_OfStructure):
     """SSIM over five scales (Wang, Simoncelli, Bovik 2003)."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="ms_ssim",
         title="MS-SSIM",
         definition="Wang et al. 2003, five scales; short side above 160 pixels",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import CodecError, Unavailable
 from bench.metrics.base import FrameMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 
 if TYPE_CHECKING:
     from bench.signals import Frame
@@ -26,7 +26,7 @@ _SECONDS = 300
 class Butteraugli(FrameMetric[bytes]):
     """The 3-norm of the map of butteraugli distances."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="butteraugli",
         title="Butteraugli, 3-norm",
         definition="3-norm of libjxl's butteraugli map, sRGB at 80 cd/m²; 0: identical",

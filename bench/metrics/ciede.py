@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.filter_metric import NEEDS, FilterMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 
 if TYPE_CHECKING:
     from bench.metrics.filter_probe import Chroma
@@ -16,7 +16,7 @@ class Ciede(FilterMetric):
 
     feature = "ciede"
     chroma: ClassVar[Chroma] = "444"
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="ciede2000",
         title="CIEDE2000",
         unit="dB",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import SignalMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.metrics.packages import require, version
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _CURE = "pip install --no-deps cvvdp && pip install einops huggingface_hub image
 class Cvvdp(SignalMetric["tuple[cvvdp, Signal]"]):
     """ColorVideoVDP (Mantiuk et al. 2024) on a standard display."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="cvvdp",
         title="ColorVideoVDP",
         unit="JOD",

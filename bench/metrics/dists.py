@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import BatchMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.metrics.packages import EXTRA, VGG16, require, version
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Dists(BatchMetric["list[torch.Tensor]"]):
     """Deep image structure and texture similarity (Ding et al. 2020), lower is better."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="dists",
         title="DISTS",
         definition="Ding et al. 2020 on VGG-16, at the picture's own size; lower is better",

@@ -33,8 +33,8 @@ from bench.metrics.base import (
     worst_and_percentile,
 )
 from bench.metrics.error import frame_mse
-from bench.metrics.info import MetricFacts
-from bench.metrics.registry import applicable, facts_of, metrics
+from bench.metrics.info import MetricInfo
+from bench.metrics.registry import applicable, info_of, metrics
 from bench.records import FrameSummary
 from bench.signals import Frame, Layout, Signal
 
@@ -47,13 +47,13 @@ STACK_SAMPLES = 300_000
 @lru_cache(maxsize=64)
 def _admitted(
     layout: Layout, names: tuple[str, ...], table: tuple[type[Metric], ...]
-) -> tuple[Mapping[str, MetricFacts], Mapping[str, str]]:
+) -> tuple[Mapping[str, MetricInfo], Mapping[str, str]]:
     """The metrics among ``names`` that have a value on this layout, and why others of them have
     none; ``table`` are all that there are, which a plug-in may change."""
     able = applicable(layout, names)
     others = [name for name in dict.fromkeys(names) if name not in able]
-    refused = {name: f"{facts_of(name).refusal(layout)}" for name in others}
-    return {name: facts_of(name) for name in able}, refused
+    refused = {name: f"{info_of(name).refusal(layout)}" for name in others}
+    return {name: info_of(name) for name in able}, refused
 
 
 class Evaluator:
@@ -67,16 +67,16 @@ class Evaluator:
     def __init__(self, reference: Signal, names: Iterable[str], *, device: str = "cpu") -> None:
         self._reference = reference
         self._layout = layout = reference.layout
-        self._facts, refused = _admitted(layout, (ALWAYS, *names), tuple(metrics().values()))
+        self._info, refused = _admitted(layout, (ALWAYS, *names), tuple(metrics().values()))
         self._remarks = dict(refused)
-        built = self._build(self._facts, device)
+        built = self._build(self._info, device)
         self._signals = [one for one in built if isinstance(one, SignalMetric)]
         self._joint = _together(one for one in built if isinstance(one, JointMetric))
         self._prepared: dict[str, object] = {}
         self._parts = _group(built)
         single = layout.media == "image"
         self._batched = frozenset(
-            one.facts.id for one in built if single and isinstance(one, BatchMetric)
+            one.info.id for one in built if single and isinstance(one, BatchMetric)
         )
         samples = layout.frame_bytes // np.dtype(layout.frame_dtype).itemsize
         self._stack = max(1, STACK_SAMPLES // max(1, samples))
@@ -141,22 +141,22 @@ class Evaluator:
             pass
         parts = {
             name: ClipValues(_joined(found, name))
-            for name in self._facts
+            for name in self._info
             if name not in remarks and name in found[0]
         }
         for group in self._joint:
             parts |= self._score_together(group, decoded, remarks)
-        values = _means(parts, self._facts, remarks)
+        values = _means(parts, self._info, remarks)
         for metric in self._signals:
             self._score_whole(metric, decoded, values, remarks)
         exact = values[ALWAYS] == 0
         ordered = {
-            name: values[name] if exact else _finite(values[name], facts)
-            for name, facts in self._facts.items()
+            name: values[name] if exact else _finite(values[name], info)
+            for name, info in self._info.items()
             if name in values
         }
         of_frames = {name: parts[name].frames for name in ordered if name in parts}
-        return Scores(ordered, remarks, _summary(of_frames, self._facts))
+        return Scores(ordered, remarks, _summary(of_frames, self._info))
 
     def _score_together(
         self, group: Sequence[JointMetric], decoded: Signal, remarks: dict[str, str]
@@ -166,7 +166,7 @@ class Evaluator:
             return group[0].measure(group, self._reference, decoded)
         except Exception as error:  # a plug-in may raise anything: it is that cell's remark
             if len(group) == 1:
-                remarks[group[0].facts.id] = _reason(error)
+                remarks[group[0].info.id] = _reason(error)
                 return {}
         alone = [self._score_together([metric], decoded, remarks) for metric in group]
         return {name: value for each in alone for name, value in each.items()}
@@ -178,7 +178,7 @@ class Evaluator:
         values: dict[str, float],
         remarks: dict[str, str],
     ) -> None:
-        name = metric.facts.id
+        name = metric.info.id
         try:
             if name not in self._prepared:
                 self._prepared[name] = metric.prepare(self._reference)
@@ -271,7 +271,7 @@ def _group(built: Iterable[Metric]) -> tuple[_Part, ...]:
     shared: dict[type[Basis], set[str]] = {}
     alone = []
     for metric in built:
-        name = metric.facts.id
+        name = metric.info.id
         if isinstance(metric, SharedMetric):
             shared.setdefault(metric.basis(), set()).add(name)
         elif isinstance(metric, FrameMetric):
@@ -289,7 +289,7 @@ class _Alone(Basis):
     def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
         pairs = zip(self._references(), decoded, strict=True)
         values = [self._metric.score(one, other) for one, other in pairs]
-        return {self._metric.facts.id: np.array(values, np.float64)}
+        return {self._metric.info.id: np.array(values, np.float64)}
 
     def compare_many(self, decoded: Sequence[Stack]) -> list[float]:
         """The value of each of several pictures; every stack is one frame."""
@@ -349,10 +349,10 @@ def _stacks(frames: Iterator[Frame], count: int) -> Iterator[Stack]:
         yield _stack([first, *islice(frames, count - 1)])
 
 
-def _finite(value: float, facts: MetricFacts) -> float:
+def _finite(value: float, info: MetricInfo) -> float:
     """What a metric that does not see all samples, such as luma's, says where they differ: infinity
     in a record says that they do not."""
-    return min(value, facts.cap) if value == math.inf else value
+    return min(value, info.cap) if value == math.inf else value
 
 
 def _joined(parts: list[Mapping[str, Values]], name: str) -> Values:
@@ -363,12 +363,12 @@ def _joined(parts: list[Mapping[str, Values]], name: str) -> Values:
 
 
 def _means(
-    parts: Mapping[str, ClipValues], facts: Mapping[str, MetricFacts], remarks: dict[str, str]
+    parts: Mapping[str, ClipValues], info: Mapping[str, MetricInfo], remarks: dict[str, str]
 ) -> dict[str, float]:
     """Over frames, but of a metric that says what its whole is."""
     found = {}
     for name, part in parts.items():
-        whole = mean_over_frames(part.frames, facts[name]) if part.whole is None else part.whole
+        whole = mean_over_frames(part.frames, info[name]) if part.whole is None else part.whole
         if math.isnan(whole):
             remarks[name] = _NAN
         else:
@@ -376,16 +376,16 @@ def _means(
     return found
 
 
-def _summary(frames: Mapping[str, Values], facts: Mapping[str, MetricFacts]) -> FrameSummary | None:
+def _summary(frames: Mapping[str, Values], info: Mapping[str, MetricInfo]) -> FrameSummary | None:
     """Of clips of more than one frame."""
     mse = frames[ALWAYS]
     if len(mse) == 1:
         return None
     scores: dict[str, float] = {}
     for name, values in frames.items():
-        found = worst_and_percentile(values, facts[name])
+        found = worst_and_percentile(values, info[name])
         if mse.any():
-            found = (_finite(found[0], facts[name]), _finite(found[1], facts[name]))
-        scores |= zip(facts[name].frame_columns, found, strict=True)
+            found = (_finite(found[0], info[name]), _finite(found[1], info[name]))
+        scores |= zip(info[name].frame_columns, found, strict=True)
     worst = int(mse.argmax()) if mse.any() else None
     return FrameSummary(int((mse == 0).sum()), worst, scores)

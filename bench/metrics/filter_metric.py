@@ -30,7 +30,7 @@ class FilterMetric(JointMetric):
         """What the filters are asked for."""
         from bench.metrics.filter_probe import Wanted
 
-        return Wanted(cls.facts.id, cls.model, cls.feature, cls.chroma)
+        return Wanted(cls.info.id, cls.model, cls.feature, cls.chroma)
 
     @classmethod
     def check_available(cls) -> None:

@@ -24,7 +24,7 @@ _KINDS = {"rgb": "RGB", "gray": "gray", "yuv420": "4:2:0", "real": "real samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricFacts:
+class MetricInfo:
     """One metric: its names, its axis, what it applies to and how it averages.
 
     ``id`` is its column; ``title`` its name in prose; ``definition`` says in one line how it is

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import BatchMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, require, version
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class LpipsAlex(_Lpips):
 
     network = "alex"
     backbone = ALEXNET
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="lpips_alex",
         title="LPIPS (AlexNet)",
         definition="Zhang et al. 2018, version 0.1 on AlexNet, at the picture's own size",
@@ -103,7 +103,7 @@ class LpipsVgg(_Lpips):
 
     network = "vgg"
     backbone = VGG16
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="lpips_vgg",
         title="LPIPS (VGG)",
         definition="Zhang et al. 2018, version 0.1 on VGG-16, at the picture's own size",

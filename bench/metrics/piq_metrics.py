@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import FrameMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.metrics.packages import EXTRA, require, version
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PiqMetric(FrameMetric["torch.Tensor"]):
 class Vif(PiqMetric):
     """Visual information fidelity (Sheikh and Bovik 2006), the authors' pixel-domain version."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="vif",
         title="VIF",
         definition="Sheikh and Bovik 2006 in the pixel domain, on luma, four scales",
@@ -66,7 +66,7 @@ class Vif(PiqMetric):
 class HaarPsi(PiqMetric):
     """The Haar wavelet-based perceptual similarity index (Reisenhofer et al. 2018)."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="haarpsi",
         title="HaarPSI",
         definition="Reisenhofer et al. 2018, YIQ of RGB, luma alone of gray, subsampled by two",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.filter_metric import NEEDS, FilterMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 
 if TYPE_CHECKING:
     from bench.metrics.filter_probe import Chroma
@@ -16,7 +16,7 @@ class PsnrHvs(FilterMetric):
 
     feature = "psnr_hvs"
     chroma: ClassVar[Chroma] = "444"
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="psnr_hvs",
         title="PSNR-HVS",
         unit="dB",

@@ -1,6 +1,6 @@
 """The one table of metrics: built in, from installed packages and from plug-in files.
 
-A row is a class with its facts; what computes it is imported on first use. Measures nothing.
+A row is a class with its info; what computes it is imported on first use. Measures nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.cards import plugins
 from bench.errors import UsageError, near_matches
 from bench.metrics.base import ALWAYS
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.records import OF_FRAMES, RESERVED
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def _add_installed() -> None:
                 f"entry point {entry.name!r} of group {ENTRY_POINTS}: {entry.value!r} cannot be "
                 f"imported: {type(error).__name__}: {error}"
             ) from error
-        if not isinstance(getattr(metric, "facts", None), MetricFacts):
+        if not isinstance(getattr(metric, "info", None), MetricInfo):
             raise UsageError(
                 f"entry point {entry.name!r} of group {ENTRY_POINTS}: {entry.value!r} is no class "
-                "of a metric with facts; see bench.metrics.base"
+                "of a metric with `info = MetricInfo(…)`; see bench.metrics.base"
             )
         _add(metric)
 
@@ -87,7 +87,7 @@ def _add_plugin(name: str) -> None:
         del _table[known]
     for value in list(vars(sys.modules[name]).values()):
         own = isinstance(value, type) and value.__module__ == name
-        if own and isinstance(getattr(value, "facts", None), MetricFacts):
+        if own and isinstance(getattr(value, "info", None), MetricInfo):
             _add(value)
 
 
@@ -105,37 +105,37 @@ def register(metric: type[Metric]) -> None:
 
 
 def _add(metric: type[Metric]) -> None:
-    facts, owner = metric.facts, f"{metric.__module__}:{metric.__qualname__}"
-    if _table.get(facts.id) is metric:
+    info, owner = metric.info, f"{metric.__module__}:{metric.__qualname__}"
+    if _table.get(info.id) is metric:
         return
     for known in _table.values():
-        taken = _columns(known.facts) & _columns(facts)
+        taken = _columns(known.info) & _columns(info)
         if taken:
             raise UsageError(
                 f"metric {min(taken)!r} is claimed by both {known.__module__}:"
                 f"{known.__qualname__} and {owner}; rename one"
             )
-    if facts.id in RESERVED:
-        raise UsageError(f"metric {facts.id!r} of {owner}: records.csv has a column of this name")
-    _table[facts.id] = metric
+    if info.id in RESERVED:
+        raise UsageError(f"metric {info.id!r} of {owner}: records.csv has a column of this name")
+    _table[info.id] = metric
 
 
-def _columns(facts: MetricFacts) -> set[str]:
+def _columns(info: MetricInfo) -> set[str]:
     """What no other metric may be called."""
-    return {facts.id, *facts.derived, *(f"{facts.id}_{end}" for end in OF_FRAMES)}
+    return {info.id, *info.derived, *(f"{info.id}_{end}" for end in OF_FRAMES)}
 
 
-def facts_of(name: str) -> MetricFacts:
-    """The facts of a metric id. Raises UsageError naming near matches."""
+def info_of(name: str) -> MetricInfo:
+    """The info of a metric id. Raises UsageError naming near matches."""
     if name not in metrics():
         raise UsageError(f"unknown metric {name!r}; {near_matches(name, metrics())}")
-    return metrics()[name].facts
+    return metrics()[name].info
 
 
 def check_metrics(names: Iterable[str], where: str) -> tuple[str, ...]:
     """``names`` unchanged, or UsageError for one that cannot be measured, with near matches."""
     names = tuple(names)
-    sources = {derived: name for name, one in metrics().items() for derived in one.facts.derived}
+    sources = {derived: name for name, one in metrics().items() for derived in one.info.derived}
     for name in names:
         if name in sources:
             raise UsageError(
@@ -147,19 +147,19 @@ def check_metrics(names: Iterable[str], where: str) -> tuple[str, ...]:
     return names
 
 
-def foreign_facts(names: Iterable[str]) -> tuple[MetricFacts, ...]:
-    """The facts of those metrics that the project did not bring."""
+def foreign_info(names: Iterable[str]) -> tuple[MetricInfo, ...]:
+    """The info of those metrics that the project did not bring."""
     ours = {path.partition(":")[0] for path in BUILT_IN}
     chosen = (metrics()[name] for name in names)
-    return tuple(one.facts for one in chosen if one.__module__ not in ours)
+    return tuple(one.info for one in chosen if one.__module__ not in ours)
 
 
 def default_metrics(media: str) -> tuple[str, ...]:
     """What is measured on a medium where no suite says it."""
-    return tuple(name for name, one in metrics().items() if one.facts.default(media))
+    return tuple(name for name, one in metrics().items() if one.info.default(media))
 
 
 def applicable(layout: Layout, names: Iterable[str]) -> tuple[str, ...]:
     """Those of ``names`` that have a value on signals of this layout, ``mse`` always and first."""
     asked = dict.fromkeys((ALWAYS, *names))
-    return tuple(name for name in asked if facts_of(name).refusal(layout) is None)
+    return tuple(name for name in asked if info_of(name).refusal(layout) is None)

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from bench.metrics.base import FrameMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.metrics.packages import EXTRA, require, version
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Ssimulacra2(FrameMetric[list[_Scale]]):
     """Structural similarity unveiling local and compression related artifacts, 2.1."""
 
     prepared_bytes: ClassVar[int] = 16
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="ssimulacra2",
         title="SSIMULACRA 2",
         definition="Sneyers 2023, version 2.1, sRGB; 100: identical, 90: not told apart at 1:1",

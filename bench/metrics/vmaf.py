@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.filter_metric import NEEDS, FilterMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 
 if TYPE_CHECKING:
     from bench.metrics.filter_probe import Chroma
@@ -16,7 +16,7 @@ class Vmaf(FilterMetric):
     """VMAF of version 0.6.1, for a television of 1080 lines."""
 
     model = "vmaf_v0.6.1"
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="vmaf",
         title="VMAF",
         definition=(
@@ -44,11 +44,11 @@ class VmafNeg(FilterMetric):
     """VMAF without the gain of sharpening."""
 
     model = "vmaf_v0.6.1neg"
-    facts: ClassVar[MetricFacts] = replace(
-        Vmaf.facts,
+    info: ClassVar[MetricInfo] = replace(
+        Vmaf.info,
         id="vmaf_neg",
         title="VMAF NEG",
-        definition=Vmaf.facts.definition.replace(Vmaf.model, model),
+        definition=Vmaf.info.definition.replace(Vmaf.model, model),
         purpose=(
             "Predicts what VMAF predicts without what sharpening and contrast add (no enhancement "
             "gain): ranks codecs, not what was done to the picture before. Blind to colour."
@@ -61,11 +61,11 @@ class Vmaf4k(FilterMetric):
     """VMAF of version 0.6.1, for a television of 2160 lines at 1.5 times its height."""
 
     model = "vmaf_4k_v0.6.1"
-    facts: ClassVar[MetricFacts] = replace(
-        Vmaf.facts,
+    info: ClassVar[MetricInfo] = replace(
+        Vmaf.info,
         id="vmaf_4k",
         title="VMAF 4K",
-        definition=Vmaf.facts.definition.replace(Vmaf.model, model),
+        definition=Vmaf.info.definition.replace(Vmaf.model, model),
         purpose=(
             "Predicts opinion scores of 2160 lines, watched at 1.5 times the height of the screen. "
             "Of smaller pictures it reads far too high: do not compare it with other models."
@@ -79,8 +79,8 @@ class VmafV1(FilterMetric):
 
     model = "vmaf_v1.0.16_3d0h"
     chroma: ClassVar[Chroma] = "420"
-    facts: ClassVar[MetricFacts] = replace(
-        Vmaf.facts,
+    info: ClassVar[MetricInfo] = replace(
+        Vmaf.info,
         id="vmaf_v1",
         title="VMAF v1",
         definition=(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from bench.metrics.filter_metric import FilterMetric
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 
 
 class Xpsnr(FilterMetric):
     """The PSNR of luma, weighted block by block (Helmrich et al., ICASSP 2020)."""
 
-    facts: ClassVar[MetricFacts] = MetricFacts(
+    info: ClassVar[MetricInfo] = MetricInfo(
         id="xpsnr",
         title="XPSNR",
         unit="dB",

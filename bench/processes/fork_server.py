@@ -21,7 +21,7 @@ _TOLD_TO_ALL = tuple(
 _PRELOAD = "bench.engine.warm"
 
 
-def prestart(*modules: str) -> None:
+def start_fork_server(*modules: str) -> None:
     """Starts the clean process that workers are forked from, with what every worker imports and
     these ``modules``.
 

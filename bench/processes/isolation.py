@@ -44,7 +44,7 @@ BY_LANDLOCK_ALONE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Walls:
+class HiddenPaths:
     """What the processes of a run keep from codecs.
 
     ``originals`` are the files and folders of the data set; ``private`` are folders of which
@@ -57,7 +57,7 @@ class Walls:
     code: tuple[Path, ...] = ()
 
 
-_walls = Walls()
+_hidden = HiddenPaths()
 _inside = _guarded = False
 
 
@@ -76,19 +76,19 @@ def describe() -> str:
     return BY_LANDLOCK_ALONE
 
 
-def put_up(walls: Walls) -> None:
-    """From now on what this process shuts in does not see behind ``walls``."""
-    global _walls
-    _walls = Walls(_real(walls.originals), _real(walls.private), _real(walls.code))
+def hide(hidden: HiddenPaths) -> None:
+    """Processes that this process confines from now on do not see ``hidden``."""
+    global _hidden
+    _hidden = HiddenPaths(_real(hidden.originals), _real(hidden.private), _real(hidden.code))
 
 
 def guard_code() -> bool:
-    """Makes the walls' code read-only for this process and all that it starts, so that an encoder
-    leaves nothing there for its decoder. False where the system does not allow it."""
+    """Makes the code that decoders read read-only for this process and all that it starts, so that
+    an encoder leaves nothing there for its decoder. False where the system does not allow it."""
     global _guarded
     if sandbox.spaces():
         scratch = Path(tempfile.gettempdir())
-        code = [place for place in _walls.code if not scratch.is_relative_to(place)]
+        code = [place for place in _hidden.code if not scratch.is_relative_to(place)]
         with contextlib.suppress(OSError):  # then payloads are proved in a process that says so
             sandbox.protect(sandbox.spaces(), code)
             _guarded = True
@@ -130,13 +130,13 @@ def confine(own: Path, reads: Iterable[Path] = ()) -> Confinement | None:
     """Rules for a process that may write into the folder ``own`` alone; None where this system has
     none.
 
-    It reads the system's programs, installed packages and ``reads``, not what the walls hide.
+    It reads the system's programs, installed packages and ``reads``, not what is hidden.
     """
     if not sandbox.landlock_version():
         return None
     data = os.environ.get(DATA_VARIABLE)
-    walls = replace(_walls, private=(*_walls.private, *_real([Path(data)]))) if data else _walls
-    rules = list(_visible(tuple(reads), walls))
+    hidden = replace(_hidden, private=(*_hidden.private, *_real([Path(data)]))) if data else _hidden
+    rules = list(_visible(tuple(reads), hidden))
     rules += [(Path("/dev", name), sandbox.DEVICE) for name in _DEVICES]
     rules += [(path, sandbox.DEVICE) for path in Path("/dev").glob("nvidia*")]
     if _inside and sandbox.spaces():
@@ -147,14 +147,14 @@ def confine(own: Path, reads: Iterable[Path] = ()) -> Confinement | None:
 
 def shut_in(own: Path, reads: Iterable[Path], *, since: float) -> str:
     """Shuts in this process for good, with temporary files in ``own`` and no way to the data, and
-    says in the words of ``describe`` how far that went. The walls' code stays readable.
+    says in the words of ``describe`` how far that went. The code that decoders read stays readable.
 
     Downloaded weights can be read if they did not change since ``since``, in seconds of the clock.
     """
     kind = describe()
     os.environ[_LAUNCH_VARIABLE] = str(Path.cwd())
     _set_environment(own)
-    confinement = confine(own, (*_walls.code, *reads, *_downloaded_weights(since)))
+    confinement = confine(own, (*_hidden.code, *reads, *_downloaded_weights(since)))
     if confinement is not None:
         try:
             confinement.enter()
@@ -192,11 +192,11 @@ def _downloaded_weights(since: float) -> Iterator[Path]:
 
 
 @cache
-def _visible(reads: tuple[Path, ...], walls: Walls) -> tuple[tuple[Path, int], ...]:
+def _visible(reads: tuple[Path, ...], paths: HiddenPaths) -> tuple[tuple[Path, int], ...]:
     """What may be read, as rules. Something named may lie in a private folder, but not among the
     originals."""
-    originals = [f"{place}/" for place in walls.originals]
-    hidden = [*originals, *(f"{place}/" for place in walls.private)]
+    originals = [f"{place}/" for place in paths.originals]
+    hidden = [*originals, *(f"{place}/" for place in paths.private)]
     return tuple(
         rule
         for place in _real((*_SYSTEM, *python_folders(), *reads))

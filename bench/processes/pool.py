@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bench.processes import isolation, orphans
-from bench.processes.fork_server import prestart
-from bench.processes.isolation import Walls
+from bench.processes.fork_server import start_fork_server
+from bench.processes.isolation import HiddenPaths
 from bench.processes.scratch import held, sweep
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Pool(Protocol):
 class LocalPool:
     """Worker processes that run functions under a time limit.
 
-    Workers are forked from the process of ``prestart``, so that replacing one that was killed is
-    cheap.
+    Workers are forked from the process of ``start_fork_server``, so that replacing one that was
+    killed is cheap.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class LocalPool:
         arguments: tuple[object, ...],
         *,
         scratch: Path,
-        walls: Walls,
+        hidden: HiddenPaths,
     ) -> None:
         from pebble import CONSTS, ProcessPool
 
         CONSTS.sleep_unit = _POLL_SECONDS
-        prestart()
+        start_fork_server()
         context = multiprocessing.get_context("forkserver")
         # once for all workers: of many thousand items it takes longer than starting one; and small,
         # since starting the next worker waits until this one has read what its pipe cannot hold
@@ -84,14 +84,14 @@ class LocalPool:
         self._pool = ProcessPool(
             max_workers=workers,
             initializer=_start,
-            initargs=(str(scratch), walls, packed),
+            initargs=(str(scratch), hidden, packed),
             context=context,
         )
         self._fresh = ProcessPool(
             max_workers=1,
             max_tasks=1,
             initializer=_start,
-            initargs=(str(scratch), walls, _pack(_nothing)),
+            initargs=(str(scratch), hidden, _pack(_nothing)),
             context=context,
         )
         self._pools: tuple[Any, ...] = (self._pool, self._fresh)
@@ -157,7 +157,7 @@ def _nothing() -> None:
     pass
 
 
-def _start(scratch: str, walls: Walls, packed: bytes) -> None:
+def _start(scratch: str, hidden: HiddenPaths, packed: bytes) -> None:
     """Makes this process the leader of a group that dies as one when it is told to stop or when
     the run that started it dies, with its own temporary folder. ``packed``: what it then calls."""
     os.setpgrp()
@@ -174,7 +174,7 @@ def _start(scratch: str, walls: Walls, packed: bytes) -> None:
             os._exit(1)
     orphans.adopt()
     tempfile.tempdir = scratch
-    isolation.put_up(walls)
+    isolation.hide(hidden)
     initializer, arguments = pickle.loads(zlib.decompress(packed))
     initializer(*arguments)
 

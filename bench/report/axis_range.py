@@ -22,7 +22,7 @@ _FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class AxisRange:
     """Limits of both axes, without a margin, and a sentence on what lies outside, else empty;
     ``note`` is that and on how many items the curves are where codecs have more."""
 
@@ -52,7 +52,7 @@ def finite_points(content: Content, codec: str, axis: Quality) -> tuple[Floats, 
     return rate[keep], quality[keep]
 
 
-def extent(content: Content, axis: Quality) -> Extent | None:
+def axis_range(content: Content, axis: Quality) -> AxisRange | None:
     """What the plot of an axis shows; None where there is no point."""
     found = {codec: finite_points(content, codec, axis) for codec in content.results.codecs}
     curves = {codec: curve for codec, curve in found.items() if curve[0].size}
@@ -68,7 +68,7 @@ def extent(content: Content, axis: Quality) -> Extent | None:
     ]
     unit = f" {axis.unit}" if axis.unit else ""
     outside = f"Outside the axes: {', '.join(notes)}{unit}" if notes else ""
-    return Extent((float(rates.min()), float(rates.max())), (low, high), outside, _over(content))
+    return AxisRange((float(rates.min()), float(rates.max())), (low, high), outside, _over(content))
 
 
 def _over(content: Content) -> str:

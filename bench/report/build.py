@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.analysis.overlays import ExtraCurve
 from bench.cards import Registry, load_registry
 from bench.errors import StoreError, UsageError
-from bench.figures.drawing_process import Studio
+from bench.figures.drawing_process import DrawingProcess
 from bench.figures.style import named_style
 from bench.report.content import Content, RateAxis, collect
 from bench.report.html import write_page
@@ -39,14 +39,14 @@ def build(
     registry: Registry | None = None,
     common: bool = False,
     rate_axis: RateAxis | None = None,
-    studio: Studio | None = None,
+    drawing: DrawingProcess | None = None,
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
     report.html, and the pages that the suite's card names, from ``registry`` or the project's own.
 
     One folder gets its report beside its records; several need ``out``, and ``common`` where they
     hold different items. ``style`` is ``paper`` or
-    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. ``studio`` draws while the rest is
+    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. ``drawing`` draws while the rest is
     written; figures that are there already are not drawn again. Raises
     UsageError and StoreError, each one line that says what to do.
     """
@@ -58,9 +58,9 @@ def build(
     target = Path(out) if out is not None else paths[0]
     try:
         target.mkdir(parents=True, exist_ok=True)
-        studio = studio or Studio(1)
+        drawing = drawing or DrawingProcess(1)
         sheets = plan_plots(content, target, style)
-        studio.draw(sheets)
+        drawing.draw(sheets)
         write_curves(content, target)
         write_bd(content, target)
         write_markdown(content, target)
@@ -68,7 +68,7 @@ def build(
         pages = write_papers(content.shared, target, registry or load_registry())
         texts = write_pgfplots(content, target)
         html = write_page(content, target)
-        studio.finish()
+        drawing.finish()
     except OSError as error:
         raise StoreError(
             f"{target}: the report cannot be written: {error.strerror or error}; "

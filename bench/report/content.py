@@ -136,7 +136,7 @@ def collect(
     gray = bool((results.records["channels"].dropna() == 1).all())
     axes = tuple(
         replace(axis, title="PSNR") if gray and axis.id == "psnr_rgb" else axis
-        for axis in reported(run.metrics, run.media, run.metric_facts)
+        for axis in reported(run.metrics, run.media, run.metric_info)
         if axis.column in curves and curves[axis.column].notna().any()
     )
     measured = grids(results)

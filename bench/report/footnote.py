@@ -109,7 +109,7 @@ def describe(content: Content, codec: str) -> str:
 
 
 def _metric_sentences(content: Content) -> list[str]:
-    notes = (axis.facts.footnote for axis in content.axes)
+    notes = (axis.info.footnote for axis in content.axes)
     sentences = list(dict.fromkeys(filter(None, notes)))
     if any(axis.id == "snr" for axis in content.axes):
         sentences.append("SNR is −10·log₁₀ MSE: the source has variance 1.")

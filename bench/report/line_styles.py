@@ -54,7 +54,7 @@ DASHES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LineStyle:
     """How one codec is drawn. ``weight``: learned codecs stand out over the field of the others,
     where a run has both; the anchor is black, or the page's ink."""
 
@@ -77,10 +77,10 @@ def is_learned(info: CodecInfo | None) -> bool:
     )
 
 
-def looks(content: Content) -> dict[str, Look]:
-    """The look of every codec. Curves choose before single points, so that no two of the first
-    ten curves share a colour, nor any two both colour and marker before 110."""
-    found: dict[str, Look] = {}
+def line_styles(content: Content) -> dict[str, LineStyle]:
+    """The line style of every codec. Curves get theirs before single points, so that no two of the
+    first ten curves share a colour, nor any two of the first 110 both colour and marker."""
+    found: dict[str, LineStyle] = {}
     points = {row.codec: row.points for row in content.rows}
     ranked = sorted(content.results.codecs, key=lambda codec: points[codec] < 2)
     networks = [codec for codec in ranked if is_learned(content.results.info(codec))]
@@ -88,12 +88,12 @@ def looks(content: Content) -> dict[str, Look]:
     counts = {"learned": 0, "field": 0}
     for codec in ranked:
         if codec == content.bd.anchor:
-            found[codec] = Look(ANCHOR_COLOUR, MARKERS[0], DASHES[0], "anchor")
+            found[codec] = LineStyle(ANCHOR_COLOUR, MARKERS[0], DASHES[0], "anchor")
             continue
         kind: Weight = "learned" if contrast and codec in networks else "field"
         colours = LEARNED_COLOURS if kind == "learned" else FIELD_COLOURS
         place, counts[kind] = counts[kind], counts[kind] + 1
-        found[codec] = Look(
+        found[codec] = LineStyle(
             colours[place % len(colours)],
             MARKERS[(place + 1) % len(MARKERS)],
             DASHES[place % len(DASHES)],

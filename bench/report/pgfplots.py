@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.qualities import Floats, Quality
-from bench.report.axis_range import Extent, finite_points
+from bench.report.axis_range import AxisRange, finite_points
 from bench.report.content import Content
-from bench.report.line_styles import looks
+from bench.report.line_styles import line_styles
 from bench.report.tables import latex
 
 
-def pgfplots(content: Content, axis: Quality, shown: Extent) -> str:
+def pgfplots(content: Content, axis: Quality, shown: AxisRange) -> str:
     """A PGFPlots axis with the measured curves and, dashed, those of others."""
     kind = "axis" if content.linear_rate else "semilogxaxis"
     low, high = sorted(axis.sign * end for end in shown.padded())
     limits = f"ymin={low:.4g}, ymax={high:.4g}, "
     turned = "y dir=reverse, " if axis.falling else ""
-    title = axis.facts.title if axis.falling else axis.title
+    title = axis.info.title if axis.falling else axis.title
     lines = [
         "% \\usepackage{pgfplots}",
         *([f"% {shown.note}"] if shown.note else []),
@@ -27,15 +27,15 @@ def pgfplots(content: Content, axis: Quality, shown: Extent) -> str:
         f"{limits if shown.outside else ''}"
         "legend pos=outer north east, log ticks with fixed point]",
     ]
-    looked = looks(content)
+    styles = line_styles(content)
     for codec in content.results.codecs:
         rate, quality = finite_points(content, codec, axis)
         if rate.size:
-            look = looked[codec]
-            colour = look.colour.removeprefix("#")
+            style = styles[codec]
+            colour = style.colour.removeprefix("#")
             name = f"c{colour}"
             lines.append(f"\\definecolor{{{name}}}{{HTML}}{{{colour}}}")
-            lines += _curve(codec, rate, axis.sign * quality, f"[{name}, {look.dash.pgf}, mark=*]")
+            lines += _curve(codec, rate, axis.sign * quality, f"[{name}, {style.dash.pgf}, mark=*]")
     for extra in content.extras:
         values = extra.quality(axis)
         if values is not None:

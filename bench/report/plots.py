@@ -15,10 +15,10 @@ from bench.analysis.qualities import Quality
 from bench.figures.files import Sheet, make_sheet
 from bench.figures.plot import CurvePlot, Line, OtherLine
 from bench.figures.style import FAMILY, Style, named_style
-from bench.report.axis_range import Extent, extent, finite_points
+from bench.report.axis_range import AxisRange, axis_range, finite_points
 from bench.report.content import Content
 from bench.report.ledger import ledger_plot
-from bench.report.line_styles import Look, looks
+from bench.report.line_styles import LineStyle, line_styles
 from bench.report.pgfplots import pgfplots
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def write_pgfplots(content: Content, folder: Path) -> tuple[Path, ...]:
     """rd_<metric>.tex of every reported axis; returns the paths written."""
     written = []
     for axis in content.axes:
-        shown = extent(content, axis)
+        shown = axis_range(content, axis)
         if shown is not None:
             path = folder / f"rd_{axis.id}.tex"
             path.write_text(pgfplots(content, axis, shown), encoding="utf-8")
@@ -60,14 +60,14 @@ def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
 
 def curve_plot(content: Content, axis: Quality) -> CurvePlot | None:
     """What the figure of one axis shows; None where there is no point."""
-    shown: Extent | None = extent(content, axis)
+    shown: AxisRange | None = axis_range(content, axis)
     if shown is None:
         return None
     names = [c for c in content.results.codecs if finite_points(content, c, axis)[0].size]
-    looked = looks(content)
+    styles = line_styles(content)
     return CurvePlot(
         lines=tuple(
-            _line(content, axis, series, looked[series.codecs[0]])
+            _line(content, axis, series, styles[series.codecs[0]])
             for series in _series(content, names, axis)
         ),
         others=tuple(_other(content, extra, axis) for extra in drawn_extras(content, axis)),
@@ -81,17 +81,17 @@ def curve_plot(content: Content, axis: Quality) -> CurvePlot | None:
     )
 
 
-def _line(content: Content, axis: Quality, series: Series, look: Look) -> Line:
+def _line(content: Content, axis: Quality, series: Series, style: LineStyle) -> Line:
     points = [finite_points(content, codec, axis) for codec in series.codecs]
     rate, quality = (np.concatenate(part) for part in zip(*points, strict=True))
     return Line(
         series.label,
         tuple(rate.tolist()),
         tuple(quality.tolist()),
-        look.colour,
-        look.marker.plot,
-        None if len(series.codecs) > 1 else look.dash.plot,
-        look.weight,
+        style.colour,
+        style.marker.plot,
+        None if len(series.codecs) > 1 else style.dash.plot,
+        style.weight,
     )
 
 

@@ -267,7 +267,7 @@ def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
 
 
 def _with_unit(axis: Quality) -> str:
-    title = axis.facts.title if axis.falling else axis.title
+    title = axis.info.title if axis.falling else axis.title
     return f"{title}, {axis.unit}" if axis.unit else title
 
 

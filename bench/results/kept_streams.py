@@ -21,7 +21,7 @@ from bench.signals import Layout, Signal
 
 
 @dataclass(frozen=True, slots=True)
-class Keepsake:
+class KeptStream:
     """What is kept of one task; the pictures are PNG files."""
 
     item: str
@@ -32,18 +32,18 @@ class Keepsake:
     reconstruction: bytes
 
 
-def make_keepsake(
+def make_kept_stream(
     record: Record, payload: bytes, original: Signal, decoded: Signal
-) -> Keepsake | None:
-    """The keepsake of a measured task; None for vectors, which are no pictures."""
+) -> KeptStream | None:
+    """What is kept of a measured task; None for vectors, which are no pictures."""
     if original.layout.media == "vector":
         return None
     layout = original.layout
     pictures = (_png(signal, layout) for signal in (original, decoded))
-    return Keepsake(record.item, record.codec, record.point, payload, *pictures)
+    return KeptStream(record.item, record.codec, record.point, payload, *pictures)
 
 
-class Gallery:
+class KeptStreams:
     """The ``kept`` folder of a results folder."""
 
     def __init__(self, out: Path) -> None:
@@ -62,14 +62,14 @@ class Gallery:
         path = self._path(item, codec, point, ".bin")
         return path if path.is_file() else None
 
-    def add(self, keepsake: Keepsake) -> None:
+    def add(self, kept: KeptStream) -> None:
         """Writes the files of one task; the original only once."""
-        original = self._original(keepsake.item)
+        original = self._original(kept.item)
         if not original.is_file():
-            _write(original, keepsake.original)
-        place = (keepsake.item, keepsake.codec, keepsake.point)
-        _write(self._path(*place, ".bin"), keepsake.payload)
-        _write(self._path(*place, ".png"), keepsake.reconstruction)
+            _write(original, kept.original)
+        place = (kept.item, kept.codec, kept.point)
+        _write(self._path(*place, ".bin"), kept.payload)
+        _write(self._path(*place, ".png"), kept.reconstruction)
 
     def write_index(self, records: Iterable[Record]) -> None:
         """Lists what is kept with its rate and quality; nothing is written if nothing is kept."""

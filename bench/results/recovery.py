@@ -62,7 +62,7 @@ def _places(
     return first, further, place.get(_FLAG)
 
 
-def salvage(store: Path, table: Path) -> list[Record]:
+def recover_records(store: Path, table: Path) -> list[Record]:
     """Every finished record that can be read of a damaged store, if any, then of its records.csv.
 
     Each is there once, whole and plausible; the store's own wins.

@@ -1,6 +1,6 @@
 """What run.json holds: everything besides the records that a reader needs to trust or repeat a run.
 
-Only reads and writes this one file; who collects the facts is run.py.
+Only reads and writes this one file; describe.py collects it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 
 from bench.cards import Settings
 from bench.errors import StoreError, UsageError
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.records import TARGET
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
 FORMAT = 4
+_KEYS = {"metric_info": "metric_facts"}
 
 
 def shortened(version: str) -> str:
@@ -109,7 +110,7 @@ class RunInfo:
     licence: str = ""
     citation: str = ""
     notes: tuple[str, ...] = ()
-    metric_facts: tuple[MetricFacts, ...] = ()
+    metric_info: tuple[MetricInfo, ...] = ()
     """Of metrics that the project did not bring: a report needs no plug-in to show them."""
     item_digests: Mapping[str, str] = field(default_factory=dict)
     """What each item holds, in 16 digits of its hash, in the order of the run: runs over other
@@ -128,9 +129,10 @@ class RunInfo:
         return self.items if limit is None else min(limit, self.items)
 
     def write(self, folder: Path) -> None:
-        table = asdict(replace(self, item_digests={}))  # asdict copies one by one
-        table["item_digests"] = dict(self.item_digests)
-        table["metric_facts"] = [facts_table(one) for one in self.metric_facts]
+        plain = asdict(replace(self, item_digests={}))  # asdict copies one by one
+        plain["item_digests"] = dict(self.item_digests)
+        plain["metric_info"] = [info_table(one) for one in self.metric_info]
+        table = {_KEYS.get(name, name): value for name, value in plain.items()}
         text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
         temporary = folder / "run.json.new"
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -159,10 +161,10 @@ def read_run(folder: Path) -> RunInfo:
     try:
         codecs = tuple(_codec_info(entry) for entry in table.pop("codecs"))
         verdicts = tuple(Verdict(**entry) for entry in table.pop("verdicts"))
-        facts = tuple(facts_of(entry) for entry in table.pop("metric_facts", ()))
+        metrics = tuple(read_info(entry) for entry in table.pop(_KEYS["metric_info"], ()))
         lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
         table |= lists | {"format": FORMAT}
-        return RunInfo(codecs=codecs, verdicts=verdicts, metric_facts=facts, **table)
+        return RunInfo(codecs=codecs, verdicts=verdicts, metric_info=metrics, **table)
     except (KeyError, TypeError) as error:
         raise StoreError(f"{path}: not a run of format {FORMAT}: {error}") from error
 
@@ -189,13 +191,13 @@ def _codec_info(entry: dict[str, Any]) -> CodecInfo:
     return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
 
 
-def facts_table(facts: MetricFacts) -> dict[str, Any]:
-    """Facts as JSON has them, which knows no infinity: ours is null there."""
-    return {key: None if value == math.inf else value for key, value in asdict(facts).items()}
+def info_table(info: MetricInfo) -> dict[str, Any]:
+    """A metric's info as JSON has it, where infinity, which JSON does not know, is null."""
+    return {key: None if value == math.inf else value for key, value in asdict(info).items()}
 
 
-def facts_of(entry: dict[str, Any]) -> MetricFacts:
-    """The facts of ``facts_table``."""
+def read_info(entry: dict[str, Any]) -> MetricInfo:
+    """The info that ``info_table`` wrote."""
     known = {key: value for key, value in entry.items() if value is not None}
     lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
-    return MetricFacts(**{**known, **lists})
+    return MetricInfo(**{**known, **lists})

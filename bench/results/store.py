@@ -15,7 +15,7 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.records import (
     COLUMNS,
     FrameSummary,
@@ -28,9 +28,9 @@ from bench.records import (
 )
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
-from bench.results.recovery import checksum, damaged, row_checksum, salvage
+from bench.results.recovery import checksum, damaged, recover_records, row_checksum
 from bench.results.replacing import make_room, put_in_place
-from bench.results.run_info import CodecInfo, Verdict, facts_of, facts_table, read_run
+from bench.results.run_info import CodecInfo, Verdict, info_table, read_info, read_run
 from bench.results.table import Cell, record_of, score_columns, write_records
 
 FILE = "records.sqlite"
@@ -59,11 +59,11 @@ CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEX
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWith:
-    """The metrics of a folder: their ids, the facts of those that the project did not bring, and
+    """The metrics of a folder: their ids, the info of those that the project did not bring, and
     versions of what is behind their values."""
 
     names: tuple[str, ...] = ()
-    facts: tuple[MetricFacts, ...] = ()
+    info: tuple[MetricInfo, ...] = ()
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -73,7 +73,7 @@ def held_metrics(folder: Path) -> MeasuredWith:
         run = read_run(folder)
     except StoreError:
         return MeasuredWith()
-    return MeasuredWith(run.metrics, run.metric_facts, run.metric_versions)
+    return MeasuredWith(run.metrics, run.metric_info, run.metric_versions)
 
 
 class Store:
@@ -128,7 +128,7 @@ class Store:
     def _lay_anew(self) -> int:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
         returns how many records that is."""
-        records = salvage(self.folder / FILE, self.folder / TABLE)
+        records = recover_records(self.folder / FILE, self.folder / TABLE)
 
         def fill(db: sqlite3.Connection) -> None:
             self._db, self._columns = db, COLUMNS
@@ -350,8 +350,8 @@ class Store:
         text = self.meta("metrics")
         if text is not None:
             table = json.loads(text)
-            facts = tuple(facts_of(entry) for entry in table["facts"])
-            return MeasuredWith(tuple(table["names"]), facts, table["versions"])
+            info = tuple(read_info(entry) for entry in table["facts"])
+            return MeasuredWith(tuple(table["names"]), info, table["versions"])
         if self._db.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None:
             return MeasuredWith()
         return held_metrics(self.folder)
@@ -359,7 +359,7 @@ class Store:
     def set_metrics(self, found: MeasuredWith) -> None:
         table = {
             "names": found.names,
-            "facts": [facts_table(one) for one in found.facts],
+            "facts": [info_table(one) for one in found.info],
             "versions": {name: dict(versions) for name, versions in found.versions.items()},
         }
         self.set_meta("metrics", json.dumps(table, ensure_ascii=False))

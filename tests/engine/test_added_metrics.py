@@ -23,7 +23,7 @@ import os
 import numpy as np
 
 from bench.errors import Unavailable
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.metrics.base import FrameMetric, SignalMetric
 from tests.fakes import Coarse, Noise
 
@@ -43,7 +43,7 @@ class MoreNoise(Noise):
 
 
 class Largest(FrameMetric[np.ndarray]):
-    facts = MetricFacts(
+    info = MetricInfo(
         id="largest", title="Largest error", definition="largest difference of a sample",
         purpose="For tests.", higher_is_better=False, tolerance=1,
     )
@@ -56,7 +56,7 @@ class Largest(FrameMetric[np.ndarray]):
 
 
 class Stubborn(FrameMetric[None]):
-    facts = MetricFacts(
+    info = MetricInfo(
         id="stubborn", title="Stubborn", definition="raises on some pictures",
         purpose="For tests.", tolerance=1,
     )
@@ -71,7 +71,7 @@ class Stubborn(FrameMetric[None]):
 
 
 class Whole(SignalMetric[int]):
-    facts = MetricFacts(
+    info = MetricInfo(
         id="whole", title="Whole", definition="frames", purpose="For tests.", tolerance=1,
         whole=True, samples=("rgb",),
     )
@@ -84,7 +84,7 @@ class Whole(SignalMetric[int]):
 
 
 class Absent(Whole):
-    facts = MetricFacts(
+    info = MetricInfo(
         id="absent", title="Absent", definition="needs what is not here", purpose="For tests.",
         tolerance=1,
     )

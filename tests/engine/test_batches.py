@@ -131,7 +131,7 @@ def test_on_a_cpu_and_where_others_judge_each_is_coded_alone(bench: measure.Benc
     for worker in (
         measure.Bench(spec),
         _batching(replace(spec, repeats=2)),
-        _batching(replace(spec, evidence=frozenset(["noise0"]))),
+        _batching(replace(spec, decode_again=frozenset(["noise0"]))),
     ):
         _records(worker, _tasks(0))
         assert {count for _, count in Together.sizes} == {1}

@@ -30,8 +30,8 @@ def plain(pixel: int) -> Signal:
     return image(np.full((2, 2), pixel, np.uint8))
 
 
-def evidence(codec: str, point: str, decoded: Signal) -> fresh_decode.Evidence:
-    return fresh_decode.Evidence(codec, point, "item", b"payload", decoded.sha256())
+def payload(codec: str, point: str, decoded: Signal) -> fresh_decode.DecodedPayload:
+    return fresh_decode.DecodedPayload(codec, point, "item", b"payload", decoded.sha256())
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_verdicts(
 ) -> None:
     codec = _Learned(plain(pixel), plain(elsewhere))
     monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: codec)
-    (found,) = fresh_decode.decode_again(CARD, "cpu", [evidence("x", "mode=only", plain(7))])
+    (found,) = fresh_decode.decode_again(CARD, "cpu", [payload("x", "mode=only", plain(7))])
     assert found.passed == passed
     assert says in found.detail and bool(says) == bool(found.detail)
 
@@ -59,7 +59,7 @@ def test_real_samples_may_differ_by_rounding_and_by_no_more(
 ) -> None:
     here, elsewhere = vectors(np.zeros((3, 4))), vectors(np.full((3, 4), difference))
     monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: _Learned(here, elsewhere))
-    (found,) = fresh_decode.decode_again(CARD, "cpu", [evidence("x", "mode=only", here)])
+    (found,) = fresh_decode.decode_again(CARD, "cpu", [payload("x", "mode=only", here)])
     assert found.passed == passed
 
 
@@ -74,7 +74,7 @@ class _Pool:
         call: object,
         card: object,
         device: str,
-        sent: list[fresh_decode.Evidence],
+        sent: list[fresh_decode.DecodedPayload],
         *_: object,
         timeout: float,
     ) -> Future[list[fresh_decode.Finding]]:
@@ -86,13 +86,13 @@ class _Pool:
 
 def test_the_payloads_of_a_codec_are_checked_together_once_the_last_is_in() -> None:
     pool = _Pool()
-    waiting = fresh_decode.Proofs(pool, {"a": CARD, "b": CARD}, "cpu", 10)  # type: ignore[arg-type]
+    waiting = fresh_decode.FreshDecodes(pool, {"a": CARD, "b": CARD}, "cpu", 10)  # type: ignore[arg-type]
     tasks = [Task(codec, Point("q", q), "item", "") for codec in "ab" for q in (1, 2)]
     waiting.expect(tasks)
-    waiting.arrived(tasks[:1], [evidence("a", "q=1", plain(1))])
+    waiting.arrived(tasks[:1], [payload("a", "q=1", plain(1))])
     waiting.start()
     assert pool.asked == []
-    waiting.arrived(tasks[1:3], [evidence("a", "q=2", plain(2))])
+    waiting.arrived(tasks[1:3], [payload("a", "q=2", plain(2))])
     waiting.start()
     assert pool.asked == [["a q=1 20 s", "a q=2 20 s"]]
     waiting.arrived(tasks[3:], [])

@@ -123,10 +123,10 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
         "loader = fakes.Noise(None, {}, DataOptions())\n"
         "items = {item.name: item for item in loader.items()}\n"
         "spec = WorkSpec('s', 'd', loader, items, {card.id: card}, ('mse',),"
-        " evidence=frozenset(['noise0']))\n"
-        "proof = Bench(spec).measure(Task(card.id, card.ladder[0], 'noise0', 'f')).evidence\n"
+        " decode_again=frozenset(['noise0']))\n"
+        "coded = Bench(spec).measure(Task(card.id, card.ladder[0], 'noise0', 'f')).payload\n"
         "fakes.os.getpid = lambda: 4\n"
-        "print([found.detail for found in fresh_decode(card, 'cpu', [proof])])\n"
+        "print([found.detail for found in fresh_decode(card, 'cpu', [coded])])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(cards)], capture_output=True, text=True, check=True

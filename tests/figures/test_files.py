@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bench.figures.draw import draw
-from bench.figures.drawing_process import Studio
+from bench.figures.drawing_process import DrawingProcess
 from bench.figures.files import Sheet, make_sheet, write_sheet
 from bench.figures.plot import BarPlot, CurvePlot, Line, OtherLine
 from bench.figures.style import STYLES
@@ -74,9 +74,9 @@ def test_a_file_cut_short_or_gone_is_drawn_again(tmp_path: Path, kind: int) -> N
     path.write_bytes(whole[:-20])
     assert not one.written
     path.unlink()
-    with Studio(1) as studio:
-        studio.draw([one])
-        studio.finish()
+    with DrawingProcess(1) as drawing:
+        drawing.draw([one])
+        drawing.finish()
     assert path.read_bytes() == whole
 
 
@@ -84,29 +84,29 @@ def test_a_process_of_its_own_draws_the_same(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     here, there = sheet(tmp_path), sheet(tmp_path / "there")
     write_sheet(here)
-    with Studio(2) as studio:
-        studio.start()
-        studio.draw([there, make_sheet(BARS, STYLES["ieee"], tmp_path / "there" / "ledger")])
-        studio.finish()
+    with DrawingProcess(2) as drawing:
+        drawing.start()
+        drawing.draw([there, make_sheet(BARS, STYLES["ieee"], tmp_path / "there" / "ledger")])
+        drawing.finish()
     assert [p.read_bytes() for p in there.paths] == [p.read_bytes() for p in here.paths]
     assert (tmp_path / "there" / "ledger.png").is_file()
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
-    with Studio(1) as studio:
-        studio.start()
-        studio.draw([sheet(tmp_path / "no-such-folder")])
+    with DrawingProcess(1) as drawing:
+        drawing.start()
+        drawing.draw([sheet(tmp_path / "no-such-folder")])
         with pytest.raises(FileNotFoundError):
-            studio.finish()
+            drawing.finish()
 
 
 def test_a_killed_process_costs_time_but_no_figure(tmp_path: Path) -> None:
     one = sheet(tmp_path)
-    with Studio(1) as studio:
-        studio.start()
-        assert studio._drawer is not None
-        os.kill(studio._drawer.pid, signal.SIGKILL)
-        studio._drawer.wait()
-        studio.draw([one])
-        studio.finish()
+    with DrawingProcess(1) as drawing:
+        drawing.start()
+        assert drawing._drawer is not None
+        os.kill(drawing._drawer.pid, signal.SIGKILL)
+        drawing._drawer.wait()
+        drawing.draw([one])
+        drawing.finish()
     assert one.written

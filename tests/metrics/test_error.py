@@ -23,9 +23,9 @@ def test_psnr_of_one_level_of_error() -> None:
 
 
 def test_mean_over_frames_caps_lossless_ones() -> None:
-    assert mean_over_frames(np.array([30.0, np.inf]), PsnrRgb.facts) == 65.0
-    assert mean_over_frames(np.array([np.inf, np.inf]), PsnrRgb.facts) == math.inf
-    assert mean_over_frames(np.array([104.0]), PsnrRgb.facts) == 104.0
+    assert mean_over_frames(np.array([30.0, np.inf]), PsnrRgb.info) == 65.0
+    assert mean_over_frames(np.array([np.inf, np.inf]), PsnrRgb.info) == math.inf
+    assert mean_over_frames(np.array([104.0]), PsnrRgb.info) == 104.0
 
 
 def test_yuv_weights_are_6_1_1() -> None:

@@ -29,7 +29,7 @@ def _filled(scores: Scores) -> set[str]:
 
 def test_the_first_metrics_are_the_columns_of_a_record() -> None:
     assert tuple(metrics())[: len(FIRST_METRICS)] == FIRST_METRICS
-    assert not metrics()["mse"].facts.higher_is_better
+    assert not metrics()["mse"].info.higher_is_better
 
 
 def test_derived_metrics_are_refused_with_their_source() -> None:
@@ -215,11 +215,11 @@ def test_infinity_says_that_all_samples_are_identical() -> None:
 @pytest.mark.parametrize("name", ["psnr_y_min", "mse_p95", "ms_ssim_db"])
 def test_no_metric_takes_the_name_of_another_ones_column(name: str) -> None:
     from bench.metrics.base import FrameMetric
-    from bench.metrics.info import MetricFacts
+    from bench.metrics.info import MetricInfo
     from bench.metrics.registry import register
 
-    facts = MetricFacts(id=name, title="", definition="", purpose="", tolerance=1)
-    taken = type("Taken", (FrameMetric,), {"facts": facts})
+    info = MetricInfo(id=name, title="", definition="", purpose="", tolerance=1)
+    taken = type("Taken", (FrameMetric,), {"info": info})
     with pytest.raises(UsageError, match="is claimed by both"):
         register(taken)
     assert name not in metrics()

@@ -197,7 +197,7 @@ def test_odd_and_least_sizes(samples: Samples, width: int, height: int) -> None:
     rng = np.random.default_rng(0)
     source = rng.integers(0, 256, (2, *layout.frame_shape), dtype=np.uint8)
     decoded = (source // 16) * 16
-    names = tuple(one for one in ALL if samples in metrics()[one].facts.samples)
+    names = tuple(one for one in ALL if samples in metrics()[one].info.samples)
     pair = [Signal(layout, lambda frames=one: iter(frames)) for one in (source, decoded)]
     scores = Evaluator(pair[0], names).score(pair[1])
     assert not scores.remarks
@@ -225,7 +225,7 @@ def test_xpsnr_has_a_value_at_any_size(side: int) -> None:
     ],
 )
 def test_smallest_clip(layout: Layout, fits: bool) -> None:
-    assert (Vmaf.facts.refusal(layout) is None) is fits
+    assert (Vmaf.info.refusal(layout) is None) is fits
 
 
 @pytest.mark.parametrize("name", ALL)

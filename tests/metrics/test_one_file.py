@@ -17,11 +17,10 @@ from bench.metrics import registry
 ROOT = Path(__file__).resolve().parents[2]
 METRIC = """
 import numpy as np
-from bench.metrics.info import MetricFacts
-from bench.metrics.base import FrameMetric
+from bench.metrics.base import FrameMetric, MetricInfo
 
 class WorstBlock(FrameMetric[np.ndarray]):
-    facts = MetricFacts(
+    info = MetricInfo(
         id="worst_block", title="Worst block", unit="dB", cap=60.0, saturation=60.0, tolerance=0.2,
         definition="PSNR of the worst 8×8 block of the mean over channels",
         purpose="Finds one spoilt block; says nothing of the rest.", smallest=(8, 8),
@@ -136,7 +135,7 @@ def test_a_report_and_a_check_need_no_plug_in(site: Path, tmp_path: Path) -> Non
 def test_an_entry_point_that_is_no_metric_is_named(site: Path, points: str, says: str) -> None:
     (site / "again.py").write_text(
         "from dataclasses import replace\nfrom blocks import WorstBlock\n"
-        "class Psnr(WorstBlock):\n    facts = replace(WorstBlock.facts, id='psnr_rgb')\n"
+        "class Psnr(WorstBlock):\n    info = replace(WorstBlock.info, id='psnr_rgb')\n"
     )
     (site / "blocks-1.0.dist-info" / "entry_points.txt").write_text(f"[bench.metrics]\n{points}\n")
     done = bench(site, "list", "metrics")
@@ -152,6 +151,6 @@ def test_a_metric_cannot_have_the_name_of_another_column(
     from bench.metrics.basics import PsnrY
 
     monkeypatch.setattr(registry, "_table", dict(registry.metrics()))
-    other = type("Other", (PsnrY,), {"facts": replace(PsnrY.facts, id=name)})
+    other = type("Other", (PsnrY,), {"info": replace(PsnrY.info, id=name)})
     with pytest.raises(UsageError, match=name):
         registry.register(other)

@@ -20,7 +20,7 @@ from bench.errors import Unavailable
 from bench.metrics import packages, registry
 from bench.metrics.base import BatchMetric
 from bench.metrics.evaluate import Evaluator
-from bench.metrics.info import MetricFacts
+from bench.metrics.info import MetricInfo
 from bench.metrics.registry import metrics
 from bench.signals import Layout, Signal, clip, image
 
@@ -74,18 +74,18 @@ def test_values_of_the_reference_implementations(
 @pytest.mark.parametrize("name", PERCEPTUAL)
 def test_identical_pictures_are_the_best_there_is(name: str) -> None:
     same, other = value(name, SOURCE, SOURCE), value(name, SOURCE, COARSE)
-    facts = metrics()[name].facts
-    assert same > other if facts.higher_is_better else same < other
+    info = metrics()[name].info
+    assert same > other if info.higher_is_better else same < other
     assert same == pytest.approx({"psnr_hvs": math.inf, "ciede2000": math.inf}.get(
         name, 100 if name == "ssimulacra2" else 10 if name == "cvvdp" else
-        float(facts.higher_is_better)), abs=1e-6)  # fmt: skip
+        float(info.higher_is_better)), abs=1e-6)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "name", ["ssimulacra2", "vif", "haarpsi", "psnr_hvs", "ciede2000", "vmaf", "vmaf_v1", "xpsnr"]
 )
 def test_odd_and_least_sizes(name: str) -> None:
-    short, long_ = metrics()[name].facts.smallest
+    short, long_ = metrics()[name].info.smallest
     for height, width in ((short, long_), (max(short, 8) + 1, max(long_, 8) + 2)):
         assert math.isfinite(value(name, SOURCE[:height, :width], COARSE[:height, :width]))
 
@@ -97,7 +97,7 @@ def real(values: np.ndarray) -> Signal:
 
 @pytest.mark.parametrize("name", PERCEPTUAL)
 def test_what_has_no_value_has_a_remark_and_never_a_zero(name: str) -> None:
-    facts = metrics()[name].facts
+    info = metrics()[name].info
     gray, tiny = image(SOURCE[..., 0].copy()), image(SOURCE[:1, :1].copy())
     inputs = {
         "on gray": gray,
@@ -106,9 +106,9 @@ def test_what_has_no_value_has_a_remark_and_never_a_zero(name: str) -> None:
         "on videos": clip(np.stack([SOURCE[:64, :64]] * 2)),
     }
     defined = {
-        "on gray": "gray" in facts.samples,
-        "pixels, has 1×1": facts.smallest == (1, 1),
-        "on videos": "video" in facts.media,
+        "on gray": "gray" in info.samples,
+        "pixels, has 1×1": info.smallest == (1, 1),
+        "on videos": "video" in info.media,
     }
     for words, signal in inputs.items():
         if defined.get(words):
@@ -221,7 +221,7 @@ def test_dists_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> None:
 class Counting(BatchMetric[int]):
     """Mean difference; remembers how many frames came at once."""
 
-    facts = MetricFacts(
+    info = MetricInfo(
         id="counting", title="Counting", definition="", purpose="", tolerance=1, samples=("rgb",)
     )
     calls: list[int] = []  # noqa: RUF012

@@ -13,7 +13,7 @@ from bench.figures.style import STYLES
 from bench.metrics import registry
 from bench.metrics.basics import PsnrY
 from bench.records import Record
-from bench.report.axis_range import extent
+from bench.report.axis_range import axis_range
 from bench.report.content import collect
 from bench.report.html.page import page_data
 from bench.report.pgfplots import pgfplots
@@ -23,13 +23,13 @@ from bench.report.tables import point_table
 from tests.report import samples
 
 FALLING = replace(
-    PsnrY.facts, id="distance", title="Distance", unit="", higher_is_better=False, cap=float("inf")
+    PsnrY.info, id="distance", title="Distance", unit="", higher_is_better=False, cap=float("inf")
 )
 
 
 @pytest.fixture(autouse=True)
 def _table(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = type("Distance", (PsnrY,), {"facts": FALLING})
+    made = type("Distance", (PsnrY,), {"info": FALLING})
     monkeypatch.setattr(registry, "_table", {**registry.metrics(), "distance": made})
 
 
@@ -63,7 +63,7 @@ def test_a_metric_that_falls_has_its_axis_turned(tmp_path: Path) -> None:
     axes = draw_curves(content, axis, STYLES["paper"]).axes[0]
     assert axes.get_ylabel() == "Distance, less is better"
     assert axes.yaxis.get_major_formatter()(-0.25, None) == "0.25"
-    shown = extent(content, axis)
+    shown = axis_range(content, axis)
     assert shown is not None
     text = pgfplots(content, axis, shown)
     assert "y dir=reverse" in text and ",-0." not in text

@@ -21,7 +21,7 @@ from bench.errors import StoreError
 from bench.report.content import collect
 from bench.report.html.page import script_json
 from bench.report.html.pictures import Embedded, Shot, embed, read_shots, spread_points
-from bench.report.line_styles import looks
+from bench.report.line_styles import line_styles
 from bench.results.reader import read_results
 from tests.report import samples
 
@@ -389,7 +389,7 @@ def test_a_table_that_goes_on_says_so(opened: Chrome, width: int) -> None:
 
 
 def test_codecs_look_as_in_the_plots(opened: Chrome, page: Path) -> None:
-    found = looks(collect(page.parent))
+    found = line_styles(collect(page.parent))
     drawn = opened.execute_script(
         "return document.getElementById('curves-chart').data"
         ".map((t) => [t.meta, t.line.color, t.line.dash, t.marker.symbol])"

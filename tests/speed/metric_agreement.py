@@ -20,7 +20,7 @@ from bench.datasets.build import build_loader
 from bench.errors import Unavailable
 from bench.machine import describe_machine
 from bench.metrics.evaluate import Evaluator
-from bench.metrics.registry import BUILT_IN, facts_of, metrics
+from bench.metrics.registry import BUILT_IN, info_of, metrics
 from bench.records import Point
 from bench.signals import Signal
 from tests.speed.metric_references import REFERENCES, THEMSELVES, Picture, Reference
@@ -65,7 +65,7 @@ def metrics_report(data: Path | None, limit: int | None = None) -> str:
     ours = {path.partition(":")[0] for path in BUILT_IN}
     for name, one in metrics().items():
         if one.__module__ in ours:
-            lines.append(f"- **{one.facts.title}** (`{name}`): {one.facts.purpose}")
+            lines.append(f"- **{one.info.title}** (`{name}`): {one.info.purpose}")
     return "\n".join(lines) + "\n"
 
 
@@ -88,7 +88,7 @@ def _pairs(data: Path | None, limit: int | None) -> Iterator[Pair]:
 
 
 def _row(name: str, pairs: Sequence[Pair], reference: Reference | None) -> str:
-    head = f"| {facts_of(name).title} "
+    head = f"| {info_of(name).title} "
     try:
         metrics()[name].check_available()
         beside = THEMSELVES[name] if reference is None else reference.ready()

@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.errors import BitstreamError, CodecError
 
-Nest = bytes | int | Sequence["Nest"] | Mapping[str, "Nest"]
+NestedBytes = bytes | int | Sequence["NestedBytes"] | Mapping[str, "NestedBytes"]
 """Strings and shapes of a network's stream, however they are nested; sequences come back as
 lists."""
 
@@ -22,14 +22,14 @@ _LARGEST = 1 << 20
 _DEEPEST = 16
 
 
-def pack_nest(codec: str, nest: Nest) -> tuple[bytes, int]:
-    """The bytes of ``nest`` and how many of them are the strings'.
+def pack_nest(codec: str, nested: NestedBytes) -> tuple[bytes, int]:
+    """The bytes of ``nested`` and how many of them are the strings'.
 
     A structure that repeats itself, as that of a clip's frames does, is deflated. Raises CodecError
     for a value that is none of the four types.
     """
     strings: list[bytes] = []
-    structure = b"".join(_written(codec, nest, strings))
+    structure = b"".join(_written(codec, nested, strings))
     deflated = zlib.compress(structure, 9, -15)
     smaller = len(deflated) < len(structure)
     structure = deflated if smaller else structure
@@ -38,8 +38,8 @@ def pack_nest(codec: str, nest: Nest) -> tuple[bytes, int]:
     return write_varint(len(structure) << 1 | smaller) + structure + lengths + content, len(content)
 
 
-def unpack_nest(codec: str, data: bytes) -> Nest:
-    """The nest of ``pack_nest``. Raises BitstreamError for bytes that it never writes."""
+def unpack_nest(codec: str, data: bytes) -> NestedBytes:
+    """What ``pack_nest`` was given. Raises BitstreamError for bytes that it never writes."""
     (head,), start = read_varints(data, 0, 1, codec)
     end = start + (head >> 1)
     if end > len(data):
@@ -55,7 +55,7 @@ def unpack_nest(codec: str, data: bytes) -> Nest:
     ends = [*accumulate(lengths, initial=start), len(data)]
     strings = (data[a:b] for a, b in pairwise(ends))
 
-    def filled(part: Nest) -> Nest:
+    def filled(part: NestedBytes) -> NestedBytes:
         if isinstance(part, bytes):
             return next(strings)
         if isinstance(part, Mapping):
@@ -65,24 +65,24 @@ def unpack_nest(codec: str, data: bytes) -> Nest:
     return filled(tree)
 
 
-def _written(codec: str, nest: Nest, strings: list[bytes]) -> list[bytes]:
-    if isinstance(nest, bytes):
-        strings.append(nest)
+def _written(codec: str, nested: NestedBytes, strings: list[bytes]) -> list[bytes]:
+    if isinstance(nested, bytes):
+        strings.append(nested)
         return [write_varint(_LEAF)]
-    if isinstance(nest, int) and nest >= 0:
-        return [write_varint(nest << 2 | _NUMBER)]
-    if isinstance(nest, Mapping):
-        parts = [write_varint(len(nest) << 2 | _TABLE)]
-        for key, value in nest.items():
+    if isinstance(nested, int) and nested >= 0:
+        return [write_varint(nested << 2 | _NUMBER)]
+    if isinstance(nested, Mapping):
+        parts = [write_varint(len(nested) << 2 | _TABLE)]
+        for key, value in nested.items():
             name = str(key).encode()
             parts += [write_varint(len(name)), name, *_written(codec, value, strings)]
         return parts
-    if isinstance(nest, Sequence) and not isinstance(nest, str):
-        inside = [part for value in nest for part in _written(codec, value, strings)]
-        return [write_varint(len(nest) << 2 | _LIST), *inside]
+    if isinstance(nested, Sequence) and not isinstance(nested, str):
+        inside = [part for value in nested for part in _written(codec, value, strings)]
+        return [write_varint(len(nested) << 2 | _LIST), *inside]
     raise CodecError(
-        f"{codec}: compress returned a {type(nest).__name__} ({str(nest)[:40]}) among strings and "
-        "shapes; a stream holds byte strings and whole numbers from 0 up, in lists and tables"
+        f"{codec}: compress returned a {type(nested).__name__} ({str(nested)[:40]}) among strings "
+        "and shapes; a stream holds byte strings and whole numbers from 0 up, in lists and tables"
     )
 
 
@@ -93,7 +93,7 @@ class _Reader:
         self.offset = self.strings = 0
         self._codec, self._data = codec, data
 
-    def read(self, depth: int) -> Nest:
+    def read(self, depth: int) -> NestedBytes:
         head = self._number()
         kind, value = head & 3, head >> 2
         if kind == _NUMBER:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from torch import Tensor, nn
 
-from bench.codecs.support.nested_bytes import Nest
+from bench.codecs.support.nested_bytes import NestedBytes
 from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import CardError, Unavailable
 from bench.processes.isolation import launch_folder
@@ -32,17 +32,17 @@ _FIELD = re.compile(r"\{(\w+)\}")
 class CompressionNetwork(Protocol):
     """What CompressAI's models offer: the coding side of a network."""
 
-    def compress(self, x: Tensor) -> Mapping[str, Nest]: ...
+    def compress(self, x: Tensor) -> Mapping[str, NestedBytes]: ...
 
-    def decompress(self, strings: Nest, shape: Nest) -> Mapping[str, Tensor]: ...
+    def decompress(self, strings: NestedBytes, shape: NestedBytes) -> Mapping[str, Tensor]: ...
 
 
 class VideoCompressionNetwork(Protocol):
     """The same of networks for clips, such as ``ssf2020``."""
 
-    def compress(self, frames: list[Tensor]) -> tuple[Nest, Nest]: ...
+    def compress(self, frames: list[Tensor]) -> tuple[NestedBytes, NestedBytes]: ...
 
-    def decompress(self, strings: Nest, shapes: Nest) -> list[Tensor]: ...
+    def decompress(self, strings: NestedBytes, shapes: NestedBytes) -> list[Tensor]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,11 @@ from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.datasets.locate import cache_folder
-from bench.report.axis_range import extent
+from bench.report.axis_range import axis_range
 from bench.report.content import Content
 from bench.report.footnote import describe, footnote
 from bench.report.html.pictures import embed, read_shots
-from bench.report.line_styles import Look, looks
+from bench.report.line_styles import LineStyle, line_styles
 from bench.report.remarks import warnings_of
 from bench.report.tables import (
     point_table,
@@ -101,7 +101,7 @@ def page_data(content: Content) -> dict[str, Any]:
     """All that the page shows besides the pictures."""
     run = content.results.run
     columns, points = point_table(content)
-    looked = looks(content)
+    styles = line_styles(content)
     return {
         "title": run.suite_title,
         "dataset": run.dataset_title,
@@ -114,13 +114,13 @@ def page_data(content: Content) -> dict[str, Any]:
         "timing": run.timing,
         "metrics": [
             {
-                "id": axis.id, "title": axis.facts.title if axis.falling else axis.title,
-                "unit": axis.unit, "falling": axis.falling, "purpose": axis.facts.purpose,
-                "definition": axis.facts.definition,
+                "id": axis.id, "title": axis.info.title if axis.falling else axis.title,
+                "unit": axis.unit, "falling": axis.falling, "purpose": axis.info.purpose,
+                "definition": axis.info.definition,
             }
             for axis in content.axes
         ],
-        "codecs": [_codec(content, codec, looked[codec]) for codec in content.results.codecs],
+        "codecs": [_codec(content, codec, styles[codec]) for codec in content.results.codecs],
         "extents": {axis.id: _extent(content, axis) for axis in content.axes},
         "extras": [
             {
@@ -156,7 +156,7 @@ def _shown(extra: ExtraCurve, axis: Quality) -> list[float] | None:
 
 
 def _extent(content: Content, axis: Quality) -> dict[str, Any] | None:
-    shown = extent(content, axis)
+    shown = axis_range(content, axis)
     if shown is None:
         return None
     return {
@@ -166,14 +166,14 @@ def _extent(content: Content, axis: Quality) -> dict[str, Any] | None:
     }
 
 
-def _look(look: Look) -> dict[str, Any]:
+def _style(style: LineStyle) -> dict[str, Any]:
     return {
-        "light": look.colour, "dark": look.dark_colour, "symbol": look.marker.page,
-        "dash": look.dash.page, "weight": look.weight,
+        "light": style.colour, "dark": style.dark_colour, "symbol": style.marker.page,
+        "dash": style.dash.page, "weight": style.weight,
     }  # fmt: skip
 
 
-def _codec(content: Content, codec: str, look: Look) -> dict[str, Any]:
+def _codec(content: Content, codec: str, style: LineStyle) -> dict[str, Any]:
     info = content.results.info(codec)
     row = next(row for row in content.rows if row.codec == codec)
     points = content.shared.curves[content.shared.curves["codec"] == codec]
@@ -183,7 +183,7 @@ def _codec(content: Content, codec: str, look: Look) -> dict[str, Any]:
     return {
         "id": codec,
         "title": row.title,
-        "look": _look(look),
+        "look": _style(style),
         "lossless": row.lossless,
         "incomplete": row.incomplete,
         "complexity": dict(info.complexity) if info else {},

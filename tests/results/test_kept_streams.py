@@ -9,10 +9,10 @@ from bench.cards import load_registry
 from bench.codecs.build import build_codec
 from bench.datasets.inputs import input_loader
 from bench.records import Point, Record
-from bench.results.kept_streams import Keepsake, make_keepsake
+from bench.results.kept_streams import KeptStream, make_kept_stream
 
 
-def _kept(path: Path) -> Keepsake:
+def _kept(path: Path) -> KeptStream:
     """Of a clip as it is and through x264."""
     _, loader = input_loader(path)
     signal = loader.load(loader.items()[0])
@@ -22,7 +22,7 @@ def _kept(path: Path) -> Keepsake:
         suite="s", dataset="d", item="clip", codec="x264", point="crf=5", status="done",
         fingerprint="f",
     )  # fmt: skip
-    kept = make_keepsake(record, encoded.payload, signal, codec.decode(encoded.payload))
+    kept = make_kept_stream(record, encoded.payload, signal, codec.decode(encoded.payload))
     assert kept is not None
     return kept
 

@@ -19,7 +19,7 @@ from bench.records import Point
 from bench.signals import image
 
 ONLY = Point("mode", "only")
-CHEAT = Path(__file__).with_name("cheat.py")
+CHEAT = Path(__file__).parents[1] / "cheat.py"
 PICTURE = image(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
 
 pytestmark = pytest.mark.skipif(
@@ -95,7 +95,7 @@ def test_a_decoder_does_not_see_the_original(tmp_path: Path) -> None:
     script = f"cat {{}} > $0 2>&1; ls {data} >&2"
     seen = {}
     try:
-        isolation.put_up(isolation.Walls(originals=(data,)))
+        isolation.hide(isolation.HiddenPaths(originals=(data,)))
         for name, path in (("original", original), ("model", model)):
             codec = build(
                 folder,
@@ -105,7 +105,7 @@ def test_a_decoder_does_not_see_the_original(tmp_path: Path) -> None:
             )
             seen[name] = codec.encode(PICTURE, ONLY).payload
     finally:
-        isolation.put_up(isolation.Walls())
+        isolation.hide(isolation.HiddenPaths())
     assert seen["model"] == b"what is in it"
     assert b"Permission denied" in seen["original"]
 
@@ -161,7 +161,7 @@ from pathlib import Path
 from bench.processes import isolation
 from bench.codecs.support.programs import run_confined
 project, own = map(Path, sys.argv[1:])
-isolation.put_up(isolation.Walls(private=(project / "results",)))
+isolation.hide(isolation.HiddenPaths(private=(project / "results",)))
 isolation.shut_in(own, (), since=time.time())
 (own / "program").mkdir()
 with (own / "log").open("wb") as log:
@@ -176,7 +176,7 @@ def test_a_program_starts_where_its_parent_cannot_see_what_the_environment_names
     project, own = tmp_path / "project", tmp_path / "own"
     (project / "results").mkdir(parents=True)
     own.mkdir()
-    path = os.pathsep.join([str(project), str(Path(__file__).parents[1])])
+    path = os.pathsep.join([str(project), str(Path(__file__).parents[2])])
     found = subprocess.run(
         [sys.executable, "-c", _NESTED, str(project), str(own)],
         env={**os.environ, "PYTHONPATH": path},

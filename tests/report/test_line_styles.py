@@ -13,10 +13,10 @@ from bench.analysis.qualities import quality
 from bench.figures.direct_labels import spread
 from bench.figures.style import STYLES
 from bench.records import Record
-from bench.report.axis_range import extent
+from bench.report.axis_range import axis_range
 from bench.report.card_facts import card_notes
 from bench.report.content import Content, collect
-from bench.report.line_styles import looks
+from bench.report.line_styles import line_styles
 from bench.report.plots import draw_curves
 from bench.results.run_info import RunInfo
 from tests.report.samples import curve_records, record, results_folder
@@ -39,7 +39,7 @@ def _content(folder: Path, records: list[Record], *networks: str) -> Content:
 def test_no_two_of_ten_codecs_share_a_colour_and_the_learned_stand_out(tmp_path: Path) -> None:
     names = ["good", *(f"codec{i}" for i in range(10)), "net", "other-net"]
     records = [row for i, name in enumerate(names) for row in curve_records(name, 1.0 + 0.1 * i)]
-    found = looks(_content(tmp_path, records, "net", "other-net"))
+    found = line_styles(_content(tmp_path, records, "net", "other-net"))
     assert len({look.colour for look in found.values()}) == len(names)
     assert found["good"].weight == "anchor"
     assert {name for name in names if found[name].weight == "learned"} == {"net", "other-net"}
@@ -48,13 +48,13 @@ def test_no_two_of_ten_codecs_share_a_colour_and_the_learned_stand_out(tmp_path:
 def test_many_codecs_differ_by_marker_where_colours_repeat(tmp_path: Path) -> None:
     names = ["good", *(f"codec{i}" for i in range(40))]
     records = [row for name in names for row in curve_records(name, 1.0, items=1, points=2)]
-    found = looks(_content(tmp_path, records)).values()
+    found = line_styles(_content(tmp_path, records)).values()
     assert len({(look.colour, look.marker) for look in found}) == len(names)
 
 
 def test_nothing_stands_out_where_all_are_networks(tmp_path: Path) -> None:
     records = curve_records("good", 1.0) + curve_records("net", 1.5)
-    found = looks(_content(tmp_path, records, "good", "net"))
+    found = line_styles(_content(tmp_path, records, "good", "net"))
     assert found["net"].weight == "field"
 
 
@@ -68,8 +68,8 @@ def _far_below(codec: str, psnr: float) -> list[Record]:
 
 def test_a_codec_far_below_the_rest_is_said_and_does_not_squash_the_axis(tmp_path: Path) -> None:
     near = [row for name in ("good", "b", "c") for row in curve_records(name, 1.0)]
-    plain = extent(_content(tmp_path / "a", near), PSNR)
-    shown = extent(_content(tmp_path / "b", near + _far_below("far", 5.0)), PSNR)
+    plain = axis_range(_content(tmp_path / "a", near), PSNR)
+    shown = axis_range(_content(tmp_path / "b", near + _far_below("far", 5.0)), PSNR)
     assert plain is not None and shown is not None
     assert plain.outside == ""
     assert shown.outside == "Outside the axes: far 5.0–8.0 dB"
@@ -86,7 +86,7 @@ def test_the_plot_says_what_lies_outside(tmp_path: Path) -> None:
 
 def test_two_curves_that_hardly_meet_are_both_shown_whole(tmp_path: Path) -> None:
     content = _content(tmp_path, curve_records("good", 1.0) + _far_below("far", 5.0))
-    shown = extent(content, PSNR)
+    shown = axis_range(content, PSNR)
     assert shown is not None and shown.outside == ""
     assert shown.quality[0] == pytest.approx(5.0)
 

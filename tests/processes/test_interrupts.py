@@ -14,7 +14,7 @@ import pytest
 from bench.processes import interrupts
 from bench.processes.interrupts import StopSignals
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ALL = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 

@@ -1,4 +1,4 @@
-"""Structures of streams: any nest comes back, damage is refused."""
+"""Structures of streams: anything nested comes back, damage is refused."""
 
 import pytest
 from hypothesis import given
@@ -15,14 +15,14 @@ nests = st.recursive(
 
 
 @given(nests)
-def test_any_nest_of_strings_and_numbers_comes_back(nest):
-    packed, content = pack_nest("c", nest)
-    assert unpack_nest("c", packed) == nest
+def test_any_nest_of_strings_and_numbers_comes_back(nested):
+    packed, content = pack_nest("c", nested)
+    assert unpack_nest("c", packed) == nested
     assert content <= len(packed) - 2
 
 
-def _overhead(nest):
-    packed, content = pack_nest("c", nest)
+def _overhead(nested):
+    packed, content = pack_nest("c", nested)
     return len(packed) - content
 
 
@@ -42,10 +42,10 @@ def test_what_a_stream_cannot_hold_is_named():
 @given(st.binary(max_size=60))
 def test_random_bytes_are_a_nest_or_refused(data):
     try:
-        nest = unpack_nest("c", data)
+        nested = unpack_nest("c", data)
     except BitstreamError:
         return
-    assert unpack_nest("c", pack_nest("c", nest)[0]) == nest
+    assert unpack_nest("c", pack_nest("c", nested)[0]) == nested
 
 
 def test_a_nest_cut_short_in_its_structure_or_lengths_is_refused():

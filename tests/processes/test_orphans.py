@@ -38,7 +38,7 @@ def test_what_a_program_starts_in_other_sessions_ends_with_it(tmp_path: Path) ->
     """In a process of its own: whoever adopts keeps adopting."""
     seconds = unique_seconds()
     script = (
-        "import sys, tempfile; from pathlib import Path; from bench import strays\n"
+        "import sys, tempfile; from pathlib import Path; from bench.processes import orphans\n"
         "from bench.codecs.support.programs import run_confined\n"
         "orphans.adopt()\n"
         "with tempfile.TemporaryFile() as log:\n"
@@ -60,7 +60,7 @@ def test_without_adopting_the_programs_own_session_ends(tmp_path: Path) -> None:
 
 def test_other_children_of_a_process_are_left_alone() -> None:
     script = (
-        "import subprocess; from bench import strays\n"
+        "import subprocess; from bench.processes import orphans\n"
         "orphans.adopt()\n"
         "ours = subprocess.Popen(['sleep', '30'])\n"
         "theirs = subprocess.Popen(['sleep', '30'], start_new_session=True)\n"
