@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.cards import plugins
 from bench.cli import COMMANDS, main
 from bench.engine.run import RunOptions
 from bench.errors import UsageError
@@ -264,6 +265,7 @@ def test_a_subcommand_is_a_file_and_a_line(
     (tmp_path / "plugin.py").write_text("print('loaded first')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(COMMANDS, "hello", "hello_of_a_test")
+    monkeypatch.setattr(plugins, "_loaded", {})
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
