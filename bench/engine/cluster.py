@@ -26,7 +26,8 @@ from pebble import ProcessExpired
 from bench.cards import CodecCard, builtin_folder, plugins
 from bench.datasets.base import Item, Loader, holds
 from bench.engine.hidden_paths import hidden_paths_of
-from bench.engine.measure import WorkSpec, measure_tasks, start_worker
+from bench.engine.measure import measure_tasks, start_worker
+from bench.engine.work import WorkSpec
 from bench.errors import BenchError, StoreError, Unavailable, UsageError
 from bench.processes.pool import LocalPool
 from bench.records import Task

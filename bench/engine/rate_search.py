@@ -1,6 +1,6 @@
 """Rate search: finds the parameter value at which a codec comes closest to a target rate.
 
-Calls a given function for the rate at a value; knows no codec and no file.
+Knows no file and stores nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.codecs.base import Allowed, Choice, Range
+from bench.codecs.base import Allowed, Choice, Codec, Range
 from bench.errors import Unsupported
-from bench.records import Value
+from bench.records import Point, Task, Value
+from bench.signals import Signal
 
 # the relative error beyond which a target outside a codec's range is refused
 TOLERANCE = 0.1
@@ -27,6 +28,28 @@ class Found:
 
     value: Value
     bpp: float
+
+
+class RateSearch:
+    """Searches the operating points of tasks that ask for a rate."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Point], Value] = {}
+
+    def point(self, task: Task, key: str, codec: Codec, signal: Signal) -> Point:
+        """The point of parameter ``key`` whose rate is closest to the task's target.
+
+        Starts from the value that was found for the same codec and target on the item before.
+        """
+
+        def rate(value: Value) -> float:
+            payload = codec.encode(signal, Point(key, value)).payload
+            return 8 * len(payload) / signal.layout.pixels
+
+        place, target = (task.codec, task.point), float(task.point.value)
+        found = find_rate(target, codec.parameters.get(key), rate, self._found.get(place))
+        self._found[place] = found.value
+        return Point(key, found.value)
 
 
 def find_rate(

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.engine.entries import with_layout
-from bench.engine.measure import Added, WorkSpec
+from bench.engine.task_records import empty_record, with_layout
+from bench.engine.work import Added, WorkSpec
 from bench.records import Record, Status, Task
 from bench.results.packed import Packed, pack
 from bench.results.run_info import Verdict
@@ -127,16 +127,5 @@ class RunLog:
         self._progress.say("stopped; what was finished is kept, the same command continues")
 
     def _blank(self, task: Task, status: Status, reason: str) -> Record:
-        record = Record(
-            suite=self._spec.suite,
-            dataset=self._spec.dataset,
-            item=task.item,
-            codec=task.codec,
-            point=str(task.point),
-            status=status,
-            reason=reason,
-            fingerprint=task.fingerprint,
-            group=self._spec.items[task.item].group or None,
-        )
-        layout = self._spec.items[task.item].layout
-        return record if layout is None else with_layout(record, layout)
+        record = empty_record(self._spec, task, status, reason)
+        return with_layout(record, self._spec.items[task.item].layout)

@@ -124,7 +124,7 @@ def _file_name(word: str) -> str:
 
 
 def _png(signal: Signal, source: Layout) -> bytes:
-    """The middle frame as PNG; range and matrix are those of ``source``, since decoders say none."""
+    """The middle frame as PNG; ``source`` has range and matrix, which decoders do not say."""
     from PIL import Image
 
     from bench.colour import shown
