@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cli import main
+from bench.cli import COMMANDS, main
 from bench.engine.run import RunOptions
 from bench.errors import UsageError
 from tests.fakes import write_cards
@@ -236,3 +236,67 @@ def test_a_full_disk_is_one_line_wherever_it_is_met(
     said = capsys.readouterr().err
     assert said.startswith("bench: /data/x.pt: No space left on device; make room")
     assert said.count("\n") == 1
+
+
+HELLO = """
+import argparse
+
+from bench.commands.options import add_cards, positive
+
+SUMMARY = "greets"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--times", type=positive, default=1)
+    add_cards(parser)
+
+
+def call(options: argparse.Namespace) -> int:
+    print("hello " * options.times)
+    return 7
+"""
+
+
+def test_a_subcommand_is_a_file_and_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hello_of_a_test.py").write_text(HELLO)
+    (tmp_path / "plugin.py").write_text("print('loaded first')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(COMMANDS, "hello", "hello_of_a_test")
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    assert "    hello     greets\n" in capsys.readouterr().out
+    assert main(["hello", "--times", "2", "--plugin", str(tmp_path / "plugin.py")]) == 7
+    assert capsys.readouterr().out == "loaded first\nhello hello \n"
+    with pytest.raises(SystemExit) as end:
+        main(["hello", "--times", "0"])
+    assert end.value.code == 2
+    assert "'0' is not a whole number above 0" in capsys.readouterr().err
+
+
+def test_a_subcommand_imports_no_other_and_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from bench.cli import COMMANDS, main\n"
+        "try: main({words})\n"
+        "except SystemExit: pass\n"
+        "rooms = {{'.'.join(name.split('.')[:2]) for name in sys.modules if '.' in name}}\n"
+        "print('commands:', sorted(name for name, module in COMMANDS.items() "
+        "if module in sys.modules))\n"
+        "print('rooms:', sorted(room for room in rooms if room.startswith('bench.')))\n"
+        "print('others:', sorted({{'torch', 'numpy', 'pandas', 'rich'}} & set(sys.modules)))"
+    )
+
+    def imported(*words: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", script.format(words=list(words))], capture_output=True,
+            text=True, cwd=ROOT, check=True,
+        )  # fmt: skip
+        return done.stdout.splitlines()[-3:]
+
+    ground = "['bench.cli', 'bench.commands', 'bench.errors', 'bench.processes']"
+    assert imported("bd", "--help") == ["commands: ['bd']", f"rooms: {ground}", "others: []"]
+    assert imported("--help") == [
+        f"commands: {sorted(COMMANDS)}", f"rooms: {ground}", "others: []"
+    ]  # fmt: skip

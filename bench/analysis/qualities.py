@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UsageError, near_matches
-from bench.metrics.info import MetricInfo, Scale
+from bench.metrics.info import MetricInfo, Scale, read_info
 from bench.metrics.registry import metrics
+from bench.results.run_info import MetricTable
 
 Floats = NDArray[np.float64]
 
@@ -75,10 +76,10 @@ class Quality:
         return self.sign * self.of(mean)
 
 
-def qualities(foreign: Iterable[MetricInfo] = ()) -> Mapping[str, Quality]:
+def qualities(foreign: Iterable[MetricTable] = ()) -> Mapping[str, Quality]:
     """Every axis by id: of the metrics in the table, and of ``foreign`` ones that a run names."""
     known = {name: one.info for name, one in metrics().items()}
-    rows = {**{one.id: one for one in foreign}, **known}
+    rows = {**{str(one["id"]): read_info(one) for one in foreign}, **known}
     found = {axis.id: axis for info in rows.values() for axis in _axes(info)}
     error = rows["mse"]
     # of a vector source, which has variance 1 and no peak value
@@ -96,7 +97,7 @@ def _axes(info: MetricInfo) -> Iterable[Quality]:
         yield Quality(info.axis, info, info.title, "dB", info.scale)
 
 
-def quality(name: str, foreign: Iterable[MetricInfo] = ()) -> Quality:
+def quality(name: str, foreign: Iterable[MetricTable] = ()) -> Quality:
     """The axis of a metric id; ``mse`` is compared as −10·log10, so that it grows with quality.
 
     Raises UsageError naming near matches.
@@ -113,7 +114,7 @@ def axis_of(info: MetricInfo) -> Quality:
 
 
 def reported(
-    names: Iterable[str], media: str, foreign: Iterable[MetricInfo] = ()
+    names: Iterable[str], media: str, foreign: Iterable[MetricTable] = ()
 ) -> tuple[Quality, ...]:
     """The axes drawn and compared for a suite's metrics: similarities in dB; for a vector source
     the signal-to-noise ratio. Errors have a PSNR beside them and are left out."""

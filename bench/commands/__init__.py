@@ -1,5 +1,6 @@
-"""The subcommands: a module each, with its options and what it does with them, and what they
-print.
+"""The subcommands, a module each (``run``, ``check`` …; ``try`` is ``attempt``, ``list`` is
+``listing``), and what they print.
 
-Imported by the command line alone, one subcommand at a time.
+The module of a subcommand has its ``SUMMARY``, its options and its ``call``; ``bench.cli`` imports
+it by name. No parsed options leave it but as typed arguments.
 """

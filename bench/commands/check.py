@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.options import Joined, add_cards
 from bench.errors import StoreError
 
 if TYPE_CHECKING:
     from bench.check.verdicts import CheckReport
+
+SUMMARY = "compare a run with a baseline; 1: it got worse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,68 @@ class CheckOptions:
     github: bool = False
     update: bool = False
     """Write the baseline after comparing."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument(
+        "--against", type=Path, required=True, metavar="BASELINE",
+        help="a baseline or results folder, or a CSV with the columns of records.csv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--codecs", metavar="A,B", action=Joined, help="compare only these (repeatable)"
+    )
+    parser.add_argument("--tolerance-bd", type=float, metavar="PERCENT", help="BD-rate, 0.5")
+    parser.add_argument(
+        "--tolerance-db", type=float, metavar="DB", help="quality in dB, 0.05 for most metrics"
+    )
+    parser.add_argument(
+        "--tolerance", action="append", default=[], metavar="METRIC=VALUE", type=_limit,
+        help="of one metric, on the axis of its curves (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--tolerance-bits", type=float, metavar="PERCENT", help="bits, 0.1")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also for a pull request")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="also as JUnit XML")
+    parser.add_argument(
+        "--github", action="store_true",
+        help="print GitHub annotations; on by itself in GitHub Actions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--update", action="store_true", help="write DIR as the new BASELINE after comparing"
+    )
+    add_cards(parser)
+
+
+def call(options: argparse.Namespace) -> int:
+    from bench.cards.codec_specs import split_codecs
+
+    tolerances = {
+        "bd_rate_percent": options.tolerance_bd,
+        "quality_db": options.tolerance_db,
+        "bits_percent": options.tolerance_bits,
+        **dict(options.tolerance),
+    }
+    return check(
+        CheckOptions(
+            folder=options.folder,
+            against=options.against,
+            codecs=tuple(split_codecs(options.codecs)) if options.codecs else (),
+            tolerances=tolerances,
+            cards=tuple(options.cards),
+            markdown=options.markdown,
+            junit=options.junit,
+            github=options.github,
+            update=options.update,
+        )
+    )
+
+
+def _limit(word: str) -> tuple[str, float]:
+    name, _, number = word.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is not METRIC=VALUE") from None
 
 
 def check(options: CheckOptions) -> int:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from bench.commands.options import add_cards, add_data
 
-from bench.cards import CodecCard, Registry, load_registry
-from bench.codecs.build import select
-from bench.doctor.arithmetic import arithmetic_faults
-from bench.doctor.examine import Examination, examine
-from bench.doctor.inventory import take_inventory
-from bench.doctor.ladder import ladder_faults
-from bench.doctor.signatures import Fault
+if TYPE_CHECKING:
+    from rich.console import Console
 
+    from bench.cards import CodecCard, Registry
+    from bench.doctor.examine import Examination
+    from bench.doctor.signatures import Fault
+
+SUMMARY = "is this machine measuring correctly?"
 _EXAMINED = (
     "none", "jpeg", "webp", "avif", "jxl", "png", "x264-medium", "x265-medium", "svtav1", "ffv1",
 )  # fmt: skip
 """Codecs examined without ``--codec``: each colour path of the harness once, quick ones first."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--codec",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="examine this codec, such as one of your --cards (repeatable), instead of ours",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    add_data(parser)
+    add_cards(parser)
+
+
+def call(options: argparse.Namespace) -> int:
+    return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 
 def doctor(
@@ -27,6 +46,13 @@ def doctor(
     """Prints everything, of named ``codecs`` only what concerns them; returns 1 if a check failed,
     0 otherwise. What is merely missing is no failure: tasks that need it are skipped with the same
     cure."""
+    from rich.console import Console
+
+    from bench.cards import load_registry
+    from bench.codecs.build import select
+    from bench.doctor.arithmetic import arithmetic_faults
+    from bench.doctor.examine import examine
+
     registry = load_registry(folders)
     chosen = [select(registry, name) for name in codecs]
     console = Console(highlight=False)
@@ -48,6 +74,9 @@ def doctor(
 
 def _examine_closely(console: Console, card: CodecCard, device: str) -> int:
     """Patterns at the best point, then a photograph at all points."""
+    from bench.doctor.examine import examine
+    from bench.doctor.ladder import ladder_faults
+
     result = examine(card, device=device)
     wrong = _print_examination(console, result)
     if result.skipped is not None and not result.point:
@@ -63,6 +92,8 @@ def _default_codecs(registry: Registry) -> list[CodecCard]:
 
 
 def _print_inventory(console: Console, registry: Registry, data: Path | None) -> int:
+    from bench.doctor.inventory import take_inventory
+
     section, missing = "", 0
     for entry in take_inventory(registry, data):
         if entry.section != section:

@@ -1,16 +1,39 @@
-"""What ``bench list`` prints; reads cards only and imports no codec."""
+"""`bench list`: suites, codecs, data sets, metrics, columns; reads cards and imports no codec."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from bench.cards import Registry
+from bench.commands.options import add_cards
 from bench.errors import Unavailable
-from bench.metrics.registry import metrics
+
+if TYPE_CHECKING:
+    from bench.cards import Registry
+
+SUMMARY = "suites, codecs, data sets and metrics"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    kinds = ("suites", "codecs", "datasets", "metrics", "columns")
+    parser.add_argument("kind", nargs="?", choices=kinds, help="default: all but columns")
+    add_cards(parser)
+
+
+def call(options: argparse.Namespace) -> int:
+    from bench.cards import load_registry
+
+    if options.kind == "columns":
+        print_columns()
+    else:
+        print_lists(load_registry(options.cards), options.kind)
+    return 0
 
 
 def print_columns() -> None:
     """Prints, as Markdown, what every column of the tables of a run means."""
+    from bench.metrics.registry import metrics
     from bench.report.columns import tables
 
     definitions = {name: one.info.definition for name, one in metrics().items()}
@@ -47,6 +70,8 @@ def print_lists(registry: Registry, kind: str | None) -> None:
 
 def _metrics(*, purpose: bool) -> list[tuple[str, str]]:
     """What each metric computes, on what, with what; under a heading of its own what for, too."""
+    from bench.metrics.registry import metrics
+
     rows = []
     for name, one in metrics().items():
         info = one.info

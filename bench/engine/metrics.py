@@ -12,6 +12,7 @@ from bench.datasets.base import Item
 from bench.engine.plan import Key
 from bench.errors import Unavailable
 from bench.metrics.base import ALWAYS
+from bench.metrics.info import info_table
 from bench.metrics.registry import applicable, foreign_info, metrics, versions_of
 from bench.records import Record, Stored
 from bench.results.store import MeasuredWith, Store
@@ -42,7 +43,7 @@ def choose_metrics(asked: Iterable[str], store: Store, say: Callable[[str], None
         if dropped := store.forget(name):
             what = _difference(held.versions.get(name, {}), versions[name])
             say(f"{dropped} values of {name} come from {what}; they are measured again")
-    info = {one.id: one for one in (*held.info, *foreign_info(names))}
+    info = {one["id"]: one for one in (*held.info, *map(info_table, foreign_info(names)))}
     known = {**held.versions, **{name: found for name, found in versions.items() if found}}
     store.set_metrics(MeasuredWith(wanted, tuple(info.values()), known))
     return Chosen(names, able, held.names)

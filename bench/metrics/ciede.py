@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.filter_metric import NEEDS, FilterMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.limited_range import Chroma
+
+if TYPE_CHECKING:
+    from bench.metrics.filter_probe import Chroma
 
 
 class Ciede(FilterMetric):

@@ -1,6 +1,6 @@
 """What the metrics of ffmpeg's filters libvmaf and xpsnr share: versions, and one pass of many.
 
-Owns no process: that is bench.metrics.filters.
+Owns no process: that is filters.py.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bench.metrics.base import ClipValues, JointMetric
 
 if TYPE_CHECKING:
-    from bench.metrics.filters import Wanted
-    from bench.metrics.limited_range import Chroma
+    from bench.metrics.filter_probe import Chroma, Wanted
     from bench.signals import Signal
 
 NEEDS = "ffmpeg with libvmaf, as imageio-ffmpeg brings it"
@@ -29,7 +28,7 @@ class FilterMetric(JointMetric):
     @classmethod
     def wanted(cls) -> Wanted:
         """What the filters are asked for."""
-        from bench.metrics.filters import Wanted
+        from bench.metrics.filter_probe import Wanted
 
         return Wanted(cls.info.id, cls.model, cls.feature, cls.chroma)
 
@@ -40,7 +39,7 @@ class FilterMetric(JointMetric):
     @classmethod
     def versions(cls) -> Mapping[str, str]:
         from bench.codecs.support.ffmpeg_binary import find_ffmpeg
-        from bench.metrics.filters import versions
+        from bench.metrics.filter_probe import versions
 
         return versions(cls.wanted(), find_ffmpeg())
 

@@ -1,4 +1,4 @@
-"""ffmpeg's filters that compare two clips, libvmaf and xpsnr: their process, input and versions.
+"""ffmpeg's filters libvmaf and xpsnr: the process that compares two clips, and what it is fed.
 
 Several metrics of one pair are computed in one pass. Chooses no binary and no metric.
 """
@@ -11,34 +11,17 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from itertools import chain, count
 from pathlib import Path
 
 import ffmpeg
 import numpy as np
 
-from bench.codecs.support import ffmpeg_binary
-from bench.codecs.support.ffmpeg_binary import VARIABLE, command_of
-from bench.errors import CodecError, Unavailable
+from bench.codecs.support.ffmpeg_binary import command_of
 from bench.metrics.base import ClipValues
-from bench.metrics.limited_range import Chroma, Plane, converter
+from bench.metrics.filter_probe import Chroma, Logs, Wanted, failure, libvmaf_options
+from bench.metrics.limited_range import Plane, converter
 from bench.signals import Layout, Signal
-
-_PROBE = "color=s=256x256:d=0.04"
-"""One frame, as large as every model needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One number a frame: of a model of libvmaf, of one of its feature extractors, which calls it
-    by ``id``, or, with neither, of xpsnr's luma. ``chroma`` is what it reads of RGB."""
-
-    id: str
-    model: str = ""
-    feature: str = ""
-    chroma: Chroma = "none"
 
 
 def measure(
@@ -76,30 +59,15 @@ def _one_pass(
     pairs = zip(reference.frames(), decoded.frames(), strict=True)
     parts = chain.from_iterable(_stacked(planes(one), planes(other)) for one, other in pairs)
     with tempfile.TemporaryDirectory() as folder:
-        logs = _Logs(Path(folder))
+        logs = Logs(Path(folder))
         text = _run(_command(wanted, layout, chroma, logs, binary), parts)
         try:
             found = {**_of_libvmaf(wanted, logs), **_of_xpsnr(wanted, logs)}
         except (OSError, ValueError, KeyError):
-            raise _failure(binary, text) from None
+            raise failure(binary, text) from None
     if any(len(one.frames) != layout.frames for one in found.values()):
-        raise _failure(binary, text)
+        raise failure(binary, text)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Logs:
-    """Where the filters write what they measure."""
-
-    folder: Path
-
-    @property
-    def libvmaf(self) -> Path:
-        return self.folder / "vmaf.json"
-
-    @property
-    def xpsnr(self) -> Path:
-        return self.folder / "xpsnr.txt"
 
 
 def _stacked(above: Sequence[Plane], below: Sequence[Plane]) -> Iterator[memoryview]:
@@ -108,7 +76,7 @@ def _stacked(above: Sequence[Plane], below: Sequence[Plane]) -> Iterator[memoryv
 
 
 def _command(
-    wanted: Sequence[Wanted], layout: Layout, chroma: Chroma, logs: _Logs, binary: str
+    wanted: Sequence[Wanted], layout: Layout, chroma: Chroma, logs: Logs, binary: str
 ) -> list[str]:
     """ffmpeg on frames of which the upper half is the reference and the lower half decoded."""
     step = 1 if chroma == "444" else 2
@@ -120,7 +88,7 @@ def _command(
     ).split()  # fmt: skip
     halves = (both[place].filter("crop", width, height, 0, place % 2 * height) for place in count())
     scores = []
-    if options := _libvmaf_options(wanted, logs):
+    if options := libvmaf_options(wanted, logs):
         above, below = next(halves), next(halves)
         scores.append(ffmpeg.filter([below, above], "libvmaf", **options))
     if any(not (one.model or one.feature) for one in wanted):
@@ -133,24 +101,7 @@ def _command(
     return command_of(single, loglevel="info", binary=binary)
 
 
-def _libvmaf_options(wanted: Iterable[Wanted], logs: _Logs) -> dict[str, str]:
-    """Of the filter; none where nothing is libvmaf's. Without a model it would take its own."""
-    wanted = list(wanted)
-    models = [f"version={one.model}:name={one.id}" for one in wanted if one.model]
-    features = [f"name={one.feature}" for one in wanted if one.feature]
-    if not (models or features):
-        return {}
-    return {
-        # a side that lacks a frame is a failure, never its last frame again
-        "eof_action": "endall",
-        **({"feature": "|".join(features)} if features else {}),
-        "log_fmt": "json",
-        "log_path": str(logs.libvmaf),
-        "model": "|".join(models),
-    }
-
-
-def _of_libvmaf(wanted: Sequence[Wanted], logs: _Logs) -> Mapping[str, ClipValues]:
+def _of_libvmaf(wanted: Sequence[Wanted], logs: Logs) -> Mapping[str, ClipValues]:
     names = [one.id for one in wanted if one.model or one.feature]
     if not names:
         return {}
@@ -163,7 +114,7 @@ def _of_libvmaf(wanted: Sequence[Wanted], logs: _Logs) -> Mapping[str, ClipValue
     }
 
 
-def _of_xpsnr(wanted: Sequence[Wanted], logs: _Logs) -> Mapping[str, ClipValues]:
+def _of_xpsnr(wanted: Sequence[Wanted], logs: Logs) -> Mapping[str, ClipValues]:
     """Luma of each frame, and of the clip the filter's own average, which is no mean of these."""
     names = [one.id for one in wanted if not (one.model or one.feature)]
     if not names:
@@ -196,52 +147,3 @@ def _run(command: list[str], parts: Iterable[memoryview]) -> str:
             process.wait()
         log.seek(0)
         return log.read().decode(errors="replace")
-
-
-def _failure(binary: str, text: str) -> Exception:
-    for name in ("libvmaf", "xpsnr"):
-        if f"No such filter: '{name}'" in text:
-            return Unavailable(
-                f"{binary}: built without {name}; unset {VARIABLE} or drop what needs it"
-            )
-    model = re.search(r"could not load libvmaf model with version: (\S+)", text)
-    if model is not None:
-        return Unavailable(
-            f"{binary}: its libvmaf has no model {model[1]}; unset {VARIABLE} or set it to an "
-            "ffmpeg with a newer libvmaf"
-        )
-    last = text.strip().splitlines()[-1:] or ["no word from ffmpeg"]
-    return CodecError(f"ffmpeg's filters failed: {last[0]}")
-
-
-def versions(wanted: Wanted, binary: str) -> dict[str, str]:
-    """Of ffmpeg, of libvmaf as its log says it, and the model's name. Raises Unavailable where
-    ``binary`` cannot compute this."""
-    found = {**ffmpeg_binary.versions("xpsnr"), **_probe(wanted, binary)}
-    return {**found, **({"model": wanted.model} if wanted.model else {})}
-
-
-@cache
-def _probe(wanted: Wanted, binary: str) -> Mapping[str, str]:
-    """The version of libvmaf, if it is that, of one frame of one colour against itself."""
-    with tempfile.TemporaryDirectory() as folder:
-        logs = _Logs(Path(folder))
-        options = _libvmaf_options([wanted], logs)
-        both = ffmpeg.input(_PROBE, format="lavfi").filter("format", "yuv420p").split()
-        name = "libvmaf" if options else "xpsnr"
-        score = ffmpeg.filter([both[0], both[1]], name, **options).output("pipe:1", format="null")
-        try:
-            done = subprocess.run(
-                command_of(score, binary=binary), stdin=subprocess.DEVNULL, capture_output=True,
-                timeout=60, check=False, text=True, errors="replace",
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unavailable(f"{binary} does not run: {error}; set {VARIABLE}") from error
-        if done.returncode:
-            raise Unavailable(str(_failure(binary, done.stderr)))
-        if not options:
-            return {}
-        try:
-            return {"libvmaf": str(json.loads(logs.libvmaf.read_text())["version"])}
-        except (OSError, ValueError, KeyError):
-            return {"libvmaf": "unknown"}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from bench.errors import UsageError
+from bench.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from bench.signals import Layout, Media, Samples
@@ -117,3 +117,18 @@ class MetricInfo:
 def _any_of(words: Iterable[str]) -> str:
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def info_table(info: MetricInfo) -> dict[str, Any]:
+    """A metric's info as JSON has it, where infinity, which JSON does not know, is null."""
+    return {key: None if value == math.inf else value for key, value in asdict(info).items()}
+
+
+def read_info(entry: Mapping[str, Any]) -> MetricInfo:
+    """The info that ``info_table`` wrote. Raises StoreError for what it cannot have written."""
+    known = {key: value for key, value in entry.items() if value is not None}
+    lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
+    try:
+        return MetricInfo(**{**known, **lists})
+    except TypeError as error:
+        raise StoreError(f"run.json: metric {entry.get('id')}: {error}; it is damaged") from error

@@ -7,17 +7,16 @@ H.273, equations 20–22), gray has neutral chroma. Runs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.colour import RGB_TO_YUV
+from bench.metrics.filter_probe import Chroma
 from bench.signals import Frame, Layout, split_planes
 
 Plane = NDArray[np.uint8]
-Chroma = Literal["none", "420", "444"]
-"""What a metric reads besides luma. ``none`` is sent as neutral 4:2:0."""
 
 _LUMA, _CHROMA = np.float32(219 / 255), np.float32(224 / 255)
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison
-from bench.analysis.bootstrap import RESAMPLES, drawn_by_groups
+from bench.analysis.bd import Comparison
 from bench.analysis.bounds import Bound, dataset_bound
 from bench.analysis.curves import Grid, grids, mean_curves
 from bench.analysis.overlays import ExtraCurve, load_overlays
@@ -20,11 +19,8 @@ from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run
 from bench.errors import UsageError
-from bench.report.card_facts import card_notes
-from bench.report.chroma import chroma_sentence
-from bench.results.rates import mark_sentences
 from bench.results.reader import Results, read_results
-from bench.results.run_info import RunInfo, Verdict, shortened
+from bench.results.run_info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,112 +206,3 @@ def _row(content: Content, codec: str) -> SummaryRow:
         float(finished["encode_seconds"].mean()) if len(finished) else math.nan,
         float(finished["decode_seconds"].mean()) if len(finished) else math.nan,
     )
-
-
-def footnote(content: Content) -> list[str]:
-    """Sentences that let a number be quoted: averaging, colour path, presets, versions."""
-    run = content.results.run
-    word = content.item_word
-    sentences = [
-        f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
-        f"in {content.rate_unit}; rate and quality are means over {word}.",
-        *(sentence_of(note) for note in (*run.dataset_notes, *run.notes)),
-        *_limit_sentences(content),
-        *mark_sentences((*content.results.codecs, *(one.codec for one in content.published))),
-        *_metric_sentences(content),
-    ]
-    if content.bd.anchor is not None:
-        sentences.append(
-            f"BD-rate against {content.bd.anchor}: log rate, PCHIP on the mean curves over their "
-            "common quality range, negative saves bits; in brackets the 95 % interval of a paired "
-            f"bootstrap over {_drawn(content)} ({RESAMPLES} resamples), no narrower than the "
-            "jackknife's, n.s.: not significant; spread: lowest "
-            f"and highest over the mean curve, the pooled curve and the mean of the {word}' own "
-            "BD-rates, each with PCHIP, cubic and Akima, where it can be computed. There is no "
-            f"BD-rate of curves that are not monotonic or share less than {LEAST_OVERLAP_PERCENT:g}"
-            " % of their qualities, only by its name that of their convex hulls; no headers: "
-            "without header bytes on both sides, where they are more than a tenth of a rate; "
-            "1 point: rate at its quality, quality at its rate."
-        )
-    ceilings = content.curves.groupby("codec", observed=True)["psnr_rgb_ceiling"].min().dropna()
-    if len(ceilings):
-        low = ", ".join(f"{name} {value:.1f} dB" for name, value in ceilings.items())
-        sentences.append(
-            "Colour: RGB reaches YUV codecs as BT.709, full range, 4:4:4 unless a setting says "
-            f"otherwise; PSNR of that conversion without coding: {low}."
-        )
-    if halved := chroma_sentence(content):
-        sentences.append(halved)
-    described = [text for codec in content.results.codecs if (text := describe(content, codec))]
-    if described:
-        sentences.append("Codecs: " + "; ".join(described) + ".")
-    sentences += card_notes(content.results.codecs)
-    return [*sentences, *_proof_sentences(run.verdicts), run.timing]
-
-
-def _drawn(content: Content) -> str:
-    """What the bootstrap draws."""
-    word = content.item_word
-    return f"groups of {word} and {word} in them" if drawn_by_groups(content.groups) else word
-
-
-def sentence_of(note: str) -> str:
-    """A note of a loader or a card with a capital letter and a full stop."""
-    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
-
-
-def _limit_sentences(content: Content) -> list[str]:
-    """Which codecs the suite measures on its first items only, and over what they are compared."""
-    results, word = content.results, content.item_word
-    fewer: dict[int, list[str]] = {}
-    for codec in results.codecs:
-        if results.expected(codec) < results.run.items:
-            fewer.setdefault(results.expected(codec), []).append(codec)
-    if not fewer:
-        return []
-    told = "; ".join(f"{', '.join(names)} on the first {n}" for n, names in fewer.items())
-    said = f"Of {results.run.items} {word} the suite measures {told}."
-    if content.bd.anchor is not None:
-        said += f" A BD-rate is over the {word} that both codecs have."
-    return [f"{said} Plots are over the {content.shared.results.run.items} that all have."]
-
-
-def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
-    """How many streams a fresh process decoded to the same pixels, and what it could see."""
-    proofs = [verdict for verdict in verdicts if verdict.check == "fresh_decode"]
-    kinds = dict.fromkeys(verdict.isolation for verdict in proofs)
-    return [
-        f"{sum(one.passed for one in proofs if one.isolation == kind)} of "
-        f"{sum(one.isolation == kind for one in proofs)} streams gave the same pixels in a fresh "
-        f"process ({kind or 'how far it was isolated is not recorded'})."
-        for kind in kinds
-    ]
-
-
-def describe(content: Content, codec: str) -> str:
-    """Title, settings and versions of one codec: ``x265: H.265/HEVC (x265, veryslow, 4:4:4, 8 bits)
-    (preset=veryslow, x265 4.1)``."""
-    info = content.results.info(codec)
-    if info is None:
-        return ""
-    settings = [f"{key}={value}" for key, value in info.settings.items()]
-    versions = [f"{key} {shortened(value)}" for key, value in info.versions.items()]
-    details = ", ".join([*settings, *versions])
-    return f"{codec}: {info.title} ({details})" if details else f"{codec}: {info.title}"
-
-
-def _metric_sentences(content: Content) -> list[str]:
-    notes = (axis.info.footnote for axis in content.axes)
-    sentences = list(dict.fromkeys(filter(None, notes)))
-    if any(axis.id == "snr" for axis in content.axes):
-        sentences.append("SNR is −10·log₁₀ MSE: the source has variance 1.")
-    infinite = int(content.curves["psnr_rgb_infinite"].sum())
-    if infinite:
-        sentences.append(f"{infinite} measurements are lossless (infinite PSNR, 100 dB in means).")
-    identical = int(content.curves["frames_identical"].sum())
-    if identical:
-        sentences.append(
-            f"{identical} decoded frames of clips equal the source's (infinite PSNR, 100 dB in the "
-            "mean of their clip)."
-        )
-    return [*sentences, *content.bd.versions]

@@ -12,11 +12,8 @@ from bench.analysis.bd import Comparison, Matrix, Single
 from bench.analysis.interpolation import METHODS
 from bench.analysis.qualities import Quality
 from bench.report.chroma import marked
-from bench.report.content import (
-    Content,
-    SummaryRow,
-    footnote,
-)
+from bench.report.content import Content, SummaryRow
+from bench.report.footnote import footnote
 from bench.report.remarks import warnings_of
 from bench.results.rates import without_estimates
 

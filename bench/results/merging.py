@@ -97,7 +97,7 @@ def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[I
         dataset_notes=tuple(_unique(note for run in runs for note in run.dataset_notes)),
         notes=tuple(_unique(note for run in runs for note in run.notes)),
         anchor=next((run.anchor for run in runs if run.anchor), None),
-        metric_info=tuple({one.id: one for run in runs for one in run.metric_info}.values()),
+        metric_info=tuple({one["id"]: one for run in runs for one in run.metric_info}.values()),
         codecs=tuple(codecs.values()),
         jobs=max(run.jobs for run in runs),
         timing=" ".join(_unique(run.timing for run in runs)),

@@ -6,7 +6,6 @@ Only reads and writes this one file; describe.py collects it.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 from bench.cards import Settings
 from bench.errors import StoreError, UsageError
-from bench.metrics.info import MetricInfo
 from bench.records import TARGET
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
@@ -26,6 +24,10 @@ def shortened(version: str) -> str:
     """A hash cut to what a reader compares by eye; any other version as it is."""
     is_hash = len(version) >= 32 and all(c in "0123456789abcdef" for c in version)
     return version[:12] if is_hash else version
+
+
+MetricTable = Mapping[str, Any]
+"""A metric's info as JSON has it; bench.metrics.info writes and reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class RunInfo:
     licence: str = ""
     citation: str = ""
     notes: tuple[str, ...] = ()
-    metric_info: tuple[MetricInfo, ...] = ()
+    metric_info: tuple[MetricTable, ...] = ()
     """Of metrics that the project did not bring: a report needs no plug-in to show them."""
     item_digests: Mapping[str, str] = field(default_factory=dict)
     """What each item holds, in 16 digits of its hash, in the order of the run: runs over other
@@ -131,7 +133,6 @@ class RunInfo:
     def write(self, folder: Path) -> None:
         plain = asdict(replace(self, item_digests={}))  # asdict copies one by one
         plain["item_digests"] = dict(self.item_digests)
-        plain["metric_info"] = [info_table(one) for one in self.metric_info]
         table = {_KEYS.get(name, name): value for name, value in plain.items()}
         text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
         temporary = folder / "run.json.new"
@@ -161,12 +162,16 @@ def read_run(folder: Path) -> RunInfo:
     try:
         codecs = tuple(_codec_info(entry) for entry in table.pop("codecs"))
         verdicts = tuple(Verdict(**entry) for entry in table.pop("verdicts"))
-        metrics = tuple(read_info(entry) for entry in table.pop(_KEYS["metric_info"], ()))
+        metrics = tuple(table.pop(_KEYS["metric_info"], ()))
         lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
         table |= lists | {"format": FORMAT}
         return RunInfo(codecs=codecs, verdicts=verdicts, metric_info=metrics, **table)
     except (KeyError, TypeError) as error:
         raise StoreError(f"{path}: not a run of format {FORMAT}: {error}") from error
+
+
+def _are_named(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) and "id" in one for one in value)
 
 
 def _are_words(value: object) -> bool:
@@ -179,6 +184,7 @@ _SHAPES: Mapping[str, Callable[[object], bool]] = {
     "metrics": _are_words,
     "command": _are_words,
     "verdicts": lambda value: isinstance(value, list),
+    "metric_facts": lambda value: value is None or _are_named(value),
     "jobs": lambda value: isinstance(value, int),
 }
 """What parts of the file must be, where a wrong one would come to light late or as a wrong word."""
@@ -189,15 +195,3 @@ def _codec_info(entry: dict[str, Any]) -> CodecInfo:
     if not (count is None or (isinstance(count, int) and count > 0)):
         raise TypeError(f"items of codec {entry.get('id')} is {count!r}")
     return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
-
-
-def info_table(info: MetricInfo) -> dict[str, Any]:
-    """A metric's info as JSON has it, where infinity, which JSON does not know, is null."""
-    return {key: None if value == math.inf else value for key, value in asdict(info).items()}
-
-
-def read_info(entry: dict[str, Any]) -> MetricInfo:
-    """The info that ``info_table`` wrote."""
-    known = {key: value for key, value in entry.items() if value is not None}
-    lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list)}
-    return MetricInfo(**{**known, **lists})

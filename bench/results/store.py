@@ -15,7 +15,6 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.metrics.info import MetricInfo
 from bench.records import (
     COLUMNS,
     FrameSummary,
@@ -30,7 +29,7 @@ from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
 from bench.results.recovery import checksum, damaged, recover_records, row_checksum
 from bench.results.replacing import make_room, put_in_place
-from bench.results.run_info import CodecInfo, Verdict, info_table, read_info, read_run
+from bench.results.run_info import CodecInfo, MetricTable, Verdict, read_run
 from bench.results.table import Cell, record_of, score_columns, write_records
 
 FILE = "records.sqlite"
@@ -63,7 +62,7 @@ class MeasuredWith:
     versions of what is behind their values."""
 
     names: tuple[str, ...] = ()
-    info: tuple[MetricInfo, ...] = ()
+    info: tuple[MetricTable, ...] = ()
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -350,8 +349,7 @@ class Store:
         text = self.meta("metrics")
         if text is not None:
             table = json.loads(text)
-            info = tuple(read_info(entry) for entry in table["facts"])
-            return MeasuredWith(tuple(table["names"]), info, table["versions"])
+            return MeasuredWith(tuple(table["names"]), tuple(table["facts"]), table["versions"])
         if self._db.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None:
             return MeasuredWith()
         return held_metrics(self.folder)
@@ -359,7 +357,7 @@ class Store:
     def set_metrics(self, found: MeasuredWith) -> None:
         table = {
             "names": found.names,
-            "facts": [info_table(one) for one in found.info],
+            "facts": list(found.info),
             "versions": {name: dict(versions) for name, versions in found.versions.items()},
         }
         self.set_meta("metrics", json.dumps(table, ensure_ascii=False))

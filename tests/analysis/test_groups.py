@@ -13,7 +13,8 @@ from bench.analysis.bd import Comparison, compare
 from bench.analysis.bootstrap import Sample, bd_rate_interval, drawn_by_groups, too_few_groups
 from bench.analysis.curves import grids
 from bench.analysis.qualities import quality
-from bench.report.content import collect, footnote
+from bench.report.content import collect
+from bench.report.footnote import footnote
 from bench.report.remarks import warnings_of
 from bench.results.reader import read_results
 from tests.analysis.made import grid
@@ -56,6 +57,15 @@ def test_the_interval_of_groups_is_at_least_the_t_interval_of_their_means() -> N
     assert low <= 100 * (mean * np.exp(-2.5706 * error / mean) - 1) + 0.1
     assert high >= 100 * (mean * np.exp(2.5706 * error / mean) - 1) - 0.1
     assert high - low < 1.2 * 100 * 2 * 2.5706 * error
+
+
+def test_items_are_drawn_within_their_groups() -> None:
+    """Groups alike whose two items differ: the mean of a group is drawn with s/√2 of 0.2, that of
+    six groups with 0.2/√12 or 5.8 %, 2·1.96 of it wide."""
+    pair = factors([0.6, 1.0] * 6)
+    groups = tuple(f"g{place}" for place in range(6) for _ in range(2))
+    # means of group means: the expanded percentile of six groups lies further out than 1.96
+    assert 2 * 1.96 * 5.8 < width(pair, groups) < 2 * 3.2 * 5.8
 
 
 def test_groups_of_one_item_are_items() -> None:

@@ -76,6 +76,15 @@ def test_the_command_prints_writes_and_exits(
     assert ("::error" in printed) == (status == 1)
 
 
+def test_a_codec_with_several_settings_is_compared_by_its_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "x265:params=bframes=0:scenecut=0,preset=fast"
+    old, new = (str(folder(tmp_path / which, codec=name)) for which in ("old", "new"))
+    assert main(["check", new, "--against", old, "--codecs", name]) == 0
+    assert "no change of 1 codecs over 6 items" in capsys.readouterr().out
+
+
 def test_a_missing_baseline_is_bad_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

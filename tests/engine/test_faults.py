@@ -88,8 +88,17 @@ def test_twelve_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path, 
     assert found.faults == () and found.times > 0
 
 
+@pytest.fixture
+def own_temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A temporary folder that no other run of this machine tidies; short, as sockets want it."""
+    with tempfile.TemporaryDirectory(prefix="b-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
 def test_scratch_of_a_killed_run_is_removed_by_a_run_into_another_folder(
-    tmp_path: Path, mark: str
+    tmp_path: Path, own_temporary: None, mark: str
 ) -> None:
     gates = [tmp_path / "gate0", tmp_path / "gate1"]
     outs = [tmp_path / "killed", tmp_path / "alive"]

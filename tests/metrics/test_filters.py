@@ -16,7 +16,8 @@ from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError, Unavailable
 from bench.metrics import filters
 from bench.metrics.evaluate import Evaluator
-from bench.metrics.filters import Wanted, measure, versions
+from bench.metrics.filter_probe import Wanted, versions
+from bench.metrics.filters import measure
 from bench.metrics.registry import metrics
 from bench.metrics.vmaf import Vmaf
 from bench.signals import Layout, Range, Samples, Signal, clip

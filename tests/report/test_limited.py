@@ -10,7 +10,8 @@ import pytest
 
 from bench.analysis.table import bd_table
 from bench.report.build import build
-from bench.report.content import Content, collect, footnote
+from bench.report.content import Content, collect
+from bench.report.footnote import footnote
 from bench.report.html.page import page_data
 from bench.report.plots import curve_plot
 from bench.report.remarks import warnings_of

@@ -5,7 +5,8 @@ import pytest
 
 from bench.cards import load_registry
 from bench.report.card_facts import card_notes
-from bench.report.content import collect, footnote
+from bench.report.content import collect
+from bench.report.footnote import footnote
 from bench.report.tables import latex, signed, write_latex, write_markdown
 from bench.results.run_info import RunInfo, Verdict
 from tests.report.samples import curve_records, results_folder

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.errors import BenchError, UsageError
 from bench.report.card_facts import training_budgets
-from bench.report.content import sentence_of
+from bench.report.footnote import sentence_of
 from bench.report.pages import Page
 from bench.results.reader import Results, read_results
 

@@ -1,23 +1,17 @@
-"""`bench train`: one network of one card, from its recipe to weights, model card and loss curve.
-
-Also the arguments of the command line; printing and exit status are the caller's.
-"""
+"""`bench train`: one network of one card, from its recipe to weights, model card and loss curve."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bench.cards import CodecCard, Registry
+from bench.cards import CodecCard
 from bench.cards.codec_specs import parse_value
 from bench.errors import CardError, Unavailable, UsageError
 from bench.learned.training.settings import (
-    LAYOUTS,
-    PRECISIONS,
     Changes,
     Recipe,
     read_recipe,
@@ -34,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainRequest:
-    """What the command line asks for; ``work`` holds checkpoints, ``weights`` the results."""
+    """Which network, how long and how; ``work`` holds checkpoints, ``weights`` the results."""
 
     point: str | None = None
     part: str | None = None
@@ -56,57 +50,6 @@ class TrainRequest:
     stop_after: int | None = None
     workers: int | None = None
     export: bool = False
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``bench train``, each named as the field of TrainRequest that it fills."""
-    which = parser.add_argument_group("which network")
-    which.add_argument("name", help="codec id whose card has a [training] table")
-    which.add_argument("--point", help="key=value of the ladder, where each point has a network")
-    which.add_argument("--part", help="a separately trained part, such as a prior")
-    when = parser.add_argument_group(
-        "how long", "The same command continues what was stopped or killed."
-    )
-    when.add_argument(
-        "--minutes", type=float, help="end this command after so long, at a checkpoint"
-    )
-    when.add_argument(
-        "--budget", type=float, help="minutes of all its commands together: the learning rate "
-        "falls with the clock, instead of with --steps, and is at its end then",
-    )  # fmt: skip
-    when.add_argument("--steps", type=int, help="of the schedule, instead of the card's")
-    when.add_argument("--stop-after", type=int, help="end this command at this step")
-    start = parser.add_argument_group("from what")
-    start.add_argument("--start", type=Path, help="weights (.safetensors), with a new warm-up")
-    start.add_argument("--fresh", action="store_true", help="ignore an existing checkpoint")
-    start.add_argument("--seed", type=int, help="instead of the card's")
-    start.add_argument("--data", type=Path, help="data folder, instead of $BENCH_DATA")
-    how = parser.add_argument_group("how")
-    how.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    how.add_argument("--threads", type=int, help="CPU threads of the network")
-    how.add_argument(
-        "--workers", type=int, help="processes that make batches ahead (default: 0 on a CPU, one "
-        "a core for a GPU)",
-    )  # fmt: skip
-    how.add_argument("--precision", choices=PRECISIONS, help="instead of the card's")
-    how.add_argument(
-        "--layout", choices=LAYOUTS, help="of kernels in memory, instead of the card's"
-    )
-    how.add_argument("--batch", type=int, help="items of a step, instead of the card's")
-    how.add_argument("--crop", type=int, help="side of training crops, where the card has one")
-    out = parser.add_argument_group("to what")
-    out.add_argument("--work", type=Path, help="folder of checkpoints, instead of the cache")
-    out.add_argument("--weights", type=Path, help="folder of the results, instead of the card's")
-    out.add_argument(
-        "--export", action="store_true", help="train nothing: write the weights of the checkpoint "
-        "as it stands, validated",
-    )  # fmt: skip
-
-
-def run_command(args: argparse.Namespace, registry: Registry) -> str:
-    """Does what parsed arguments ask for; the sentence it returns says what was done."""
-    request = TrainRequest(**{key: getattr(args, key) for key in TrainRequest.__dataclass_fields__})
-    return train(registry.codec(args.name), request)
 
 
 def train(card: CodecCard, request: TrainRequest) -> str:

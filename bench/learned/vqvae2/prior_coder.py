@@ -1,6 +1,6 @@
 """The learned entropy coders of codec ``vqvae2``: both index maps of a picture with two priors.
 
-Owns their names, tiles and streams; the networks are in :mod:`bench.models`.
+Owns their names, tiles and streams; the networks lie beside it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.datasets.locate import cache_folder
 from bench.report.axis_range import axis_range
-from bench.report.content import Content, describe, footnote
+from bench.report.content import Content
+from bench.report.footnote import describe, footnote
 from bench.report.html.pictures import embed, read_shots
 from bench.report.line_styles import LineStyle, line_styles
 from bench.report.remarks import warnings_of

@@ -1,0 +1,40 @@
+"""`bench try`: one codec on one picture, at one point."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.commands.options import add_cards, seconds
+
+SUMMARY = "one codec on one picture, at one point"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("codec", help="a codec, such as x265:preset=medium,crf=30")
+    parser.add_argument("picture", type=Path, help="a picture or clip")
+    parser.add_argument(
+        "--save", type=Path, default=Path(), metavar="PATH",
+        help="where the reconstruction goes (default: the current folder)",
+    )  # fmt: skip
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S")
+    add_cards(parser)
+
+
+def call(options: argparse.Namespace) -> int:
+    from bench.cards import load_registry
+    from bench.cards.codec_specs import split_codecs
+    from bench.commands.progress import print_attempt
+    from bench.datasets.base import DataOptions
+    from bench.datasets.inputs import input_loader
+    from bench.engine.attempt import attempt
+    from bench.engine.campaign import input_campaign
+
+    registry = load_registry(options.cards)
+    media, loader = input_loader(options.picture, options=DataOptions(limit=1))
+    codecs = split_codecs(options.codec)
+    campaign = input_campaign(registry, options.picture, codecs, media, loader)
+    found = attempt(campaign, options.save, device=options.device, timeout=options.timeout)
+    print_attempt(found)
+    return found.exit_status

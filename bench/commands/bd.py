@@ -1,0 +1,31 @@
+"""`bench bd`: BD-rates of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.commands.options import add_overlay
+
+SUMMARY = "BD-rates of a run"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument("--anchor", metavar="NAME", help="default: the suite's anchor")
+    parser.add_argument("--metric", metavar="NAME", help="default: all that the suite reports")
+    add_overlay(parser)
+    parser.add_argument("--hull", action="store_true", help="use the convex hull of each curve")
+    parser.add_argument("--matrix", action="store_true", help="every codec against every other")
+
+
+def call(options: argparse.Namespace) -> int:
+    from bench.analysis import bd_table
+    from bench.commands.summary import print_bd
+
+    table = bd_table(
+        options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix,
+        overlays=options.overlay,
+    )  # fmt: skip
+    print_bd(table)
+    return 0
