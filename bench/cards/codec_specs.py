@@ -1,6 +1,6 @@
-"""What users write of codecs on the command line: lists, variations and their values.
+"""Parses codec specs, as ``A,B:key=v+v`` on the command line: lists, variations and values.
 
-Knows the syntax, not which codecs and settings there are.
+Knows the syntax, not which codecs and settings exist.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import Any
 from bench.errors import UsageError
 from bench.records import Value
 
-# neither the sign of a number nor that of an exponent
+# a plus that is neither the sign of a number nor that of an exponent
 _PLUS = re.compile(r"(?<!^)(?<![\d.][eE])\+|(?<!^)\+(?!\d)")
 
 
 def split_codecs(words: str) -> list[str]:
-    """The codecs of ``A,B:key=v+v,key=v,C``; ``key=v`` alone belongs to the codec before it, also
-    where the value has colons, since no codec's id has an equals sign."""
+    """The codec specs of ``A,B:key=v+v,key=v,C``.
+
+    A part with an equals sign before any colon belongs to the codec before it, even if its value
+    has colons: no codec's id has an equals sign.
+    """
     specs: list[str] = []
     for part in filter(None, (piece.strip() for piece in words.split(","))):
         if "=" in part.partition(":")[0]:
@@ -33,7 +36,7 @@ def split_codecs(words: str) -> list[str]:
 
 
 def parse_value(word: str) -> Value:
-    """An int, float, bool or word as TOML would read it; bools also as ids spell them."""
+    """An int, float, bool or word as in TOML; bools also capitalised, as ids have them."""
     if word in ("true", "True", "false", "False"):
         return word in ("true", "True")
     for kind in (int, float):
@@ -45,12 +48,12 @@ def parse_value(word: str) -> Value:
 
 
 def split_values(words: str) -> list[str]:
-    """The values of a ladder ``v+v``; a plus may be part of a number, as in ``+3`` and ``1e+3``."""
+    """The values of a ladder ``v+v``; a plus can be part of a number, as in ``+3`` and ``1e+3``."""
     return _PLUS.split(words)
 
 
 def parse_settings(spec: str, tail: str) -> dict[str, str]:
-    """The settings of ``key=value,key=v+v``, which stand behind the id in ``spec``, as written."""
+    """The settings of ``tail``, ``key=value,key=v+v``, as written; errors name ``spec``."""
     found: dict[str, str] = {}
     for pair in tail.split(","):
         key, equals, words = (part.strip() for part in pair.partition("="))
@@ -63,8 +66,11 @@ def parse_settings(spec: str, tail: str) -> dict[str, str]:
 
 
 def titled(pattern: str, settings: Mapping[str, Any], words: Sequence[str] = ()) -> str:
-    """A title with the settings that it names in braces, ``{preset}``, and behind it those of a
-    variation that it does not name. Chroma is written as people do: 4:2:0."""
+    """A title whose placeholders, such as ``{preset}``, are replaced by settings.
+
+    The ``words`` of a variation that the title does not name follow in parentheses. Chroma is
+    written with colons: 4:2:0.
+    """
 
     def shown(slot: re.Match[str]) -> str:
         key = slot[1]

@@ -117,7 +117,7 @@ def _entry_point_folders() -> list[Path]:
 def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
-        # absolute: a decoder that is shut in works in another folder
+        # absolute: a confined decoder works in another folder
         for path in sorted(folder.absolute().glob("*.toml"), key=str):
             if path.stem in found and found[path.stem] != path:
                 raise CardError(

@@ -127,13 +127,14 @@ class OnePicture:
 def measured_rate(signal: Signal) -> tuple[int, float]:
     """Bytes and bits per pixel of a signal as the engine records them, with the `none` codec."""
     from bench.cards import load_registry
-    from bench.engine.measure import Bench, WorkSpec
+    from bench.engine.measure import Worker
+    from bench.engine.work import WorkSpec
     from bench.records import Task
 
     card = load_registry().codec("none")
     loader = OnePicture(signal)
     spec = WorkSpec("doctor", "doctor", loader, {"pattern": loader.item}, {card.id: card}, ("mse",))
-    record = Bench(spec).measure(Task(card.id, card.ladder[0], "pattern", "")).record
+    record = Worker(spec).measure(Task(card.id, card.ladder[0], "pattern", "")).record
     return record.bytes or 0, record.bpp or 0.0
 
 

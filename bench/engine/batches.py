@@ -1,40 +1,68 @@
-"""Several inputs through a codec at once, for devices that take them in hardly more time than one.
+"""Batches for a GPU, which takes several inputs in hardly more time than one.
 
-Chooses what goes together and times it. Catches nothing: whoever calls has each input coded alone
-where this fails.
+Chooses which tasks are coded together, and collects decoded signals for metrics that compare
+several at once. Decides nothing about records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
-from bench.codecs.base import Batching, Encoded
-from bench.engine.timing import NOT_TIMED, Timed, timed
-from bench.errors import CodecError
-from bench.records import Point
+from bench.codecs.base import Batching
+from bench.engine.coding import Coded, code_together
+from bench.engine.work import WorkSpec
+from bench.engine.worker_cache import WorkerCache
+from bench.metrics.base import Scores
+from bench.records import Point, Task
 from bench.signals import Signal
 
+if TYPE_CHECKING:
+    from bench.metrics.evaluate import Evaluator
+
+# the largest number of inputs in a batch, also of decoded signals that metrics compare together
 MOST = 8
-"""Inputs of a batch, and decoded signals whose metrics are computed together."""
+# the largest number of pixels in a batch: activations of networks take some hundred bytes for each
 MOST_PIXELS = 1 << 24
-"""Of all inputs of a batch: activations of networks take some hundred bytes for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """What an input's stream is, what is compared with the source, and the time of both calls;
-    ``together`` is how many inputs shared the calls, of whose times each has its share."""
+def code_ahead(cache: WorkerCache, tasks: Sequence[Task]) -> Sequence[Coded | None]:
+    """Codes the first of these tasks together, as many as make one batch.
 
-    encoded: Encoded
-    decoded: Signal
-    encoding: Timed
-    decoding: Timed
-    together: int = 1
+    Returns one result for each, at least one; None means that the task has to be coded alone.
+    """
+    name, spec = tasks[0].codec, cache.spec
+    together = list(takewhile(lambda one: one.codec == name and _may_join(spec, one), tasks))
+    if len(together) < 2:
+        return (None,)
+    try:
+        codec, card = cache.codec_of(tasks[0]), spec.codecs[name]
+        if not isinstance(codec, Batching):
+            return (None,) * len(together)
+        inputs = alike((cache.signal(task.item), task.point) for task in together)
+        layout = inputs[0][0].layout
+        if len(inputs) < 2 or layout.media not in card.media or codec.refusal(layout):
+            return (None,) * len(inputs)
+        cache.warm_up(name, *inputs[0])
+        return code_together(codec, inputs)
+    except Exception:  # coded alone, each task shows whether the fault is its own
+        return (None,) * len(together)
+
+
+def _may_join(spec: WorkSpec, task: Task) -> bool:
+    """Whether a task may be coded in a batch.
+
+    A task that is timed repeatedly may not, nor one whose rate is searched. A task may not, either,
+    if a fresh process decodes its payload alone and must get the same pixels: a network may round
+    some samples differently in a batch.
+    """
+    searched = spec.codecs[task.codec].searched is not None
+    return not (spec.repeats or searched or task.item in spec.decode_again)
 
 
 def alike(inputs: Iterable[tuple[Signal, Point]]) -> list[tuple[Signal, Point]]:
-    """The first inputs, as many as have one layout and make one batch."""
+    """The first inputs of one layout, as many as make one batch."""
     found: list[tuple[Signal, Point]] = []
     for signal, point in inputs:
         pixels = (len(found) + 1) * signal.layout.pixels
@@ -46,20 +74,28 @@ def alike(inputs: Iterable[tuple[Signal, Point]]) -> list[tuple[Signal, Point]]:
     return found
 
 
-def code_together(codec: Batching, inputs: Sequence[tuple[Signal, Point]]) -> tuple[Coded, ...]:
-    """Each input coded and decoded from its bytes. Raises whatever the codec raises."""
-    count = len(inputs)
-    encoded, encoding = timed(lambda: codec.encode_many(inputs))
-    decoded, decoding = timed(lambda: codec.decode_many([each.payload for each in encoded]))
-    if not len(encoded) == len(decoded) == count:
-        raise CodecError(f"gives {len(encoded)} streams and {len(decoded)} signals for {count}")
-    encoding, decoding = _share(encoding, count), _share(decoding, count)
-    return tuple(
-        Coded(stream, signal, encoding if stream.coded_here else NOT_TIMED, decoding, count)
-        for stream, signal in zip(encoded, decoded, strict=True)
-    )
+class MetricBatch:
+    """Decoded signals of one reference that wait for metrics which compare several at once.
 
+    Calls ``complete`` with the index of each signal and its scores, once the batch is full, the
+    reference changes, or ``finish`` is called.
+    """
 
-def _share(whole: Timed, count: int) -> Timed:
-    wall, cpu = whole.wall_seconds or 0.0, whole.cpu_seconds or 0.0
-    return Timed(wall / count, cpu / count)
+    def __init__(self, complete: Callable[[int, Scores], None]) -> None:
+        self._complete = complete
+        self._evaluator: Evaluator | None = None
+        self._waiting: list[tuple[int, Signal]] = []
+
+    def add(self, index: int, evaluator: Evaluator, decoded: Signal) -> None:
+        if evaluator is not self._evaluator or len(self._waiting) == MOST:
+            self.finish()
+            self._evaluator = evaluator
+        self._waiting.append((index, decoded))
+
+    def finish(self) -> None:
+        if self._evaluator is None or not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        batch = self._evaluator.score_batch([decoded for _, decoded in waiting])
+        for (index, _), scores in zip(waiting, batch, strict=True):
+            self._complete(index, scores)

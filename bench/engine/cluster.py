@@ -26,7 +26,8 @@ from pebble import ProcessExpired
 from bench.cards import CodecCard, builtin_folder, plugins
 from bench.datasets.base import Item, Loader, holds
 from bench.engine.hidden_paths import hidden_paths_of
-from bench.engine.measure import WorkSpec, measure_tasks, start_worker
+from bench.engine.measure import measure_tasks, start_worker
+from bench.engine.work import WorkSpec
 from bench.errors import BenchError, StoreError, Unavailable, UsageError
 from bench.processes.pool import LocalPool
 from bench.records import Task
@@ -40,14 +41,15 @@ except ImportError as error:
 
 _CONNECT_SECONDS = 10
 _PLUGIN = "bench"
+# callbacks of a Dask worker that sample its threads a hundred times a second; the threads only wait
+# for our pool
 _PROFILER = ("profile", "profile-cycle")
-"""What of a Dask worker looks a hundred times a second at its threads, which wait for our pool."""
 _NEVER = 1e9
-_FRUGAL = "MALLOC_TRIM_THRESHOLD_"
-"""Set by Dask's nanny for its worker, so that memory goes back to the system at every turn. Our
-pool's processes, which take the same planes again for each task, would fault in every page anew."""
+# set by Dask's nanny for its worker, so that freed memory goes back to the system at once; our
+# pool's processes allocate the same planes again for each task and would fault in every page anew
+_MALLOC_VARIABLE = "MALLOC_TRIM_THRESHOLD_"
+# libraries that log a lost scheduler with tracebacks; the command says it in one line
 _TALKATIVE = ("distributed", "tornado", "asyncio")
-"""Libraries that log a lost scheduler with tracebacks; what it means is said in one line."""
 T = TypeVar("T")
 
 
@@ -82,8 +84,8 @@ class _Answer:
     value: object = None
     timeout: bool = False
     died: tuple[str, int | None] | None = None
+    # items whose data the worker does not have
     lacking: tuple[str, ...] = ()
-    """Items whose data the worker does not have."""
 
 
 class ShippedLoader:
@@ -327,10 +329,12 @@ class _WorkerSide(WorkerPlugin):
             codecs={name: _local_card(card) for name, card in self.spec.codecs.items()},
         )
         self.intervals = _set_intervals(worker, dict.fromkeys(_PROFILER, _NEVER))
-        # `dask worker` runs as a daemon of its nanny, and daemons may not start processes; this
-        # one ends its own in teardown, and they end with it where it is killed
+        # A nanny starts its Dask worker as a daemonic process, and multiprocessing refuses to start
+        # children from one, because nobody would end them. The flag is cleared: ``teardown`` ends
+        # the pool of this worker, and where the worker is killed instead, its pool's processes
+        # notice the closed pipe and end by themselves (``orphans.die_when_closed``).
         current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-        os.environ.pop(_FRUGAL, None)
+        os.environ.pop(_MALLOC_VARIABLE, None)
         hidden = hidden_paths_of(self.spec.loader, spec.codecs.values(), (self.folder,))
         self.pool = LocalPool(
             worker.state.nthreads, start_worker, (spec,), scratch=self.folder, hidden=hidden

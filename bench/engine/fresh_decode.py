@@ -30,37 +30,39 @@ from bench.results.run_info import Verdict
 from bench.signals import Signal
 
 _DENIALS = ("Permission denied", "Read-only file system", "PermissionError")
+# how far real samples of a source of variance 1 may differ where a float32 synthesis adds in
+# another order: a hundred roundings of 2⁻²⁴ each, times a margin of ten
 _REAL_ROUNDING = 1e-4
-"""Real samples of a source of variance 1 may differ by so much where a float32 synthesis adds in
-another order: a hundred roundings of 2⁻²⁴ each, and a margin of ten."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedPayload:
-    """A payload and the hash of what it decoded to."""
+    """A payload and the hash of the signal that its encoder's process decoded it to."""
 
     codec: str
     point: str
     item: str
     payload: bytes
     decoded_sha256: str
+    # whether the encoder was unable to write where its decoder reads
     guarded: bool = False
-    """Whether the encoder could not write among what its decoder reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a fresh process found of a payload; ``detail`` says what is wrong or worth knowing."""
+    """The result of decoding one payload again; ``detail`` says what is wrong or worth knowing."""
 
     passed: bool
     detail: str = ""
+    # how far the process was isolated from the original, as isolation.describe() says it
     isolation: str = ""
-    """How far the process was kept from the original, in the words of isolation.py."""
 
 
 class FreshDecodes:
-    """The payloads of a run that await their check. Those of a codec go to one fresh process
-    together, once the last of them is in."""
+    """The payloads of a run that are to be decoded again.
+
+    One fresh process decodes all payloads of a codec, once the last of them has arrived.
+    """
 
     def __init__(
         self, pool: Pool, cards: Mapping[str, CodecCard], device: str, seconds: float
@@ -76,21 +78,21 @@ class FreshDecodes:
     def expect(
         self, tasks: Iterable[Task], reads: Mapping[str, tuple[Path, ...]] | None = None
     ) -> None:
-        """Tasks that are about to begin and of which a payload will come, and what their codecs
-        read besides what the cards say."""
+        """Announces tasks that will deliver a payload; ``reads`` are, by codec, files that decoders
+        read besides those that the cards name."""
         self._reads, self._since = dict(reads or {}), time.time()
         for task in tasks:
             self._awaited[task.codec] = self._awaited.get(task.codec, 0) + 1
 
     def arrived(self, tasks: Iterable[Task], payloads: Iterable[DecodedPayload]) -> None:
-        """Expected tasks that are over, and the payloads that came of them."""
+        """Takes the payloads of announced tasks that have ended; a failed task has none."""
         for task in tasks:
             self._awaited[task.codec] -= 1
         for one in payloads:
             self._waiting.setdefault(one.codec, []).append(one)
 
     def start(self) -> None:
-        """Sends the payloads of codecs that are complete to a fresh process."""
+        """Sends the payloads of each codec whose payloads have all arrived to a fresh process."""
         for name in [name for name in self._waiting if not self._awaited[name]]:
             payloads = self._waiting.pop(name)
             future = self._pool.submit_fresh(
@@ -101,7 +103,7 @@ class FreshDecodes:
             self.running[future] = payloads
 
     def judge(self, future: Future[list[Finding]]) -> list[Verdict]:
-        """The verdicts of a check that has ended."""
+        """The verdicts on the payloads of a fresh process that has ended."""
         payloads = self.running.pop(future)
         try:
             findings = future.result()
@@ -122,11 +124,13 @@ def fresh_decode(
     since: float = math.inf,
     plugged: Sequence[Plugin] = (),
 ) -> list[Finding]:
-    """``decode_again`` in isolation, from which this process never comes back: it sees neither the
-    data nor what an encoder wrote, of downloaded weights those from before ``since``, else
-    programs, packages, and what card and codec read."""
+    """Isolates this process for good, then calls ``decode_again``.
+
+    The process sees neither the data nor files that an encoder wrote. It sees programs, packages,
+    files that the card and ``reads`` name, and weights that were downloaded before ``since``.
+    """
     own = Path(tempfile.mkdtemp(prefix="fresh-"))
-    kind = isolation.shut_in(own, (*decoder_places(card), *reads), since=since)
+    kind = isolation.confine_this_process(own, (*decoder_places(card), *reads), since=since)
     if kind == isolation.ISOLATED and not all(one.guarded for one in payloads):
         kind = isolation.BY_LANDLOCK_ALONE
     found = decode_again(card, device, payloads, plugged)
@@ -136,8 +140,10 @@ def fresh_decode(
 def decode_again(
     card: CodecCard, device: str, payloads: Sequence[DecodedPayload], plugged: Sequence[Plugin] = ()
 ) -> list[Finding]:
-    """Decodes payloads in a process that never saw them encoded: the pixels must be those that were
-    measured. Files of ``--plugin`` are imported here, for they may be the codec's own code."""
+    """Decodes payloads and compares the pixels with those that were measured.
+
+    Imports the ``plugged`` files first: a codec's own code may be one of them.
+    """
     try:
         plugins.install(plugged)
         codec = build_codec(card, device=device)
@@ -147,7 +153,7 @@ def decode_again(
 
 
 def _with_cure(finding: Finding, kind: str) -> Finding:
-    """A failure that isolation may have caused, with what to do if the decoder is honest."""
+    """Adds to a failure that isolation may have caused how an honest card avoids it."""
     denied = any(word in finding.detail for word in _DENIALS)
     if finding.passed or not denied or not kind.startswith(isolation.ISOLATED):
         return finding
@@ -171,8 +177,11 @@ def _decode_one(codec: Codec, coded: DecodedPayload) -> Finding:
 
 
 def _agree(found: Signal, elsewhere: Signal) -> Finding:
-    """Decoded with another number of threads. A float synthesis may round a sample the other way;
-    an entropy decoder that lost its way makes another picture."""
+    """Compares the signal with ``elsewhere``, decoded with another number of threads.
+
+    A float synthesis may then round single samples differently, which passes. An entropy decoder
+    that lost synchronisation gives another picture, which does not.
+    """
     rounding = _REAL_ROUNDING if found.layout.samples == "real" else 1
     changed = samples = 0
     largest = 0.0

@@ -1,6 +1,6 @@
-"""What a run keeps from codecs and what it lets their decoders see, gathered from cards and data.
+"""Collects from cards and data set which paths a run hides from codecs and which decoders may read.
 
-Names places only; isolation.py draws the consequences.
+Names paths only; processes/isolation.py enforces them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def hidden_paths_of(
 
 
 def decoder_places(card: CodecCard) -> tuple[Path, ...]:
-    """What a codec's decoder may read besides installed packages: its modules, its weights, what
-    its settings name and what its card's ``reads`` add."""
+    """The paths that a codec's decoder may read besides installed packages: its modules, its
+    weights, files that its settings name, and the card's ``reads``."""
     return (*source_places(_modules_of(card)), *_files_of(card))
 
 
@@ -52,8 +52,8 @@ def _named_by(card: CodecCard) -> Iterator[str]:
 
 
 def _files_like(word: str, folder: Path) -> Iterator[Path]:
-    """Files and folders of this name, below the current folder or the card's; ``{quality}`` and the
-    like stand for anything."""
+    """Files and folders of this name below the current folder or the card's folder; a placeholder
+    such as ``{quality}`` matches anything."""
     pattern = Path(_FIELD.sub("*", word)).expanduser()
     for base in {pattern.parent.absolute(), folder.absolute() / pattern.parent}:
         if pattern.name and base.is_dir():

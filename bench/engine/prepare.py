@@ -14,9 +14,10 @@ from bench.cards import CodecCard
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_codec
-from bench.engine.measure import WorkSpec, probe
 from bench.engine.metrics import Chosen, applying
 from bench.engine.plan import Key, Plan, Probe, make_plan
+from bench.engine.probe import probe
+from bench.engine.work import WorkSpec
 from bench.errors import BenchError
 from bench.processes.pool import Pool, cause_of_death
 from bench.records import Stored, Task

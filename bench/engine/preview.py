@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import mean
 
 from bench.engine.campaign import Campaign
-from bench.engine.measure import probe
 from bench.engine.metrics import lacking
 from bench.engine.plan import make_plan
+from bench.engine.probe import probe
 from bench.records import Record
 from bench.results.kept_streams import KeptStreams
 from bench.results.recovery import recover_records

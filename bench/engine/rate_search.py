@@ -1,6 +1,6 @@
-"""Matched rate: finds the parameter at which a codec comes closest to a wanted rate.
+"""Rate search: finds the parameter value at which a codec comes closest to a target rate.
 
-Only asks a given function for the rate at a value; knows no codec and no file.
+Knows no file and stores nothing.
 """
 
 from __future__ import annotations
@@ -9,23 +9,47 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.codecs.base import Allowed, Choice, Range
+from bench.codecs.base import Allowed, Choice, Codec, Range
 from bench.errors import Unsupported
-from bench.records import Value
+from bench.records import Point, Task, Value
+from bench.signals import Signal
 
+# the relative error beyond which a target outside a codec's range is refused
 TOLERANCE = 0.1
-"""How far, as a fraction, the ends of a codec's range may miss the target before it is refused."""
-
+# the relative error at which the search stops
 _CLOSE_ENOUGH = 0.01
+# into how many values a continuous range is divided
 _STEPS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The value that came closest, in logarithmic rate, and its rate in bits per pixel."""
+    """The value whose logarithmic rate is closest to the target's; its rate in bits per pixel."""
 
     value: Value
     bpp: float
+
+
+class RateSearch:
+    """Searches the operating points of tasks that ask for a rate."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Point], Value] = {}
+
+    def point(self, task: Task, key: str, codec: Codec, signal: Signal) -> Point:
+        """The point of parameter ``key`` whose rate is closest to the task's target.
+
+        Starts from the value that was found for the same codec and target on the item before.
+        """
+
+        def rate(value: Value) -> float:
+            payload = codec.encode(signal, Point(key, value)).payload
+            return 8 * len(payload) / signal.layout.pixels
+
+        place, target = (task.codec, task.point), float(task.point.value)
+        found = find_rate(target, codec.parameters.get(key), rate, self._found.get(place))
+        self._found[place] = found.value
+        return Point(key, found.value)
 
 
 def find_rate(
@@ -33,8 +57,8 @@ def find_rate(
 ) -> Found:
     """The value of a parameter whose rate is closest to ``target`` bits per pixel.
 
-    ``rate`` gives the bits per pixel at a value and must be monotonic; ``start`` is what was found
-    for the item before, so that similar items need few evaluations. Raises Unsupported where the
+    ``rate`` gives the bits per pixel at a value and must be monotonic; ``start`` is the value found
+    for the previous item, so that similar items need few evaluations. Raises Unsupported where the
     codec's whole range stays more than TOLERANCE away from the target.
     """
     if allowed is not None and not isinstance(allowed, Range | Choice):
@@ -67,7 +91,7 @@ def find_rate(
 
 
 def _grid(allowed: Allowed | None) -> list[Value]:
-    """The values to search, in order: whole numbers, or 200 steps of a continuous range."""
+    """The values to search, in order: words, whole numbers, or 200 steps of a continuous range."""
     if isinstance(allowed, Choice):
         return list(allowed.words)
     if not isinstance(allowed, Range):
@@ -81,7 +105,7 @@ def _grid(allowed: Allowed | None) -> list[Value]:
 def _bracket(
     target: float, at: Callable[[int], float], count: int, start: int | None
 ) -> tuple[int, int]:
-    """Neighbouring or farther indices whose rates enclose the target, or one end of the range."""
+    """Two indices whose rates enclose the target, or both ends of the range where none do."""
     step = 1 if start is not None else max(count // 8, 1)
     centre = start if start is not None else count // 2
     low, high = max(centre - step, 0), min(centre + step, count - 1)
@@ -94,8 +118,8 @@ def _bracket(
 
 
 def _between(target: float, low: int, low_rate: float, high: int, high_rate: float) -> int:
-    """An index strictly inside: where a straight line in log rate meets the target, kept away
-    from the ends so that the bracket at least shrinks by an eighth."""
+    """An index strictly between ``low`` and ``high``: where a straight line in log rate meets the
+    target, at least an eighth of the bracket away from both ends, so that the bracket shrinks."""
     span = math.log(high_rate) - math.log(low_rate)
     share = (math.log(target) - math.log(low_rate)) / span if span else 0.5
     share = min(max(share, 0.125), 0.875)

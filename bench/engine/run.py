@@ -23,11 +23,12 @@ from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_run
 from bench.engine.fresh_decode import DecodedPayload, FreshDecodes
 from bench.engine.hidden_paths import hidden_paths_of
-from bench.engine.measure import Added, Portion, WorkSpec, measure_tasks, start_worker
+from bench.engine.measure import measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
 from bench.engine.prepare import plan_tasks, probe_codecs, register, skipped_tasks
 from bench.engine.run_log import Outcome, Progress, RunLog
 from bench.engine.schedule import Schedule
+from bench.engine.work import Added, Portion, WorkSpec
 from bench.errors import UsageError
 from bench.metrics.base import Scores
 from bench.processes.interrupts import StopSignals

@@ -1,6 +1,6 @@
-"""The books of a run: what comes in is stored at once, counted, and told to whoever watches.
+"""The log of a run: stores results as soon as they arrive, counts them and reports the progress.
 
-Starts nothing and decides nothing about what is measured next.
+Starts no task and decides nothing about what is measured next.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.engine.entries import with_layout
-from bench.engine.measure import Added, WorkSpec
+from bench.engine.task_records import empty_record, with_layout
+from bench.engine.work import Added, WorkSpec
 from bench.records import Record, Status, Task
 from bench.results.packed import Packed, pack
 from bench.results.run_info import Verdict
@@ -18,20 +18,20 @@ from bench.results.store import Store
 
 
 class Progress(Protocol):
-    """Where a run says how far it is."""
+    """Where a run reports how far it is."""
 
     def begin(self, total: int, finished: int) -> None:
-        """Called once, with all tasks of the run and those that are stored already."""
+        """Called once, with the number of tasks of the run and of those that are stored already."""
 
     def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
-        """Called when tasks are over, ``failed`` of them without a result."""
+        """Called when ``tasks`` have ended, ``failed`` of them without a result."""
 
     def say(self, line: str) -> None:
-        """One line that the user should read."""
+        """Called with one line that the user should read."""
 
 
 class Silence:
-    """The progress of a run that nobody watches."""
+    """Reports nothing."""
 
     def begin(self, total: int, finished: int) -> None:
         return None
@@ -45,20 +45,20 @@ class Silence:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run came to."""
+    """How many tasks of a run ended how."""
 
     total: int = 0
     finished_before: int = 0
     done: int = 0
     failed: int = 0
     skipped: int = 0
+    # stored records to which metrics were added
     added: int = 0
-    """Stored records to which metrics were added."""
+    # streams that a fresh process decoded to other pixels
     refuted: int = 0
-    """Streams that a fresh process decoded to other pixels."""
     interrupted: bool = False
+    # how many tasks ran at the same time
     workers: int = 1
-    """How many tasks ran at the same time."""
     reasons: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -67,7 +67,7 @@ class Outcome:
 
 
 class RunLog:
-    """Takes in the records, scores and verdicts of one run."""
+    """Stores and counts the records, scores and verdicts of one run."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class RunLog:
         self.outcome = Outcome()
 
     def begin(self, total: int, finished: int) -> None:
-        """Opens the books with all tasks of the run and those that were stored before."""
+        """Starts the count: the number of tasks of the run and of those that were stored before."""
         self.outcome.total, self.outcome.finished_before = total, finished
         self._progress.begin(total, finished)
 
@@ -102,11 +102,11 @@ class RunLog:
         self._progress.advance(len(records), failed, self._seconds_left())
 
     def keep_blank(self, tasks: Sequence[tuple[Task, str]], status: Status) -> None:
-        """Stores that tasks have no result, each with the reason."""
+        """Stores records without a result for tasks, each with its reason."""
         self.keep([pack(self._blank(task, status, reason)) for task, reason in tasks])
 
     def add(self, found: Sequence[Added]) -> None:
-        """Stores what was added to records of before."""
+        """Stores metrics that were added to records of an earlier run."""
         for entry in found:
             new = entry.scores
             self._store.add_scores(entry.task.key, new.values, new.remarks, new.frames)
@@ -114,7 +114,7 @@ class RunLog:
         self._progress.advance(len(found), 0, self._seconds_left())
 
     def judge(self, verdicts: Sequence[Verdict]) -> None:
-        """Stores what fresh processes found."""
+        """Stores the verdicts of fresh processes."""
         for verdict in verdicts:
             if not verdict.passed:
                 self.outcome.refuted += 1
@@ -122,21 +122,10 @@ class RunLog:
         self._store.add((), verdicts)
 
     def stop(self) -> None:
-        """Notes that the run ends before its time."""
+        """Notes that the run was interrupted."""
         self.outcome.interrupted = True
         self._progress.say("stopped; what was finished is kept, the same command continues")
 
     def _blank(self, task: Task, status: Status, reason: str) -> Record:
-        record = Record(
-            suite=self._spec.suite,
-            dataset=self._spec.dataset,
-            item=task.item,
-            codec=task.codec,
-            point=str(task.point),
-            status=status,
-            reason=reason,
-            fingerprint=task.fingerprint,
-            group=self._spec.items[task.item].group or None,
-        )
-        layout = self._spec.items[task.item].layout
-        return record if layout is None else with_layout(record, layout)
+        record = empty_record(self._spec, task, status, reason)
+        return with_layout(record, self._spec.items[task.item].layout)

@@ -1,4 +1,4 @@
-"""How calls are timed: once, or repeatedly on a core of their own. Times whatever it is given."""
+"""Times calls: once, or repeatedly on a core of their own. Knows no codec."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Timed:
+    """Seconds of a call; None where it was not timed."""
+
     wall_seconds: float | None
     cpu_seconds: float | None
     spread_seconds: float | None = None
@@ -23,9 +25,16 @@ class Timed:
 NOT_TIMED = Timed(None, None)
 
 
+def time_call(call: Callable[[], T], repeats: int = 0) -> tuple[T, Timed]:
+    """The call's result and times: ``timed``, or ``repeated`` where ``repeats`` is not 0."""
+    return repeated(call, repeats) if repeats else timed(call)
+
+
 def timed(call: Callable[[], T]) -> tuple[T, Timed]:
-    """The call's result with its wall time and the CPU time of this process and its children, both
-    without what adapters mark as the harness's own."""
+    """The call's result, its wall time, and the CPU time of this process and its children.
+
+    Both times are without blocks that adapters mark as untimed.
+    """
     start = stopwatch.counted()
     result = call()
     taken = stopwatch.counted() - start
@@ -33,8 +42,8 @@ def timed(call: Callable[[], T]) -> tuple[T, Timed]:
 
 
 def repeated(call: Callable[[], T], repeats: int) -> tuple[T, Timed]:
-    """The result of a first call that is not timed, then the medians of ``repeats`` calls and
-    the interquartile range of their wall times."""
+    """The result of a first call that is not timed, and the medians of the ``repeats`` calls that
+    follow, with the interquartile range of their wall times."""
     result = call()
     runs = [timed(call)[1] for _ in range(repeats)]
     walls = [run.wall_seconds or 0.0 for run in runs]
@@ -42,7 +51,8 @@ def repeated(call: Callable[[], T], repeats: int) -> tuple[T, Timed]:
     return result, Timed(middle, median(run.cpu_seconds or 0.0 for run in runs), high - low)
 
 
-def timing_core() -> int:
-    """The core that timed tasks are pinned to: the last one that this process may use, which the
-    system's own work prefers least."""
-    return max(os.sched_getaffinity(0))
+def pin_to_timing_core() -> None:
+    """Pins this process to the last core that it may use, where the system can pin: the operating
+    system's own work prefers the first cores."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -1,7 +1,8 @@
-"""Coding of integers under Gaussians: each has its own mean and scale, all from fixed tables.
+"""Codes integers under Gaussians, each with a mean and scale of its own, with fixed tables.
 
-Probabilities are integers read from tables, never computed here from real numbers, so that they are
-the same on every machine. Knows no network.
+The cell of an integer is the interval of half a step around it; its probability is the mass of the
+Gaussian in it. Probabilities are integers from stored tables, never computed from real numbers, so
+that they are the same on every machine. Knows no network.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from bench.entropy.coding import Coder, Model, categorical, close_coder, open_coder
 from bench.errors import BitstreamError
 
+# means are multiples of an eighth
 FRACTIONS = 8
-"""Means are multiples of an eighth."""
+# probabilities are multiples of 2⁻²⁰
 _BITS = 20
 
 Integers = NDArray[np.int64]
@@ -24,8 +26,10 @@ Floats = NDArray[np.float64]
 
 
 def cumulative_table(scales: Floats) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """How far from the rounded mean an integer may be at each scale, and 2²⁰ times the normal
-    distribution's Φ(i / 8σ) for i from 0 on, of all scales one after the other."""
+    """The radius of each scale, and 2²⁰·Φ(i / 8σ) for i from 0 on, for all scales in one array.
+
+    The radius is how far an integer may be from the rounded mean; Φ is the normal distribution.
+    """
     radius = np.maximum(8, np.ceil(6 * scales)).astype(np.int32)
     rows = [
         [0.5 * math.erfc(-i / FRACTIONS / scale / 2**0.5) for i in range(_row_size(int(reach)))]
@@ -39,10 +43,10 @@ def _row_size(radius: int) -> int:
 
 
 class CellTable:
-    """The cells around each mean, their models for the coder and their costs.
+    """The cells around each mean, with their coder models and their costs in bits.
 
-    ``radius`` and ``cumulative`` are those of ``cumulative_table``, as they were stored. A *level*
-    is a place in the list of scales.
+    ``radius`` and ``cumulative`` come from ``cumulative_table`` and were stored with the weights. A
+    *level* is an index into the list of scales.
     """
 
     def __init__(self, radius: NDArray[np.int32], cumulative: NDArray[np.int32]) -> None:
@@ -53,8 +57,11 @@ class CellTable:
         self.bits = cache(self._bits)
 
     def probabilities(self, level: int, fraction: int) -> Floats:
-        """Of the integers at −radius…radius from the rounded mean, above which the mean lies by
-        ``fraction`` eighths (−4…3); multiples of 2⁻²⁰, some of them 0."""
+        """The probabilities of the integers at −radius…radius from the rounded mean.
+
+        The mean lies ``fraction`` eighths (−4…3) above the rounded mean. The probabilities are
+        multiples of 2⁻²⁰ and can be 0.
+        """
         row, radius = self._rows[level], int(self.radius[level])
         edges = FRACTIONS * np.arange(-radius, radius + 2) - FRACTIONS // 2 - fraction
         mass = row[np.abs(edges)]
@@ -65,29 +72,32 @@ class CellTable:
         return categorical(self.probabilities(level, fraction))
 
     def _bits(self, level: int, fraction: int) -> Floats:
-        """−log2 of the probabilities, as the coder has them: none is 0."""
+        """−log2 of the probabilities that the coder uses, of which none is 0."""
         probabilities = np.maximum(self.probabilities(level, fraction), 2.0**-_BITS)
         costs: Floats = -np.log2(probabilities / probabilities.sum())
         return costs
 
     def split(self, means: Integers) -> tuple[Integers, Integers]:
-        """Rounded mean and fraction of means in eighths."""
+        """Rounded means and fractions, of means in eighths."""
         centres = (means + FRACTIONS // 2) // FRACTIONS
         return centres, means - FRACTIONS * centres
 
 
 class CellEncoder:
-    """Collects integers in the order of decoding; ``finish`` codes them."""
+    """Collects integers in the order of decoding; ``finish`` encodes them."""
 
     def __init__(self, table: CellTable) -> None:
         self._table = table
         self._coded: list[tuple[int, Model]] = []
+        # −log2 of the probability of all integers so far
         self.bits = 0.0
-        """Negative log2 probability of what was put."""
 
     def put(self, values: Integers, means: Integers, levels: Integers) -> Integers:
-        """Values beside their means, in eighths, and levels; those out of reach are moved to the
-        last cell that can be coded. Returns what the decoder will read."""
+        """Adds values, with their means in eighths and their levels; all have one shape.
+
+        A value out of reach is moved to the nearest cell that can be coded. Returns the values
+        that the decoder will read.
+        """
         table = self._table
         centres, fractions = table.split(means)
         reach = table.radius[levels]
@@ -108,13 +118,13 @@ class CellEncoder:
 
 
 class CellDecoder:
-    """Reads integers from a coder that ``decode_with`` has opened."""
+    """Decodes integers with a coder that ``decode_with`` has opened."""
 
     def __init__(self, table: CellTable, coder: Coder) -> None:
         self._table, self._coder = table, coder
 
     def get(self, means: Integers, levels: Integers) -> Integers:
-        """The next integers. Raises BitstreamError at the symbol that is never sent."""
+        """The next integers. Raises BitstreamError at the symbol that no encoder sends."""
         table, coder = self._table, self._coder
         centres, fractions = table.split(means)
         pairs = zip(levels.ravel().tolist(), fractions.ravel().tolist(), strict=True)

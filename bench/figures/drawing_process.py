@@ -1,6 +1,6 @@
-"""A process that loads Matplotlib while others work and then draws figures, several at a time.
+"""A process that loads Matplotlib in the background and then draws figures, several at a time.
 
-Owns that process; where there is none, or it died, figures are drawn by the caller.
+Owns the process. Where none was started, or it died, the caller draws the figures itself.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ serve({1})
 
 
 class DrawingProcess:
-    """Draws sheets, in a process of its own once ``start`` was called; a context manager."""
+    """Draws sheets: in a process of its own if ``start`` was called. A context manager."""
 
     def __init__(self, processes: int) -> None:
         """``processes`` is how many figures are drawn at the same time."""
@@ -46,24 +46,25 @@ class DrawingProcess:
         self._sheets: tuple[Sheet, ...] = ()
 
     def start(self) -> None:
-        """Starts to load what drawing needs; returns at once."""
+        """Starts the process, which begins to load Matplotlib; returns at once."""
         if self._drawer is None:
             self._drawer = subprocess.Popen(
                 [sys.executable, "-P", "-c", _SERVE.format(_ROOT, self._processes)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                start_new_session=True,  # ends with its input, not by a signal of the terminal
+                start_new_session=True,  # it ends with its input, not by a signal of the terminal
             )  # fmt: skip
 
     def draw(self, sheets: Sequence[Sheet]) -> None:
-        """Has sheets drawn whose files are not there yet; ``finish`` waits for them."""
+        """Sends the sheets whose files do not exist to the process; ``finish`` waits for them."""
         self._sheets = tuple(sheet for sheet in sheets if not sheet.written)
         if self._sheets and self._drawer is not None and self._drawer.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # it died: ``finish`` finds that, too
+            # of a process that died, which ``finish`` notices
+            with contextlib.suppress(BrokenPipeError):
                 pickle.dump(self._sheets, self._drawer.stdin)
                 self._drawer.stdin.flush()
 
     def finish(self) -> None:
-        """Waits for the files. Raises OSError where one cannot be written."""
+        """Waits until all files are written. Raises OSError where one cannot be written."""
         sheets, self._sheets = self._sheets, ()
         if not sheets:
             return
@@ -93,7 +94,7 @@ class DrawingProcess:
 
 
 def _receive(stream: IO[bytes]) -> OSError | bool | None:
-    """True, or why a file could not be written; None from a process that died."""
+    """The answer of the process: True, or why a file could not be written; None if it died."""
     try:
         answer: OSError | bool = pickle.load(stream)
     except EOFError:
@@ -102,10 +103,11 @@ def _receive(stream: IO[bytes]) -> OSError | bool | None:
 
 
 def serve(processes: int) -> None:
-    """Loads, then draws whatever sheets arrive until the input ends; answers each time."""
+    """Loads Matplotlib, then draws the sheets that arrive until the input ends, with one answer for
+    each message."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing that a library prints may come among the answers
-    gc.disable()  # a tenth of the time, and this process does not live long
+    os.dup2(2, 1)  # what a library prints must not get between the answers
+    gc.disable()  # saves a tenth of the time, and this process is short-lived
     _load()
     with contextlib.suppress(EOFError):
         while True:
@@ -125,7 +127,7 @@ def _load() -> None:
 
 
 def _draw_all(sheets: Sequence[Sheet], processes: int) -> OSError | bool:
-    """Forks, so that the libraries are loaded once."""
+    """Draws in forked processes, so that the libraries are loaded only once."""
     context = multiprocessing.get_context("fork")
     count = min(processes, len(sheets))
     try:

@@ -1,6 +1,6 @@
-"""What there is to know of a metric besides how it is computed: its row of the one table.
+"""Describes a metric: its names, its axis, what it applies to and how it averages.
 
-Records, tables, plots, the page and ``check`` derive what they do with a metric from its row, so
+Records, tables, plots, the page and ``check`` derive what they do with a metric from its info, so
 that none of them knows a metric by name. Computes nothing.
 """
 
@@ -25,10 +25,10 @@ _KINDS = {"rgb": "RGB", "gray": "gray", "yuv420": "4:2:0", "real": "real samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricInfo:
-    """One metric: its names, its axis, what it applies to and how it averages.
+    """The description of one metric.
 
-    ``id`` is its column; ``title`` its name in prose; ``definition`` says in one line how it is
-    computed; ``purpose`` what it was made to predict and what not to conclude from it.
+    ``id`` is its column and ``title`` its name in prose. ``definition`` says in one line how it is
+    computed; ``purpose`` says what it was made to predict and what not to conclude from it.
     """
 
     id: str
@@ -38,29 +38,29 @@ class MetricInfo:
     unit: str = ""
     higher_is_better: bool = True
     scale: Scale = "linear"
-    """How means become the axis on which curves are compared, which grows with quality:
-    ``one_minus_db`` is −10·log10(1 − x), for similarities; ``error_db`` −10·log10(x), for errors;
-    ``linear`` the mean itself, its sign turned where less is better."""
+    """How a mean becomes a value of the axis of curves, which grows with quality:
+    ``one_minus_db`` is −10·log10(1 − x), for similarities; ``error_db`` is −10·log10(x), for
+    errors; ``linear`` is the mean itself, with its sign changed where less is better."""
     cap: float = math.inf
-    """What identical samples count on the axis, and in means of a linear metric."""
+    """The value of identical samples on the axis, and in means of a linear metric."""
     saturation: float = math.inf
-    """On the axis: differences above this are rounding, and ``check`` does not see them."""
+    """On the axis: differences above this value are rounding, which ``check`` ignores."""
     tolerance: float
-    """On the axis: a point whose mean moved by less did not change, says ``check``."""
+    """On the axis: ``check`` takes a point whose mean moved by less as unchanged."""
     media: tuple[Media, ...] = ("image", "video")
     samples: tuple[Samples, ...] = ("rgb", "gray")
     smallest: tuple[int, int] = (1, 1)
     """Short and long side of the smallest picture, in pixels."""
     whole: bool = False
-    """True: one value of a whole clip; else the mean of one value a frame."""
+    """True: one value for a whole clip; False: the mean over one value for each frame."""
     default_for: tuple[Media, ...] = ()
-    """Media on which it is measured where nobody says what is."""
+    """Media on which it is measured where nobody names metrics."""
     pooled: bool = False
-    """A PSNR: the value of the mean MSE of the set stands beside the mean of the values."""
+    """Of a PSNR: the PSNR of the mean MSE of all items is shown beside the mean of the PSNRs."""
     aliases: tuple[str, ...] = ()
     """Its names in published tables."""
     footnote: str = ""
-    """The sentence of a report's footnote that lets a number be quoted."""
+    """A sentence for a report's footnote with what a reader must know to quote a value."""
     needs: str = ""
     """What must be installed besides the project, in words."""
 
@@ -79,26 +79,26 @@ class MetricInfo:
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """Columns of curves.csv that follow from this metric and are never measured themselves."""
+        """Columns of curves.csv that are computed from this metric's values."""
         names = (f"{self.id}_pooled",) if self.pooled else ()
         return (*names, self.axis) if self.axis != self.id else names
 
     @property
     def frame_columns(self) -> tuple[str, str]:
-        """Columns of a clip's worst frame and of the percentile that 5 % are worse than."""
+        """Columns of a clip's worst frame, and of the value that 5 % of frames are worse than."""
         worst = ("min", "p5") if self.higher_is_better else ("max", "p95")
         return (f"{self.id}_{worst[0]}", f"{self.id}_{worst[1]}")
 
     @property
     def admits(self) -> str:
-        """The inputs that have a value, in words: ``RGB or gray images or videos from 11×11``."""
+        """The inputs that it applies to, in words: ``RGB or gray images or videos from 11×11``."""
         kinds = _any_of(_KINDS[kind] for kind in self.samples)
         media = _any_of(f"{medium}s" for medium in self.media)
         least = "×".join(map(str, reversed(self.smallest)))
         return f"{kinds} {media}" + ("" if self.smallest == (1, 1) else f" from {least}")
 
     def refusal(self, layout: Layout) -> str | None:
-        """Why signals of this layout have no value, or None."""
+        """Why it does not apply to signals of this layout; None if it does."""
         if layout.media not in self.media:
             return f"not defined on {layout.media}s"
         if layout.samples not in self.samples:
@@ -110,7 +110,7 @@ class MetricInfo:
         return None
 
     def default(self, media: str) -> bool:
-        """Whether it is measured on this medium where nobody says what is."""
+        """Whether it is measured on this medium where nobody names metrics."""
         return media in self.default_for
 
 

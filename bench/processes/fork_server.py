@@ -1,5 +1,7 @@
-"""Starts the process that workers are forked from; the first thing that a run does, so that this
-module imports next to nothing."""
+"""Starts the fork server: the clean process that all workers of a run are forked from.
+
+Imports next to nothing, since a run calls this module first.
+"""
 
 from __future__ import annotations
 
@@ -15,41 +17,41 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
-_TOLD_TO_ALL = tuple(
+# what a closing terminal or a batch system sends to every process of a group
+_GROUP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _PRELOAD = "bench.engine.warm"
 
 
 def start_fork_server(*modules: str) -> None:
-    """Starts the clean process that workers are forked from, with what every worker imports and
-    these ``modules``.
+    """Starts the fork server, which imports what every worker needs and these ``modules``.
 
-    Returns at once; called first in a run, so that those imports overlap with the run's own.
+    Returns at once, so that these imports overlap with the run's own.
     """
     from multiprocessing import forkserver
 
     for name in _THREAD_VARIABLES:
         os.environ[name] = "1"
     forkserver.set_forkserver_preload([_PRELOAD, *modules])
-    with _deaf():
+    with _ignoring_group_signals():
         forkserver.ensure_running()
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """What is started here ignores what ends a run: a terminal that closes and a batch system tell
-    every process of the group, and the run still needs this one to end in order. It ends with the
-    run."""
+def _ignoring_group_signals() -> Iterator[None]:
+    """A process that is started within this context ignores SIGTERM and SIGHUP, by inheritance."""
+    # A closing terminal or a batch system signals every process of the group. The run still needs
+    # the server to end in order; the server ends when the run does.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _TOLD_TO_ALL}
-    heard = {number: handler for number, handler in before.items() if handler is not None}
-    for number in heard:
+    before = {number: signal.getsignal(number) for number in _GROUP_SIGNALS}
+    handled = {number: handler for number, handler in before.items() if handler is not None}
+    for number in handled:
         signal.signal(number, signal.SIG_IGN)
     try:
         yield
     finally:
-        for number, handler in heard.items():
+        for number, handler in handled.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Signals that ask a program to stop: the work in hand is finished and stored before the end.
+"""Handles signals that ask a program to stop, so that it finishes and stores its work in hand.
 
 Owns the handlers of SIGINT, SIGTERM and SIGHUP; decides nothing about what is stored.
 """
@@ -16,25 +16,25 @@ from typing import ClassVar
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+# seconds after the first signal from which on another SIGINT no longer waits for work in hand
 _IMPATIENCE = 3.0
-"""Seconds after which another SIGINT no longer waits for the work in hand."""
 
 
 class StopSignals:
-    """Within this context the first signal is kept in ``received``, and those that follow are
-    heard no more, so that pressing Ctrl-C thrice does what pressing it once does; only a SIGINT
-    that comes later than 3 s after the first raises KeyboardInterrupt.
+    """A context that notes the first signal in ``received`` and ignores those that follow.
 
-    What is ignored when the context begins, as SIGHUP is under nohup, stays ignored. Contexts nest:
-    an outer one learns what an inner one received. In another thread than the main one, which alone
-    gets signals, it waits for none.
+    Pressing Ctrl-C three times thus does what pressing it once does; only a SIGINT that comes more
+    than 3 s after the first signal raises KeyboardInterrupt. A signal that is ignored when the
+    context begins, as SIGHUP is under nohup, stays ignored. Contexts can be nested: the outer
+    context learns what the inner one received. Outside the main thread, which alone gets signals,
+    the context does nothing.
     """
 
     _current: ClassVar[StopSignals | None] = None
 
     def __init__(self, *, last: bool = False) -> None:
-        """``last``: the program ends after this context, so that after a signal was received no
-        later one is heard until its very end."""
+        """``last``: the program ends after this context, so that once a signal was received all
+        later ones are ignored until the process is gone."""
         self.received = ""
         self._last = last
         self._since = 0.0
@@ -45,8 +45,8 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             self._outer, StopSignals._current = StopSignals._current, self
-            heard = [one for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
-            self._previous = {one: signal.signal(one, self._note) for one in heard}
+            handled = [one for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+            self._previous = {one: signal.signal(one, self._note) for one in handled}
         return self
 
     def __exit__(
@@ -60,7 +60,8 @@ class StopSignals:
             if self._outer is not None and self.received:
                 self._outer.received, self._outer._since = self.received, self._since
         if self._last and self.received:
-            for one in self._previous:  # a handler in Python goes while the interpreter still ends
+            # not a handler in Python, which is lost while the interpreter shuts down
+            for one in self._previous:
                 signal.signal(one, signal.SIG_IGN)
             return
         for one, handler in self._previous.items():
@@ -69,8 +70,10 @@ class StopSignals:
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Within this context the first signal raises KeyboardInterrupt, wherever the program is:
-        for work that needs no orderly end. One that came before raises at once."""
+        """A context in which the first signal raises KeyboardInterrupt wherever the program is.
+
+        For work that needs no orderly end. Raises at once where a signal was received before.
+        """
         if self.received:
             raise KeyboardInterrupt
         before, self._raising = self._raising, True

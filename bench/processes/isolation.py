@@ -1,6 +1,6 @@
-"""Who may see what: a decoder reads programs, libraries and what its card names, not the original.
+"""Decides which files a confined process may read: programs, libraries and what its card names.
 
-Decides the rules that sandbox.py carries out, and says in words how far they go on this system.
+Never the original. sandbox.py enforces the rules; ``describe`` says how far they go on this system.
 Starts no program and knows no codec.
 """
 
@@ -33,9 +33,10 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "dri", "kfd", "dxg")
 _PACKAGES = ("site-packages", "dist-packages")
 _SHARED_MEMORY = Path("/dev/shm")
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP", "XDG_CACHE_HOME")
+# where libraries keep downloaded weights: the variable, and the folder in the user's cache
 _WEIGHT_CACHES = {"TORCH_HOME": "torch", "HF_HOME": "huggingface"}
-"""Where libraries keep downloaded weights: the variable, and the folder in the user's cache."""
 _WEIGHTS_VARIABLE = "BENCH_WEIGHTS"
+_LAUNCH_VARIABLE = "BENCH_LAUNCH_FOLDER"
 
 BY_LANDLOCK_ALONE = (
     f"{ISOLATED} by Landlock alone: UDP, shared memory, attributes of files and what an encoder "
@@ -45,11 +46,11 @@ BY_LANDLOCK_ALONE = (
 
 @dataclass(frozen=True, slots=True)
 class HiddenPaths:
-    """What the processes of a run keep from codecs.
+    """The paths of a run that codecs may not read or not change.
 
-    ``originals`` are the files and folders of the data set; ``private`` are folders of which
-    nothing is to be seen but what is named inside them: all data, results, temporary files;
-    ``code`` is what decoders read and so encoders may not change.
+    ``originals`` are the files and folders of the data set: never readable. ``private`` are
+    folders with data, results or temporary files: readable are only files in them that a card
+    names. ``code`` is what decoders read: encoders may not change it.
     """
 
     originals: tuple[Path, ...] = ()
@@ -58,12 +59,12 @@ class HiddenPaths:
 
 
 _hidden = HiddenPaths()
-_inside = _guarded = False
+_confined = _guarded = False
 
 
 @cache
 def describe() -> str:
-    """``isolated``, or how far this system falls short of it."""
+    """``isolated``, or in words what this system leaves open."""
     if sys.platform != "linux":
         return f"{NOT_ISOLATED}: {sys.platform} has no Landlock"
     version = sandbox.landlock_version()
@@ -77,19 +78,22 @@ def describe() -> str:
 
 
 def hide(hidden: HiddenPaths) -> None:
-    """Processes that this process confines from now on do not see ``hidden``."""
+    """Sets the paths that are hidden from processes which this process confines from now on."""
     global _hidden
     _hidden = HiddenPaths(_real(hidden.originals), _real(hidden.private), _real(hidden.code))
 
 
 def guard_code() -> bool:
-    """Makes the code that decoders read read-only for this process and all that it starts, so that
-    an encoder leaves nothing there for its decoder. False where the system does not allow it."""
+    """Makes the decoders' code read-only for this process and all processes that it starts.
+
+    An encoder then can leave nothing there for its decoder. Returns False where the system does
+    not allow it.
+    """
     global _guarded
     if sandbox.spaces():
         scratch = Path(tempfile.gettempdir())
         code = [place for place in _hidden.code if not scratch.is_relative_to(place)]
-        with contextlib.suppress(OSError):  # then payloads are proved in a process that says so
+        with contextlib.suppress(OSError):  # the verdicts then say that code was not guarded
             sandbox.protect(sandbox.spaces(), code)
             _guarded = True
     return _guarded
@@ -106,31 +110,31 @@ def _real(places: Iterable[Path]) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """Rules made ready by ``confine`` for a process that is about to be shut in."""
+    """Rules that ``confine`` has made for a process that is about to be confined."""
 
     ruleset: int
     spaces: int
     own: Path
 
     def enter(self) -> None:
-        """Shuts in the process that calls, for good: a child before it becomes its program, or
-        this one."""
-        global _inside
+        """Confines the calling process for good: a child before its exec, or this process."""
+        global _confined
         if self.spaces:
             sandbox.leave(self.spaces, self.own)
-            sandbox.allow(self.ruleset, _SHARED_MEMORY, sandbox.OWN)  # a new one, its own
+            # in its new namespace the process has a shared memory of its own
+            sandbox.allow(self.ruleset, _SHARED_MEMORY, sandbox.OWN)
         sandbox.restrict(self.ruleset)
-        _inside = True
+        _confined = True
 
     def close(self) -> None:
         os.close(self.ruleset)
 
 
 def confine(own: Path, reads: Iterable[Path] = ()) -> Confinement | None:
-    """Rules for a process that may write into the folder ``own`` alone; None where this system has
-    none.
+    """Rules for a process that may write into the folder ``own`` alone.
 
-    It reads the system's programs, installed packages and ``reads``, not what is hidden.
+    The process reads the system's programs, installed packages and ``reads``, without hidden
+    paths. None where this system cannot enforce rules.
     """
     if not sandbox.landlock_version():
         return None
@@ -139,17 +143,17 @@ def confine(own: Path, reads: Iterable[Path] = ()) -> Confinement | None:
     rules = list(_visible(tuple(reads), hidden))
     rules += [(Path("/dev", name), sandbox.DEVICE) for name in _DEVICES]
     rules += [(path, sandbox.DEVICE) for path in Path("/dev").glob("nvidia*")]
-    if _inside and sandbox.spaces():
+    if _confined and sandbox.spaces():
         rules.append((_SHARED_MEMORY, sandbox.OWN))
     ruleset = sandbox.make_ruleset([*rules, (own, sandbox.OWN)])
-    return Confinement(ruleset, 0 if _inside else sandbox.spaces(), own)
+    return Confinement(ruleset, 0 if _confined else sandbox.spaces(), own)
 
 
-def shut_in(own: Path, reads: Iterable[Path], *, since: float) -> str:
-    """Shuts in this process for good, with temporary files in ``own`` and no way to the data, and
-    says in the words of ``describe`` how far that went. The code that decoders read stays readable.
+def confine_this_process(own: Path, reads: Iterable[Path], *, since: float) -> str:
+    """Confines this process for good, with its temporary files in ``own`` and no way to the data.
 
-    Downloaded weights can be read if they did not change since ``since``, in seconds of the clock.
+    Returns how far that went, in the words of ``describe``. The decoders' code stays readable, and
+    so do downloaded weights that did not change after ``since``, a time in seconds of the clock.
     """
     kind = describe()
     os.environ[_LAUNCH_VARIABLE] = str(Path.cwd())
@@ -164,16 +168,13 @@ def shut_in(own: Path, reads: Iterable[Path], *, since: float) -> str:
 
 
 def launch_folder() -> Path:
-    """The folder that relative names of cards belong to: the current one or, in a process that was
-    shut in, the one it came from."""
+    """The folder that relative paths of cards start from: the current folder or, in a confined
+    process, the folder that was current before."""
     return Path(os.environ.get(_LAUNCH_VARIABLE) or Path.cwd())
 
 
-_LAUNCH_VARIABLE = "BENCH_LAUNCH_FOLDER"
-
-
 def _set_environment(own: Path) -> None:
-    """Temporary files and caches in ``own``; libraries still find downloaded weights."""
+    """Puts temporary files and caches into ``own``; libraries still find downloaded weights."""
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for name, folder in _WEIGHT_CACHES.items():
         os.environ.setdefault(name, str(cache_home / folder))
@@ -193,7 +194,7 @@ def _downloaded_weights(since: float) -> Iterator[Path]:
 
 @cache
 def _visible(reads: tuple[Path, ...], paths: HiddenPaths) -> tuple[tuple[Path, int], ...]:
-    """What may be read, as rules. Something named may lie in a private folder, but not among the
+    """Rules for what may be read. A named path may lie in a private folder, but not among the
     originals."""
     originals = [f"{place}/" for place in paths.originals]
     hidden = [*originals, *(f"{place}/" for place in paths.private)]
@@ -206,8 +207,11 @@ def _visible(reads: tuple[Path, ...], paths: HiddenPaths) -> tuple[tuple[Path, i
 
 
 def _around(place: Path, hidden: Sequence[str]) -> Iterator[tuple[Path, int]]:
-    """Rules for a place and all beneath; entry by entry where something hidden lies in it, whose
-    names can be listed but not opened."""
+    """Rules for a place and everything below it.
+
+    Where a hidden path lies in it the rules go entry by entry: the hidden path can then be listed,
+    but not opened.
+    """
     inside = [one for one in hidden if one.startswith(f"{place}/")]
     if not inside:
         yield place, sandbox.READ
@@ -218,8 +222,8 @@ def _around(place: Path, hidden: Sequence[str]) -> Iterator[tuple[Path, int]]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What lies in a folder, links aside; nothing of one that this process, shut in itself, cannot
-    see, nor could what it shuts in."""
+    """The entries of a folder without symbolic links; none of a folder that this process, itself
+    confined, may not read, since its children may not read it either."""
     try:
         return [Path(entry.path) for entry in os.scandir(folder) if not entry.is_symlink()]
     except PermissionError:
@@ -227,20 +231,20 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def installed_places() -> tuple[Path, ...]:
-    """The system's programs and Python with its packages, all that may have files."""
+    """The folders of the system's programs and of Python with its packages."""
     system = [place for place in _SYSTEM if place.name not in ("proc", "sys")]
     return (*system, *python_folders())
 
 
 def python_folders() -> tuple[Path, ...]:
-    """Where the interpreter and installed packages lie."""
+    """The folders of the interpreter and of installed packages."""
     installed = [Path(one) for one in sys.path if one.endswith(_PACKAGES)]
     return (Path(sys.prefix), Path(sys.base_prefix), *installed)
 
 
 def source_places(modules: Iterable[str]) -> tuple[Path, ...]:
-    """Code that is not installed: modules by these names and those imported so far, and the other
-    modules and packages of their folders. Imports nothing."""
+    """The paths of code that is not installed: these modules and all imported so far, with the
+    other modules and packages beside them. Imports nothing."""
     installed = [f"{place}/" for place in _real(python_folders())]
     found: dict[Path, None] = {}
     imported = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names

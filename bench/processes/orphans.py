@@ -1,6 +1,6 @@
-"""Processes that outlive what started them: adopted, found and ended.
+"""Adopts, finds and ends orphans: processes that outlive the process that started them.
 
-Linux only: it needs /proc and child subreapers. Never touches what another program started.
+Linux only: needs /proc and child subreapers. Never ends a process that another program started.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SET_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
+# processes may be forked while others are being ended: how often to search again
 _ROUNDS = 8
-"""How often those are looked for that were forked while others were ended."""
 _REAP_SECONDS = 2.0
 
 _linux = sys.platform == "linux"
@@ -27,8 +27,8 @@ _adopting = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Living:
-    """A process that runs, as /proc shows it."""
+class _Process:
+    """A running process, as /proc shows it."""
 
     pid: int
     parent: int
@@ -37,21 +37,27 @@ class _Living:
 
 
 def adopt() -> None:
-    """From now on this process becomes the parent of what its descendants leave behind."""
+    """Makes this process the parent of all orphans among its descendants from now on."""
     global _adopting
     if _c is not None:
         _adopting = _c.prctl(_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0) == 0
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """This process gets a signal when the thread that started it ends, however that happens."""
+    """Has the kernel signal this process when the thread that started it ends for any reason."""
     if _c is not None:
         _c.prctl(_SET_DEATH_SIGNAL, ctypes.c_ulong(number), 0, 0, 0)
 
 
 def die_when_closed(handle: int) -> None:
-    """This process and its group are killed when the last writer of a pipe is gone, whatever they
-    are in the midst of; ``handle`` reads it. Takes no thread."""
+    """Has the kernel kill this process and its group when the last writer of a pipe is gone.
+
+    ``handle`` is the pipe's reading end.
+    """
+    # With O_ASYNC the kernel signals the owner of a descriptor whenever its state changes, here
+    # when the other end is closed. F_SETOWN with a negative number makes the group the owner, and
+    # F_SETSIG chooses SIGKILL in the place of SIGIO. No thread has to wait and no Python code has
+    # to run, so that this also ends a process which is deep inside a library.
     if _linux:
         fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(handle, fcntl.F_SETOWN, -os.getpgrp())
@@ -59,7 +65,7 @@ def die_when_closed(handle: int) -> None:
 
 
 def end_session(leader: int) -> None:
-    """Ends what is left of the session that the child ``leader`` led, and what it left here."""
+    """Ends what is left of the session of the child ``leader``, and the orphans adopted from it."""
     if _adopting:
         end_orphans()
     else:
@@ -67,27 +73,27 @@ def end_session(leader: int) -> None:
 
 
 def end_orphans() -> int:
-    """Ends children of this process in process groups of their own, with their descendants, and
-    returns how many there were: none unless ``adopt`` was called before.
+    """Ends the children of this process that are in other process groups, with their descendants.
 
-    What a codec runs for good stays in its worker's group and lives as long as the worker.
+    Returns how many there were; without a call of ``adopt`` before it ends none. A process that a
+    codec keeps running stays in its worker's group and lives as long as the worker.
     """
     return _end(_orphans) if _adopting else 0
 
 
 def end_descendants() -> None:
-    """Ends all that this process started and all that these started."""
+    """Ends all processes that this one started, and theirs."""
     _end(lambda: _below([os.getpid()]))
 
 
-def _orphans() -> list[_Living]:
+def _orphans() -> list[_Process]:
     ours = os.getpgrp()
     roots = [one for one in _children(os.getpid()) if one.group != ours]
     return roots + _below([one.pid for one in roots])
 
 
-def _below(roots: list[int]) -> list[_Living]:
-    found: list[_Living] = []
+def _below(roots: list[int]) -> list[_Process]:
+    found: list[_Process] = []
     while roots:
         below = [one for root in roots for one in _children(root)]
         roots = [one.pid for one in below]
@@ -95,34 +101,34 @@ def _below(roots: list[int]) -> list[_Living]:
     return found
 
 
-def _children(parent: int) -> list[_Living]:
+def _children(parent: int) -> list[_Process]:
     lists = list(Path(f"/proc/{parent}/task").glob("*/children"))
     if not lists:  # it ended, or this kernel does not keep the list
         return [one for one in _everyone() if one.parent == parent]
-    found: list[_Living | None] = []
+    found: list[_Process | None] = []
     for path in lists:
         with contextlib.suppress(OSError):
-            found += [_look_at(int(word)) for word in path.read_text().split()]
+            found += [_find(int(word)) for word in path.read_text().split()]
     return [one for one in found if one is not None]
 
 
-def _everyone() -> Iterator[_Living]:
+def _everyone() -> Iterator[_Process]:
     for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and (one := _look_at(int(entry.name))) is not None:
+        if entry.name.isdigit() and (one := _find(int(entry.name))) is not None:
             yield one
 
 
-def _look_at(pid: int) -> _Living | None:
-    """A process, or None where it has ended."""
+def _find(pid: int) -> _Process | None:
+    """The process of this number, or None where it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     state, parent, group, session = text[text.rindex(")") + 2 :].split()[:4]
-    return None if state in "ZX" else _Living(pid, int(parent), int(group), int(session))
+    return None if state in "ZX" else _Process(pid, int(parent), int(group), int(session))
 
 
-def _end(find: Callable[[], list[_Living]]) -> int:
+def _end(find: Callable[[], list[_Process]]) -> int:
     ended: set[int] = set()
     for _ in range(_ROUNDS):
         found = {one.pid for one in find()}
@@ -137,7 +143,7 @@ def _end(find: Callable[[], list[_Living]]) -> int:
 
 
 def _reap(ended: set[int]) -> None:
-    """Takes notice of the end of adopted processes, which nobody else waits for."""
+    """Waits for adopted processes to end: nobody else does, and they would stay as zombies."""
     deadline = time.monotonic() + _REAP_SECONDS
     while (ended := {pid for pid in ended if not _gone(pid)}) and time.monotonic() < deadline:
         time.sleep(0.001)

@@ -1,7 +1,7 @@
-"""The system calls that shut a process in: Landlock rules, and namespaces of its own.
+"""The system calls that confine a process: Landlock rules, and namespaces of its own.
 
-Linux only; everywhere else nothing is available and says so. Knows no codec and decides nothing
-about who may read what: that is isolation.py.
+Linux only; elsewhere ``landlock_version`` and ``spaces`` return 0. Knows no codec; isolation.py
+decides which process may read what.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _SINCE = {_REFER: 2, _TRUNCATE: 3, _IOCTL_DEV: 5}
 _ALL = (1 << 16) - 1
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _TCP, _TCP_SINCE = 0b11, 4
+# abstract Unix sockets of other processes, and signals to other processes
 _SCOPES, _SCOPES_SINCE = 0b11, 6
-"""Abstract Unix sockets of others and signals to them."""
 
 LIST = _READ_DIR
 READ = _EXECUTE | _READ_FILE | _READ_DIR
 DEVICE = _READ_FILE | _WRITE_FILE | _READ_DIR | _TRUNCATE | _IOCTL_DEV
+# all rights but those to make and control devices
 OWN = _ALL & ~(_MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEV)
-"""What may be done in a private folder: everything but making devices."""
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF, _MOUNT_SETATTR = 444, 445, 446, 442
 _PATH_BENEATH, _ASK_VERSION = 1, 1
@@ -52,7 +52,7 @@ _c = ctypes.CDLL(None, use_errno=True) if _linux else None
 
 
 def _call(name: str, *arguments: object) -> int:
-    """A function of the C library that returns −1 and errno. Raises OSError."""
+    """Calls a function of the C library that returns −1 and sets errno. Raises OSError."""
     assert _c is not None
     result = int(_c[name](*arguments))
     if result < 0:
@@ -68,7 +68,7 @@ def _system_call(number: int, *arguments: object) -> int:
 
 @cache
 def landlock_version() -> int:
-    """The version of Landlock's interface, from 1; 0 where the kernel offers none."""
+    """The version of Landlock's interface, from 1; 0 where the kernel has none."""
     if not _linux:
         return 0
     try:
@@ -83,7 +83,7 @@ def forbids_network() -> bool:
 
 
 def _known(rights: int, version: int) -> int:
-    """``rights`` without those that this kernel's version does not know."""
+    """``rights`` without those that this version of the interface does not know."""
     for right, since in _SINCE.items():
         if version < since:
             rights &= ~right
@@ -91,10 +91,11 @@ def _known(rights: int, version: int) -> int:
 
 
 def make_ruleset(rules: Iterable[tuple[Path, int]]) -> int:
-    """A file descriptor of rules that allow ``(path, rights)`` with all beneath, and nothing else;
-    no TCP and no signals to others where the kernel can forbid them. The caller closes it.
+    """A file descriptor of rules that allow each ``(path, rights)`` with everything below the path.
 
-    Paths that are not there are passed over. Raises OSError without Landlock.
+    Nothing else is allowed: also no TCP and no signals to other processes, where the kernel can
+    forbid them. Paths that do not exist are passed over. The caller closes the descriptor. Raises
+    OSError without Landlock.
     """
     version = landlock_version()
     files = _known(_ALL, version)
@@ -113,7 +114,7 @@ def make_ruleset(rules: Iterable[tuple[Path, int]]) -> int:
 
 
 def allow(ruleset: int, path: Path, rights: int) -> None:
-    """Adds a rule; of a path that is not there none. Raises OSError."""
+    """Adds a rule, none for a path that does not exist. Raises OSError."""
     rights = _known(rights, landlock_version())
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -130,7 +131,7 @@ def allow(ruleset: int, path: Path, rights: int) -> None:
 
 
 def restrict(ruleset: int) -> None:
-    """Holds this thread, and all that it starts from now on, to a ruleset for good."""
+    """Holds this thread, and all threads and processes that it starts, to a ruleset for good."""
     zero = ctypes.c_ulong(0)
     _call("prctl", _NO_NEW_PRIVILEGES, ctypes.c_ulong(1), zero, zero, zero)
     _system_call(_RESTRICT_SELF, ruleset, 0)
@@ -138,8 +139,10 @@ def restrict(ruleset: int) -> None:
 
 @cache
 def spaces() -> int:
-    """The flags with which a process here can leave the namespaces of network, shared memory and
-    mounts; 0 where that is not allowed. Tried once, in a child."""
+    """The flags with which a process can leave the namespaces of network, shared memory and mounts.
+
+    0 where the system does not allow it. Tried once, in a child.
+    """
     if not _linux:
         return 0
     ours = NEW_NETWORK | NEW_IPC | NEW_MOUNTS
@@ -159,10 +162,11 @@ def spaces() -> int:
 
 
 def leave(flags: int, writable: Path) -> None:
-    """Moves this process into namespaces of its own: no network but its own loopback, no shared
-    memory of others, all file systems read-only but ``writable``, which becomes its current folder.
+    """Moves this process into namespaces of its own.
 
-    A process of several threads cannot with NEW_USER. Raises OSError.
+    It then has no network but a loopback of its own, no shared memory of other processes, and all
+    file systems are read-only but ``writable``, which becomes its current folder. With NEW_USER
+    the kernel refuses a process of several threads. Raises OSError.
     """
     _unshare(flags)
     folder = os.fsencode(writable)
@@ -180,9 +184,9 @@ def leave(flags: int, writable: Path) -> None:
 
 
 def protect(flags: int, folders: Iterable[Path]) -> None:
-    """Makes folders and files read-only for this process and all that it starts, for good.
+    """Makes folders and files read-only for this process and its later children, for good.
 
-    Raises OSError, as ``leave``.
+    Raises OSError, as ``leave`` does.
     """
     _unshare(flags & (NEW_MOUNTS | NEW_USER))
     for folder in folders:

@@ -1,5 +1,8 @@
-"""Which part of the rate-distortion plane a plot shows: a codec far from the rest does not squash
-the others, and what lies outside is said. Draws nothing."""
+"""Chooses which range of rates and qualities a plot shows.
+
+A codec that is far from the others does not compress their curves to a line; a note says which
+points lie outside. Draws nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,23 @@ from bench.analysis.qualities import Floats, Quality
 from bench.report.content import Content
 
 Range = tuple[float, float]
+# space for markers, as a fraction of the axis
 _MARGIN = 0.04
+# how far the axis may extend beyond the common range, as a fraction of that range
 _REACH = 0.25
-"""Beyond the common range the axis goes on by this part of it, as far as there are points."""
+# points are left outside only if the axis would otherwise be longer by this factor
 _SAVING = 1.25
-"""Nothing is left outside unless the axis would be longer by this factor."""
+# with fewer cards there is no common range
 _FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
 class AxisRange:
-    """Limits of both axes, without a margin, and a sentence on what lies outside, else empty;
-    ``note`` is that and on how many items the curves are where codecs have more."""
+    """Limits of both axes without a margin, and what the caption says about them.
+
+    ``outside`` names the points outside; ``over`` says on how many items the curves are, where
+    some codecs were measured on more. Both are empty where there is nothing to say.
+    """
 
     rate: Range
     quality: Range
@@ -43,8 +51,10 @@ class AxisRange:
 
 
 def finite_points(content: Content, codec: str, axis: Quality) -> tuple[Floats, Floats]:
-    """Rates and qualities of a codec's lossy points, by rising rate, that a plot can show: means
-    over the items that all codecs have."""
+    """Rates and qualities of those lossy points of a codec that a plot can show, by rising rate.
+
+    They are means over the items that all codecs have.
+    """
     points = content.shared.lossy_points(codec)
     rate = points["bpp"].to_numpy(dtype=np.float64)
     quality = axis.of(points[axis.column].to_numpy(dtype=np.float64))
@@ -53,7 +63,7 @@ def finite_points(content: Content, codec: str, axis: Quality) -> tuple[Floats, 
 
 
 def axis_range(content: Content, axis: Quality) -> AxisRange | None:
-    """What the plot of an axis shows; None where there is no point."""
+    """The range that the plot of an axis shows; None where there is no point."""
     found = {codec: finite_points(content, codec, axis) for codec in content.results.codecs}
     curves = {codec: curve for codec, curve in found.items() if curve[0].size}
     if not curves:
@@ -84,7 +94,7 @@ def _note(codec: str, quality: Floats) -> str:
 
 
 def _shown(qualities: Mapping[str, Floats]) -> Range:
-    """All points, unless a few cards' points are far from the range that the others share."""
+    """The range of all points, unless a few cards are far from the range that the others share."""
     families: dict[str, list[float]] = {}
     for codec, quality in qualities.items():
         families.setdefault(codec.partition(":")[0], []).extend(quality.tolist())
@@ -103,7 +113,7 @@ def _shown(qualities: Mapping[str, Floats]) -> Range:
 
 
 def _common(ranges: Sequence[Range]) -> Range | None:
-    """The connected range that at least two of these cover, of several the one of most cards."""
+    """The connected range that at least two cards cover; of several, that of most cards."""
     ends = sorted({end for each in ranges for end in each})
     shared: list[Range] = []
     for low, high in pairwise(ends):

@@ -1,4 +1,4 @@
-"""How each codec is drawn: one colour, marker and dash, the same in the plots and on the page.
+"""Chooses a colour, marker and dash for each codec, the same in the plots and on the page.
 
 Draws nothing.
 """
@@ -55,8 +55,11 @@ DASHES = (
 
 @dataclass(frozen=True, slots=True)
 class LineStyle:
-    """How one codec is drawn. ``weight``: learned codecs stand out over the field of the others,
-    where a run has both; the anchor is black, or the page's ink."""
+    """How one codec is drawn.
+
+    ``weight`` lets learned codecs stand out from the others in a run that has both. The anchor is
+    black, on the page the colour of the text.
+    """
 
     colour: str
     marker: Marker
@@ -65,13 +68,13 @@ class LineStyle:
 
     @property
     def dark_colour(self) -> str:
-        """On dark paper: mixed with white."""
+        """The colour on a dark page: mixed with white."""
         parts = (int(self.colour[place : place + 2], 16) for place in (1, 3, 5))
         return "#" + "".join(f"{round(0.6 * part + 0.4 * 255):02X}" for part in parts)
 
 
 def is_learned(info: CodecInfo | None) -> bool:
-    """The codec is a network: it has weights or a complexity."""
+    """Whether the codec is a network: networks have weights or a complexity."""
     return info is not None and (
         bool(info.complexity) or any(key.startswith("weights") for key in info.versions)
     )

@@ -1,7 +1,7 @@
-"""Kept streams and reconstructions of a few items, for the report's visual comparison.
+"""Streams and reconstructions that a run keeps, for visual comparison and for later metrics.
 
-Lies in ``kept/`` of a results folder: a payload and a PNG for each point, the original once, and
-``index.json``. For a clip the PNG is its middle frame. Measures nothing.
+The folder ``kept/`` of a results folder holds a payload and a PNG for each point, the original once
+for each item, and ``index.json``. For a clip a PNG shows the middle frame. Measures nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.signals import Layout, Signal
 
 @dataclass(frozen=True, slots=True)
 class KeptStream:
-    """What is kept of one task; the pictures are PNG files."""
+    """The stream of one task and the pictures beside it, which are PNG files."""
 
     item: str
     codec: str
@@ -35,7 +35,7 @@ class KeptStream:
 def make_kept_stream(
     record: Record, payload: bytes, original: Signal, decoded: Signal
 ) -> KeptStream | None:
-    """What is kept of a measured task; None for vectors, which are no pictures."""
+    """The kept stream of a measured task; None for vectors, which are no pictures."""
     if original.layout.media == "vector":
         return None
     layout = original.layout
@@ -58,12 +58,12 @@ class KeptStreams:
         return path if path.is_file() else None
 
     def stream(self, codec: str, point: str, item: str) -> Path | None:
-        """Where the kept stream of a task lies, if there is one."""
+        """The path of the stream of a task, if it was kept."""
         path = self._path(item, codec, point, ".bin")
         return path if path.is_file() else None
 
     def add(self, kept: KeptStream) -> None:
-        """Writes the files of one task; the original only once."""
+        """Writes the files of one task, and the original if it is not there yet."""
         original = self._original(kept.item)
         if not original.is_file():
             _write(original, kept.original)
@@ -72,7 +72,7 @@ class KeptStreams:
         _write(self._path(*place, ".png"), kept.reconstruction)
 
     def write_index(self, records: Iterable[Record]) -> None:
-        """Lists what is kept with its rate and quality; nothing is written if nothing is kept."""
+        """Writes index.json, which lists rate and quality of all kept points, if there are any."""
         if not self.folder.is_dir():
             return
         entries = [
@@ -116,7 +116,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _file_name(word: str) -> str:
-    """A name that is safe on every file system and different for different words."""
+    """A name that every file system allows, different for different words."""
     plain = re.sub(r"[^A-Za-z0-9.=_-]", "_", word).lstrip(".")
     if plain == word:
         return plain
@@ -124,7 +124,7 @@ def _file_name(word: str) -> str:
 
 
 def _png(signal: Signal, source: Layout) -> bytes:
-    """The middle frame; a decoder says neither range nor matrix, so that the source's hold."""
+    """The middle frame as PNG; ``source`` has range and matrix, which decoders do not say."""
     from PIL import Image
 
     from bench.colour import shown

@@ -1,6 +1,6 @@
-"""What can still be read of a damaged or missing results store, and how damage to a record is seen.
+"""Recovers records of a damaged or missing results store, and detects damage to a record.
 
-Reads a broken SQLite file from both ends and the folder's last records.csv; writes nothing.
+Reads a broken SQLite file from both ends, and the folder's last records.csv; writes nothing.
 """
 
 from __future__ import annotations
@@ -20,30 +20,29 @@ from bench.results.table import REQUIRED, Cell, read_records, record_of
 
 _KEY = ("codec", "point", "item")
 _NEEDED = (*REQUIRED, "fingerprint")
+# columns of the first formats, whose checksums must stay valid; of later columns a checksum covers
+# only those with a value, together with their names
 _CHECKED = COLUMNS[: COLUMNS.index("fingerprint") + 1]
-"""Columns of the first formats, whose checksums stay valid: of others only what is filled counts,
-under its name."""
 _NOT_FURTHER = frozenset((*_CHECKED, "checksum"))
 _FLAG = "lossless"
 _HASH_DIGITS = 64
 
 
 def checksum(values: Mapping[str, Cell]) -> int:
-    """As ``row_checksum``, of values by column."""
+    """The ``row_checksum`` of values by column."""
     return row_checksum(tuple(values), tuple(values.values()))
 
 
 def row_checksum(columns: tuple[str, ...], row: Sequence[Cell]) -> int:
-    """CRC-32 of a record's values under these columns, as SQLite returns them.
-
-    SQLite has no checksums: a flipped bit inside a page is read back as another number.
-    """
+    """CRC-32 of a record's values of these columns, as SQLite returns them."""
+    # SQLite has no checksums of its own: it reads a flipped bit inside a page as another number
     first, further, flag = _places(columns)
     if flag is not None and isinstance(whole := row[flag], bool):
         row = (*row[:flag], int(whole), *row[flag + 1 :])
     named = [part for name, at in further if row[at] is not None for part in (name, row[at])]
     buffer = io.BytesIO()
-    # only ever written: a stable encoding of numbers, text and None, three times as fast as repr
+    # never read back: pickle is a stable encoding of numbers, text and None, and three times as
+    # fast as repr
     pickler = pickle.Pickler(buffer, 2)
     pickler.fast = True
     pickler.dump((*(row[at] for at in first), *named))
@@ -54,8 +53,8 @@ def row_checksum(columns: tuple[str, ...], row: Sequence[Cell]) -> int:
 def _places(
     columns: tuple[str, ...],
 ) -> tuple[tuple[int, ...], tuple[tuple[str, int], ...], int | None]:
-    """Where a checksum finds what it covers: the first formats' columns, the others by their names,
-    and the one that SQLite returns as 0 or 1."""
+    """The places of the columns that a checksum covers: those of the first formats, the later ones
+    with their names, and the column that SQLite returns as 0 or 1."""
     place = {name: at for at, name in enumerate(columns)}
     first = tuple(place[name] for name in _CHECKED if name in place)
     further = tuple((name, place[name]) for name in sorted(place) if name not in _NOT_FURTHER)
@@ -63,9 +62,9 @@ def _places(
 
 
 def recover_records(store: Path, table: Path) -> list[Record]:
-    """Every finished record that can be read of a damaged store, if any, then of its records.csv.
+    """The finished records that can be read from a damaged store, then those of its records.csv.
 
-    Each is there once, whole and plausible; the store's own wins.
+    Each record is whole, plausible and there once; the store's wins over that of records.csv.
     """
     found: dict[tuple[str, str, str], Record] = {}
     for record in (*_readable(store), *_exported(table)):
@@ -76,7 +75,7 @@ def recover_records(store: Path, table: Path) -> list[Record]:
 
 
 def _readable(store: Path) -> Iterator[Record]:
-    """Records with a right checksum, read forwards to the damage, then backwards to it."""
+    """Records with a right checksum: read forwards up to the damage, then backwards up to it."""
     # without a log nobody writes, and reading leaves no files of SQLite's behind
     waiting = store.with_name(f"{store.name}-wal").exists()
     how = "mode=ro" if waiting else "mode=ro&immutable=1"
@@ -94,7 +93,7 @@ def _readable(store: Path) -> Iterator[Record]:
                 if values.pop("checksum", None) == checksum(values):
                     yield record_of(values)
         except (sqlite3.Error, UnicodeDecodeError, OverflowError):
-            continue  # the damage: what lies beyond it comes from the other end
+            continue  # the damage is reached; records beyond it are read from the other end
         finally:
             db.close()
 
@@ -104,7 +103,7 @@ def _exported(table: Path) -> Iterator[Record]:
         for _, record in read_records(table, _NEEDED):
             yield record
     except StoreError:
-        return  # an unreadable table only means that more is measured again
+        return  # without a readable table more is measured again
 
 
 def _plausible(record: Record) -> bool:
@@ -121,7 +120,7 @@ def _plausible(record: Record) -> bool:
 
 
 def damaged(folder: Path, error: sqlite3.Error) -> StoreError:
-    """The error of a store that broke while a run was using it."""
+    """The error of a store that was damaged while a run was using it."""
     return StoreError(
         f"{folder}: the results store is damaged ({error}); run again: what can be read is kept, "
         "the rest is measured again"

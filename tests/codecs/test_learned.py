@@ -17,7 +17,8 @@ from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.weights import save_weights
 from bench.datasets.base import DataOptions
 from bench.engine.campaign import suite_campaign
-from bench.engine.measure import Bench, WorkSpec
+from bench.engine.measure import Worker
+from bench.engine.work import WorkSpec
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.machine import device_kind
 from bench.records import Point, Task
@@ -102,8 +103,8 @@ def test_a_worker_of_another_kind_leaves_a_task_to_others(tmp_path: Path) -> Non
     (item,) = loader.items()
     spec = WorkSpec("noise", "noise", loader, {item.name: item}, {card.id: card}, ("psnr_rgb",))
     task = Task(card.id, card.ladder[0], item.name, "f", device_kind("cpu"))
-    assert Bench(spec).measure(task).record.status == "done"
-    record = Bench(spec).measure(replace(task, device="cpu AVX9000")).record
+    assert Worker(spec).measure(task).record.status == "done"
+    record = Worker(spec).measure(replace(task, device="cpu AVX9000")).record
     assert record.status == "skipped"
     assert "the run was planned for cpu AVX9000" in str(record.reason)
 

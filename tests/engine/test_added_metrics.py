@@ -218,7 +218,7 @@ def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
     """As those of format 3 do: a metric is added to it, and nothing is measured again."""
     from bench.cards import load_registry, plugins
     from bench.datasets.base import DataOptions
-    from bench.engine.measure import probe
+    from bench.engine.probe import probe
     from tests.fakes import Noise
 
     out = tmp_path / "out"

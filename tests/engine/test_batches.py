@@ -12,7 +12,9 @@ import pytest
 from bench.cards import load_registry
 from bench.codecs.base import Batching, CodecBase, Encoded
 from bench.datasets.base import DataOptions
-from bench.engine import batches, measure
+from bench.engine import batches, worker_cache
+from bench.engine.measure import Worker
+from bench.engine.work import WorkSpec
 from bench.errors import CodecError
 from bench.records import Point, Record, Task
 from bench.signals import Signal, image
@@ -61,28 +63,26 @@ def _pixels(signal: Signal) -> bytes:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> measure.Bench:
+def together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
     monkeypatch.setattr(time, "perf_counter", lambda: Together.now)
-    monkeypatch.setattr(measure, "build_codec", Together)
+    monkeypatch.setattr(worker_cache, "build_codec", Together)
     monkeypatch.setattr(Together, "sizes", [])
     card = load_registry([write_cards(tmp_path)]).codec("coarse")
     loader = Noise(None, {}, DataOptions())
     items = {item.name: item for item in loader.items()}
-    spec = measure.WorkSpec("s", "d", loader, items, {"one": card}, ("psnr_rgb",), parallel=2)
+    spec = WorkSpec("s", "d", loader, items, {"one": card}, ("psnr_rgb",), parallel=2)
     return _batching(spec)
 
 
-def _batching(spec: measure.WorkSpec) -> measure.Bench:
-    worker = measure.Bench(spec)
-    worker._batching = True
-    return worker
+def _batching(spec: WorkSpec) -> Worker:
+    return Worker(spec, batching=True)
 
 
 def _tasks(*items: int) -> list[Task]:
     return [Task("one", point, f"noise{item}", "") for item in items for point in POINTS]
 
 
-def _records(worker: measure.Bench, tasks: list[Task]) -> list[Record]:
+def _records(worker: Worker, tasks: list[Task]) -> list[Record]:
     return [each.record for each in worker.measure_all(tasks)]
 
 
@@ -90,46 +90,46 @@ def _numbers(record: Record) -> tuple[Any, ...]:
     return (record.item, record.point, record.status, record.bitstream_sha256, record.scores)
 
 
-def test_batches_give_the_records_of_single_tasks(bench: measure.Bench) -> None:
-    single = measure.Bench(bench.spec)
+def test_batches_give_the_records_of_single_tasks(together: Worker) -> None:
+    single = Worker(together.cache.spec)
     tasks = _tasks(0, 1, 2, 3)
-    assert isinstance(bench.codec("one"), Batching)
-    together = _records(bench, tasks)
+    assert isinstance(together.cache.codec("one"), Batching)
+    records = _records(together, tasks)
     assert Together.sizes == [("encode", 8), ("decode", 8), ("encode", 4), ("decode", 4)]
-    assert [*map(_numbers, together)] == [*map(_numbers, _records(single, tasks))]
-    assert all(record.status == "done" for record in together)
+    assert [*map(_numbers, records)] == [*map(_numbers, _records(single, tasks))]
+    assert all(record.status == "done" for record in records)
 
 
 def test_each_has_its_share_of_the_time_and_says_that_it_was_not_alone(
-    bench: measure.Bench,
+    together: Worker,
 ) -> None:
-    first, *_, last = _records(bench, _tasks(0, 1, 2, 3))
+    first, *_, last = _records(together, _tasks(0, 1, 2, 3))
     assert (first.encode_seconds, first.decode_seconds) == (ENCODE / 8, DECODE / 8)
     assert (last.encode_seconds, last.decode_seconds) == (ENCODE / 4, DECODE / 4)
     assert (first.parallel, last.parallel) == (2 * 8, 2 * 4)
-    (alone,) = _records(bench, _tasks(0)[:1])
+    (alone,) = _records(together, _tasks(0)[:1])
     assert (alone.encode_seconds, alone.decode_seconds, alone.parallel) == (ENCODE, DECODE, 2)
 
 
 @pytest.mark.parametrize("fault", ["raise", "too few"])
 def test_a_fault_hurts_only_its_task(
-    bench: measure.Bench, monkeypatch: pytest.MonkeyPatch, fault: str
+    together: Worker, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    _records(bench, _tasks(0)[:1])
+    _records(together, _tasks(0)[:1])
     monkeypatch.setattr(Together, "bad", 4)
     monkeypatch.setattr(Together, "fault", fault)
     Together.sizes.clear()
-    records = _records(bench, _tasks(0))
+    records = _records(together, _tasks(0))
     assert [record.status for record in records] == ["done", "failed", "done"]
     assert [record.parallel for record in records] == [2, 2, 2]
     assert records[0].encode_seconds == ENCODE
     assert [size for call, size in Together.sizes if call == "encode"] == [3, 1, 1, 1]
 
 
-def test_on_a_cpu_and_where_others_judge_each_is_coded_alone(bench: measure.Bench) -> None:
-    spec = bench.spec
+def test_on_a_cpu_and_where_others_judge_each_is_coded_alone(together: Worker) -> None:
+    spec = together.cache.spec
     for worker in (
-        measure.Bench(spec),
+        Worker(spec),
         _batching(replace(spec, repeats=2)),
         _batching(replace(spec, decode_again=frozenset(["noise0"]))),
     ):

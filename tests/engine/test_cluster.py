@@ -23,7 +23,7 @@ pytest.importorskip("distributed")
 from distributed import Client
 
 from bench.engine.cluster import _FRUGAL, _NEVER, ClusterPool
-from bench.engine.measure import WorkSpec
+from bench.engine.work import WorkSpec
 from bench.errors import UsageError
 from tests.speed.scaling import Tiny
 

@@ -10,7 +10,9 @@ import pytest
 from bench.cards import CodecCard, load_registry
 from bench.codecs.base import CodecBase, Encoded
 from bench.datasets.base import DataOptions
-from bench.engine import measure
+from bench.engine import worker_cache
+from bench.engine.measure import Worker
+from bench.engine.work import WorkSpec
 from bench.records import Point, Record, Task
 from bench.signals import Signal, image
 from tests.fakes import Noise, write_cards
@@ -50,34 +52,34 @@ class Watched(CodecBase):
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> measure.Bench:
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
     monkeypatch.setattr(time, "perf_counter", lambda: Watched.now)
-    monkeypatch.setattr(measure, "build_codec", Watched)
+    monkeypatch.setattr(worker_cache, "build_codec", Watched)
     loader = Noise(None, {}, DataOptions())
     items = {item.name: item for item in loader.items()}
     card = load_registry([write_cards(tmp_path)]).codec("coarse")
     cards: Mapping[str, CodecCard] = {"one": card, "two": card}
-    return measure.Bench(measure.WorkSpec("s", "d", loader, items, cards, ("psnr_rgb",)))
+    return Worker(WorkSpec("s", "d", loader, items, cards, ("psnr_rgb",)))
 
 
-def _measured(bench: measure.Bench, codec: str, item: int) -> Record:
+def _measured(worker: Worker, codec: str, item: int) -> Record:
     task = Task(codec, Point("bits", 8), f"noise{item}", "fingerprint")
-    record = bench.measure(task).record
+    record = worker.measure(task).record
     assert record.status == "done", record.reason
     return record
 
 
-def test_each_codec_is_warmed_up_once_before_anything_is_timed(bench: measure.Bench) -> None:
+def test_each_codec_is_warmed_up_once_before_anything_is_timed(worker: Worker) -> None:
     for codec in ("one", "two"):
-        records = [_measured(bench, codec, item) for item in (0, 1)]
+        records = [_measured(worker, codec, item) for item in (0, 1)]
         times = {(record.encode_seconds, record.decode_seconds) for record in records}
         assert times == {(ENCODE, DECODE)}
-        watched = bench.codec(codec)
+        watched = worker.cache.codec(codec)
         assert isinstance(watched, Watched)
         assert watched.calls == ["warm_up", "encode", "decode", "encode", "decode"]
 
 
-def test_the_colour_ceiling_is_each_items_own(bench: measure.Bench) -> None:
-    found = [_measured(bench, "one", item).psnr_rgb_ceiling for item in (0, 1, 1, 2, 0)]
+def test_the_colour_ceiling_is_each_items_own(worker: Worker) -> None:
+    found = [_measured(worker, "one", item).psnr_rgb_ceiling for item in (0, 1, 1, 2, 0)]
     # 20·log10(255 / n) for n levels
     assert found == pytest.approx([48.1308, 42.1102, 42.1102, 38.5884, 48.1308], abs=1e-4)

@@ -114,7 +114,8 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
     script = (
         "import sys; from pathlib import Path; from tests import fakes\n"
         "fakes.os.getpid = lambda: 1\n"
-        "from bench.engine.measure import Bench, WorkSpec\n"
+        "from bench.engine.measure import Worker\n"
+        "from bench.engine.work import WorkSpec\n"
         "from bench.engine.fresh_decode import fresh_decode\n"
         "from bench.cards import load_registry\n"
         "from bench.records import Task\n"
@@ -124,7 +125,7 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
         "items = {item.name: item for item in loader.items()}\n"
         "spec = WorkSpec('s', 'd', loader, items, {card.id: card}, ('mse',),"
         " decode_again=frozenset(['noise0']))\n"
-        "coded = Bench(spec).measure(Task(card.id, card.ladder[0], 'noise0', 'f')).payload\n"
+        "coded = Worker(spec).measure(Task(card.id, card.ladder[0], 'noise0', 'f')).payload\n"
         "fakes.os.getpid = lambda: 4\n"
         "print([found.detail for found in fresh_decode(card, 'cpu', [coded])])\n"
     )

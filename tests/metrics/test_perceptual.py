@@ -254,7 +254,8 @@ def test_a_worker_with_a_gpu_batches_the_points_of_a_picture(
     from bench.cards import load_registry
     from bench.codecs.build import select
     from bench.doctor.arithmetic import OnePicture
-    from bench.engine.measure import Bench, WorkSpec
+    from bench.engine.measure import Worker
+    from bench.engine.work import WorkSpec
     from bench.records import Task
 
     monkeypatch.setattr(registry, "_table", {**metrics(), "counting": Counting})
@@ -264,10 +265,9 @@ def test_a_worker_with_a_gpu_batches_the_points_of_a_picture(
         "s", "d", loader, {"pattern": loader.item}, {card.id: card}, ("psnr_rgb", "counting")
     )
     tasks = [Task(card.id, point, "pattern", "") for point in card.ladder]
-    single = [each.record.scores for each in Bench(spec).measure_all(tasks)]
+    single = [each.record.scores for each in Worker(spec).measure_all(tasks)]
     Counting.calls.clear()
-    worker = Bench(spec)
-    worker._batching = True
+    worker = Worker(spec, batching=True)
     batched = [each.record.scores for each in worker.measure_all(tasks)]
     assert Counting.calls == [8, 2]
     assert batched == single

@@ -162,7 +162,7 @@ from bench.processes import isolation
 from bench.codecs.support.programs import run_confined
 project, own = map(Path, sys.argv[1:])
 isolation.hide(isolation.HiddenPaths(private=(project / "results",)))
-isolation.shut_in(own, (), since=time.time())
+isolation.confine_this_process(own, (), since=time.time())
 (own / "program").mkdir()
 with (own / "log").open("wb") as log:
     print(run_confined(["sh", "-c", "exit 7"], own / "program", log))

@@ -1,4 +1,4 @@
-"""Nested lists and tables of byte strings and whole numbers as bytes: what ``compress`` returns.
+"""Packs what a network's ``compress`` returns: nested lists and tables of byte strings and numbers.
 
 Layout: the size of the structure and whether it is deflated, the structure, the lengths of all
 strings but the last, the strings. Knows no codec.
@@ -14,19 +14,20 @@ from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.errors import BitstreamError, CodecError
 
 NestedBytes = bytes | int | Sequence["NestedBytes"] | Mapping[str, "NestedBytes"]
-"""Strings and shapes of a network's stream, however they are nested; sequences come back as
+"""Strings and shapes of a network's stream in any nesting; ``unpack_nest`` returns sequences as
 lists."""
 
 _LEAF, _LIST, _TABLE, _NUMBER = range(4)
+# limits against streams that were made to fill memory: bytes of a structure, and levels in it
 _LARGEST = 1 << 20
 _DEEPEST = 16
 
 
 def pack_nest(codec: str, nested: NestedBytes) -> tuple[bytes, int]:
-    """The bytes of ``nested`` and how many of them are the strings'.
+    """The bytes of ``nested`` and how many of them are those of the strings.
 
-    A structure that repeats itself, as that of a clip's frames does, is deflated. Raises CodecError
-    for a value that is none of the four types.
+    The structure is deflated where that makes it smaller, as it does for the frames of a clip.
+    Raises CodecError for a value of another type.
     """
     strings: list[bytes] = []
     structure = b"".join(_written(codec, nested, strings))
@@ -39,7 +40,7 @@ def pack_nest(codec: str, nested: NestedBytes) -> tuple[bytes, int]:
 
 
 def unpack_nest(codec: str, data: bytes) -> NestedBytes:
-    """What ``pack_nest`` was given. Raises BitstreamError for bytes that it never writes."""
+    """What ``pack_nest`` packed. Raises BitstreamError for bytes that it never writes."""
     (head,), start = read_varints(data, 0, 1, codec)
     end = start + (head >> 1)
     if end > len(data):
@@ -87,7 +88,7 @@ def _written(codec: str, nested: NestedBytes, strings: list[bytes]) -> list[byte
 
 
 class _Reader:
-    """Reads a structure; strings are empty in it."""
+    """Reads a structure, with an empty string in the place of each string."""
 
     def __init__(self, codec: str, data: bytes) -> None:
         self.offset = self.strings = 0

@@ -1,4 +1,4 @@
-"""Runs the program of a command codec shut in its private folder, and what it needs to see there.
+"""Runs the program of a command codec confined to its private folder, and finds what it must read.
 
 The program reads itself, its interpreter and libraries, and files that its arguments name; it
 writes into its folder alone, has no network, and nothing that it starts outlives it.
@@ -34,7 +34,7 @@ def run_confined(
     program = places_of_program(Path(arguments[0]))
     confinement = isolation.confine(folder, (*program, *named, *reads))
 
-    def shut_in() -> None:
+    def confine_this_process() -> None:
         orphans.die_with_parent()
         if confinement is not None:
             confinement.enter()
@@ -48,7 +48,7 @@ def run_confined(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=shut_in,
+            preexec_fn=confine_this_process,
         )
     except subprocess.SubprocessError as error:
         raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error

@@ -91,8 +91,10 @@ class Template:
         ]
 
     def run(self, facts: Mapping[str, Value], folder: Path, reads: Sequence[Path] = ()) -> str:
-        """Runs the command shut in ``folder``, with ``reads`` in sight, and returns the end of what
-        it said. Raises CodecError if its exit status is not zero."""
+        """Runs the command confined to ``folder`` and ``reads``, and returns the end of its output.
+
+        Raises CodecError if its exit status is not zero.
+        """
         arguments = self.fill(facts)
         with tempfile.TemporaryFile() as log:
             try:

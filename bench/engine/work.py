@@ -1,0 +1,79 @@
+"""What travels between a run and its workers: the description of the work, and its results."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from bench.cards import CodecCard, plugins
+from bench.datasets.base import Item, Loader
+from bench.engine.fresh_decode import DecodedPayload
+from bench.metrics.base import Scores
+from bench.records import Record, Task
+from bench.results.kept_streams import KeptStream
+from bench.results.packed import Packed
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSpec:
+    """Everything that a worker must know of a run.
+
+    ``decode_again`` are the items whose payloads come back to be decoded in a fresh process, and
+    ``keep`` those whose payloads and reconstructions are kept beside the results. ``repeats`` is
+    how often each call is timed on one pinned core, after a call that is not timed; 0 means once,
+    on any core. ``parallel`` is how many tasks of the run are measured at the same time.
+    """
+
+    suite: str
+    dataset: str
+    loader: Loader
+    items: Mapping[str, Item]
+    codecs: Mapping[str, CodecCard]
+    metrics: tuple[str, ...]
+    device: str = "cpu"
+    parallel: int = 1
+    decode_again: frozenset[str] = frozenset()
+    keep: frozenset[str] = frozenset()
+    repeats: int = 0
+
+    def __reduce__(self) -> tuple[Callable[..., WorkSpec], tuple[object, ...]]:
+        # A loader or an item may be an object of a class that a plug-in file defines. Pickle would
+        # look for this class before anything of ours runs in the worker, and fail. So the fields
+        # are pickled on their own into bytes, and travel behind the plug-in files: the worker
+        # calls _unpack, which imports the files first and unpickles the bytes afterwards.
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return _unpack, (plugins.loaded(), pickle.dumps(values))
+
+
+def _unpack(files: Sequence[plugins.Plugin], values: bytes) -> WorkSpec:
+    plugins.install(files)
+    return WorkSpec(**pickle.loads(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The record of a task and, of the items that the run names, its payload and what is kept."""
+
+    record: Record
+    payload: DecodedPayload | None = None
+    kept: KeptStream | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Values of metrics that a stored record lacked."""
+
+    task: Task
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What a worker sends back for several tasks, and the seconds that all of them took."""
+
+    records: tuple[Packed, ...]
+    seconds: float
+    added: tuple[Added, ...] = ()
+    payloads: tuple[DecodedPayload, ...] = ()
+    kept: tuple[KeptStream, ...] = ()
