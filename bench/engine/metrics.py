@@ -15,7 +15,8 @@ from bench.metrics.base import ALWAYS
 from bench.metrics.info import info_table
 from bench.metrics.registry import applicable, foreign_info, metrics, versions_of
 from bench.records import Record, Stored
-from bench.results.store import MeasuredWith, Store
+from bench.results.run_info import MeasuredWith
+from bench.results.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from bench.engine.probe import probe
 from bench.records import Record
 from bench.results.kept_streams import KeptStreams
 from bench.results.recovery import recover_records
-from bench.results.store import FILE, TABLE, MeasuredWith, held_metrics
+from bench.results.run_info import MeasuredWith, held_metrics
+from bench.results.store import FILE, TABLE
 
 
 @dataclass(frozen=True, slots=True)

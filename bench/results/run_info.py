@@ -195,3 +195,22 @@ def _codec_info(entry: dict[str, Any]) -> CodecInfo:
     if not (count is None or (isinstance(count, int) and count > 0)):
         raise TypeError(f"items of codec {entry.get('id')} is {count!r}")
     return CodecInfo(**{**entry, "ladder": tuple(entry["ladder"])})
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWith:
+    """The metrics of a folder: their ids, the info of those that the project did not bring, and
+    versions of what is behind their values."""
+
+    names: tuple[str, ...] = ()
+    info: tuple[MetricTable, ...] = ()
+    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def held_metrics(folder: Path) -> MeasuredWith:
+    """What a folder's run.json says of its metrics; nothing where there is none."""
+    try:
+        run = read_run(folder)
+    except StoreError:
+        return MeasuredWith()
+    return MeasuredWith(run.metrics, run.metric_info, run.metric_versions)

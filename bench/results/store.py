@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 
 from bench.errors import StoreError
@@ -29,7 +29,7 @@ from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
 from bench.results.recovery import checksum, damaged, recover_records, row_checksum
 from bench.results.replacing import make_room, put_in_place
-from bench.results.run_info import CodecInfo, MetricTable, Verdict, read_run
+from bench.results.run_info import CodecInfo, MeasuredWith, Verdict, held_metrics, read_run
 from bench.results.table import Cell, record_of, score_columns, write_records
 
 FILE = "records.sqlite"
@@ -54,25 +54,6 @@ CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, place INTEGER, digest T
 CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEXT,
     passed INTEGER, detail TEXT, isolation TEXT DEFAULT '', PRIMARY KEY (name, codec, point));
 """
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredWith:
-    """The metrics of a folder: their ids, the info of those that the project did not bring, and
-    versions of what is behind their values."""
-
-    names: tuple[str, ...] = ()
-    info: tuple[MetricTable, ...] = ()
-    versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-def held_metrics(folder: Path) -> MeasuredWith:
-    """What a folder's run.json says of its metrics; nothing where there is none."""
-    try:
-        run = read_run(folder)
-    except StoreError:
-        return MeasuredWith()
-    return MeasuredWith(run.metrics, run.metric_info, run.metric_versions)
 
 
 class Store:
