@@ -60,6 +60,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--plan", action="store_true", help="say what would be measured and how long it may take"
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    _how_measured(parser)
+    _raw_input(parser)
+    add_cards(parser)
+    parser.set_defaults(refuse=parser.error)
+
+
+def _how_measured(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         type=positive,
@@ -82,9 +89,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="times that can be quoted: one task at a time on a pinned core, N repeats (default 5)",
     )
-    _raw_input(parser)
-    add_cards(parser)
-    parser.set_defaults(refuse=parser.error)
 
 
 def _raw_input(parser: argparse.ArgumentParser) -> None:
