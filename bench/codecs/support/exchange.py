@@ -76,7 +76,7 @@ def _y4m_header(layout: Layout, coded: PlaneFormat) -> bytes:
     if coded.depth > 8:
         chroma = f"{chroma.removesuffix('jpeg')}p{coded.depth}"
     size = f"W{coded.width} H{coded.height} F{layout.fps.numerator}:{layout.fps.denominator}"
-    # gray and RGB are full range; of 4:2:0 sources the range is not known
+    # gray and RGB are written in full range; 4:2:0 as it is, of whichever range, untold
     full = "" if layout.samples == "yuv420" else " XCOLORRANGE=FULL"
     return f"YUV4MPEG2 {size} Ip A1:1 C{chroma}{full}\n".encode()
 
