@@ -34,7 +34,6 @@ def test_what_is_left_is_named_and_put_back(tmp_path: Path) -> None:
         "attributes: bench.isolation:_walls",
         "attributes: bench.metrics.registry:_table",
         "environment: LEFT_BEHIND",
-        "libraries: torch threads",
         "process: sys.path",
         "process: working folder",
         "signal handlers: SIGUSR1",
