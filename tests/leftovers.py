@@ -23,7 +23,8 @@ from bench.processes import isolation
 
 _ABSENT = object()
 _PLAIN = (str, int, float, bool, tuple, list, dict, set, bytes, Path, isolation.HiddenPaths)
-_SIGNALS = [one for one in signal.Signals if one not in (signal.SIGKILL, signal.SIGSTOP)]
+# SIGCHLD: torch hears it from the first worker that prepares batches, and asks for it only once
+_SIGNALS = {*signal.Signals} - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
 _LIMITS = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE")
 _AS_LONG_AS_THE_PROCESS = "bench.metrics.compiled:_engines"
 """Machine code that functions point to: it stays."""
@@ -178,7 +179,7 @@ STATE = (
     Shared("environment", _environment, _put_environment, r".*_NUM_THREADS|TORCHINDUCTOR_.*"),
     Shared("process", _process, _put_process),
     Shared("signal handlers", _signals, _put_signal),
-    Shared("libraries", _libraries, _put_library, "OpenCV threads"),
+    Shared("libraries", _libraries, _put_library, "(OpenCV|torch) threads"),
     Shared("matplotlib", _drawing, _put_drawing, "backend"),
     Shared("modules", _modules, _put_module, ".*"),
     Shared("attributes", _ours, _put_ours),

@@ -35,7 +35,6 @@ def test_what_is_left_is_named_and_put_back(tmp_path: Path) -> None:
         "attributes: bench.metrics.registry:_table",
         "attributes: bench.processes.isolation:_hidden",
         "environment: LEFT_BEHIND",
-        "libraries: torch threads",
         "process: sys.path",
         "process: working folder",
         "signal handlers: SIGUSR1",

@@ -98,10 +98,10 @@ def kinds(card: CodecCard) -> Iterator[Network]:
 
 def _pace(network: Network, request: TrainRequest) -> Pace:
     asked = replace(request, point=network.point, part=network.part)
-    whole = make_trainer(network.card, asked)
-    card, kept = whole.settings.batch, torch.get_num_threads()
-    pace: Pace = {}
+    kept, pace = torch.get_num_threads(), Pace()
     try:
+        whole = make_trainer(network.card, asked)
+        card = whole.settings.batch
         for batch in sorted({max(1, card // 2), card, 2 * card}):
             trainer = whole if batch == card else make_trainer(
                 network.card, replace(asked, batch=batch)

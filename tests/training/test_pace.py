@@ -74,12 +74,14 @@ def layouts(trainer) -> set[bool]:
 @pytest.mark.parametrize(
     ("slow", "chosen"), [("bfloat16", "float32"), ("float32", "bfloat16"), ("none", "float32")]
 )
-def test_the_faster_is_chosen_by_a_clear_margin(slow, chosen):
+def test_the_faster_is_chosen_by_a_clear_margin(slow, chosen, monkeypatch):
     called: list[str] = []
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     def step(option: str) -> None:
         called.append(option)
-        time.sleep(0.2 if option == slow else 0.01)
+        now[0] += 1.0 if option == slow else 0.17 if option == "bfloat16" else 0.18
 
     options = ("float32", "bfloat16")
     assert fastest(nn.Linear(1, 1), torch.device("cpu"), options, step, "tiny") == chosen
@@ -123,9 +125,9 @@ def test_what_has_no_kernel_stays_as_it_is():
 
 def test_a_table_of_paces_by_threads_batch_and_layout(tmp_path, card, monkeypatch, capsys):
     monkeypatch.setattr("tests.speed.training_pace._SECONDS", 0.0)
-    kept = torch.get_num_threads()
+    torch.set_num_threads(2)
     table = measure([card], request(tmp_path)).splitlines()
-    assert torch.get_num_threads() == kept
+    assert torch.get_num_threads() == 2
     assert table[0].startswith("# Pace of training on cpu, ") and torch.__version__ in table[0]
     assert capsys.readouterr().err.startswith("kernels/model: measuring\n")
     header, rows = table[4], table[6:]
