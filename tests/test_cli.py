@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cards import plugins
 from bench.cli import COMMANDS, main
 from bench.engine.run import RunOptions
 from bench.errors import UsageError
@@ -262,15 +261,15 @@ def test_a_subcommand_is_a_file_and_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "hello_of_a_test.py").write_text(HELLO)
-    (tmp_path / "plugin.py").write_text("print('loaded first')")
+    (tmp_path / "greeting_plugin.py").write_text("print('loaded first')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(COMMANDS, "hello", "hello_of_a_test")
-    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr("bench.cards.plugins._loaded", {})
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
     assert "    hello     greets\n" in capsys.readouterr().out
-    assert main(["hello", "--times", "2", "--plugin", str(tmp_path / "plugin.py")]) == 7
+    assert main(["hello", "--times", "2", "--plugin", str(tmp_path / "greeting_plugin.py")]) == 7
     assert capsys.readouterr().out == "loaded first\nhello hello \n"
     with pytest.raises(SystemExit) as end:
         main(["hello", "--times", "0"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from bench.commands.options import add_cards
@@ -59,8 +60,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
-    from dataclasses import fields
-
     from bench.cards import load_registry
     from bench.learned.training.request import TrainRequest, train
 
