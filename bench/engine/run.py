@@ -178,9 +178,8 @@ class _Runner:
         self.fresh_decodes = FreshDecodes(
             self.pool, self.spec.codecs, options.device, options.timeout
         )
-        self.log = RunLog(
-            self.spec, job.folder.store, job.progress, lambda: self.schedule.seconds_left()
-        )
+        store, progress = job.folder.store, job.progress
+        self.log = RunLog(self.spec, store, progress, lambda: self.schedule.seconds_left())
         self.log.outcome.workers = self.workers
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from bench.results.store import TABLE, Store
 
 
 class RunFolder:
-    """An open folder; a context manager that holds its lock. Raises StoreError as ``Store`` does."""
+    """An open folder; a context manager that holds its lock. Raises what ``Store`` raises."""
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.table = path / TABLE
