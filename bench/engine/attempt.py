@@ -12,7 +12,7 @@ from bench.engine.run import RunOptions, run
 from bench.engine.run_log import Silence
 from bench.errors import UsageError
 from bench.records import Record
-from bench.results.kept_streams import KeptStreams
+from bench.results.run_folder import RunFolder
 from bench.results.run_info import Verdict
 from bench.results.store import Store
 
@@ -56,10 +56,10 @@ def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> A
         folder = Path(name)
         options = RunOptions(out=folder, jobs=1, timeout=timeout, device=device, keep=1)
         run(one, options, Silence())
-        with Store(folder) as store:
-            record = next(store.records())
-            verdict = next(iter(store.verdicts()), None)
-        kept = KeptStreams(folder).reconstruction(record)
+        with RunFolder(folder) as left:
+            record = next(left.store.records())
+            verdict = next(iter(left.store.verdicts()), None)
+        kept = left.kept.reconstruction(record)
         picture = None
         if kept is not None:
             stem = f"{Path(record.item).stem}.{record.codec.replace(':', '-')}.{record.point}"

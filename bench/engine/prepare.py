@@ -21,7 +21,7 @@ from bench.engine.work import WorkSpec
 from bench.errors import BenchError
 from bench.processes.pool import Pool, cause_of_death
 from bench.records import Stored, Task
-from bench.results.kept_streams import KeptStreams
+from bench.results.run_folder import RunFolder
 from bench.results.store import Store
 
 Probed = tuple[CodecCard, Probe]
@@ -70,21 +70,16 @@ def plan_tasks(
     items: Sequence[Item],
     spec: WorkSpec,
     metrics: Chosen,
-    store: Store,
-    kept_streams: KeptStreams,
+    folder: RunFolder,
     say: Callable[[str], None],
 ) -> Plan:
     """What is left for the codecs that can run; drops what is stored and no longer holds."""
     able = [(card, found) for card, found in pairs if found.unavailable is None]
-    done = {
-        key: mark
-        for key, mark in store.done(repeats=spec.repeats).items()
-        if key[2] not in spec.keep or kept_streams.holds(*key)
-    }
-    lacking = _lacking(items, metrics, store, kept_streams)
+    done = folder.done(spec.keep, repeats=spec.repeats)
+    lacking = _lacking(items, metrics, folder)
     plan = make_plan(able, items, done, lacking=lacking, earlier=metrics.earlier)
     if plan.stale:
-        store.drop(plan.stale)
+        folder.store.drop(plan.stale)
         say(
             f"{len(plan.stale)} stored records come from another version, card, weights "
             "or device; they are measured again"
@@ -111,10 +106,10 @@ def skipped_tasks(
 
 
 def _lacking(
-    items: Sequence[Item], metrics: Chosen, store: Store, kept_streams: KeptStreams
+    items: Sequence[Item], metrics: Chosen, folder: RunFolder
 ) -> dict[Key, tuple[tuple[str, ...], Stored]]:
     """What stored records lack of the metrics that can run here and apply to their items."""
-    lacking = store.lacking(metrics.able)
+    lacking = folder.store.lacking(metrics.able)
     if not lacking:
         return {}
     able = {item.name: applying(item, metrics.able) for item in items}
@@ -122,7 +117,7 @@ def _lacking(
     for key, (names, stored) in lacking.items():
         lacks = tuple(name for name in names if name in able.get(key[2], ()))
         if lacks:
-            found[key] = (lacks, replace(stored, kept=kept_streams.stream(*key)))
+            found[key] = (lacks, replace(stored, kept=folder.kept.stream(*key)))
     return found
 
 

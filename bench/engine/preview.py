@@ -63,18 +63,13 @@ def preview(
     ``keep`` items, whose reconstructions are to stay, what is not kept yet is measured again."""
     items = campaign.loader.items()
     kept = {item.name for item in [item for item in items if item.problem is None][:keep]}
-    kept_streams = KeptStreams(out)
     records = [] if fresh or not out.is_dir() else recover_records(out / FILE, out / TABLE)
     pairs = [(card, probe(card, device)) for card in campaign.codecs]
     able = [(card, found) for card, found in pairs if found.unavailable is None]
     held = held_metrics(out) if records else MeasuredWith()
     asked = tuple(dict.fromkeys((*held.names, *campaign.suite.metrics)))
     lacks = lacking(records, items, asked, held)
-    done = {
-        key: mark
-        for key, mark in _done(records).items()
-        if key[2] not in kept or kept_streams.holds(*key)
-    }
+    done = KeptStreams(out).complete(_done(records), kept)
     plan = make_plan(able, items, done, lacking=lacks, earlier=held.names)
     left = Counter(task.codec for task in plan.tasks)
     seconds = _seconds(records)

@@ -1,7 +1,7 @@
 """Runs a suite: measures what is left, stores it, and leaves the tables.
 
 Decides the order and the limits; what a task is lies in measure.py, what is left in prepare.py,
-where results go in books.py.
+where results go in run_log.py.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ from bench.metrics.base import Scores
 from bench.processes.interrupts import StopSignals
 from bench.processes.pool import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.records import Status, Task
-from bench.results.kept_streams import KeptStreams
-from bench.results.store import TABLE, Store
+from bench.results.run_folder import RunFolder
 
 _LOOK_SECONDS = 0.1
 """How often a run that waits for its workers looks whether it was told to stop."""
@@ -81,7 +80,7 @@ class _Job:
     campaign: Campaign
     options: RunOptions
     items: Sequence[Item]
-    store: Store
+    folder: RunFolder
     progress: Progress
     metrics: Chosen
     stop: StopSignals
@@ -95,7 +94,8 @@ def _run(
     stop: StopSignals,
 ) -> Outcome:
     started = datetime.now(UTC)
-    with Store(options.out, fresh=options.fresh) as store:
+    with RunFolder(options.out, fresh=options.fresh) as folder:
+        store = folder.store
         store.claim(suite=campaign.suite.id, dataset=campaign.suite.dataset)
         metrics = choose_metrics(campaign.suite.metrics, store, progress.say)
         campaign = replace(campaign, suite=replace(campaign.suite, metrics=metrics.names))
@@ -105,21 +105,20 @@ def _run(
                 "the rest is measured again"
             )
         if store.restored:
-            progress.say(f"{store.restored} records of {options.out / TABLE} are continued")
+            progress.say(f"{store.restored} records of {folder.table} are continued")
         dropped = store.set_items([(item.name, item.digest) for item in items])
         if dropped:
             progress.say(f"{dropped} records of items whose content changed are measured again")
         store.set_groups({item.name: item.group for item in items})
-        job = _Job(campaign, options, items, store, progress, metrics, stop)
+        job = _Job(campaign, options, items, folder, progress, metrics, stop)
         outcome = _measure_all(job)
-        damaged = store.export_csv(options.out / TABLE)
+        damaged = folder.write_table()
         if damaged and not outcome.interrupted:
             progress.say(f"{damaged} stored records were damaged; they are measured again")
             again = _measure_all(job)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
-            store.export_csv(options.out / TABLE)
-        KeptStreams(options.out).write_index(store.records())
-        describe_run(
+            folder.write_table()
+        info = describe_run(
             campaign,
             items,
             store,
@@ -128,7 +127,8 @@ def _run(
             workers=outcome.workers,
             repeats=options.repeats,
             cluster=options.cluster is not None,
-        ).write(options.out)
+        )
+        folder.finish(info)
     return outcome
 
 
@@ -173,13 +173,13 @@ class _Runner:
         else:
             self.pool = cluster
             cluster.start(self.spec)
-        self.kept = KeptStreams(options.out)
         self.schedule = Schedule((), self.workers)
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
         self.fresh_decodes = FreshDecodes(
             self.pool, self.spec.codecs, options.device, options.timeout
         )
-        self.log = RunLog(self.spec, job.store, job.progress, lambda: self.schedule.seconds_left())
+        store, progress = job.folder.store, job.progress
+        self.log = RunLog(self.spec, store, progress, lambda: self.schedule.seconds_left())
         self.log.outcome.workers = self.workers
 
     def close(self) -> None:
@@ -199,11 +199,11 @@ class _Runner:
         """Asks the codecs what they are and returns the tasks that are left and can be done."""
         job, say = self.job, self.job.progress.say
         pairs = probe_codecs(job.campaign.codecs, self.pool, self.options.device, self._await)
-        register(job.campaign, pairs, job.store, say)
-        plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.store, self.kept, say)
+        register(job.campaign, pairs, job.folder.store, say)
+        plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.folder, say)
         total = sum(len(card.ladder) * len(job.items[: card.items]) for card in job.campaign.codecs)
         self.log.begin(total, plan.finished)
-        self.log.keep_blank(skipped_tasks(pairs, job.items, job.store, say), "skipped")
+        self.log.keep_blank(skipped_tasks(pairs, job.items, job.folder.store, say), "skipped")
         problems = {item.name: item.problem for item in job.items if item.problem is not None}
         hopeless = [(task, problems[task.item]) for task in plan.tasks if task.item in problems]
         self.log.keep_blank(hopeless, "failed")
@@ -254,7 +254,7 @@ class _Runner:
             return
         self.schedule.finished(portion, result.seconds)
         for kept in result.kept:
-            self.kept.add(kept)
+            self.job.folder.kept.add(kept)
         self.log.keep(result.records)
         self.log.add(result.added)
         self._decode_again(portion, result.payloads)

@@ -11,7 +11,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,13 @@ class KeptStreams:
 
     def holds(self, codec: str, point: str, item: str) -> bool:
         return self._path(item, codec, point, ".png").is_file()
+
+    def complete(
+        self, done: Mapping[tuple[str, str, str], str], keep: Collection[str]
+    ) -> dict[tuple[str, str, str], str]:
+        """The entries of ``done``, by codec, point and item, without those of items to ``keep``
+        whose stream was not kept."""
+        return {key: mark for key, mark in done.items() if key[2] not in keep or self.holds(*key)}
 
     def reconstruction(self, record: Record) -> Path | None:
         """The PNG of a record's reconstruction, if it was kept."""
