@@ -58,6 +58,8 @@ __all__ = [
     "hull_points", "overlap_percent", "refused", "small_overlap",
 ]  # fmt: skip
 
+_PLAIN_PERCENT = 1.0
+"""BD-rates nearer to 0 than this say of no sign that it is one."""
 MIN_POINTS = 4
 MIN_OVERLAP_PERCENT = 75.0
 """Below it a BD-rate is said to be of little overlap."""
@@ -227,7 +229,7 @@ def _headline(
         conventions += more
         low, high = sampled.interval()
     rate = bd_rate(curves[0], curves[1])
-    notes += _contradiction(rate, found.quality_gain)
+    notes += _contradiction(rate, found.quality_gain) + _two_signs(conventions)
     return replace(
         found,
         rate_percent=rate,
@@ -278,6 +280,14 @@ def _contradiction(rate: float, gain: float) -> list[str]:
         f"BD-rate and BD-quality disagree: it {saves} bits over the common qualities and {loses} "
         "quality over the common rates"
     ]
+
+
+def _two_signs(conventions: Sequence[Convention]) -> list[str]:
+    """Said where the sign of a BD-rate depends on how curves are averaged or interpolated."""
+    rates = [one.rate_percent for one in conventions if math.isfinite(one.rate_percent)]
+    if not rates or min(rates) > -_PLAIN_PERCENT or max(rates) < _PLAIN_PERCENT:
+        return []
+    return [f"conventions disagree in sign: {min(rates):+.1f} to {max(rates):+.1f} %"]
 
 
 def _rate_without_headers(pair: list[Grid], curves: list[Curve], notes: list[str]) -> float:

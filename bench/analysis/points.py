@@ -12,6 +12,9 @@ from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality, axis_of
 _SAME = 0.002
 """Of a metric's tolerance: qualities nearer than this are one number, rounded otherwise."""
 _SAME_RATE = 1e-9
+_FLAT_RATIO = 1.25
+"""A point of this much more rate for less than the metric's tolerance lies on a flat end: how a
+curve is interpolated beside it says nothing of the codec."""
 _SHOWN = 3
 
 
@@ -123,10 +126,23 @@ def distinct_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
                 f"{grid.codec}: {label(grid.points[index])} left out: no more quality than "
                 f"{label(grid.points[equal[0]])} at more rate"
             )
+        elif flat := [k for k in kept if _is_flat(curve, k, int(index), quality.info.tolerance)]:
+            notes.append(
+                f"{grid.codec}: {label(grid.points[index])} left out: "
+                f"{place[index] - place[flat[0]]:.2g} more than {label(grid.points[flat[0]])} for "
+                f"{rate[index] / rate[flat[0]]:.3g} times its rate"
+            )
         else:
             kept.append(int(index))
     notes += [_twice(grid, first, others) for first, others in twice.items()]
     return grid.take(None, sorted(kept))
+
+
+def _is_flat(curve: Curve, before: int, index: int, tolerance: float) -> bool:
+    """Whether a point has hardly more quality than another for much more rate."""
+    gain = curve.quality[index] - curve.quality[before]
+    ratio = curve.rate[index] / curve.rate[before]
+    return bool(0 < gain < tolerance and ratio >= _FLAT_RATIO)
 
 
 def _rounded(rate: Floats) -> Floats:

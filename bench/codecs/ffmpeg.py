@@ -40,8 +40,15 @@ if TYPE_CHECKING:
 _X26X_PRESETS = Choice(
     tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split())
 )
-_RATES = frozenset(("crf", "qp", "qp-constant", "bitrate"))
-"""Parameters of the libraries that would take the place of the ladder."""
+# parameters of the libraries that would take the place of the ladder, or clamp it
+_RATES = frozenset(
+    "crf qp qp-constant bitrate pass crf-min crf-max qpmin qpmax qp-min qp-max vbv-maxrate "
+    "vbv-bufsize vbv-init ratetol strict-cbr".split()
+)
+# what would not be timed on one thread any more
+_THREADS = frozenset(
+    "threads lookahead-threads sliced-threads pools numa-pools frame-threads".split()
+)
 _KEYINTS = frozenset(("keyint", "keyint-max"))
 Options = dict[str, Value]
 
@@ -220,7 +227,10 @@ class _X26x(FfmpegCodec):
         keyint = settings.get("keyint")
         if _RATES & given.keys():
             return {"params": f"the ladder of {card.rate_key}"}
-        if given.get("lossless", "0") != "0" and len(card.ladder) > 1:
+        if _THREADS & given.keys():
+            return {"params": "the one thread of every encoder here"}
+        quantised = len(card.ladder) > 1 or card.ladder[0].value != 0
+        if given.get("lossless", "0") != "0" and quantised:
             return {card.rate_key: f"params={settings['params']}"}
         repeated = keyint is not None and bool(_KEYINTS & given.keys())
         cut = keyint == ONCE and given.get("scenecut", "0") != "0"
@@ -359,7 +369,7 @@ class SvtAv1(FfmpegCodec):
     ladder_keys = ("crf",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(1, 63),
-        "preset": Range(-1, 13),
+        "preset": Range(-1, 11),  # above 11 SVT-AV1 4.2 takes 11
         "tune": Choice(("psnr", "ssim", "vq", "default")),
         "keyint": KEYINT,
     }
@@ -392,7 +402,7 @@ class Vp9(FfmpegCodec):
     ladder_keys = ("crf",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 63),
-        "cpu-used": Range(0, 8),
+        "cpu-used": Range(0, 5),  # above 5 libvpx takes 5 where the deadline is good
         "tune": Choice(("psnr", "ssim", "default")),
         "keyint": KEYINT,
         "chroma": Choice((444, 420)),

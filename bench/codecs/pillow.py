@@ -194,7 +194,7 @@ class Avif(PillowCodec):
     ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "quality": Range(0, 99),
-        "speed": Range(0, 10),
+        "speed": Range(0, 9),  # libaom takes 9 for 10
         "subsampling": _SUBSAMPLING,
         "tune": Choice(("psnr", "ssim", "iq", "default")),
     }

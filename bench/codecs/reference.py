@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench import colour
 from bench.bitstreams import annexb
@@ -27,6 +27,9 @@ from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Layout, Samples, Signal
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
 
 _INTERNAL_DEPTH = 10
 _SMALLEST_SIDE = 8
@@ -100,6 +103,13 @@ class ReferenceCodec(CodecBase):
     def decoder_options(self) -> tuple[str, ...]:
         """Further words of the decoder's command."""
         return ()
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        """Configurations of structures that a variation does not code; cards name all."""
+        chosen = str(card.settings.get("structure", "random-access"))
+        others = {"low-delay", "random-access"} - {chosen}
+        return dict.fromkeys(others, f"structure={chosen}") if card.id != card.path.stem else {}
 
     def check_available(self) -> None:
         self._installation()

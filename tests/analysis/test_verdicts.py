@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,10 +129,10 @@ def test_of_equal_rates_the_better_point_stays() -> None:
 
 def test_a_cubic_that_leaves_the_range_of_its_points_is_left_out_by_name() -> None:
     """Points on VMAF's plateau, as in AVM's issue 5216, below what counts as saturated."""
-    ref = ([1000.0, 1500.0, 2200.0, 8800.0], [80.0, 88.0, 95.0, 95.01])
+    ref = ([1000.0, 1500.0, 2200.0, 8800.0], [80.0, 88.0, 95.0, 95.15])
     tst = ([0.98 * rate for rate in ref[0]], ref[1])
     fit = np.poly1d(np.polyfit(ref[1], np.log10(ref[0]), 3))
-    inside = fit(np.linspace(80.0, 95.01, 1000))
+    inside = fit(np.linspace(80.0, 95.15, 1000))
     assert inside.max() > np.log10(8800.0) + 1  # tenfold the largest rate there is
     pair = [grid(name, *curve, column="vmaf") for name, curve in (("ref", ref), ("tst", tst))]
     found = compare(pair[0], pair[1], VMAF)
@@ -348,3 +349,38 @@ def test_the_hull_that_is_asked_for_has_a_verdict() -> None:
     assert found.rate_percent == pytest.approx(-38.08, abs=0.01)
     assert found.significant is True
     assert "tst: q=3 is not on the convex hull, left out" in found.warnings
+
+
+@pytest.mark.parametrize("more", [0.0003, 0.01, 0.04])
+@pytest.mark.parametrize("side", ["test", "anchor"])
+def test_a_flat_end_is_left_out_by_name(more: float, side: str) -> None:
+    """Four times the rate for less than the metric's tolerance, 0.05 dB: PCHIP's slope beside such
+    a point made −6.5 % [−7.9, −5.1] of a curve against itself."""
+    plain = grid("a", RATES, QUALITIES, items=6)
+    flat = grid("b", [*RATES, 3.2], [*QUALITIES, 45.0 + more], items=6)
+    found = compare(*((plain, flat) if side == "test" else (flat, plain)), PSNR)
+    assert found.rate_percent == pytest.approx(0.0, abs=1e-9)
+    assert found.significant is False
+    assert f"b: q=5 left out: {more:.2g} more than q=4 for 4 times its rate" in found.warnings
+
+
+def test_dense_points_are_no_flat_end() -> None:
+    """A tenth more rate for 0.04 dB is how a dense ladder looks."""
+    dense = grid("b", [0.1, 0.2, 0.4, 0.8, 0.88], [30.0, 35.0, 40.0, 45.0, 45.04])
+    found = compare(grid("a", RATES, QUALITIES), dense, PSNR)
+    assert not any("left out" in text for text in found.warnings)
+
+
+def test_conventions_of_two_signs_are_remarked() -> None:
+    """Items of which one gains as much rate as the other loses in percent: the mean curves save,
+    the mean per item costs."""
+    shape = np.array([0.1, 0.2, 0.4, 0.8])
+    anchor, test = (
+        replace(grid(name, RATES, QUALITIES, items=2), bpp=np.stack([one * shape, two * shape]))
+        for name, one, two in (("a", 1.0, 10.0), ("b", 1.5, 8.0))
+    )
+    found = compare(anchor, test, PSNR)
+    # (1.5 + 8) / (1 + 10) of the rate; +50 and −20 %
+    assert found.under("mean") == pytest.approx(100 * (9.5 / 11 - 1))
+    assert found.under("per item") == pytest.approx(15.0, abs=1e-6)
+    assert any(text.startswith("conventions disagree in sign: ") for text in found.warnings)

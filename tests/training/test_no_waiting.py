@@ -89,8 +89,8 @@ def _weights(card: CodecCard) -> None:
 def test_a_step_neither_reads_from_the_device_nor_copies_to_it(
     folder: Path, drawn_data: Path, monkeypatch: pytest.MonkeyPatch, name: str, which: dict
 ) -> None:
-    for module in ("priors", "qcae", "qcae_rd"):
-        monkeypatch.setattr(f"bench.learned.training.{module}._HELD_OUT", 1)
+    for module in ("vqvae2.prior_task", "qcae.task", "qcae_rd.task"):
+        monkeypatch.setattr(f"bench.learned.{module}._HELD_OUT", 1)
     card = _card(folder, name)
     if "part" in which and name in ("vqvae2-512", "qcae-any"):
         _weights(card)
