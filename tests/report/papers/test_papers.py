@@ -73,5 +73,5 @@ def test_every_page_of_the_projects_own_suites_exists() -> None:
         for suite in load_registry().suites().values()
         for writer in writers_of(suite)
     }
-    pages = Path(__file__).parents[3] / "bench" / "report" / "papers"
+    pages = Path(__file__).parents[3] / "bench" / "learned" / "pages"
     assert writers == {path.stem for path in pages.glob("[a-z]*.py")}
