@@ -180,7 +180,7 @@ STATE = (
     Shared("process", _process, _put_process),
     Shared("signal handlers", _signals, _put_signal),
     Shared("libraries", _libraries, _put_library, "(OpenCV|torch) threads"),
-    Shared("matplotlib", _drawing, _put_drawing, "backend"),
+    Shared("matplotlib", _drawing, _put_drawing, "backend(_fallback)?"),
     Shared("modules", _modules, _put_module, ".*"),
     Shared("attributes", _ours, _put_ours),
 )

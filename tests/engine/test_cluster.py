@@ -22,7 +22,7 @@ from tests.fakes import PATIENCE, hurry_only, write_cards, written
 pytest.importorskip("distributed")
 from distributed import Client
 
-from bench.engine.cluster import _FRUGAL, _NEVER, ClusterPool
+from bench.engine.cluster import _MALLOC_VARIABLE, _NEVER, ClusterPool
 from bench.engine.work import WorkSpec
 from bench.errors import UsageError
 from tests.speed.scaling import Tiny
@@ -263,10 +263,10 @@ def test_processes_of_a_worker_keep_the_memory_they_take_again(cluster: Cluster)
     cluster.add_worker("--nanny")
     with Client(cluster.address, set_as_default=False) as client:
         client.wait_for_workers(1, timeout=PATIENCE)
-        (told,) = client.run(os.getenv, _FRUGAL).values()
+        (told,) = client.run(os.getenv, _MALLOC_VARIABLE).values()
     pool = ClusterPool(cluster.address)
     pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
-    heard = pool.submit(os.getenv, _FRUGAL, timeout=PATIENCE).result()
+    heard = pool.submit(os.getenv, _MALLOC_VARIABLE, timeout=PATIENCE).result()
     pool.close()
     assert told and heard is None
 
