@@ -1,7 +1,7 @@
 """Runs a suite: measures what is left, stores it, and leaves the tables.
 
-Decides the order and the limits; what a task is lies in measure.py, what is left in prepare.py,
-where results go in run_log.py.
+Decides the order and the limits. measure.py measures a task, prepare.py plans what is left, and
+run_log.py stores results.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from bench.processes.pool import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.records import Status, Task
 from bench.results.run_folder import RunFolder
 
+# how often a run that waits for its workers checks whether it was told to stop
 _LOOK_SECONDS = 0.1
-"""How often a run that waits for its workers looks whether it was told to stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 
 from bench.records import Task
 
+# a portion is sized to about this much work, so that a kill loses no more than that per worker
 PORTION_SECONDS = 0.25
-"""A portion is sized to about this much work, so that a kill loses no more than that per worker."""
-
+# the last portions get no smaller: sending one would take longer than the work in it
 _LEAST_SECONDS = 0.01
-"""The last portions get no smaller: asking for one would take longer than what is left to share."""
 _LARGEST = 2000
 _MEMORY = 0.5
 

@@ -19,8 +19,8 @@ from bench.metrics.compiled import kernels
 from bench.metrics.registry import metrics
 from bench.processes import isolation
 
+# what a worker raises that is started while its run ends: its pipe is closed before it has read all
 _CUT_SHORT = (EOFError, OSError, pickle.UnpicklingError)
-"""What a worker meets that is started while its run ends: nobody tells it what to do any more."""
 
 
 def _say_nothing_of_the_end(

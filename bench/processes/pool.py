@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# how often pools look at their workers; with pebble's 0.1 s the end of a run took 0.3 s
 _POLL_SECONDS = 0.01
-"""How often pools look at their workers; with pebble's 0.1 s ending a run took 0.3 s."""
 
 
 def available_cores() -> int:
@@ -158,8 +158,11 @@ def _nothing() -> None:
 
 
 def _start(scratch: str, hidden: HiddenPaths, packed: bytes) -> None:
-    """Makes this process the leader of a group that dies as one when it is told to stop or when
-    the run that started it dies, with its own temporary folder. ``packed``: what it then calls."""
+    """Makes this process the leader of a process group, sets its folder of temporary files and
+    calls what is ``packed``.
+
+    The whole group ends when this process is told to stop or when the run that started it ends.
+    """
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _kill_group)
@@ -180,7 +183,7 @@ def _start(scratch: str, hidden: HiddenPaths, packed: bytes) -> None:
 
 
 def _tidily(call: Callable[..., T], *arguments: object) -> T:
-    """A call, and the end of what it left running."""
+    """The result of a call, after ending all processes that the call left running."""
     try:
         return call(*arguments)
     finally:
