@@ -51,9 +51,9 @@ def _yuv_to_rgb_matrix(kr: float, kb: float) -> NDArray[np.float64]:
 RGB_TO_YUV = _rgb_to_yuv_matrix(KR, KB)
 YUV_TO_RGB = _yuv_to_rgb_matrix(KR, KB)
 _CHROMA_OFFSET = np.array([0.0, 128.0, 128.0])
-CHROMA_UPSAMPLING = {"chroma_upsampling": "float"}
-"""What codecs that code RGB at 4:2:0 add to their versions: how their chroma comes back. Before,
-it was rounded to the depth of the planes ahead of the conversion to RGB."""
+CHROMA_RESAMPLING = {"chroma_resampling": "float"}
+"""What codecs that code RGB at 4:2:0 add to their versions: chroma is halved and doubled without
+rounding in between. Before, it was rounded to 8 bits ahead of halving."""
 
 
 def rgb_to_yuv_float(rgb: Frame) -> NDArray[np.float32]:
@@ -136,15 +136,13 @@ def _affine(
     return np.asarray(cv2.transform(pixels, np.column_stack([matrix, offset])), np.float32)
 
 
-def halve_chroma(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A chroma plane ``(H, W)`` at 4:2:0 ``(⌈H/2⌉, ⌈W/2⌉)``: the mean of 2×2 samples, edges
-    repeated where the size is odd."""
+def halve_chroma(plane: Frame) -> NDArray[np.float32]:
+    """A chroma plane ``(H, W)`` at 4:2:0 ``(⌈H/2⌉, ⌈W/2⌉)``, not rounded: the mean of 2×2 samples,
+    edges repeated where the size is odd."""
     height, width = plane.shape
     padded = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
-    sums = padded.reshape((height + 1) // 2, 2, (width + 1) // 2, 2).sum(
-        axis=(1, 3), dtype=np.uint16
-    )
-    halved: NDArray[np.uint8] = ((sums + 2) // 4).astype(np.uint8)
+    squares = padded.reshape((height + 1) // 2, 2, (width + 1) // 2, 2)
+    halved: NDArray[np.float32] = squares.mean(axis=(1, 3), dtype=np.float32)
     return halved
 
 

@@ -66,8 +66,8 @@ def test_flat_chroma_survives_420(height: int, width: int, value: int) -> None:
     assert (colour.double_chroma(half, height, width) == value).all()
 
 
-def test_halving_is_the_rounded_mean() -> None:
-    assert colour.halve_chroma(np.array([[0, 1], [1, 0]], np.uint8)).tolist() == [[1]]
+def test_halving_is_the_mean_and_rounds_nothing() -> None:
+    assert colour.halve_chroma(np.array([[0, 1], [1, 0]], np.uint8)).tolist() == [[0.5]]
     assert colour.halve_chroma(np.array([[10, 20, 40]], np.uint8)).tolist() == [[15, 40]]
 
 

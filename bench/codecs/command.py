@@ -159,7 +159,7 @@ class CommandCodec(StillCodec):
 
     def versions(self) -> Mapping[str, str]:
         halves = self._codes_clips and self._chroma_of("rgb") == "420"
-        halved = colour.CHROMA_UPSAMPLING if halves else {}
+        halved = colour.CHROMA_RESAMPLING if halves else {}
         if "version" in self.settings:
             version = parse_template(self.card.id, "version", self.settings["version"])
             arguments = tuple(version.fill({}))

@@ -128,7 +128,7 @@ class FfmpegCodec(CodecBase):
         halves = self._chroma_of("rgb") == "420"
         return {
             **ffmpeg_binary.versions(self.encoder),
-            **(colour.CHROMA_UPSAMPLING if halves else {}),
+            **(colour.CHROMA_RESAMPLING if halves else {}),
         }
 
     def colour_path(self, signal: Signal) -> Signal | None:

@@ -102,7 +102,7 @@ class Recorded(CodecBase):
             status = path.stat()
             digest.update(repr((path.name, status.st_size, status.st_mtime_ns)).encode())
         clips = "y4m" in (self._output, self._pattern.rpartition(".")[2])
-        upsampling = colour.CHROMA_UPSAMPLING if clips else {}
+        upsampling = colour.CHROMA_RESAMPLING if clips else {}
         return {self._key: digest.hexdigest()[:16], **upsampling}
 
     def encode(self, signal: Signal, point: Point) -> Encoded:

@@ -129,7 +129,7 @@ class ReferenceCodec(CodecBase):
                 for key in ("intra", "low-delay", "random-access")
                 if key in self.settings
             },
-            **(colour.CHROMA_UPSAMPLING if self._chroma_of("rgb") == "420" else {}),
+            **(colour.CHROMA_RESAMPLING if self._chroma_of("rgb") == "420" else {}),
         }
 
     def _installation(self) -> Installation:

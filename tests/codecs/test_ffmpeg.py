@@ -143,7 +143,7 @@ def test_what_one_rounding_is_worth(crf: int, least: float, kodak_folder: Path) 
     assert 10 * np.log10(errors[1] / errors[0]) > least
 
 
-def test_exactly_codecs_that_halve_chroma_say_how_it_comes_back(
+def test_exactly_codecs_that_halve_chroma_say_how(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Records of all others stay what they are: their versions do not change."""
@@ -161,7 +161,7 @@ def test_exactly_codecs_that_halve_chroma_say_how_it_comes_back(
     }  # fmt: skip
     for spec, halves in specs.items():
         versions = dict(build_codec(select(load_registry(), spec)).versions())
-        assert versions.pop("chroma_upsampling", None) == ("float" if halves else None), spec
+        assert versions.pop("chroma_resampling", None) == ("float" if halves else None), spec
         programs = [key for key in versions if not key.endswith(".cfg")]
         assert programs in (["ffmpeg"], ["HM"], ["VTM"])
 
@@ -399,7 +399,7 @@ def test_large_clips_are_converted_to_a_file(spec: str, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", DECODERS)
 def test_versions_are_read_from_the_binary(name: str) -> None:
     versions = build(name).versions()
-    own = {"chroma_upsampling"} if name in ("vvenc", "svtav1") else set()
+    own = {"chroma_resampling"} if name in ("vvenc", "svtav1") else set()
     assert set(versions) == {"ffmpeg", build(name).encoder} | own
     assert "unknown" not in versions.values()
 

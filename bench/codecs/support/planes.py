@@ -93,13 +93,13 @@ def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> Data:
         if plane.shape != (height, width):
             grow = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
             plane = np.pad(plane, grow, mode="edge")
-        if coded.depth > 8:
-            plane = _deepen(plane, coded.depth, full_range, is_chroma=index > 0)
+        plane = _to_depth(plane, coded.depth, full_range, is_chroma=index > 0)
         written.append(np.ascontiguousarray(plane).tobytes())
     return b"".join(written)
 
 
 def _to_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> list[Frame]:
+    """Planes on the 8-bit scale: those of RGB in single precision, not yet rounded."""
     chroma = coded.chroma
     if layout.samples == "yuv420":
         return list(split_planes(frame, layout))
@@ -110,7 +110,7 @@ def _to_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> list[Frame]:
         size = (height, width) if chroma == "444" else ((height + 1) // 2, (width + 1) // 2)
         neutral = np.full(size, 128, np.uint8)
         return [frame, neutral, neutral]
-    yuv = colour.rgb_to_yuv_truncated(frame) if coded.truncated else colour.rgb_to_yuv(frame)
+    yuv = colour.rgb_to_yuv_truncated(frame) if coded.truncated else colour.rgb_to_yuv_float(frame)
     y, u, v = (yuv[..., index] for index in range(3))
     if chroma == "420":
         return [y, colour.halve_chroma(u), colour.halve_chroma(v)]
@@ -184,20 +184,24 @@ def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) ->
     return colour.truncated_yuv_to_rgb(yuv) if coded.truncated else colour.yuv_to_rgb(yuv)
 
 
-def _deepen(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool) -> Frame:
-    """8-bit samples at more bits: shifted in limited range, scaled so that white stays white in
-    full range (ITU-T H.273, equations 20–31)."""
+def _to_depth(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool) -> Frame:
+    """Samples on the 8-bit scale, rounded once at their depth: shifted in limited range, scaled so
+    that white stays white in full range (ITU-T H.273, equations 20–31)."""
+    if depth == 8:
+        return colour.round_to_uint8(plane)
+    samples, high = plane.astype(np.float32), (1 << depth) - 1
     if not full_range:
-        return (plane.astype("<u2") << (depth - 8)).astype("<u2")
-    high, middle = (1 << depth) - 1, 1 << (depth - 1)
-    samples = plane.astype(np.float32)
-    scaled = (samples - 128) * (high / 255) + middle if is_chroma else samples * (high / 255)
+        scaled = samples * (1 << (depth - 8))
+    elif is_chroma:
+        scaled = (samples - 128) * (high / 255) + (1 << (depth - 1))
+    else:
+        scaled = samples * (high / 255)
     rounded: Frame = np.clip(np.rint(scaled), 0, high)
     return rounded.astype("<u2")
 
 
 def _to_8_bit(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool = False) -> Frame:
-    """Samples on the 8-bit scale, not yet rounded; the inverse of `_deepen`."""
+    """Samples on the 8-bit scale, not yet rounded; the inverse of `_to_depth`."""
     if depth == 8:
         return plane
     samples: Frame = plane if plane.dtype == np.float64 else plane.astype(np.float32)

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,3 +90,32 @@ def test_planes_that_are_the_samples_are_not_copied() -> None:
         assert np.shares_memory(np.frombuffer(data, np.uint8), frame)
         back = read_planes(data, coded, samples, 5, 3)  # type: ignore[arg-type]
         assert np.shares_memory(back, frame) and (back == frame).all()
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_planes_of_rgb_are_rounded_once(depth: int) -> None:
+    """Against fractions: H.273 with exact weights, the mean of four, then the coded depth."""
+    rgb = np.random.default_rng(6).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    coded = PlaneFormat("420", depth, 7, 5)
+    data = write_planes(rgb, Layout("image", "rgb", 7, 5), coded)
+    found = np.frombuffer(data, np.uint8 if depth == 8 else "<u2").tolist()
+    kr, kb, white = Fraction("0.2126"), Fraction("0.0722"), (1 << depth) - 1
+    luma, chroma = [], [[], []]
+    for row in rgb.tolist():
+        for r, g, b in row:
+            luma.append(kr * r + (1 - kr - kb) * g + kb * b)
+    for channel, weight in ((2, kb), (0, kr)):
+        for top in range(0, 5, 2):
+            for left in range(0, 7, 2):
+                square = [
+                    (rgb[y][x][channel] - luma[7 * y + x]) / (2 * (1 - weight))
+                    for y in (top, min(top + 1, 4))
+                    for x in (left, min(left + 1, 6))
+                ]
+                chroma[channel == 0].append(sum(square) / 4)
+    exact = [value * white / 255 for value in luma]
+    exact += [v * white / 255 + (1 << (depth - 1)) for plane in chroma for v in plane]
+    halves_and_single_precision = Fraction(1, 2) + Fraction(1, 1000)
+    assert len(found) == len(exact)
+    for one, other in zip(found, exact, strict=True):
+        assert abs(one - min(max(other, 0), white)) <= halves_and_single_precision
