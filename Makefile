@@ -24,7 +24,7 @@ test: $(VENV)/ready-dev
 PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
 test-portable: $(VENV)/ready-dev
 	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
-	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/codecs/%.py)
+	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/system/codecs/%.py)
 
 speed: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -s tests/speed
