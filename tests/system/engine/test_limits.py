@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,17 @@ def test_a_codec_that_is_not_there_is_skipped_on_its_first_items_only(tmp_path: 
 def test_a_limit_that_limits_nothing_is_an_error(tmp_path: Path, limits: str, says: str) -> None:
     with pytest.raises((CardError, UsageError), match=says):
         read_dataset(limited(tmp_path, limits) / "datasets" / "noise.toml")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pins cores on Linux only")
+def test_a_timing_worker_is_held_to_one_core() -> None:
+    script = (
+        "import os; from dataclasses import replace; from bench.engine.measure import *\n"
+        "spec = WorkSpec('s', 'd', None, {}, {}, ('mse',))\n"
+        "before = os.sched_getaffinity(0)\n"
+        "start_worker(spec); assert os.sched_getaffinity(0) == before\n"
+        "start_worker(replace(spec, repeats=3))\n"
+        "print(os.sched_getaffinity(0) == {max(before)})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr

@@ -20,7 +20,8 @@ from bench.metrics.filter_probe import Wanted, versions
 from bench.metrics.filters import measure
 from bench.metrics.registry import metrics
 from bench.metrics.vmaf import Vmaf
-from bench.signals import Layout, Range, Samples, Signal, clip
+from bench.records import FIRST_METRICS
+from bench.signals import Layout, Range, Samples, Signal, clip, image
 
 WIDTH, HEIGHT, FRAMES = 256, 176, 4
 MODELS = {
@@ -292,3 +293,11 @@ def test_another_binary_is_another_version(tmp_path: Path, monkeypatch: pytest.M
     )
     monkeypatch.setenv(ffmpeg_binary.VARIABLE, other)
     assert Vmaf.versions() == {**before, "ffmpeg": "6.1"}
+
+
+def test_scores_do_not_depend_on_what_was_scored_before() -> None:
+    rng = np.random.default_rng(0)
+    source, *decoded = (image(rng.integers(0, 256, (190, 200, 3), np.uint8)) for _ in range(3))
+    shared = Evaluator(source, FIRST_METRICS)
+    first = [shared.score(one) for one in decoded]
+    assert first == [Evaluator(source, FIRST_METRICS).score(one) for one in decoded]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
+from bench.results.store import FILE, Store
 from tests.unit.report import samples
 
 Rows = list[dict[str, str]]
@@ -110,3 +113,14 @@ def test_a_run_json_that_no_run_writes(
     (folder / "run.json").write_text(json.dumps(table | {key: value}))
     for status, error in answers(folder, capsys):
         assert status == 2 and f"run.json: {key} is" in error, error
+
+
+def test_an_old_log_is_not_taken_for_that_of_a_fresh_store(tmp_path: Path) -> None:
+    """A killed run leaves records in the write-ahead log alone."""
+    killed = "import os; from tests.unit.results.test_store import record; " \
+        "from bench.results.store import Store; from pathlib import Path; " \
+        f"Store(Path({str(tmp_path)!r})).add([record()]); os._exit(9)"  # fmt: skip
+    subprocess.run([sys.executable, "-c", killed], check=False, cwd=Path(__file__).parents[3])
+    assert (tmp_path / f"{FILE}-wal").stat().st_size
+    with Store(tmp_path, fresh=True) as store:
+        assert store.done() == {}

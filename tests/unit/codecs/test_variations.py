@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from bench.cards import CodecCard, load_registry
 from bench.cards.codec_specs import parse_settings
-from bench.cli import main
 from bench.codecs.base import ANY_LADDER, AnyValue, Choice, Range
 from bench.codecs.build import adapter_class, select
 from bench.codecs.variations import check_values, ladder_keys, vary
@@ -294,33 +293,6 @@ def test_no_kind_of_values_holds_what_is_no_finite_number(number: float) -> None
     for allowed in (Range(1, 100), Range(0, 1, integer=False), Choice((1, 2)), AnyValue()):
         assert number not in allowed
     assert float("inf") not in Range(0, float("inf"))
-
-
-@pytest.mark.parametrize(
-    ("word", "says"),
-    [
-        ("jpeg:quality=nan", "codec jpeg:quality=nan: quality nan is outside 1–100"),
-        ("jpeg:quality=50+inf", "codec jpeg:quality=50+inf: quality inf is outside 1–100"),
-        ("jpeg:quality=-5", "codec jpeg:quality=-5: quality -5 is outside 1–100"),
-        ("x265:crf=nan", "codec x265:crf=nan: crf nan is outside 0–51"),
-        ("x264:keyint=0", "keyint 0 is outside 1–100000, or -1 for one intra picture a clip"),
-        ("jpeg:quality=50+", "quality '' is outside 1–100"),
-        ("x264:qp", "'qp' is not key=value"),
-        ("x265:params=foo=0", "libx265 says 'Unknown option: foo.' and codes without; change"),
-        ("x264:params=me=no-such", "libx264 says"),
-        ("jpeg-mosaic:quality=0", "quality=0 is outside 1–100 of jpeg"),
-    ],
-)
-def test_what_a_user_typed_is_one_line_that_blames_no_card(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, says: str
-) -> None:
-    from PIL import Image
-
-    Image.new("RGB", (32, 32)).save(tmp_path / "p.png")
-    out = ["--out", str(tmp_path / "out"), "--jobs", "1", "--no-report"]
-    assert main(["run", "--input", str(tmp_path / "p.png"), "--codecs", word, *out]) == 2
-    said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert says in said and ".toml" not in said and "ladder." not in said
 
 
 def test_the_settings_of_a_word_are_kept_as_written() -> None:

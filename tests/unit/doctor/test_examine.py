@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from bench.cards import load_registry
-from bench.cli import main
 from bench.codecs.build import select
 from bench.doctor.examine import Examination, examine
 
@@ -69,16 +68,3 @@ def test_our_own_codecs_pass(codec: str) -> None:
 def test_the_best_point_is_examined_whichever_way_the_ladder_runs() -> None:
     assert examine(select(load_registry(), "jpeg:quality=90+50+10")).point == "quality=90"
     assert examine(select(load_registry(), "jpeg:quality=10+50+90")).point == "quality=90"
-
-
-def test_the_command_examines_the_users_card_and_exits_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "mistaken.toml").write_text(CARD.format(title=""))
-    words = ["doctor", "--cards", str(tmp_path), "--codec"]
-    assert main([*words, "mistaken:mistake=truncate-rgb"]) == 1
-    printed = capsys.readouterr().out
-    assert "✗ codec mistaken:mistake=truncate-rgb at mode=only: truncation instead" in printed
-    assert "bits per pixel" not in printed and "libx264" not in printed
-    assert main([*words, "mistaken"]) == 0
-    assert "no mistake found" in capsys.readouterr().out

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-from bench.cards import load_registry
-from bench.cli import main
-from bench.doctor.ladder import curve_faults, ladder_faults
+from bench.doctor.ladder import curve_faults
 from bench.records import Record
 
 
@@ -39,26 +34,3 @@ def test_each_fault_of_a_curve_is_named(records: list[Record], name: str, eviden
 
 def test_a_rising_curve_is_not_accused() -> None:
     assert list(curve_faults(RISING, floor=12.0)) == []
-
-
-def test_every_point_is_tried_and_commands_get_a_hint(tmp_path: Path) -> None:
-    script = tmp_path / "half.py"
-    script.write_text(
-        "import sys, shutil\nif sys.argv[1] == '9': sys.exit('unknown format')\n"
-        "shutil.copyfile(sys.argv[2], sys.argv[3])\n"
-    )
-    (tmp_path / "half.toml").write_text(
-        'title = "Half"\nadapter = "bench.codecs.command:CommandCodec"\nmedia = ["image"]\n'
-        f'[settings]\nencode = "{sys.executable} {script} {{q}} {{input}} {{bitstream}}"\n'
-        f'decode = "{sys.executable} {script} 0 {{bitstream}} {{output}}"\n[ladder]\nq = [1, 9]\n'
-    )
-    card = load_registry([tmp_path]).codec("half")
-    (found,) = ladder_faults(card, device="cpu")
-    assert found.name == "q=9 fails" and "unknown format" in found.evidence
-    assert "set input to another of png, ppm, y4m" in found.cure
-
-
-def test_doctor_speaks_of_that_codec_only(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--codec", "jpeg:quality=30+60"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3 and "2 points on a photograph" in lines[1]

@@ -1,8 +1,5 @@
 """Medians, spreads and the pinned core of timed tasks."""
 
-import os
-import subprocess
-import sys
 from contextlib import suppress
 
 import pytest
@@ -56,17 +53,3 @@ def test_what_adapters_mark_as_the_harness_s_own_is_not_counted(
 
     result, timed = timing.timed(call)
     assert (result, timed.wall_seconds, timed.cpu_seconds) == ("result", 1.0, 0.5)
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pins cores on Linux only")
-def test_a_timing_worker_is_held_to_one_core() -> None:
-    script = (
-        "import os; from dataclasses import replace; from bench.engine.measure import *\n"
-        "spec = WorkSpec('s', 'd', None, {}, {}, ('mse',))\n"
-        "before = os.sched_getaffinity(0)\n"
-        "start_worker(spec); assert os.sched_getaffinity(0) == before\n"
-        "start_worker(replace(spec, repeats=3))\n"
-        "print(os.sched_getaffinity(0) == {max(before)})"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "True", done.stderr

@@ -2,8 +2,6 @@ import csv
 import math
 import resource
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,17 +84,6 @@ def test_fresh_on_a_full_disk_keeps_the_old_results(tmp_path: Path, bytes_left: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records.csv", FILE]
     with Store(tmp_path) as store:
         assert store.done() == {("a", "q=1", "i"): "f"}
-    with Store(tmp_path, fresh=True) as store:
-        assert store.done() == {}
-
-
-def test_an_old_log_is_not_taken_for_that_of_a_fresh_store(tmp_path: Path) -> None:
-    """A killed run leaves records in the write-ahead log alone."""
-    killed = "import os; from tests.unit.results.test_store import record; " \
-        "from bench.results.store import Store; from pathlib import Path; " \
-        f"Store(Path({str(tmp_path)!r})).add([record()]); os._exit(9)"  # fmt: skip
-    subprocess.run([sys.executable, "-c", killed], check=False, cwd=Path(__file__).parents[3])
-    assert (tmp_path / f"{FILE}-wal").stat().st_size
     with Store(tmp_path, fresh=True) as store:
         assert store.done() == {}
 
