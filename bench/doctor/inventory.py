@@ -18,6 +18,7 @@ from bench.codecs.build import build_codec
 from bench.datasets.base import DataOptions
 from bench.datasets.build import build_loader
 from bench.errors import BenchError
+from bench.metrics import loops
 from bench.processes import isolation
 
 _FFMPEG_FEATURES = {
@@ -71,6 +72,9 @@ def _libraries() -> Iterator[Entry]:
         if find_spec(name) is None:
             cure = "only for --cluster: pip install 'bench-rd[cluster]'"
             yield Entry("libraries", name, "not installed", cure)
+    cure = None if loops.is_compiled() else "install a C compiler, then pip install bench-rd again"
+    found = "OpenCV's filters" if cure else "compiled"
+    yield Entry("libraries", "loops of SSIM", found, cure)
 
 
 def _ffmpeg() -> Iterator[Entry]:
