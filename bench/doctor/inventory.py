@@ -72,9 +72,11 @@ def _libraries() -> Iterator[Entry]:
         if find_spec(name) is None:
             cure = "only for --cluster: pip install 'bench-rd[cluster]'"
             yield Entry("libraries", name, "not installed", cure)
-    cure = None if loops.is_compiled() else "install a C compiler, then pip install bench-rd again"
-    found = "OpenCV's filters" if cure else "compiled"
-    yield Entry("libraries", "loops of SSIM", found, cure)
+    if loops.is_compiled():
+        yield Entry("libraries", "loops of SSIM", "compiled")
+    else:
+        cure = "only slower: install a C compiler, then bench-rd again"
+        yield Entry("libraries", "loops of SSIM", "OpenCV's filters", cure)
 
 
 def _ffmpeg() -> Iterator[Entry]:
