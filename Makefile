@@ -51,7 +51,7 @@ docs: $(VENV)/ready-dev
 	$(BIN)/python -m bench list columns > docs/columns.md
 	$(BIN)/python -m mkdocs build --strict
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt hatch_build.py bench/metrics/loops.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(LOCK) --editable .
