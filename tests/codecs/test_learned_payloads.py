@@ -116,6 +116,7 @@ def test_hyperprior(
     [("bmshj2018-factorized", 269, "ec4de8781f58e000"), ("mbt2018-mean", 939, "46de23500baf5587")],
 )
 def test_zoo(tmp_path: Path, architecture: str, size: int, digest: str) -> None:
+    pytest.importorskip("compressai", reason=NO_COMPRESSAI)
     network = architecture_class(architecture)(8, 32)
     _fill(network, 2)
     with float64_tables(network):
