@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.learned.shared.entropy_models import EntropyBottleneck
 from bench.learned.vqvae2.network import Codebook
 
+NO_COMPRESSAI = "CompressAI has no wheel for Python 3.13 and later"
 CLEAR = 1e-5
 """Distance of a latent from the border between two symbols, in steps, of log σ from the border
 between two tables and of the nearest code from the second, that no rounding of float32 sums

@@ -27,7 +27,7 @@ from bench.learned.vqvae2.network import VqVae2
 from bench.learned.vqvae2.prior_coder import LEVELS, build_prior, prior_name
 from bench.records import Point
 from bench.signals import image
-from tests.codecs.golden import clear_choices, float64_tables
+from tests.codecs.golden import NO_COMPRESSAI, clear_choices, float64_tables
 
 ONLY = Point("mode", "only")
 

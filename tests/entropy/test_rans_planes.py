@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.entropy.rans import Reader, Tables, decode, encode, quantised_cdf
 from bench.errors import BitstreamError
+from tests.codecs.golden import NO_COMPRESSAI
 
 # symbols −1, 0, 1 and "another" in sixteenths; one that nearly always is 5
 TABLES = Tables(
@@ -20,7 +21,6 @@ TABLES = Tables(
 )
 FARTHEST = 2**27 - 10
 """CompressAI's encoder never ends where a distance needs eight half bytes."""
-NO_COMPRESSAI = "CompressAI, whose coder this is compared with, has no wheel for Python 3.13"
 planes = st.lists(
     st.tuples(st.integers(0, 1), st.integers(-4, 8) | st.integers(-FARTHEST, FARTHEST)), max_size=90
 )

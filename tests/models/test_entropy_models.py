@@ -12,6 +12,7 @@ from bench.codecs.support.plane_coder import PlaneCoder
 from bench.learned.shared.entropy_models import EntropyBottleneck, GaussianConditional
 from bench.learned.shared.exact import geometric_scales
 from bench.learned.shared.layers import GDN, AttentionBlock, LowerBound
+from tests.codecs.golden import NO_COMPRESSAI
 
 SCALES = geometric_scales(0.11, 64.0, 64)
 MODULES = {
@@ -25,8 +26,7 @@ MODULES = {
 def _both(name: str, **options: float) -> tuple[nn.Module, nn.Module]:
     """Ours and CompressAI's of one seed, with the weights of the latter moved a little."""
     room, _, kind = name.partition(":")
-    reason = "CompressAI, which this is compared with, has no wheel for Python 3.13"
-    theirs_of = getattr(pytest.importorskip(room, reason=reason), kind)
+    theirs_of = getattr(pytest.importorskip(room, reason=NO_COMPRESSAI), kind)
     ours_of, arguments = MODULES[name]
     torch.manual_seed(3)
     ours = ours_of(*arguments, **options)

@@ -178,9 +178,11 @@ class GaussianConditional(EntropyModel):
         middle = torch.ceil(scales * -float(ndtri(_TAIL_MASS / 2))).int()
         lengths = 2 * middle + 1
         places = torch.arange(int(lengths.max()), device=middle.device)
-        far = (places - middle[:, None]).abs().to(scales)
-        lower = _cumulative((-0.5 - far) / scales[:, None])
-        shares = _cumulative((0.5 - far) / scales[:, None]) - lower
+        far = (places - middle[:, None]).abs().float()
+        # float32 quotients, also where the tables are computed in float64
+        ends = ((side - far) / scales[:, None].float() for side in (-0.5, 0.5))
+        lower, upper = (_cumulative(end.to(scales)) for end in ends)
+        shares = upper - lower
         rows = zip(shares, lengths.tolist(), 2 * lower[:, :1], strict=True)
         self._build((torch.cat([row[:n], tail]) for row, n, tail in rows), lengths, -middle)
 
