@@ -18,6 +18,7 @@ from bench import __version__
 from bench.commands.terminal import print_plainly
 from bench.errors import BenchError, plain
 from bench.processes.interrupts import StopSignals
+from bench.processes.limits import allow_files
 
 COMMANDS = {
     "run": "bench.commands.run",
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _carry_out(options: argparse.Namespace, stop: StopSignals) -> int:
     try:
         with stop.interrupting():
+            allow_files()
             _load_plugins(getattr(options, "plugin", ()))
             status: int = options.call(options)
             if sys.stdout is not None:  # what a pipe still holds
