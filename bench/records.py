@@ -39,6 +39,24 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class CodecName:
+    """A codec as tables name it: the id of its card and, of a variation, its settings in order,
+    such as ``x265`` and ``("preset=medium",)``."""
+
+    card: str
+    settings: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, name: str) -> CodecName:
+        """The parts of ``card`` or ``card:key=value,key=value``; knows not whether they exist."""
+        card, _, words = name.partition(":")
+        return cls(card, tuple(words.split(",")) if words else ())
+
+    def __str__(self) -> str:
+        return f"{self.card}:{','.join(self.settings)}" if self.settings else self.card
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """What a metric that is added later must be measured on: a stream, and what it decoded to."""
 

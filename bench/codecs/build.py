@@ -11,6 +11,7 @@ from bench.cards.toml import label
 from bench.codecs.base import Codec
 from bench.codecs.variations import check_values, vary
 from bench.errors import CardError
+from bench.records import CodecName
 
 CODEC_NEEDS = tuple(
     "encode decode parameters lossless refusal check_available versions colour_path warm_up "
@@ -45,6 +46,8 @@ def select(registry: Registry, spec: str) -> CodecCard:
     The id of a variation names its settings in order, so that the same variation has one name
     however it was written. Raises UsageError naming what is unknown.
     """
-    name, _, tail = spec.partition(":")
-    card = registry.codec(name)
-    return vary(card, adapter_class(card), parse_settings(spec, tail), spec) if tail else card
+    name = CodecName.parse(spec)
+    card = registry.codec(name.card)
+    if not name.settings:
+        return card
+    return vary(card, adapter_class(card), parse_settings(spec, name.settings), spec)
