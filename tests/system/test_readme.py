@@ -17,12 +17,14 @@ import pytest
 from rich.console import Console
 
 from bench.cards import load_registry
+from bench.cli import main
 from bench.commands.summary import print_summary
 from bench.engine.campaign import select_codecs
 from bench.records import COLUMNS
 from bench.report.content import Content, collect
 from bench.results.table import FILE
 from tests.baselines import GUARDS
+from tests.leftovers import forgotten
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -171,9 +173,11 @@ def test_its_ranges_of_overlap_are_those_of_the_results() -> None:
     assert f"share {min(overlaps):.0f}–{max(overlaps):.0f} %" in RESULTS
 
 
-@pytest.mark.slow
-def test_its_commands_run(tmp_path: Path) -> None:
+def test_its_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All in one folder and in order, since later ones read what earlier ones left."""
+    monkeypatch.chdir(tmp_path)
     data = os.environ.get("BENCH_DATA", "")
     if not data:
         pytest.skip("needs real data: set BENCH_DATA to the folder that holds kodak/, mnist/, …")
@@ -186,8 +190,6 @@ def test_its_commands_run(tmp_path: Path) -> None:
         words = words_of(command)
         if words[0] in (*NEEDS_NETWORK, *TAKES_LONG) or NEEDS_CLUSTER in words:
             continue
-        done = subprocess.run(
-            [sys.executable, "-m", "bench", *words], cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        with forgotten():
+            status = main(words)
+        assert status == 0, f"{command}\n{capsys.readouterr()}"
