@@ -14,10 +14,9 @@ import pytest
 from PIL import Image
 
 from bench.cli import main
-from tests.leftovers import forgotten
+from tests.command import ROOT, bench
 from tests.system.codecs.tiny_zoo import picture
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 ELSEWHERE = ("--cluster", "kodak")
@@ -60,25 +59,20 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_its_commands_run_as_written(
-    page: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Commands of bench run in this process, which has its libraries loaded; scripts in another."""
-    monkeypatch.chdir(home)
-    monkeypatch.syspath_prepend(home)  # as `python -m` does
+def test_its_commands_run_as_written(page: Path, home: Path) -> None:
     for language, title, block in steps(page):
         if title:
             (home / title).parent.mkdir(parents=True, exist_ok=True)
             (home / title).write_text(block)
         for words in commands(block) if language == "console" else ():
             if words[1:3] == ["-m", "bench"]:
-                with forgotten():
-                    status = main(words[3:])
+                done = bench(*words[3:], folder=home)
             else:
-                status = subprocess.run(
-                    [sys.executable, *words[1:]], env={**os.environ, "PYTHONPATH": str(ROOT)}
-                ).returncode
-            assert status == 0, f"{' '.join(words)}\n{capsys.readouterr()}"
+                done = subprocess.run(
+                    [sys.executable, *words[1:]], cwd=home, capture_output=True, text=True,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                )  # fmt: skip
+            assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
