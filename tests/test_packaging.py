@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -134,3 +135,31 @@ def test_the_lock_holds_a_version_that_suffices_for_every_dependency(python: str
         if wanted and requirement.name != "bench-rd":
             name = canonicalize_name(requirement.name)
             assert requirement.specifier.contains(locked[name]), requirement
+
+
+def test_actions_of_others_are_pinned_by_hash() -> None:
+    """A tag can be moved to other code; a comment names the release."""
+    used = [
+        line.strip().removeprefix("- ")
+        for path in (ROOT / ".github/workflows").glob("*.yml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert len(used) >= 10
+    assert [
+        line for line in used if not re.fullmatch(r"uses: \S+@[0-9a-f]{40} # v[\d.]+", line)
+    ] == []
+
+
+def test_a_release_is_one_version_everywhere() -> None:
+    """What the workflow that publishes a tag compares."""
+    assert f"\n## {bench.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    supported = [f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)]
+    assert [one for one in project["classifiers"] if "3." in one] == supported
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    assert 'python: ["3.11", "3.12", "3.13", "3.14"]' in workflow
+    assert [path.stem for path in sorted((ROOT / "constraints").iterdir())] == [
+        "3.11", "3.12", "3.13", "3.14"
+    ]  # fmt: skip
