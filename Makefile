@@ -29,7 +29,7 @@ test: $(VENV)/ready-dev
 PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
 test-portable: $(VENV)/ready-dev
 	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
-	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/codecs/%.py)
+	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/system/codecs/%.py)
 
 speed: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -s tests/speed
@@ -56,7 +56,7 @@ docs: $(VENV)/ready-dev
 	$(BIN)/python -m bench list columns > docs/columns.md
 	$(BIN)/python -m mkdocs build --strict
 
-$(VENV)/ready: pyproject.toml $(wildcard constraints/*.txt)
+$(VENV)/ready: pyproject.toml hatch_build.py bench/metrics/loops.c $(wildcard constraints/*.txt)
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "no CPython 3.11 to 3.14 on PATH or in" \
 	    "pyenv: install one (python.org, pyenv install 3.13), or name it: make PYTHON=/path/to/python" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

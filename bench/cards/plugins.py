@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from bench.cards.files import read_text
 from bench.errors import CardError, UsageError
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def load(path: Path) -> Plugin:
     """Imports a file of the user's. Raises UsageError if it cannot be read or imported, or if its
     name is that of another module."""
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        source = read_text(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"--plugin {path}: cannot be read: {error}; give a .py file") from error
     name = path.stem
     if path.suffix != ".py" or not name.isidentifier():
