@@ -72,7 +72,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 baselines: $(VENV)/ready-dev
 	$(BIN)/python -m tests.baselines
 
-# make lock, audit, wheel, reproducible, test-wheel, test-newest
+# make lock, audit, wheel, sdist, reproducible, test-wheel, test-newest
 include release.mk
 
 clean:

@@ -5,7 +5,7 @@ EPOCH = $(shell git log -1 --format=%ct)
 # interpreters that the wheel is tried on, those that this machine has
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
-.PHONY: lock audit wheel reproducible test-wheel test-newest
+.PHONY: lock audit wheel sdist reproducible test-wheel test-newest
 
 # The versions of everything that the tests run with here, as the constraints of this Python.
 lock: $(VENV)/ready-dev
@@ -24,6 +24,10 @@ wheel: $(VENV)/ready-dev
 	rm -f dist/*.whl
 	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation \
 	--wheel-dir dist .
+
+# For platforms without a wheel of their own.
+sdist: $(VENV)/ready-dev
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m hatchling build --target sdist --directory dist
 
 reproducible: wheel
 	rm -rf build/again && mkdir -p build/again/tree
