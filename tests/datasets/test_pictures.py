@@ -280,7 +280,10 @@ def test_one_bad_picture_does_not_stop_the_others(tmp_path: Path) -> None:
     bad, good = loader.items()
     assert bad.problem == "bad.png: empty (0 bytes); get it again"
     assert np.array_equal(loader.load(good).array()[0], _RGB)
-    assert loader.notes() == ("1 of 2 pictures cannot be used; each record says why",)
+    assert loader.notes() == (
+        f"left out of {tmp_path.name}: readme.txt",
+        "1 of 2 pictures cannot be used; each record says why",
+    )
     with pytest.raises(DataError, match=r"^bad"):
         loader.load(bad)
 
