@@ -36,8 +36,11 @@ class PictureFiles:
         self._notes = tuple(notes)
         usable = [item for item in self._items if item.problem is None]
         if not usable:
-            first = f": {self._items[0].problem}" if self._items else ""
-            raise DataError(f"{base}: none of {len(self._items)} pictures can be used{first}")
+            problems = [item.problem or "" for item in self._items]
+            if len(problems) == 1:
+                raise DataError(problems[0])
+            first = f": {problems[0]}" if problems else ""
+            raise DataError(f"{base}: none of {len(problems)} pictures can be used{first}")
 
     def note(self, sentence: str) -> None:
         """Adds what a reader of the results must know."""

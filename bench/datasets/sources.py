@@ -50,8 +50,11 @@ class Clips:
         self._items = tuple(_item(name, source) for name, source in sources.items())
         self._notes = tuple(notes)
         if all(item.problem is not None for item in self._items):
-            first = f": {self._items[0].problem}" if self._items else ""
-            raise DataError(f"{where}: none of {len(self._items)} clips can be used{first}")
+            problems = [item.problem or "" for item in self._items]
+            if len(problems) == 1:
+                raise DataError(problems[0])
+            first = f": {problems[0]}" if problems else ""
+            raise DataError(f"{where}: none of {len(problems)} clips can be used{first}")
 
     def items(self) -> Sequence[Item]:
         return self._items
