@@ -164,6 +164,8 @@ class Record:
     worst_frame: int | None = None
     group: str | None = None
     """What the item shares with others of its data set, such as one production."""
+    format: str | None = None
+    """The item's pixel format, with matrix and range as far as it says them."""
 
     def with_frames(self, frames: FrameSummary) -> Record:
         """With what is known of the frames of its clip."""
