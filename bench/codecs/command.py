@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench import colour
 from bench.bitstreams import Stripped, annexb, obu, stills
-from bench.codecs.base import Allowed, AnyValue, Choice, Encoded, Range, Text
+from bench.codecs.base import USUAL, Allowed, AnyValue, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.planes import PlaneFormat, through_planes
@@ -82,6 +82,7 @@ class CommandCodec(StillCodec):
     bound the ladder. Every other setting, and the ladder's key, fills the placeholder of its name.
     """
 
+    formats = USUAL
     codes_gray = False
     parameters: ClassVar[Mapping[str, Allowed]] = _OpenParameters(
         {

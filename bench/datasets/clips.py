@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +29,7 @@ class PictureClip:
             raise Refusal(f"{gap}; put it back or rename the frames")
         first: Layout | None = None
         for path in self.paths:
-            one = _named(path, header_layout)
+            one = _named(path, partial(header_layout, deep=True))
             first = first or one
             if one != first:
                 raise Refusal(
@@ -54,7 +55,7 @@ class PictureClip:
 
     def frames(self) -> Iterator[Frame]:
         for path in self.paths:
-            yield _named(path, decode_picture)
+            yield _named(path, partial(decode_picture, deep=True))
 
 
 def _named(path: Path, read: Callable[[bytes, str], Read]) -> Read:

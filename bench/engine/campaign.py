@@ -15,6 +15,7 @@ from bench.codecs.build import adapter_class, select
 from bench.codecs.variations import check_values
 from bench.datasets.base import DataOptions, Loader
 from bench.datasets.build import build_loader
+from bench.datasets.excerpt import Taken
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
 from bench.records import TARGET, Point
@@ -36,7 +37,11 @@ class Campaign:
 
 
 def suite_campaign(
-    registry: Registry, name: str, codecs: Sequence[str], options: DataOptions
+    registry: Registry,
+    name: str,
+    codecs: Sequence[str],
+    options: DataOptions,
+    taken: Taken | None = None,
 ) -> Campaign:
     """The campaign of a named suite; ``codecs`` replace the suite's own list if there are any.
 
@@ -52,6 +57,12 @@ def suite_campaign(
         limit = suite.items
         chosen = tuple(replace(card, items=suite.limit(card.id)) for card in chosen)
     loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
+    taken = taken or Taken()
+    if taken.frames is None:
+        taken = replace(taken, frames=suite.frames)
+    if not taken.start:
+        taken = replace(taken, start=suite.start)
+    loader = taken.of(loader, card.media)
     return Campaign(
         suite=suite,
         codecs=chosen,

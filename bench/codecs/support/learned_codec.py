@@ -37,6 +37,7 @@ class LearnedCodec(CodecBase):
     exact: ``decode_elsewhere`` is how the harness tries it.
     """
 
+    formats = ("gray", "rgb24")
     libraries: ClassVar[tuple[str, ...]] = ("torch",)
     """Packages whose version may change the bits."""
 

@@ -37,6 +37,7 @@ class StillCodec(CodecBase):
     format that knows only colour is preceded by one counted byte that says so.
     """
 
+    formats = ("gray", "rgb24")
     max_side: ClassVar[int] = 65535
     codes_gray: ClassVar[bool] = True
 

@@ -61,6 +61,8 @@ def unpack_header(payload: bytes) -> tuple[VectorHeader, bytes]:
 class VectorCodec(CodecBase):
     """Base of the codecs of real vectors."""
 
+    formats = ("float64",)
+
     def refusal(self, layout: Layout) -> str | None:
         if layout.samples != "real":
             return f"{self.card.id} codes real vectors, not {layout.samples} samples"
