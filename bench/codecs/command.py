@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -82,7 +82,7 @@ class CommandCodec(StillCodec):
     bound the ladder. Every other setting, and the ladder's key, fills the placeholder of its name.
     """
 
-    formats = USUAL
+    formats: ClassVar[Sequence[str]] = USUAL
     codes_gray = False
     parameters: ClassVar[Mapping[str, Allowed]] = _OpenParameters(
         {
