@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.datasets.base import Item
+from bench.datasets.zipped import File
 from bench.errors import FORMULA, DataError, plain
 from bench.signals import Frame, Layout, Signal
 
@@ -145,7 +146,7 @@ def remembered(signal: Signal) -> Signal:
     return Signal(signal.layout, opened)
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: File) -> str:
     """sha256 of a file up to 64 MB; of a larger one that of its size, modification time and first
     and last megabyte, since hashing hours of video would take longer than coding a little of it."""
     facts = path.stat()
@@ -176,13 +177,13 @@ def safe_name(name: str) -> str:
     return f"./{word}" if word.startswith(FORMULA) else word
 
 
-def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
+def natural_key(path: File) -> tuple[tuple[int, str], ...]:
     """Sorts ``f2`` before ``f10``."""
     parts = re.findall(r"\d+|\D+", path.name)
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
-def frame_gap(paths: Sequence[Path]) -> str | None:
+def frame_gap(paths: Sequence[File]) -> str | None:
     """What is wrong with the numbering of a clip's frames, or None: numbered names must follow
     each other, since a missing file would be a jump in the motion."""
     found = [re.fullmatch(r"(.*?)(\d+)", path.stem) for path in paths]
