@@ -122,9 +122,8 @@ class ClipFolder(Clips):
         }
         missing = [clip.name for clip in listed if clip.name not in found]
         notes = [f"not at hand: {', '.join(missing)}; {cure(card)}"] if missing else []
-        super().__init__(sources, where, notes)
         by_name = {clip.name: clip for clip in listed}
-        self._items = tuple(_as_listed(item, by_name[item.name]) for item in self._items)
+        super().__init__(sources, where, notes, lambda item: _as_listed(item, by_name[item.name]))
         self._notes += tuple(_short(self._items, by_name))
 
 

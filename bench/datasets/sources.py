@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
 from itertools import pairwise
@@ -57,9 +57,16 @@ class Source(Protocol):
 class Clips:
     """Items of clip sources by name; frames are read when they are asked for, one at a time."""
 
-    def __init__(self, sources: dict[str, Source], where: Path, notes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        sources: dict[str, Source],
+        where: Path,
+        notes: Iterable[str] = (),
+        check: Callable[[Item], Item] = lambda item: item,
+    ) -> None:
+        """``check`` may add to an item what is known of it, or a problem."""
         self._sources = sources
-        self._items = tuple(_item(name, source) for name, source in sources.items())
+        self._items = tuple(check(_item(name, source)) for name, source in sources.items())
         self._notes = (*notes, *_facts(sources, self._items))
         if all(item.problem is not None for item in self._items):
             problems = [item.problem or "" for item in self._items]
