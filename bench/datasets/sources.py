@@ -105,7 +105,7 @@ def _facts(sources: Mapping[str, Source], items: Sequence[Item]) -> Iterator[str
     for fact, names in said.items():
         whose = "all clips" if len(names) == len(usable) > 1 else ", ".join(names[:_NAMED])
         more = f" and {len(names) - _NAMED} more" if whose != "all clips" and names[_NAMED:] else ""
-        yield f"{whose}{more}: {fact}"
+        yield f"{fact}: {whose}{more}"
 
 
 def _item(name: str, source: Source) -> Item:

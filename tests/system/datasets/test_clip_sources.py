@@ -102,12 +102,12 @@ def test_what_is_measured_as_stored_is_noted(whole: Path, tmp_path: Path) -> Non
     (tmp_path / "f_16x16_25.yuv").write_bytes(bytes(range(128)) * 3)
     _, loader = input_loader(tmp_path)
     assert loader.notes() == (
-        "a: pixels of 16:11",
-        "b: matrix bt2020",
-        "c: full range",
-        "d: video stream 2 of 2, the others left out",
-        "e: pixels of 4:3",
-        "f_16x16_25: taken as yuv420p, which no name and no --format says",
+        "pixels of 16:11: a",
+        "matrix bt2020: b",
+        "full range: c",
+        "video stream 2 of 2, the others left out: d",
+        "pixels of 4:3: e",
+        "taken as yuv420p, which no name and no --format says: f_16x16_25",
     )
     facts = {item.name: item.layout for item in loader.items()}
     assert facts["d"] is not None and facts["d"].width == 96
