@@ -176,7 +176,6 @@ class Codec(Protocol):
     """
 
     parameters: ClassVar[Mapping[str, Allowed]]
-    formats: ClassVar[Sequence[str]]
     lossless: bool
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
@@ -247,14 +246,16 @@ _CURES = ("yuv420p10le", "yuv420p", "rgb24", "gray")
 
 def refusal_of(codec: Codec, layout: Layout) -> str | None:
     """Why a codec cannot code inputs of this layout, with the cure where there is one, or None."""
+    # not in the protocol: adapters of before say nothing
+    formats: Sequence[str] = getattr(codec, "formats", USUAL)
     reason = codec.refusal(layout)
-    if layout.format.name not in codec.formats:
-        reason = f"codes {', '.join(codec.formats)}, not {layout.format.name}"
+    if layout.format.name not in formats:
+        reason = f"codes {', '.join(formats)}, not {layout.format.name}"
     if reason is None or layout.samples == "real":
         return reason
     for name in _CURES:
         kind = FORMATS[name]
-        if name not in codec.formats or kind.depth > layout.depth or name == layout.format.name:
+        if name not in formats or kind.depth > layout.depth or name == layout.format.name:
             continue
         if codec.refusal(replace(layout, format=kind)) is None:
             return f"{reason}; --to {name} converts the source first"

@@ -130,7 +130,8 @@ class RawFile:
 
     @property
     def _named(self) -> str | None:
-        return self.format or self._said.said_format or _BY_SUFFIX.get(self.path.suffix.lower())
+        usual = _BY_SUFFIX.get(self.path.suffix.lower()) if self._said.size else None
+        return self.format or self._said.said_format or usual
 
     def _template(self) -> Layout:
         """The layout of one frame."""
