@@ -163,7 +163,7 @@ def _raw(path: Path, pix_fmt: str) -> Path:
         ("a_96x64_p010le", "yuv420p10le", {}, "not in its upper bits"),
         ("a_96x64_10bit", "p010le", {}, "more than 10 bits hold"),
         ("a_90x64_25", "yuv420p", {}, "frames of 8640 bytes"),
-        ("a", "yuv420p", {"size": "96x64"}, "9216 bytes"),
+        ("a", "yuv420p", {"size": "96x64", "pixel_format": "yuv420p"}, "9216 bytes"),
     ],
 )  # fmt: skip
 def test_contradictions_are_refused(
