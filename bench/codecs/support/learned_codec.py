@@ -6,7 +6,7 @@ codecs stands here. Never runs a network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from bench.codecs.base import CodecBase, library_versions
@@ -37,7 +37,6 @@ class LearnedCodec(CodecBase):
     exact: ``decode_elsewhere`` is how the harness tries it.
     """
 
-    formats: ClassVar[Sequence[str]] = ("gray", "rgb24")
     libraries: ClassVar[tuple[str, ...]] = ("torch",)
     """Packages whose version may change the bits."""
 
