@@ -3,6 +3,7 @@ at their own format."""
 
 from __future__ import annotations
 
+import csv
 import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
@@ -17,7 +18,8 @@ from bench.codecs.base import refusal_of
 from bench.codecs.build import build_codec
 from bench.datasets.inputs import input_loader
 from bench.errors import DataError
-from bench.signals import FORMATS, PixelFormat
+from bench.signals import FORMATS, Layout, PixelFormat
+from tests.command import bench
 
 SOURCE = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.8")
 
@@ -205,7 +207,35 @@ def test_one_folder_holds_clips_of_several_sizes(tmp_path: Path) -> None:
     ],
 )
 def test_a_refusal_says_the_cure(codec: str, pix_fmt: str, reason: str | None) -> None:
-    from bench.signals import Layout
 
     adapter = build_codec(load_registry([]).codec(codec))
     assert refusal_of(adapter, Layout("video", FORMATS[pix_fmt], 96, 64, 3)) == reason
+
+
+def test_frames_of_a_suite_and_of_the_command_line(tmp_path: Path) -> None:
+    """The suite's frames where nobody says other ones; what is converted is told in the tables."""
+    cards = tmp_path / "cards"
+    (cards / "datasets").mkdir(parents=True)
+    (cards / "datasets" / "waves.toml").write_text(
+        'title = "Waves"\nloader = "bench.datasets.clips:ClipFolder"\nmedia = "video"\n'
+        '[settings]\nsize = "96x64"\nclips = [{ name = "wave", fps = 25, frames = 20 }]\n'
+        '[suites.waves]\nframes = 6\nstart = 2\ncodecs = ["none"]\nmetrics = ["psnr_y"]\n'
+    )
+    _raw(tmp_path / "wave_96x64_25_8bit.yuv", "yuv420p")
+    words = ["run", "--suite", "waves", "--cards", cards, "--data", tmp_path, "--jobs", "1"]
+    for name, options, frames, kind in (
+        ("suite", (), 6, "yuv420p"),
+        ("asked", ("--frames", "3", "--to", "yuv444p10le"), 3, "yuv444p10le limited"),
+    ):
+        out = tmp_path / name
+        done = bench(*words, "--out", out, *options, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        with (out / "records.csv").open() as file:
+            (row,) = csv.DictReader(file)
+        assert (row["frames"], row["format"], row["psnr_y"]) == (str(frames), kind, "inf")
+        table = (out / "table.md").read_text()
+        assert f"Frames 2 to {frames + 1} of each clip, counted from 0." in table
+        assert ("Converted from yuv420p to yuv444p10le limited" in table) == (name == "asked")
+        assert (f"Pixel formats of the clips, which are compared as they are: {kind} (1)") in table
+    done = bench(*words[:-2], "--frames", "0", "--out", tmp_path / "no", folder=tmp_path)
+    assert done.returncode == 2 and "not a whole number above 0" in done.stderr
