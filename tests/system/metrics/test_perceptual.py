@@ -22,7 +22,7 @@ from bench.metrics.base import BatchMetric
 from bench.metrics.evaluate import Evaluator
 from bench.metrics.info import MetricInfo
 from bench.metrics.registry import metrics
-from bench.signals import REAL, Layout, Signal, clip, image
+from bench.signals import REAL, Layout, PixelFormat, Signal, clip, image
 
 SOURCE = skimage.data.astronaut()[40:296, 100:420].copy()
 COARSE = ((SOURCE // 24) * 24 + 12).clip(0, 255).astype(np.uint8)
@@ -271,3 +271,41 @@ def test_a_worker_with_a_gpu_batches_the_points_of_a_picture(
     batched = [each.record.scores for each in worker.measure_all(tasks)]
     assert Counting.calls == [8, 2]
     assert batched == single
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in PERCEPTUAL if name not in ("psnr_hvs", "ciede2000")]
+)
+@pytest.mark.parametrize("depth", [8, 10])
+def test_yuv_is_compared_as_a_screen_shows_it(name: str, depth: int) -> None:
+    """By BT.601 in limited range, as the source says, in 8-bit RGB; decoders do not say it."""
+    if not able(name):
+        pytest.skip(f"{name} is not available here")
+    unit = 1 << (depth - 8)
+
+    def of_rgb(rgb: np.ndarray) -> np.ndarray:
+        r, g, b = (rgb[..., i] / 255 for i in range(3))
+        y = 0.299 * r + 0.587 * g + 0.114 * b
+        parts = [16 + 219 * y, 128 + 224 * (b - y) / 1.772, 128 + 224 * (r - y) / 1.402]
+        return np.rint(unit * np.stack(parts))
+
+    def to_rgb(planes: np.ndarray) -> np.ndarray:
+        y = (planes[0] - 16 * unit) / (219 * unit)
+        b, r = (
+            y + k * (planes[i] - 128 * unit) / (224 * unit) for i, k in ((1, 1.772), (2, 1.402))
+        )
+        g = (y - 0.299 * r - 0.114 * b) / 0.587
+        return np.clip(np.rint(255 * np.stack([r, g, b], -1)), 0, 255).astype(np.uint8)
+
+    both = [of_rgb(one[:96, :128]) for one in (SOURCE, COARSE)]
+    expected = value(name, *map(to_rgb, both))
+    kinds = (PixelFormat("yuv444", depth, "bt601", "limited"), PixelFormat("yuv444", depth))
+    dtype = np.uint8 if depth == 8 else np.uint16
+    source, decoded = (
+        Signal(
+            Layout("image", kind, 128, 96), lambda flat=planes: iter([flat.ravel().astype(dtype)])
+        )
+        for planes, kind in zip(both, kinds, strict=True)
+    )
+    found = Evaluator(source, (name,)).score(decoded)
+    assert found.values[name] == pytest.approx(expected, rel=1e-3, abs=1e-4)
