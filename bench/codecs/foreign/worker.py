@@ -6,7 +6,7 @@ Imports nothing of bench but the backend for adapters, which are written against
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import hashlib
 import importlib
 import json
@@ -48,7 +48,8 @@ class Fault(Exception):
 
 def send(pipe: IO[bytes], head: Head, blobs: Blobs) -> None:
     """Writes one message."""
-    text = json.dumps(dict(head, blobs=[len(blob) for blob in blobs])).encode()
+    head = dict(head, blobs=[len(blob) for blob in blobs])
+    text = json.dumps(head, default=str).encode()
     pipe.write(_SIZES.pack(len(text), sum(len(blob) for blob in blobs)) + text)
     for blob in blobs:
         pipe.write(blob)
@@ -244,6 +245,8 @@ class Worker:
 
     def _prepare(self, args: Head) -> None:
         sys.path[:] = list(dict.fromkeys([*args.get("path", ()), *sys.path, *args["last"]]))
+        with contextlib.suppress(OSError):  # where relative paths of the code start
+            os.chdir(args["folder"])
         seed = args.get("seed", 0)
         random.seed(seed)
         np.random.seed(seed)
@@ -263,8 +266,6 @@ def main(arguments: list[str]) -> None:
     reading, writing = (int(word) for word in arguments)
     for handle in (reading, writing):
         os.set_inheritable(handle, False)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, ctypes.c_ulong(9), 0, 0, 0)  # killed when its host ends
     del sys.path[0]  # the folder of this file: its neighbours are no modules of anybody's
     worker, owner = Worker(), os.getpid()
     with os.fdopen(reading, "rb") as requests, os.fdopen(writing, "wb") as answers:
