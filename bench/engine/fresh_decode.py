@@ -152,6 +152,22 @@ def decode_again(
     return [_decode_one(codec, one) for one in payloads]
 
 
+def judge_apart(codec: Codec, kind: str, task: Task, payload: bytes, decoded: Signal) -> Verdict:
+    """The verdict on a point of a codec whose every item is decoded apart: what that process was
+    kept from, which is ``kind``, and whether another number of threads decodes the same."""
+    finding = Finding(True)
+    try:
+        elsewhere = codec.decode_elsewhere(payload)
+        if elsewhere is not None:
+            finding = _agree(decoded, elsewhere)
+    except Exception as error:  # whatever a decoder raises is the verdict
+        finding = Finding(False, _one_line(error))
+    return Verdict(
+        "decoded_apart", task.codec, str(task.point), task.item, finding.passed, finding.detail,
+        kind,
+    )  # fmt: skip
+
+
 def _with_cure(finding: Finding, kind: str) -> Finding:
     """Adds to a failure that isolation may have caused how an honest card avoids it."""
     denied = any(word in finding.detail for word in _DENIALS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from bench.cards import CodecCard, plugins
 from bench.datasets.base import Item, Loader
@@ -13,6 +13,7 @@ from bench.metrics.base import Scores
 from bench.records import Record, Task
 from bench.results.kept_streams import KeptStream
 from bench.results.packed import Packed
+from bench.results.run_info import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,13 @@ def _unpack(files: Sequence[plugins.Plugin], values: bytes) -> WorkSpec:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The record of a task and, of the items that the run names, its payload and what is kept."""
+    """The record of a task and, of the items that the run names, its payload or verdict and what is
+    kept."""
 
     record: Record
     payload: DecodedPayload | None = None
     kept: KeptStream | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,6 @@ class Portion:
     added: tuple[Added, ...] = ()
     payloads: tuple[DecodedPayload, ...] = ()
     kept: tuple[KeptStream, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By codec the files of code that it loaded, where they are more than were told before."""

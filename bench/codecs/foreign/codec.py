@@ -147,6 +147,10 @@ class ForeignCodec:
     def lossless(self) -> bool:
         return bool(self._facts["lossless"])
 
+    @property
+    def isolation(self) -> str:
+        return self.apart.isolation
+
     def check_available(self) -> None:
         self.apart.encoder("choose", changes={}, spec="")
         self.apart.encoder("check_available")
@@ -155,6 +159,9 @@ class ForeignCodec:
         told = self.apart.encoder("versions").result.get("value") or {}
         releases, _ = self.apart.code()
         return {**releases, **told, **self._facts["plugin"]}
+
+    def code(self) -> Mapping[str, str]:
+        return self.apart.code()[1]
 
     def device_kind(self) -> str:
         return str(self.apart.encoder("device_kind").result.get("value") or "")
