@@ -12,14 +12,12 @@ from bench.cards import CodecCard
 from bench.codecs.base import Complexity
 from bench.datasets.base import Item
 from bench.records import Stored, Task
-from bench.results.run_info import CodecInfo
+from bench.results.run_info import CODE, CodecInfo
 
 Key = tuple[str, str, str]
 """Codec, point and item of a task."""
 # Raised when a change of the harness changes measured numbers: older records are measured again.
 RULES = 1
-CODE = "code"
-"""What stands among the versions of a codec for files that are part of no release."""
 
 
 def _digest_of(path: str) -> str:

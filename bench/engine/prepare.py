@@ -83,8 +83,8 @@ def plan_tasks(
     if plan.stale:
         folder.store.drop(plan.stale)
         say(
-            f"{len(plan.stale)} stored records come from another version, card, weights "
-            "or device; they are measured again"
+            f"{len(plan.stale)} stored records come from another version, code, card, "
+            "weights or device; they are measured again"
         )
     return plan
 

@@ -27,6 +27,8 @@ def shortened(version: str) -> str:
     return version[:12] if is_hash else version
 
 
+CODE = "code"
+"""What stands among a codec's versions for files of code that are part of no release."""
 MetricTable = Mapping[str, Any]
 """A metric's info as JSON has it; bench.metrics.info writes and reads it."""
 
