@@ -116,7 +116,7 @@ def top_levels() -> dict[str, tuple[str, str]]:
     return found
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=1 << 16)
 def _code_of(top: str, file: str) -> tuple[str, str, bool]:
     """Of a module's file: the name of its release and version, or its path and sha256."""
     path = Path(file).resolve()
@@ -134,7 +134,8 @@ def _code_of(top: str, file: str) -> tuple[str, str, bool]:
 def loaded_code() -> tuple[dict[str, str], dict[str, str]]:
     """Of all modules that are loaded: version by installed release, and sha256 by source file of
     what is neither a release nor Python's own nor ours."""
-    versions, sources = {}, {}
+    versions: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         top, file = name.partition(".")[0], getattr(module, "__file__", None)
         if isinstance(file, str) and top not in _NOT_ITS_OWN:
