@@ -145,7 +145,7 @@ def decode_again(
     Imports the ``plugged`` files first: a codec's own code may be one of them.
     """
     try:
-        plugins.install(plugged)
+        plugins.note(plugged)
         codec = build_codec(card, device=device)
     except Exception as error:  # whatever a codec raises is the verdict
         return [Finding(False, _one_line(error))] * len(payloads)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from bench.cards import CodecCard, plugins
 from bench.datasets.base import Item, Loader
 from bench.engine.fresh_decode import DecodedPayload
+from bench.metrics import foreign
 from bench.metrics.base import Scores
 from bench.records import Record, Task
 from bench.results.kept_streams import KeptStream
@@ -42,13 +44,22 @@ class WorkSpec:
         # A loader or an item may be an object of a class that a plug-in file defines. Pickle would
         # look for this class before anything of ours runs in the worker, and fail. So the fields
         # are pickled on their own into bytes, and travel behind the plug-in files: the worker
-        # calls _unpack, which imports the files first and unpickles the bytes afterwards.
+        # calls _unpack, which imports those files that the run has imported for a loader first,
+        # and unpickles the bytes afterwards.
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return _unpack, (plugins.loaded(), pickle.dumps(values))
+        told = dict(foreign.described())
+        return _unpack, (plugins.loaded(), plugins.installed(), told, pickle.dumps(values))
 
 
-def _unpack(files: Sequence[plugins.Plugin], values: bytes) -> WorkSpec:
-    plugins.install(files)
+def _unpack(
+    files: Sequence[plugins.Plugin],
+    imported: Sequence[plugins.Plugin],
+    told: Mapping[foreign.Source, list[dict[str, Any]]],
+    values: bytes,
+) -> WorkSpec:
+    plugins.note(files)
+    plugins.install(imported)
+    foreign.adopt(told)
     return WorkSpec(**pickle.loads(values))
 
 

@@ -33,6 +33,7 @@ class Backend:
     def open(self, args: Mapping[str, Any], blobs: list[bytes]) -> Reply:
         """Imports plug-in files and the adapter."""
         self._card, self._device, plugged = pickle.loads(bytes.fromhex(args["context"]))
+        plugins.note(plugged)
         plugins.install(plugged)
         importlib.import_module(self._card.adapter.partition(":")[0])
         self._adapter = adapter_class(self._card)

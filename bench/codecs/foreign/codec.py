@@ -31,6 +31,7 @@ from bench.processes.isolation import launch_folder
 from bench.records import Point
 from bench.signals import Layout, Signal
 
+_BACKEND = "bench.codecs.foreign.adapter_backend"
 _OURS = ("bench.",)
 _START_SECONDS = 120.0
 _PAIRS = 2
@@ -206,7 +207,7 @@ class ForeignCodec:
 
 def _apart(card: CodecCard, device: str) -> Apart:
     context = pickle.dumps((card, device, plugins.loaded())).hex()
-    return Apart(card, "adapter", {"context": context})
+    return Apart(card, _BACKEND, {"context": context})
 
 
 def _allowed(told: list[Any]) -> Allowed:

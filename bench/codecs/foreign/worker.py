@@ -224,7 +224,7 @@ class ModelBackend:
 def _backend(name: str) -> Any:
     if name == "model":
         return ModelBackend()
-    return importlib.import_module(f"bench.codecs.foreign.{name}_backend").Backend()
+    return importlib.import_module(name).Backend()
 
 
 # --- the loop
