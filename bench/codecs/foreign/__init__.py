@@ -1,0 +1,1 @@
+"""Code that is not ours, in processes of its own."""
