@@ -42,6 +42,8 @@ class Encoded:
     """False: the stream was only looked up, so that there is no time of encoding."""
     rate: Rate = "measured"
     bytes_reported: int | None = None
+    frame_bytes: tuple[int, ...] | None = None
+    """Of a clip the bytes of each frame, without what belongs to none, where the codec tells."""
     reconstruction: Signal | None = None
     """What stands in for decoding where there is no stream to decode; ``rate`` then says so."""
 

@@ -88,7 +88,7 @@ class Backend:
                     )
                 return {"bits": bits}, [self._pictures(found, samples)]
         strings: list[bytes] = []
-        return {"nest": flatten(coded, strings)}, strings
+        return {"nest": flatten(coded, strings), "mark": self.mark}, strings
 
     def decode(self, args: Head, blobs: list[bytes]) -> Reply:
         """The samples of what ``encode`` coded; ``threads`` are tried where they are given."""
@@ -218,8 +218,7 @@ class Backend:
         if not parts and not named:
             raise Fault(
                 "values",
-                f"compress returned {sorted(map(str, returned))}, of which decompress{wanted} takes "
-                "none",
+                f"compress returned {sorted(map(str, returned))}; decompress{wanted} has none",
             )
         return [*parts, named] if named or isinstance(parts[-1], dict) else parts
 
@@ -302,13 +301,14 @@ def peak_bytes(forward: Callable[[], Any]) -> int:
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_flatten
 
-    held, count = [0, 0], {}
+    held = [0, 0]
+    count: dict[int, int] = {}
 
     def drop(key: int, size: int) -> None:
         count[key] -= 1
         held[0] -= 0 if count[key] else size
 
-    class Live(TorchDispatchMode):
+    class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kw: Any = None) -> Any:
             result = func(*args, **(kw or {}))
             for tensor in tree_flatten(result)[0]:
@@ -321,6 +321,6 @@ def peak_bytes(forward: Callable[[], Any]) -> int:
                     weakref.finalize(tensor, drop, key, size)
             return result
 
-    with Live():
+    with Live():  # type: ignore[no-untyped-call]
         forward()
     return held[1]

@@ -141,8 +141,8 @@ class Builder:
         if not found:
             raise Fault(
                 "weights",
-                f"{path} does not fit {self.model} with arguments {arguments}: {reasons[0]}; change "
-                'settings.arguments or weights, or name what may differ: ignore = ["NAME*"]',
+                f"{path} does not fit {self.model} with arguments {arguments}: {reasons[0]}; "
+                'change settings.arguments or weights, or name what may differ: ignore = ["NAME*"]',
             )
         return next(iter(found.values()))
 
@@ -218,8 +218,8 @@ def update(network: nn.Module, given: dict[str, Any]) -> None:
     except Exception as error:  # whatever a network of anybody's raises
         raise Fault(
             "arguments",
-            f"{word or 'update()'} failed ({short(error)}); give arguments, or a function that takes "
-            "the network, in [settings.update]",
+            f"{word or 'update()'} failed ({short(error)}); give arguments, or a function that "
+            "takes the network, in [settings.update]",
         ) from error
 
 

@@ -51,7 +51,9 @@ def flatten(value: Any, blobs: list[bytes]) -> Any:
         return {"tuple": [flatten(entry, blobs) for entry in value]}
     if isinstance(value, Tensor):
         value = value.detach().cpu().numpy()
-    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "iufb":
+    if isinstance(value, np.generic):
+        value = np.asarray(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iufb":
         if value.dtype.kind in "iu" and value.ndim == 0:
             return int(value)
         if value.dtype.kind in "iu" and value.ndim == 1 and value.size <= _SHAPE_LENGTH:
@@ -60,7 +62,7 @@ def flatten(value: Any, blobs: list[bytes]) -> Any:
         return {"array": [value.dtype.str, list(value.shape)]}
     raise Fault(
         "values",
-        f"compress returned a {type(value).__name__} ({str(value)[:40]}), which no stream can hold; "
+        f"compress returned a {type(value).__name__} ({str(value)[:40]}), which no stream holds; "
         "return byte strings, numbers, text and arrays of numbers, in lists and tables",
     )
 

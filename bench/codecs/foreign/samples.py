@@ -96,9 +96,9 @@ class Samples:
         if not isinstance(x, Tensor) or tuple(x.shape) != wanted:
             found = tuple(x.shape) if isinstance(x, Tensor) else f"a {type(x).__name__}"
             raise Fault("values", f"the network returned {found}, not a picture {wanted}")
-        x = x[0, :, above : above + height, left : left + width].float()
-        check_range(x)
-        return x
+        picture: Tensor = x[0, :, above : above + height, left : left + width].float()
+        check_range(picture)
+        return picture
 
     def _rounded(self, x: Tensor) -> bytes:
         samples = (x.clamp(0, 1) * self.peak).round().cpu().numpy()
@@ -119,6 +119,6 @@ def check_range(x: Tensor) -> None:
     if far > _MANY and float(x.abs().max()) > _FARTHEST:
         raise Fault(
             "values",
-            f"the network returned samples from {float(x.min()):.3g} to {float(x.max()):.3g}; return "
-            "0–1, not 0–255",
+            f"the network returned samples from {float(x.min()):.3g} to {float(x.max()):.3g}; "
+            "return 0–1, not 0–255",
         )
