@@ -236,6 +236,21 @@ class Batching(Protocol):
         """The signals of payloads of one layout. Raises BitstreamError."""
 
 
+@runtime_checkable
+class DecodesApart(Protocol):
+    """What a codec says whose code is not ours: every payload is decoded in a process that never
+    receives a sample of an original."""
+
+    @property
+    def isolation(self) -> str:
+        """How far that process is kept from originals and from what the encoder leaves behind, in
+        the words of ``bench.processes.isolation.describe``."""
+
+    def code(self) -> Mapping[str, str]:
+        """By path the sha256 of every file of code that ran so far and is part of no installed
+        release: more may follow with the first coding."""
+
+
 LOSSLESS_BYTES = 512 << 20
 """Largest signal that lossless codecs take: a payload of that order is in memory, more than once
 while it is put together."""

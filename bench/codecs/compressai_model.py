@@ -143,6 +143,13 @@ class CompressAIModel(CodecBase):
         releases, _ = self.apart.code()
         return {**releases, **weights}
 
+    @property
+    def isolation(self) -> str:
+        return self.apart.isolation
+
+    def code(self) -> Mapping[str, str]:
+        return self.apart.code()[1]
+
     def device_kind(self) -> str:
         from bench.machine import device_kind
 

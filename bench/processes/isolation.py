@@ -197,10 +197,11 @@ def downloaded_weights(since: float = math.inf) -> Iterator[Path]:
 @cache
 def _visible(reads: tuple[Path, ...], paths: HiddenPaths) -> tuple[tuple[Path, int], ...]:
     """Rules for what may be read. A named path may lie in a private folder, but not among the
-    originals."""
+    originals; the folder that it lies in can be listed, since Python looks for modules so."""
     originals = [f"{place}/" for place in paths.originals]
     hidden = [*originals, *(f"{place}/" for place in paths.private)]
-    return tuple(
+    named = dict.fromkeys(place.parent for place in _real(reads))
+    return tuple((folder, sandbox.LIST) for folder in named) + tuple(
         rule
         for place in _real((*_SYSTEM, *python_folders(), *reads))
         if not any(f"{place}/".startswith(one) for one in originals)

@@ -5,6 +5,7 @@ Runs in the worker process alone, and is the only module that imports what a car
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,7 +33,9 @@ class Backend:
     def open(self, args: Mapping[str, Any], blobs: list[bytes]) -> Reply:
         """Imports plug-in files and the adapter."""
         self._card, self._device, plugged = pickle.loads(bytes.fromhex(args["context"]))
+        plugins.note(plugged)
         plugins.install(plugged)
+        importlib.import_module(self._card.adapter.partition(":")[0])
         self._adapter = adapter_class(self._card)
         return {}, []
 

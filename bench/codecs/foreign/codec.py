@@ -31,6 +31,7 @@ from bench.processes.isolation import launch_folder
 from bench.records import Point
 from bench.signals import Layout, Signal
 
+_BACKEND = "bench.codecs.foreign.adapter_backend"
 _OURS = ("bench.",)
 _START_SECONDS = 120.0
 _PAIRS = 2
@@ -155,6 +156,10 @@ class ForeignCodec:
     def lossless(self) -> bool:
         return bool(self._facts["lossless"])
 
+    @property
+    def isolation(self) -> str:
+        return self.apart.isolation
+
     def check_available(self) -> None:
         self.apart.encoder("choose", changes={}, spec="")
         self.apart.encoder("check_available")
@@ -163,6 +168,9 @@ class ForeignCodec:
         told = self.apart.encoder("versions").result.get("value") or {}
         releases, _ = self.apart.code()
         return {**releases, **told, **self._facts["plugin"]}
+
+    def code(self) -> Mapping[str, str]:
+        return self.apart.code()[1]
 
     def device_kind(self) -> str:
         return str(self.apart.encoder("device_kind").result.get("value") or "")
@@ -207,7 +215,7 @@ class ForeignCodec:
 
 def _apart(card: CodecCard, device: str) -> Apart:
     context = pickle.dumps((card, device, plugins.loaded())).hex()
-    return Apart(card, "adapter", {"context": context})
+    return Apart(card, _BACKEND, {"context": context})
 
 
 def _allowed(told: list[Any]) -> Allowed:

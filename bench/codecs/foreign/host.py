@@ -133,7 +133,8 @@ def refuse(codec: str, error: Mapping[str, Any], *, starting: bool = False) -> N
     kind, message = error["kind"], error["message"]
     if kind == "bench":
         made = getattr(errors, error["type"], CodecError)
-        raise made(message) if issubclass(made, BenchError) else CodecError(message)
+        known = issubclass(made, BenchError) and (not starting or made is Unavailable)
+        raise made(message) if known else StartError(message)
     if kind == "cuda":
         raise Unavailable(f"{codec} needs a CUDA device ({message}); run with --device cuda")
     where = f" at {error['where']}" if error.get("where") else ""

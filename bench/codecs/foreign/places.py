@@ -31,6 +31,7 @@ _OLDEST = (3, 8)
 _PACKAGE = Path(__file__).resolve().parents[2]
 _ASK = "import json, sys; print(json.dumps([list(sys.version_info[:2]), sys.path[1:], sys.prefix]))"
 _ASK_SECONDS = 60
+_INSTALLED = ("site-packages", "dist-packages")
 _CODE = (".py", ".so", ".pyd")
 
 
@@ -117,11 +118,11 @@ def _interpreter(python: str, where: str) -> tuple[Path, ...]:
 
 
 def _packages(path: Iterable[Path]) -> Iterator[Path]:
-    """Folders of ``sys.path`` as a whole, but of one where people work its code alone."""
+    """Folders of ``sys.path``: installed packages as a whole, of one where people work its code."""
     for place in path:
-        if place.name in ("site-packages", "dist-packages") or place.is_relative_to(sys.prefix):
+        if place.name in _INSTALLED:
             yield place
-        elif place.is_dir():
+        elif place.is_dir() and not any(map(place.is_relative_to, python_folders())):
             yield from code_in(place)
 
 

@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 import types
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:  # what Python 3.8 cannot evaluate
 _SIZES = struct.Struct("<IQ")
 _INSTALLED = {"site-packages", "dist-packages"}
 _NEIGHBOURS = "_bench_worker"
-_OURS = ("bench", _NEIGHBOURS, "__main__", "__mp_main__")
+_NOT_ITS_OWN = {"bench", _NEIGHBOURS, "__main__", "__mp_main__"}
+"""Modules that are no part of the code that runs here, with all that were there at the start."""
 _MOST = 300
 """Characters of an exception's message that are passed on."""
 
@@ -64,6 +66,7 @@ def receive(pipe: IO[bytes]) -> Reply | None:
 # --- which code ran: releases by version, all else by content
 
 
+@lru_cache(maxsize=1)
 def top_levels() -> dict[str, tuple[str, str]]:
     """Name and version of the installed release of each importable name."""
     from importlib import metadata
@@ -81,24 +84,32 @@ def top_levels() -> dict[str, tuple[str, str]]:
     return found
 
 
+@lru_cache(maxsize=1 << 16)
+def _code_of(top: str, file: str) -> tuple[str, str, bool]:
+    """Of a module's file: the name of its release and version, or its path and sha256."""
+    path = Path(file).resolve()
+    installed, release = bool(_INSTALLED.intersection(path.parts)), top_levels().get(top)
+    if installed and release:
+        return (*release, True)
+    if not installed and Path(os.__file__).resolve().parent in path.parents:
+        return "", "", True  # Python's own
+    try:
+        return str(path), hashlib.sha256(path.read_bytes()).hexdigest(), False
+    except OSError:  # inside of an archive, or gone since
+        return "", "", False
+
+
 def loaded_code() -> tuple[dict[str, str], dict[str, str]]:
     """Of all modules that are loaded: version by installed release, and sha256 by source file of
     what is neither a release nor Python's own nor ours."""
-    releases, versions, sources = top_levels(), {}, {}
-    standard = Path(os.__file__).resolve().parent
+    versions: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         top, file = name.partition(".")[0], getattr(module, "__file__", None)
-        if not isinstance(file, str) or top in _OURS:
-            continue
-        path = Path(file).resolve()
-        installed = bool(_INSTALLED.intersection(path.parts))
-        if installed and top in releases:
-            versions[releases[top][0]] = releases[top][1]
-        elif installed or standard not in path.parents:
-            try:
-                sources[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
-            except OSError:
-                continue  # inside of an archive, or gone since
+        if isinstance(file, str) and top not in _NOT_ITS_OWN:
+            found, mark, released = _code_of(top, file)
+            if found:
+                (versions if released else sources)[found] = mark
     return versions, sources
 
 
@@ -159,7 +170,7 @@ def _backend(name: str) -> Any:
         package.__path__ = [str(Path(__file__).resolve().parent)]
         sys.modules[_NEIGHBOURS] = package
         return importlib.import_module(f"{_NEIGHBOURS}.model_backend").Backend()
-    return importlib.import_module(f"bench.codecs.foreign.{name}_backend").Backend()
+    return importlib.import_module(name).Backend()
 
 
 # --- the loop
@@ -214,6 +225,7 @@ def main(arguments: list[str]) -> None:
     for handle in (reading, writing):
         os.set_inheritable(handle, False)
     del sys.path[0]  # the folder of this file: its neighbours are no modules of anybody's
+    _NOT_ITS_OWN.update({name.partition(".")[0] for name in sys.modules} - {"numpy"})
     worker, owner = Worker(), os.getpid()
     with os.fdopen(reading, "rb") as requests, os.fdopen(writing, "wb") as answers:
         while True:
