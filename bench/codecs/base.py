@@ -64,6 +64,18 @@ class Encoded:
         )
 
 
+class Estimate(float):
+    """An estimate in bits; ``at_bound`` are those of likelihoods at their lower bound, which are
+    not below it whatever the coder spends."""
+
+    at_bound: float
+
+    def __new__(cls, bits: float, at_bound: float = 0.0) -> Estimate:
+        made = super().__new__(cls, bits)
+        made.at_bound = at_bound
+        return made
+
+
 def same_value(one: object, other: object) -> bool:
     """Whether two values are equal; unlike in Python, true is not 1."""
     return isinstance(one, bool) == isinstance(other, bool) and one == other

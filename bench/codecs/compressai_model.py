@@ -25,6 +25,7 @@ from bench.codecs.base import (
     CodecBase,
     Complexity,
     Encoded,
+    Estimate,
     Range,
     Table,
     Text,
@@ -188,8 +189,8 @@ class CompressAIModel(CodecBase):
         return self._decoded(payload, threads=2)
 
     def estimate(self, signal: Signal, point: Point) -> float | None:
-        bits = self._coded("estimate", signal, point).result["bits"]
-        return None if bits is None else float(bits)
+        found = self._coded("estimate", signal, point).result
+        return None if found["bits"] is None else Estimate(found["bits"], found["at_bound"])
 
     def complexity(self) -> Complexity | None:
         """Of the first point's network on 256×256 pixels. Parts that only one side runs are told by

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # what Python 3.8 cannot evaluate
     Head = dict[str, Any]
     Reply = tuple[Head, list[bytes]]
 
+_BOUND_BITS = 20.0
+"""Of a likelihood that is small enough to be a lower bound; CompressAI's is 1e-9."""
+_NEAR_BITS = 1e-3
 _SIDE = 256
 """Pixels a side of the black frames that warm up and whose operations are counted."""
 
@@ -79,14 +83,14 @@ class Backend:
                 coded = self._encoded_frames(frames)
             else:
                 found = self._forward(frames)
-                bits = bits_of(found.get("likelihoods"))
-                if bits is None:
+                rate = bits_of(found.get("likelihoods"))
+                if rate["bits"] is None:
                     raise Fault(
                         "values",
                         "the network has no compress, and forward returns no likelihoods but "
                         f"{sorted(found)}; without either there is no rate",
                     )
-                return {"bits": bits}, [self._pictures(found, samples)]
+                return dict(rate), [self._pictures(found, samples)]
         strings: list[bytes] = []
         return {"nest": flatten(coded, strings), "mark": self.mark}, strings
 
@@ -107,10 +111,10 @@ class Backend:
         """Bits by the likelihoods of ``forward``; None where it gives none."""
         self._at(args)
         if not self._forwards:
-            return {"bits": None}, []
+            return dict(bits_of(None)), []
         with inference():
             found = self._forward(self._samples(args).tensors(blobs[0]))
-        return {"bits": bits_of(found.get("likelihoods"))}, []
+        return dict(bits_of(found.get("likelihoods"))), []
 
     def complexity(self, args: Head, blobs: list[bytes]) -> Reply:
         """Multiply-accumulates of a pass over black frames, in all and by the network's parts."""
@@ -267,16 +271,28 @@ def _required(signature: inspect.Signature) -> int:
     return sum(one.default is one.empty and one.kind in named for one in parameters)
 
 
-def bits_of(likelihoods: Any) -> float | None:
-    """Negative log2 of all likelihoods, however they are nested; None where there are none."""
-    if isinstance(likelihoods, dict):
-        likelihoods = list(likelihoods.values())
-    if isinstance(likelihoods, (list, tuple)):
-        found = [bits for one in likelihoods for bits in [bits_of(one)] if bits is not None]
-        return sum(found) if found else None
-    if not isinstance(likelihoods, Tensor):
-        return None
-    return float(-likelihoods.double().log2().sum())
+def bits_of(likelihoods: Any) -> dict[str, float | None]:
+    """Negative log2 of all likelihoods, however they are nested, and what of it is of those at the
+    lower bound, where they have one; None where there are none."""
+    found = list(_tensors(likelihoods))
+    if not found:
+        return {"bits": None, "at_bound": None}
+    bits, at_bound = 0.0, 0.0
+    for each in found:
+        spent = -each.double().log2()
+        most = float(spent.max()) if spent.numel() else 0.0
+        bits += float(spent.sum())
+        if _BOUND_BITS < most < math.inf:
+            at_bound += float(spent[spent >= most - _NEAR_BITS].sum())
+    return {"bits": bits, "at_bound": at_bound}
+
+
+def _tensors(nested: Any) -> Iterator[Tensor]:
+    if isinstance(nested, Tensor):
+        yield nested
+    elif isinstance(nested, (dict, list, tuple)):
+        for one in nested.values() if isinstance(nested, dict) else nested:
+            yield from _tensors(one)
 
 
 @contextmanager
