@@ -24,7 +24,7 @@ test: $(VENV)/ready-dev
 PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
 test-portable: $(VENV)/ready-dev
 	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
-	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/codecs/%.py)
+	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/system/codecs/%.py)
 
 speed: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -s tests/speed
@@ -51,7 +51,7 @@ docs: $(VENV)/ready-dev
 	$(BIN)/python -m bench list columns > docs/columns.md
 	$(BIN)/python -m mkdocs build --strict
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt hatch_build.py bench/metrics/loops.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(LOCK) --editable .

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeGuard
 
+from bench.errors import as_cell
+
 TARGET = "target_bpp"
 """The ladder key of tasks that ask for a rate instead of a parameter."""
 Value = int | float | str
@@ -190,7 +192,7 @@ def join_remarks(remarks: Mapping[str, str]) -> str | None:
 
 
 def _plain(reason: str) -> str:
-    return " ".join(reason.replace(";", ",").split())
+    return as_cell(reason.replace(";", ","))
 
 
 def split_remarks(text: str | None) -> dict[str, str]:

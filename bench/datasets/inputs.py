@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from bench.cards.files import read_text
 from bench.datasets import container
 from bench.datasets.base import DataOptions, Item, Loader
 from bench.datasets.clips import PictureClip
@@ -189,8 +190,8 @@ def read_list(path: Path) -> list[str]:
     """The names in a list file, one a line, blank lines left out. Raises DataError if it cannot be
     read or names nothing."""
     try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+        names = [line.strip() for line in read_text(path).splitlines()]
+    except (OSError, ValueError) as error:
         raise DataError(f"--list {path}: cannot be read: {error}") from error
     names = [name for name in names if name]
     if not names:

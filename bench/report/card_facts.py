@@ -6,11 +6,12 @@ Only model cards whose weights are those that were measured are quoted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bench.cards import load_registry
+from bench.cards.files import read_json
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def _model_cards() -> dict[str, dict[str, object]]:
     found = {}
     for folder in sorted(folders):
         for path in sorted(folder.glob("weights/*/*.json")):
-            card = json.loads(path.read_text(encoding="utf-8"))
-            found[str(card.get("sha256"))] = card
+            with suppress(OSError, ValueError, AttributeError):  # others' weights
+                card = read_json(path)
+                found[str(card.get("sha256"))] = card
     return found
 
 
