@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bench.codecs.base import Encoded, Estimate
+from bench.records import RATE_REMARK
 
-EMPTY, APART = "bpp_estimated", "rate"
-"""Names of remarks: an estimate that is none, and one far from the stream."""
 _FAR = 0.05
 _FLUSH_BITS = 8 * 32.0
 """What entropy coders add to the strings of a picture when they end."""
@@ -26,7 +25,7 @@ def examined(encoded: Encoded, asked: float | None) -> tuple[Encoded, Mapping[st
         return encoded, {}
     if not math.isfinite(bits):
         said = f"the likelihoods give {bits} bits"
-        return replace(encoded, bits_estimated=None), {EMPTY: said}
+        return replace(encoded, bits_estimated=None), {"bpp_estimated": said}
     encoded = replace(encoded, bits_estimated=float(bits))
     return encoded, {} if asked is None else _apart(encoded, asked)
 
@@ -44,5 +43,6 @@ def _apart(encoded: Encoded, bits: float) -> Mapping[str, str]:
         return {}
     bound = f", {bits_at_bound / 8:.0f} of them at the lower bound" if bits_at_bound else ""
     return {
-        APART: f"{bits / 8:.0f} bytes by the likelihoods{bound}, {content / 8:.0f} in the strings"
+        RATE_REMARK: f"{bits / 8:.0f} bytes by the likelihoods{bound}, {content / 8:.0f} in the "
+        "strings"
     }
