@@ -204,6 +204,11 @@ def columns_of(metrics: Iterable[str]) -> tuple[str, ...]:
     return (*COLUMNS, *(name for name in dict.fromkeys(metrics) if name not in FIRST_METRICS))
 
 
+RATE_REMARK = "rate"
+"""Key of the remark that the estimate of a rate is not that of the stream; all others are columns
+without a value."""
+
+
 def join_remarks(remarks: Mapping[str, str]) -> str | None:
     """The text of a record's ``remarks``."""
     return "; ".join(f"{name}: {_plain(why)}" for name, why in remarks.items()) or None
@@ -214,7 +219,7 @@ def _plain(reason: str) -> str:
 
 
 def split_remarks(text: str | None) -> dict[str, str]:
-    """The remarks of a record by metric id."""
+    """The remarks of a record by column, or ``RATE_REMARK``."""
     found = {}
     for part in filter(None, (text or "").split("; ")):
         name, _, reason = part.partition(": ")
