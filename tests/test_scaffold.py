@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench.commands.scaffold import new_codec
+from bench.commands.scaffold import Template, new_codec
+from bench.engine.run_log import Outcome
 from bench.errors import UsageError
 from tests.codecs.tiny_zoo import picture
 
@@ -68,3 +70,33 @@ def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:
         new_codec("mine", "python", tmp_path)
     with pytest.raises(UsageError, match="'My Codec' is no codec id"):
         new_codec("My Codec", "python", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "said"),
+    [
+        ("jpeg", "python", "'jpeg' is there already; take another name, such as my-jpeg"),
+        ("x265", "command", "'x265' is there already"),
+        ("json", "python", "Python has its own 'json'; take another name, such as my-json"),
+        ("bench", "model", "Python has its own 'bench'"),
+        ("true", "python", "Python has its own 'true'"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused_before_anything_is_written(
+    name: str, template: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        new_codec(name, cast("Template", template), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_try_that_is_stopped_has_nothing_to_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.cli import main
+    from bench.engine import attempt
+
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    monkeypatch.setattr(attempt, "run", lambda *_: Outcome(interrupted=True))
+    assert main(["try", "jpeg", str(tmp_path / "mine.png")]) == 1
+    assert capsys.readouterr().err == "bench: stopped\n"
