@@ -100,3 +100,13 @@ def test_try_that_is_stopped_has_nothing_to_show(
     monkeypatch.setattr(attempt, "run", lambda *_: Outcome(interrupted=True))
     assert main(["try", "jpeg", str(tmp_path / "mine.png")]) == 1
     assert capsys.readouterr().err == "bench: stopped\n"
+
+
+def test_try_that_cannot_save_says_so(tmp_path: Path) -> None:
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    done = bench(tmp_path, "try", "jpeg:quality=30", "mine.png", "--save", "nowhere/out.png")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bench: --save nowhere/out.png: cannot be written: No such file or directory; give another "
+        "path\n"
+    )
