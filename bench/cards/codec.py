@@ -20,7 +20,7 @@ ONLY = Point("mode", "only")
 _LEARNED = re.compile(r"^bench\.learned\.(\w+)\.codec:")
 _CODEC_KEYS = frozenset(
     "title adapter media deterministic lossless anchor settings ladder source training "
-    "resources reads environment".split()
+    "resources reads environment call".split()
 )
 
 
@@ -84,7 +84,11 @@ def read_codec(path: Path) -> CodecCard:
     for word in media:
         if word not in MEDIA:
             raise CardError(f"{table.where}: media {word!r} is not one of {', '.join(MEDIA)}")
-    settings, title = table.get("settings", dict, {}), table.get("title", str, "")
+    settings, title = dict(table.get("settings", dict, {})), table.get("title", str, "")
+    if call := table.get("call", dict, {}):
+        if "call" in settings:
+            raise CardError(f"{table.where}: there are [call] and [settings.call]; keep one")
+        settings["call"] = call  # a setting of networks, which cards may write at the top
     environment = Table(f"{table.where} [environment]", table.get("environment", dict, {}))
     environment.refuse_unknown(("path", "python"))
     return CodecCard(

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from bench.cards.files import read_text
 from bench.errors import CardError, UsageError
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def load(path: Path) -> Plugin:
     in processes of their own. Raises UsageError if it cannot be read, or if its name is that of
     another module."""
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        source = read_text(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"--plugin {path}: cannot be read: {error}; give a .py file") from error
     name = path.stem
     if path.suffix != ".py" or not name.isidentifier():

@@ -15,6 +15,7 @@ from bench.codecs.base import Codec, DecodesApart
 from bench.engine.added_metrics import add_metrics
 from bench.engine.batches import MOST, MetricBatch, code_ahead
 from bench.engine.coding import Coded, code
+from bench.engine.estimates import examined
 from bench.engine.fresh_decode import DecodedPayload, judge_apart
 from bench.engine.rate_search import RateSearch
 from bench.engine.task_records import empty_record, one_line, with_result, with_scores
@@ -24,7 +25,7 @@ from bench.engine.worker_cache import WorkerCache
 from bench.errors import CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
 from bench.processes import isolation
-from bench.records import Point, Record, Task
+from bench.records import Point, Record, Task, join_remarks, split_remarks
 from bench.results.kept_streams import make_kept_stream
 from bench.results.packed import pack
 from bench.signals import Signal
@@ -115,10 +116,12 @@ class Worker:
         if coded is None:
             self.cache.warm_up(task.codec, signal, point)
             coded = code(codec, signal, point, spec.repeats)
-        coded = _with_estimate(coded, codec, signal, point)
+        coded, remarks = _with_estimate(coded, codec, signal, point)
         scores = evaluator.score(coded.decoded, batches=not self._batching)
+        record = with_result(record, signal.layout, coded, scores)
         record = replace(
-            with_result(record, signal.layout, coded, scores),
+            record,
+            remarks=join_remarks({**split_remarks(record.remarks), **remarks}),
             repeats=spec.repeats or None,
             parallel=spec.parallel * coded.together,
             psnr_rgb_ceiling=self.cache.colour_ceiling(task, signal),
@@ -155,13 +158,14 @@ def _check_suitable(codec: Codec, signal: Signal, task: Task, spec: WorkSpec) ->
         raise Unsupported(reason)
 
 
-def _with_estimate(coded: Coded, codec: Codec, signal: Signal, point: Point) -> Coded:
-    """With the codec's estimate of the rate, where ``encode`` gave none; the estimate is not
-    timed."""
-    if coded.encoded.bits_estimated is not None:
-        return coded
-    estimate = codec.estimate(signal, point)
-    return replace(coded, encoded=replace(coded.encoded, bits_estimated=estimate))
+def _with_estimate(
+    coded: Coded, codec: Codec, signal: Signal, point: Point
+) -> tuple[Coded, Mapping[str, str]]:
+    """With the codec's estimate of the rate, where ``encode`` gave none, and remarks on it; the
+    estimate is not timed."""
+    asked = codec.estimate(signal, point) if coded.encoded.bits_estimated is None else None
+    encoded, remarks = examined(coded.encoded, asked)
+    return replace(coded, encoded=encoded), remarks
 
 
 def _check_lossless(codec: Codec, scores: Scores) -> bool | None:

@@ -15,7 +15,6 @@ import bench.datasets.images
 import bench.engine.measure
 import bench.metrics.evaluate
 import bench.metrics.ssim  # noqa: F401
-from bench.metrics.compiled import kernels
 from bench.metrics.registry import built_in
 from bench.processes import isolation
 
@@ -33,7 +32,6 @@ def _say_nothing_of_the_end(
 sys.excepthook = _say_nothing_of_the_end
 Image.init()
 built_in()
-kernels()
 isolation.describe()
 # a first collection in every worker would walk, and so copy, all that was imported here
 gc.freeze()

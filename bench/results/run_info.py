@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cards import Settings
+from bench.cards.files import read_json
 from bench.errors import StoreError, UsageError
 from bench.records import TARGET
 
@@ -151,7 +152,7 @@ def read_run(folder: Path) -> RunInfo:
     """The run.json of a folder. Raises StoreError if missing, broken or of a newer format."""
     path = folder / "run.json"
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = read_json(path)
     except FileNotFoundError as error:
         raise StoreError(f"{folder}: no run.json; is this the folder of a finished run?") from error
     except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,22 @@ class Apart:
 
     def encoder(self, call: str, *arguments: object, **named: object) -> Answer:
         """A call to the process that encodes, which may see originals."""
-        return self._pair[0].call(call, named, call_of(arguments), seconds=_limit(call))
+        return self.encoder_with(call, call_of(arguments), **named)
+
+    def encoder_with(self, call: str, blobs: Sequence[bytes], **named: object) -> Answer:
+        """The same for a backend that takes bytes alone."""
+        return self._pair[0].call(call, named, blobs, seconds=_limit(call))
 
     def decoder(self, call: str, *arguments: object, **named: object) -> Answer:
         """A call to the process that decodes, which must not."""
+        return self.decoder_with(call, call_of(arguments), **named)
+
+    def decoder_with(self, call: str, blobs: Sequence[bytes], **named: object) -> Answer:
+        """The same for a backend that takes bytes alone."""
         encoder, decoder = self._pair
         if not decoder.alive:
             decoder.reads = decoder_places(self.card, self.environment, self._sources(encoder))
-        return decoder.call(call, named, call_of(arguments), seconds=_limit(call))
+        return decoder.call(call, named, blobs, seconds=_limit(call))
 
     @staticmethod
     def _sources(encoder: Host) -> list[Path]:

@@ -1,6 +1,6 @@
 """The process that runs code which is not ours: reads calls from one pipe, answers on another.
 
-One file for Python 3.8 and newer with numpy; torch is imported by the backend for models alone.
+Stands alone: Python 3.8 and newer with numpy; the backend for models, beside it, needs torch, too.
 Imports nothing of bench but the backend for adapters, which are written against bench.
 """
 
@@ -17,6 +17,7 @@ import struct
 import sys
 import time
 import traceback
+import types
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,18 +33,11 @@ if TYPE_CHECKING:  # what Python 3.8 cannot evaluate
 
 _SIZES = struct.Struct("<IQ")
 _INSTALLED = {"site-packages", "dist-packages"}
-_NOT_ITS_OWN = {"bench", "__main__", "__mp_main__"}
+_NEIGHBOURS = "_bench_worker"
+_NOT_ITS_OWN = {"bench", _NEIGHBOURS, "__main__", "__mp_main__"}
 """Modules that are no part of the code that runs here, with all that were there at the start."""
 _MOST = 300
 """Characters of an exception's message that are passed on."""
-
-
-class Fault(Exception):
-    """A failure with its kind: import, arguments, weights, cuda, unsupported, values or code."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 # --- messages: <u32 n><u64 m>, n bytes of JSON, m bytes of blobs, whose lengths the JSON has
@@ -67,32 +61,6 @@ def receive(pipe: IO[bytes]) -> Reply | None:
     size, _ = _SIZES.unpack(start)
     head = json.loads(pipe.read(size).decode())
     return head, [pipe.read(length) for length in head.pop("blobs")]
-
-
-def flatten(value: Any, blobs: Blobs) -> Any:
-    """``value`` as JSON can hold it: bytes go to ``blobs``, shapes and numbers of numpy or torch
-    become Python's. What nothing can hold is a fault."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        blobs.append(bytes(value))
-        return {"blob": len(blobs) - 1}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, dict):
-        return {"table": [[str(key), flatten(entry, blobs)] for key, entry in value.items()]}
-    if isinstance(value, (list, tuple)):
-        return [flatten(entry, blobs) for entry in value]
-    if hasattr(value, "tolist"):
-        return flatten(value.tolist(), blobs)
-    raise Fault("values", f"a {type(value).__name__} cannot be part of a stream")
-
-
-def unflatten(value: Any, blobs: Blobs) -> Any:
-    """What ``flatten`` was given, with lists for tuples."""
-    if isinstance(value, dict):
-        if "blob" in value:
-            return blobs[value["blob"]]
-        return {key: unflatten(entry, blobs) for key, entry in value["table"]}
-    return [unflatten(entry, blobs) for entry in value] if isinstance(value, list) else value
 
 
 # --- which code ran: releases by version, all else by content
@@ -160,7 +128,8 @@ def described(error: BaseException) -> Head:
     for kind in type(error).__mro__:
         if kind.__module__ == "bench.errors":  # said by an adapter, in our own words
             return {"kind": "bench", "type": kind.__name__, "message": message, "where": ""}
-    kind_of = error.kind if isinstance(error, Fault) else _kind(error, message)
+    said_by_us = type(error).__module__.startswith(_NEIGHBOURS)
+    kind_of = error.kind if said_by_us else _kind(error, message)  # type: ignore[attr-defined]
     return {"kind": kind_of, "type": name, "message": message, "where": _where(error)}
 
 
@@ -175,7 +144,12 @@ def _kind(error: BaseException, message: str) -> str:
 
 def _where(error: BaseException) -> str:
     """The last line of foreign code that was running: ``net.py:12``."""
-    lines = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != __file__]
+    own = str(Path(__file__).resolve().parent)
+    lines = [
+        one
+        for one in traceback.extract_tb(error.__traceback__)
+        if str(Path(one.filename).resolve().parent) != own
+    ]
     foreign = [
         one
         for one in lines
@@ -189,41 +163,13 @@ def _where(error: BaseException) -> str:
 # --- backends
 
 
-class ModelBackend:
-    """A network with CompressAI's interface. Every method takes a call's arguments and blobs, and
-    returns a result and blobs; the loop below times it."""
-
-    def open(self, args: Head, blobs: Blobs) -> Reply:
-        """Imports the code that the arguments name."""
-        raise NotImplementedError
-
-    def describe(self, args: Head, blobs: Blobs) -> Reply:
-        """Facts of the code beside versions, such as the kind of device."""
-        return {}, []
-
-    def load(self, args: Head, blobs: Blobs) -> Reply:
-        """Makes the operating point ``args["point"]`` the current one."""
-        raise NotImplementedError
-
-    def encode(self, args: Head, blobs: Blobs) -> Reply:
-        raise NotImplementedError
-
-    def decode(self, args: Head, blobs: Blobs) -> Reply:
-        raise NotImplementedError
-
-    def estimate(self, args: Head, blobs: Blobs) -> Reply:
-        raise NotImplementedError
-
-    def complexity(self, args: Head, blobs: Blobs) -> Reply:
-        raise NotImplementedError
-
-    def synchronise(self) -> None:
-        """Waits until the device has done what it was given."""
-
-
 def _backend(name: str) -> Any:
     if name == "model":
-        return ModelBackend()
+        # a package of the files beside this one, under a name that no repository has
+        package = types.ModuleType(_NEIGHBOURS)
+        package.__path__ = [str(Path(__file__).resolve().parent)]
+        sys.modules[_NEIGHBOURS] = package
+        return importlib.import_module(f"{_NEIGHBOURS}.model_backend").Backend()
     return importlib.import_module(name).Backend()
 
 
