@@ -20,6 +20,7 @@ from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.process import describe_failure, summarize
 from bench.codecs.support.programs import named_places, places_of_program, run_confined
 from bench.errors import CardError, CodecError, Unavailable, near_matches
+from bench.processes import isolation
 from bench.records import Value
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -104,7 +105,8 @@ class Template:
             log.seek(max(0, log.seek(0, 2) - 4000))
             said = summarize(log.read().decode(errors="replace"))
         if status:
-            raise CodecError(f"{self.codec}: {describe_failure(arguments[0], status, said)}")
+            failure = describe_failure(arguments[0], status, said)
+            raise CodecError(f"{self.codec}: {isolation.with_cure(failure)}")
         return said
 
 
