@@ -37,6 +37,10 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "dri", "kfd", "dxg")
 _PACKAGES = ("site-packages", "dist-packages")
 _SHARED_MEMORY = namespaces.SHARED_FOLDERS[-1]
 _PROC = Path("/proc")
+_DEVICE_LINKS = tuple(
+    (Path("/dev", name), Path("/proc/self/fd", number))
+    for name, number in (("fd", ""), ("stdin", "0"), ("stdout", "1"), ("stderr", "2"))
+)
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP", "XDG_CACHE_HOME")
 # where libraries keep downloaded weights: the variable, and the folder in the user's cache
 _WEIGHT_CACHES = {"TORCH_HOME": "torch", "HF_HOME": "huggingface"}
@@ -141,7 +145,7 @@ class Confinement:
     ruleset: int
     kinds: int
     own: Path
-    view: namespaces.View
+    view: namespaces.View | None
 
     def enter(self) -> None:
         """Confines the calling process for good, or with PROCESSES its grandchild, in which this
@@ -149,51 +153,69 @@ class Confinement:
         global _confined
         if self.kinds:
             namespaces.enter(self.kinds, self.own, self.view)
-            # what lies there is its own now, as is the list of processes
-            alone = self.kinds & namespaces.PROCESSES
-            for place in namespaces.SHARED_FOLDERS if alone else (_SHARED_MEMORY,):
-                landlock.allow(self.ruleset, place, landlock.OWN)
-            landlock.allow(self.ruleset, _PROC, landlock.READ)
+            self._allow_what_is_new()
         linux.leave_keyring()
         landlock.restrict(self.ruleset)
         seccomp.filter_calls()
         _confined = True
 
+    def _allow_what_is_new(self) -> None:
+        """Of file systems that this process alone sees."""
+        shared = namespaces.SHARED_FOLDERS
+        for place in shared[-1:] if self.view is None else shared:
+            landlock.allow(self.ruleset, place, landlock.OWN)
+        if self.view is not None:
+            landlock.allow(self.ruleset, Path("/"), landlock.LIST)
+            landlock.allow(self.ruleset, Path("/proc"), landlock.READ)
+
     def close(self) -> None:
         os.close(self.ruleset)
 
 
-def confine(own: Path, reads: Iterable[Path] = (), kinds: int = 0) -> Confinement | None:
+def confine(own: Path, reads: Iterable[Path] = (), *, alone: bool = False) -> Confinement | None:
     """Rules for a process that may write into the folder ``own`` alone.
 
     The process reads the system's programs, installed packages and ``reads``, without hidden
-    paths. None where this system cannot enforce rules. A confined process passes on its own
-    namespaces: it may make no others.
+    paths. None where this system cannot enforce rules. With ``alone`` the process that enters is a
+    new one that sees no other processes and files, where the system has that. A process that is
+    confined passes on its own namespaces: it may make no others.
     """
     if not landlock.version():
         return None
     data = os.environ.get(DATA_VARIABLE)
     hidden = replace(_hidden, private=(*_hidden.private, *_real([Path(data)]))) if data else _hidden
-    reads = tuple(reads)
-    visible = _visible(reads, hidden)
-    rules = list(visible)
-    rules += [(Path("/dev", name), landlock.DEVICE) for name in _DEVICES]
-    rules += [(path, landlock.DEVICE) for path in Path("/dev").glob("nvidia*")]
+    reads, name, own = tuple(reads), own, own.resolve()
+    rules = [*_visible(reads, hidden), *_devices()]
     if _confined and namespaces.offered():
         rules.append((_SHARED_MEMORY, landlock.OWN))
-    own, name = own.resolve(), own
     ruleset = landlock.make_ruleset([*rules, (own, landlock.OWN)])
-    if _confined or not kinds & namespaces.PROCESSES:
-        return Confinement(ruleset, 0 if _confined else kinds, own, namespaces.View())
-    view = _view(reads, visible)
-    links = (*view.links, *namespaces.view_of((), [name]).links)
-    return Confinement(ruleset, kinds, own, replace(view, links=links))
+    if _confined or not namespaces.offered():
+        return Confinement(ruleset, 0, own, None)
+    if not alone:
+        return Confinement(ruleset, namespaces.offered_here(), own, None)
+    view = _view(reads, tuple(rules))
+    view = replace(view, links=(*view.links, *namespaces.links_on(name)))
+    return Confinement(ruleset, namespaces.offered(), own, view)
+
+
+@cache
+def _devices() -> tuple[tuple[Path, int], ...]:
+    named = (Path("/dev", name) for name in _DEVICES)
+    return tuple((path, landlock.DEVICE) for path in (*named, *Path("/dev").glob("nvidia*")))
 
 
 @cache
 def _view(reads: tuple[Path, ...], rules: tuple[tuple[Path, int], ...]) -> namespaces.View:
-    shown = [path for path, rights in rules if rights == landlock.READ]
-    return namespaces.view_of(shown, (*python_folders(), *reads))
+    """What the rules allow to read, and the names by which that is asked for."""
+    listed = tuple(path for path, rights in rules if rights == landlock.LIST)
+    found: dict[Path, None] = {}
+    places = (path for path, rights in rules if rights != landlock.LIST and path != _PROC)
+    for path in sorted(places, key=lambda one: len(one.parts)):
+        if not any(outer in found for outer in path.parents):
+            found[path] = None
+    names = (*_SYSTEM, *python_folders(), *reads)
+    links = dict(link for name in names for link in namespaces.links_on(name))
+    return namespaces.View(tuple(found), (*links.items(), *_DEVICE_LINKS), listed)
 
 
 def launch(
@@ -216,7 +238,7 @@ def launch(
     confined says ``describe``. Raises OSError if it does not start, SubprocessError if it cannot be
     confined.
     """
-    confinement = confine(own, reads, namespaces.offered())
+    confinement = confine(own, reads, alone=True)
     reason, telling = os.pipe()
 
     def confine_child() -> None:
@@ -271,7 +293,7 @@ def confine_this_process(own: Path, reads: Iterable[Path], *, since: float) -> s
     os.environ[_LAUNCH_VARIABLE] = str(Path.cwd())
     _set_environment(own)
     reads = (*_hidden.code, *reads, *_downloaded_weights(since))
-    confinement = confine(own, reads, namespaces.offered_here())
+    confinement = confine(own, reads)
     if confinement is not None:
         try:
             confinement.enter()

@@ -16,8 +16,9 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,15 +36,13 @@ _CHOICES = (
 )
 # folders where everybody writes, of which a process gets its own, empty
 SHARED_FOLDERS = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
-# where the system's services have their sockets, which no namespace closes
-_SERVICES = Path("/run")
-_PROC = b"/proc"
+_PROC = Path("/proc")
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _CLONE_TREE, _CLOSE_ON_EXEC = 1, os.O_CLOEXEC if linux.IS_LINUX else 0
 _FROM_EMPTY_PATH = 4
 _AT_EMPTY_PATH, _AT_RECURSIVE, _AT_CWD = 0x1000, 0x8000, -100
-_BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
+_BIND, _RECURSIVE, _PRIVATE, _DETACH = 0x1000, 0x4000, 0x40000, 2
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8
 _SET_INTERFACE_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 _MAY_MOUNT = 1 << 21  # CAP_SYS_ADMIN
@@ -60,12 +59,16 @@ def offered() -> int:
 
 
 def _works(flags: int, scratch: Path) -> bool:
+    def enter_and_end() -> None:
+        enter(flags, scratch, View())
+        os._exit(0)
+
     if not linux.IS_LINUX:
         return False
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         subprocess.run(
-            ["true"],
-            preexec_fn=lambda: enter(flags, scratch, View()),
+            [sys.executable],
+            preexec_fn=enter_and_end,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=True,
@@ -85,50 +88,45 @@ def offered_here() -> int:
     return flags
 
 
-@cache
-def covered_folders() -> tuple[Path, ...]:
-    """Folders of which a program alone in its process namespace gets its own, empty ones."""
-    places = (place for place in (*SHARED_FOLDERS, _SERVICES) if place.is_dir())
-    return tuple(dict.fromkeys(place.resolve() for place in places))
-
-
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is seen of covered folders: the real paths ``shown``, read-only, and symbolic links by
-    the other names that such places and places elsewhere have there."""
+    """The files that a program sees: real paths, symbolic links by which they have other names,
+    and folders of which nothing is seen but what else is named."""
 
-    shown: tuple[Path, ...] = ()
+    places: tuple[Path, ...] = ()
     links: tuple[tuple[Path, Path], ...] = ()
+    folders: tuple[Path, ...] = ()
 
 
-def view_of(real: Iterable[Path], names: Iterable[Path]) -> View:
-    """The view of those places that lie in covered folders; ``real`` have no symbolic links."""
-    shown: dict[Path, None] = {}
-    for place in sorted(real, key=lambda one: len(one.parts)):
-        if _is_covered(place) and not any(outer in shown for outer in place.parents):
-            shown[place] = None
-    absolute = [Path(os.path.normpath(name.absolute())) for name in names]
-    links = [(name, name.resolve()) for name in absolute if _is_covered(name)]
-    return View(tuple(shown), tuple((name, real) for name, real in links if name != real))
+def links_on(path: Path) -> Iterator[tuple[Path, Path]]:
+    """The symbolic links on the way from a path to its real one, with what they say."""
+    at = Path("/")
+    parts = path.absolute().parts[1:] if path.exists() else ()
+    for index, part in enumerate(parts):
+        at = at.parent if part == ".." else at / part
+        if at.is_symlink():
+            yield at, at.readlink()
+            yield from links_on(Path(at.parent, at.readlink(), *parts[index + 1 :]))
+            return
 
 
-def _is_covered(place: Path) -> bool:
-    return any(f"{place}/".startswith(f"{one}/") for one in covered_folders())
-
-
-def enter(flags: int, own: Path, view: View) -> None:
+def enter(flags: int, own: Path, view: View | None = None) -> None:
     """Moves this process into namespaces of its own, with ``own`` as its current folder.
 
     It then has no network but a loopback of its own, and all file systems are read-only but
     ``own``. With PROCESSES this call returns in a new process, in a new session, which sees no
-    other but what it starts, and whose temporary and shared folders are empty but for ``own`` and
-    the ``view``; the process that called ends as that one does, and nothing outlives them.
-    Raises OSError; with USER, too, where this process has several threads.
+    other but what it starts; the process that called ends as that one does, and nothing outlives
+    them. With a ``view`` there are no other files than those, read-only, ``own``, and empty folders
+    of its own in the place of SHARED_FOLDERS. Raises OSError; with USER, too, where this process
+    has several threads.
     """
     _unshare(flags)
     if flags & PROCESSES:
         _continue_inside()
-    _arrange_mounts(own, view, is_alone=bool(flags & PROCESSES))
+    if view is None:
+        _make_read_only(own)
+    else:
+        _make_root(own, view, has_processes=bool(flags & PROCESSES))
     os.chdir(own)
     if flags & NETWORK:
         request = struct.pack("16sh14x", b"lo", _UP_AND_RUNNING)
@@ -221,25 +219,48 @@ def _end_as(first: int, ending: int) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-def _arrange_mounts(own: Path, view: View, *, is_alone: bool) -> None:
-    covered = covered_folders() if is_alone else SHARED_FOLDERS[-1:]
-    trees = [(_open_tree(place), place) for place in view.shown if place.exists()]
+def _make_read_only(own: Path) -> None:
+    """All that there is but ``own``, and an empty shared memory in the place of others'."""
     own_tree = _open_tree(own)
     _set_read_only(_AT_CWD, b"/")
+    memory = bytes(SHARED_FOLDERS[-1])
+    with contextlib.suppress(FileNotFoundError):
+        linux.call("mount", b"tmpfs", memory, b"tmpfs", _NO_SETUID | _NO_DEVICES, None)
+    _place_tree(own_tree, own)
+
+
+def _make_root(own: Path, view: View, *, has_processes: bool) -> None:
+    """A root of this process's own with nothing in it but the view and ``own``."""
+    trees = [(_open_tree(place), place) for place in view.places if place.exists()]
     for tree, _ in trees:
         _set_read_only(tree, b"", _AT_EMPTY_PATH)
-    for place in covered:
-        mode = b"mode=755" if place == _SERVICES else b"mode=1777"
-        linux.call("mount", b"tmpfs", bytes(place), b"tmpfs", _NO_SETUID | _NO_DEVICES, mode)
-    for tree, target in (*trees, (own_tree, own)):
-        _place_tree(tree, target)
+    trees.append((_open_tree(own), own))
+    root = own  # any folder will do: what is mounted there goes out of sight with the old root
+    linux.call("mount", b"tmpfs", bytes(root), b"tmpfs", _NO_SETUID | _NO_DEVICES, b"mode=755")
+    for place in (*view.folders, *SHARED_FOLDERS, _PROC):
+        _below(root, place).mkdir(parents=True, exist_ok=True)
+    for place in SHARED_FOLDERS:
+        _below(root, place).chmod(0o1777)
+    for tree, place in trees:
+        _place_tree(tree, _below(root, place))
     for name, target in view.links:
         with contextlib.suppress(FileExistsError):
-            name.parent.mkdir(parents=True, exist_ok=True)
-            name.symlink_to(target)
-    if is_alone:
-        how = _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS
-        linux.call("mount", b"proc", _PROC, b"proc", how, b"hidepid=4")
+            _below(root, name).parent.mkdir(parents=True, exist_ok=True)
+            _below(root, name).symlink_to(target)
+    proc = bytes(_below(root, _PROC))
+    how = _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS
+    if has_processes:
+        linux.call("mount", b"proc", proc, b"proc", how, b"hidepid=4")
+    else:
+        linux.call("mount", bytes(_PROC), proc, None, _BIND | _RECURSIVE, None)
+        _set_read_only(_AT_CWD, proc)
+    os.chdir(root)
+    linux.call("pivot_root", b".", b".")
+    linux.call("umount2", b".", _DETACH)
+
+
+def _below(root: Path, place: Path) -> Path:
+    return Path(f"{root}{place}")
 
 
 def _open_tree(place: Path) -> int:
