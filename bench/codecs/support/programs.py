@@ -29,16 +29,34 @@ def run_confined(
 ) -> int:
     """The exit status of a program whose messages go to ``log``; negative: the signal that ended
     it. Its folder is its current and temporary one. Raises OSError if it does not start."""
-    named = (path for path in named_places(arguments[1:]) if not path.is_relative_to(folder))
-    program = places_of_program(Path(arguments[0]))
-    try:
-        process = isolation.launch(arguments, folder, (*program, *named, *reads), stdout=log)
-    except subprocess.SubprocessError as error:
-        raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error
+    process = launch_program(arguments, folder, reads, stdout=log)
     try:
         return process.wait()
     finally:
         isolation.end(process)
+
+
+def launch_program(
+    arguments: Sequence[str],
+    folder: Path,
+    reads: Sequence[Path],
+    *,
+    stdout: int | IO[bytes],
+    stderr: int = subprocess.STDOUT,
+) -> subprocess.Popen[bytes]:
+    """``isolation.launch`` with what the program needs and what its arguments name."""
+    named = (path for path in named_places(arguments[1:]) if not path.is_relative_to(folder))
+    places = (*places_of_program(Path(arguments[0])), *named, *reads)
+    try:
+        return isolation.launch(arguments, folder, places, stdout=stdout, stderr=stderr)
+    except subprocess.SubprocessError as error:
+        raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error
+
+
+def has_written(path: Path) -> bool:
+    """Whether a program wrote a file of its own there. A link may lead to what it could not read
+    itself, such as the original."""
+    return path.is_file() and not path.is_symlink()
 
 
 def places_of_program(program: Path) -> Iterator[Path]:
