@@ -169,12 +169,12 @@ class Folder(Daemon):
 
 
 class Socket(Daemon):
-    def __init__(self, family: int, address: object) -> None:
+    def __init__(self, family: int, address: str | tuple[str, int]) -> None:
         self.family, self.address = family, address
 
     def stay(self, secret: bytes) -> None:
         server = socket.socket(self.family)
-        server.bind(self.address)  # type: ignore[arg-type]
+        server.bind(self.address)
         server.listen()
         if not os.fork():
             server.settimeout(20)
@@ -184,7 +184,7 @@ class Socket(Daemon):
     def get(self) -> bytes:
         client = socket.socket(self.family)
         client.settimeout(5)
-        client.connect(self.address)  # type: ignore[arg-type]
+        client.connect(self.address)
         return client.recv(100)
 
 
