@@ -21,6 +21,7 @@ import numpy as np
 from bench import colour
 from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, CodecBase, Encoded, Text
 from bench.codecs.support import exchange
+from bench.codecs.support.programs import has_written
 from bench.codecs.support.template import CommandLine, Template, parse_template
 from bench.errors import CardError, CodecError, Unavailable
 from bench.signals import Frame, Signal, clip, image
@@ -134,7 +135,7 @@ class Recorded(CodecBase):
             bitstream.write_bytes(payload)
             facts = {"bitstream": str(bitstream), "output": str(output)}
             said = self._command.run(facts, Path(name), self.card.reads)
-            if not output.is_file():
+            if not has_written(output):
                 program = self._command.words[0]
                 raise CodecError(f"{self.card.id}: {program} wrote no output: {said}")
             return _signal_of(output)
