@@ -7,6 +7,7 @@ the rules, and ``describe`` says how far they go on this system. Knows no codec.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -36,7 +37,7 @@ _SYSTEM = tuple(
 _DEVICES = ("null", "zero", "full", "random", "urandom", "dri", "kfd", "dxg")
 _PACKAGES = ("site-packages", "dist-packages")
 _SHARED_MEMORY = namespaces.SHARED_FOLDERS[-1]
-_PROC = Path("/proc")
+_PROC, _EVERYTHING = Path("/proc"), Path("/")
 _DEVICE_LINKS = tuple(
     (Path("/dev", name), Path("/proc/self/fd", number))
     for name, number in (("fd", ""), ("stdin", "0"), ("stdout", "1"), ("stderr", "2"))
@@ -164,9 +165,9 @@ class Confinement:
         shared = namespaces.SHARED_FOLDERS
         for place in shared[-1:] if self.view is None else shared:
             landlock.allow(self.ruleset, place, landlock.OWN)
+        landlock.allow(self.ruleset, _PROC, landlock.READ)
         if self.view is not None:
             landlock.allow(self.ruleset, Path("/"), landlock.LIST)
-            landlock.allow(self.ruleset, Path("/proc"), landlock.READ)
 
     def close(self) -> None:
         os.close(self.ruleset)
@@ -193,6 +194,8 @@ def confine(own: Path, reads: Iterable[Path] = (), *, alone: bool = False) -> Co
         return Confinement(ruleset, 0, own, None)
     if not alone:
         return Confinement(ruleset, namespaces.offered_here(), own, None)
+    if _EVERYTHING in reads:
+        return Confinement(ruleset, namespaces.offered(), own, None)
     view = _view(reads, tuple(rules))
     view = replace(view, links=(*view.links, *namespaces.links_on(name)))
     return Confinement(ruleset, namespaces.offered(), own, view)
@@ -292,7 +295,7 @@ def confine_this_process(own: Path, reads: Iterable[Path], *, since: float) -> s
     kind = describe()
     os.environ[_LAUNCH_VARIABLE] = str(Path.cwd())
     _set_environment(own)
-    reads = (*_hidden.code, *reads, *_downloaded_weights(since))
+    reads = (*_hidden.code, *reads, *downloaded_weights(since))
     confinement = confine(own, reads)
     if confinement is not None:
         try:
@@ -318,7 +321,8 @@ def _set_environment(own: Path) -> None:
     tempfile.tempdir = str(own)
 
 
-def _downloaded_weights(since: float) -> Iterator[Path]:
+def downloaded_weights(since: float = math.inf) -> Iterator[Path]:
+    """Files in the caches of downloaded weights that did not change after ``since``."""
     for name in (*_WEIGHT_CACHES, _WEIGHTS_VARIABLE):
         for folder, _, files in os.walk(os.environ.get(name, "")):
             for path in (Path(folder, file) for file in files):
@@ -330,10 +334,11 @@ def _downloaded_weights(since: float) -> Iterator[Path]:
 @cache
 def _visible(reads: tuple[Path, ...], paths: HiddenPaths) -> tuple[tuple[Path, int], ...]:
     """Rules for what may be read. A named path may lie in a private folder, but not among the
-    originals."""
+    originals; the folder that it lies in can be listed, since Python looks for modules so."""
     originals = [f"{place}/" for place in paths.originals]
     hidden = [*originals, *(f"{place}/" for place in paths.private)]
-    return tuple(
+    named = dict.fromkeys(place.parent for place in _real(reads))
+    return tuple((folder, landlock.LIST) for folder in named) + tuple(
         rule
         for place in _real((*_SYSTEM, *python_folders(), *reads))
         if not any(f"{place}/".startswith(one) for one in originals)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.records import COLUMNS
-from tests.report import samples
+from tests.unit.report import samples
 
 CODECS, POINTS, ITEMS = 20, 10, 5000
 SECONDS, BYTES = 60.0, 2e9

@@ -1,0 +1,88 @@
+"""Streams of the shipped learned codecs, written here and decoded with other arithmetic: by other
+instruction sets and on two threads. What is entropy-coded must come out exactly, or the picture is
+another one; float syntheses may round a few samples the other way."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cards import load_registry
+from bench.codecs.build import build_codec, select
+from bench.machine import multiplies_bfloat16
+from bench.signals import Signal, clip, image, vectors
+from tests.agreement import BFLOAT16_APART, ROUNDED_APART, assert_rounded_alike
+from tests.system.codecs.elsewhere import ARITHMETICS
+from tests.system.codecs.tiny_zoo import picture
+
+ROOT = Path(__file__).parents[3]
+
+
+def _digits() -> Signal:
+    y, x = np.mgrid[:64, :64]
+    rings = [3.2 - np.abs(np.hypot(x - 20 - 2 * t, y - 26 - t) - 8) for t in range(4)]
+    return clip(np.rint(255 * np.clip(np.stack(rings), 0, 1)).astype(np.uint8))
+
+
+def _scene() -> Signal:
+    whole = picture(60, 60, 3)
+    return clip(np.stack([whole[t : t + 48, t : t + 48] for t in range(7)]))
+
+
+SIGNALS = {
+    "hyperprior": lambda: image(picture(96, 128)),
+    "vqvae2-512": lambda: image(picture(96, 128)),
+    "vqvae2-512:coder=pixelsnail": lambda: image(picture(64, 64)),
+    "vqvae2-512:coder=transformer": lambda: image(picture(64, 64)),
+    "qcae": _digits,
+    "qcae-any": _digits,
+    "qcae-paper": _digits,
+    "qcae-rd": _digits,
+    "vae3d": _scene,
+    "cifar-vae": lambda: image(picture(32, 32)),
+    "gaussian-ae": lambda: vectors(np.random.default_rng(2).normal(size=(32, 100))),
+}
+EXACT = ("qcae-rd",)
+"""Codecs all of whose decoder is fixed-point arithmetic."""
+HALVED = ("hyperprior",)
+"""Codecs that compute in bfloat16 where the processor does."""
+
+
+@pytest.fixture(scope="module")
+def decoded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], tuple]:
+    """Of each arithmetic and codec, what was decoded there and here."""
+    folder, registry, here = tmp_path_factory.mktemp("streams"), load_registry(), {}
+    for number, (words, signal) in enumerate(SIGNALS.items()):
+        card = select(registry, words)
+        codec = build_codec(card)
+        payload = codec.encode(signal(), card.ladder[len(card.ladder) // 2]).payload
+        (folder / f"{number}.bin").write_bytes(payload)
+        (folder / f"{number}.txt").write_text(words)
+        here[words] = codec.decode(payload).array()
+    found = {}
+    for name, variables in ARITHMETICS.items():
+        subprocess.run(
+            [sys.executable, "-m", "tests.system.codecs.elsewhere", str(folder)], check=True,
+            cwd=ROOT, env={**os.environ, **variables, "OMP_NUM_THREADS": "2"},
+        )  # fmt: skip
+        for number, words in enumerate(SIGNALS):
+            found[name, words] = (np.load(folder / f"{number}.npy"), here[words])
+    return found
+
+
+@pytest.mark.parametrize("words", SIGNALS)
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_a_stream_decodes_alike_with_other_arithmetic(
+    decoded: dict[tuple[str, str], tuple], arithmetic: str, words: str
+) -> None:
+    there, here = decoded[arithmetic, words]
+    if words in EXACT:
+        np.testing.assert_array_equal(there, here)
+    elif here.dtype == np.uint8:
+        halved = words in HALVED and multiplies_bfloat16()
+        assert_rounded_alike(there, here, BFLOAT16_APART if halved else ROUNDED_APART)
+    else:  # float32 sums of 100 products: seven digits of the largest
+        np.testing.assert_allclose(there, here, rtol=0, atol=1e-5 * np.abs(here).max())

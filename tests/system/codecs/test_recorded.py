@@ -1,0 +1,132 @@
+"""Streams and reconstructions of other programs: looked up, decoded or believed, and marked."""
+
+from __future__ import annotations
+
+import io
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.cards import read_codec
+from bench.codecs.base import Codec
+from bench.codecs.build import build_codec
+from bench.codecs.support import exchange
+from bench.codecs.support.planes import PlaneFormat
+from bench.errors import BenchError, CardError, CodecError, Unavailable
+from bench.records import Point
+from bench.signals import Signal, clip, image
+from tests.system.codecs.tiny_zoo import picture
+
+PIXELS = picture(24, 40)
+LADDER = "[ladder]\nq = [10, 50]"
+
+
+def codec(folder: Path, settings: str, ladder: str = LADDER) -> Codec:
+    path = folder / "theirs.toml"
+    path.write_text(
+        textwrap.dedent('title = "Theirs"\nadapter = "bench.codecs.recorded:Recorded"\n')
+        + f'media = ["image"]\n[settings]\n{settings}\n{ladder}\n'
+    )
+    read_codec.cache_clear()
+    return build_codec(read_codec(path))
+
+
+def named(name: str = "kodim01.png") -> Signal:
+    return replace(image(PIXELS), name=name)
+
+
+@pytest.fixture
+def streams(tmp_path: Path) -> Path:
+    """JPEG files as another program left them."""
+    (tmp_path / "streams").mkdir()
+    for quality in (10, 50):
+        file = io.BytesIO()
+        Image.fromarray(PIXELS).save(file, "JPEG", quality=quality)
+        (tmp_path / "streams" / f"kodim01-{quality}.bin").write_bytes(file.getvalue())
+    return tmp_path
+
+
+CONVERT = (
+    "from PIL import Image; import sys; Image.open(sys.argv[1]).convert('RGB').save(sys.argv[2])"
+)
+
+
+def test_streams_with_a_decode_command(streams: Path) -> None:
+    theirs = codec(
+        streams,
+        'streams = "streams/{item}-{point}.bin"\n'
+        f'decode = ["{sys.executable}", "-c", "{CONVERT}", "{{bitstream}}", "{{output}}"]',
+    )
+    theirs.check_available()
+    encoded = theirs.encode(named(), Point("q", 50))
+    assert encoded.payload == (streams / "streams" / "kodim01-50.bin").read_bytes()
+    assert not encoded.coded_here and encoded.rate == "measured"
+    expected = np.asarray(Image.open(io.BytesIO(encoded.payload)).convert("RGB"))
+    np.testing.assert_array_equal(theirs.decode(encoded.payload).array()[0], expected)
+
+
+def test_streams_with_a_decoder_in_python(streams: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (streams / "theirs_decoder.py").write_text(
+        "import io, numpy\nfrom PIL import Image\n"
+        "def decode(data): return numpy.asarray(Image.open(io.BytesIO(data)))\n"
+        "class Wrong:\n    def decode(self, data): return numpy.zeros((2, 2))\n"
+    )
+    monkeypatch.syspath_prepend(str(streams))
+    pattern = 'streams = "streams/{item}-{point}.bin"\ndecoder = "theirs_decoder:'
+    theirs = codec(streams, pattern + 'decode"')
+    payload = theirs.encode(named("kodim01"), Point("q", 10)).payload
+    assert theirs.decode(payload).layout.frame_shape == (24, 40, 3)
+    with pytest.raises(CodecError, match=r"returned float64 \(2, 2\)"):
+        codec(streams, pattern + 'Wrong"').decode(payload)
+
+
+def test_reconstructions_with_reported_sizes(tmp_path: Path) -> None:
+    (tmp_path / "decoded").mkdir()
+    Image.fromarray(PIXELS).save(tmp_path / "decoded" / "kodim01-10.png")
+    (tmp_path / "sizes.csv").write_text("item,point,bytes\nkodim01,10,321\n")
+    theirs = codec(tmp_path, 'reconstructions = "decoded/{item}-{point}.png"\nsizes = "sizes.csv"')
+    theirs.check_available()
+    encoded = theirs.encode(named(), Point("q", 10))
+    assert (encoded.rate, encoded.bytes_reported, encoded.payload) == ("reported", 321, b"")
+    assert encoded.reconstruction is not None
+    np.testing.assert_array_equal(encoded.reconstruction.array()[0], PIXELS)
+    with pytest.raises(Unavailable, match=r"decoded/kodim02-10\.png is missing"):
+        theirs.encode(named("kodim02.png"), Point("q", 10))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('streams = "a/{item}-{point}.bin"', "give streams with decode or decoder"),
+        ('streams = "a/{item}.bin"\ndecoder = "a:b"', "names one file for every point"),
+        ('streams = "a/{name}-{point}.bin"\ndecoder = "a:b"', "unknown placeholder {name}"),
+        ('streams = "a/{item}-{point}.bin"\ndecoder = "nowhere:b"', "cannot be imported"),
+        ('streams = "a/{item}-{point}.bin"\ndecode = "cat {input}"', "unknown placeholder {input}"),
+        ('reconstructions = "{item}-{point}.png"\nsizes = "bad.csv"', "line 2: bytes is '-3'"),
+        ('reconstructions = "{item}-{point}.png"\nsizes = "worse.csv"', "'bytes' is missing"),
+        ('streams = "none/{item}-{point}.bin"\ndecode = "cat"', "no file is like"),
+    ],
+)
+def test_mistakes_of_a_card_are_named(tmp_path: Path, settings: str, said: str) -> None:
+    (tmp_path / "bad.csv").write_text("item,point,bytes\nkodim01,10,-3\n")
+    (tmp_path / "worse.csv").write_text("item,point\nkodim01,10\n")
+    with pytest.raises((CardError, Unavailable)) as caught:
+        codec(tmp_path, settings).check_available()
+    assert isinstance(caught.value, BenchError) and said in str(caught.value)
+
+
+def test_clips_come_as_y4m(tmp_path: Path) -> None:
+    frames = np.stack([picture(24, 40, seed) for seed in range(2)])
+    (tmp_path / "decoded").mkdir()
+    file = tmp_path / "decoded" / "ball-10.y4m"
+    exchange.write_video(file, clip(frames), PlaneFormat("444", 8, 40, 24))
+    (tmp_path / "sizes.csv").write_text("item,point,bytes\nball,10,99\n")
+    theirs = codec(tmp_path, 'reconstructions = "decoded/{item}-{point}.y4m"\nsizes = "sizes.csv"')
+    found = theirs.encode(replace(clip(frames), name="ball"), Point("q", 10)).reconstruction
+    assert found is not None and found.layout.frames == 2
+    assert np.abs(found.array().astype(int) - frames).max() <= 2

@@ -1,0 +1,265 @@
+"""Metrics added to a finished folder: only they are measured, and nothing that is there changes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.engine.plan import codec_fingerprint, item_fingerprint
+from tests.fakes import write_cards
+from tests.leftovers import forgotten
+
+ROOT = Path(__file__).resolve().parents[3]
+PLUGIN = '''
+import os
+
+import numpy as np
+
+from bench.errors import Unavailable
+from bench.metrics.info import MetricInfo
+from bench.metrics.base import FrameMetric, SignalMetric
+from tests.fakes import Coarse, Noise
+
+
+class Wavering(Coarse):
+    """Its streams depend on the environment, its versions do not."""
+
+    def encode(self, signal, point):
+        encoded = super().encode(signal, point)
+        if os.environ.get("OTHER_STREAM"):
+            return type(encoded)(encoded.payload + b"!")
+        return encoded
+
+
+class MoreNoise(Noise):
+    pass
+
+
+class Largest(FrameMetric[np.ndarray]):
+    info = MetricInfo(
+        id="largest", title="Largest error", definition="largest difference of a sample",
+        purpose="For tests.", higher_is_better=False, tolerance=1,
+    )
+
+    def prepare(self, reference):
+        return reference.astype(int)
+
+    def score(self, prepared, decoded):
+        return abs(prepared - decoded).max() + float(os.environ.get("OFFSET", "0"))
+
+
+class Stubborn(FrameMetric[None]):
+    info = MetricInfo(
+        id="stubborn", title="Stubborn", definition="raises on some pictures",
+        purpose="For tests.", tolerance=1,
+    )
+
+    def prepare(self, reference):
+        return int(reference[0, 0])
+
+    def score(self, prepared, decoded):
+        if prepared == 1:
+            raise ValueError("does not like; item 1")
+        return float("nan") if prepared == 2 else 0.5
+
+
+class Whole(SignalMetric[int]):
+    info = MetricInfo(
+        id="whole", title="Whole", definition="frames", purpose="For tests.", tolerance=1,
+        whole=True, samples=("rgb",),
+    )
+
+    def prepare(self, reference):
+        return reference.layout.frames
+
+    def score(self, prepared, decoded):
+        return prepared / decoded.layout.frames
+
+
+class Absent(Whole):
+    info = MetricInfo(
+        id="absent", title="Absent", definition="needs what is not here", purpose="For tests.",
+        tolerance=1,
+    )
+
+    @classmethod
+    def check_available(cls):
+        raise Unavailable("its weights are missing; run `bench fetch absent`")
+'''
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    """Cards of the codec ``wavering`` and a data set whose classes are in the plug-in."""
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    folder = write_cards(tmp_path / "cards", codecs='["wavering"]')
+    card = folder / "codecs" / "coarse.toml"
+    (folder / "codecs" / "wavering.toml").write_text(
+        card.read_text().replace("bench.fakes:Coarse", "mine:Wavering")
+    )
+    card.unlink()
+    data = folder / "datasets" / "noise.toml"
+    data.write_text(
+        data.read_text()
+        .replace("tests.fakes:Noise", "mine:MoreNoise")
+        .replace('anchor = "coarse"', 'anchor = "wavering"')
+    )
+    return folder
+
+
+def bench(cards: Path, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    plugin = cards.parent / "mine.py"
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *map(str, words), "--cards", cards, "--plugin", plugin],
+        capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables},
+    )  # fmt: skip
+
+
+def measure(cards: Path, out: Path, *words: object, **variables: str) -> str:
+    base = ("run", "--suite", "noise", "--out", out, "--no-report", "--jobs", 1)
+    done = bench(cards, *base, *words, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "records.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_only_the_new_metric_is_measured_and_nothing_else_changes(
+    cards: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    measure(cards, out)
+    before = rows(out)
+    said = measure(cards, out, "--metrics", "largest")
+    assert "16 with metrics added" in said and "0 measured" in said
+    after = rows(out)
+    assert all(float(row["largest"]) > 0 for row in after)
+    assert [{k: v for k, v in row.items() if k != "largest"} for row in after] == before
+    run = json.loads((out / "run.json").read_text())
+    assert run["metrics"] == ["psnr_rgb", "largest"]
+    assert set(run["metric_versions"]["largest"]) == {"plugin mine"}
+    said = measure(cards, out)
+    assert "16 kept" in said and "added" not in said
+    assert rows(out) == after
+
+
+def test_new_points_get_the_metrics_of_the_folder(cards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    measure(cards, out, "--metrics", "largest")
+    measure(cards, out, "--codecs", "wavering:bits=3")
+    assert {bool(row["largest"]) for row in rows(out)} == {True}
+    assert len(rows(out)) == 20
+
+
+def test_kept_streams_are_measured_without_coding(cards: Path, tmp_path: Path) -> None:
+    """Of items whose streams were not kept, another stream than the record's is not measured."""
+    out = tmp_path / "out"
+    measure(cards, out, "--keep", 2)
+    measure(cards, out, "--keep", 2, "--metrics", "largest", OTHER_STREAM="1")
+    found = {row["item"]: (bool(row["largest"]), row["remarks"]) for row in rows(out)}
+    assert found["noise0"] == found["noise1"] == (True, "")
+    empty, remark = found["noise3"]
+    assert not empty and remark.startswith("largest: coded again it is another stream")
+
+
+def test_a_metric_that_fails_spoils_its_own_cell_with_the_reason(
+    cards: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    measure(cards, out, "--metrics", "psnr_rgb,stubborn,whole,absent")
+    found = {row["item"]: row for row in rows(out)}
+    assert {row["status"] for row in found.values()} == {"done"}
+    assert found["noise0"]["stubborn"] == "0.5" and found["noise0"]["psnr_rgb"]
+    assert found["noise1"]["stubborn"] == found["noise2"]["stubborn"] == ""
+    assert "stubborn: ValueError: does not like, item 1" in found["noise1"]["remarks"]
+    assert "stubborn: its value is not a number" in found["noise2"]["remarks"]
+    assert "whole: not defined on gray" in found["noise0"]["remarks"]
+    assert "absent: its weights are missing" in found["noise0"]["remarks"]
+
+
+def test_what_cannot_run_here_is_said_once(cards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    measure(cards, out)
+    said = measure(cards, out, "--metrics", "absent")
+    assert said.count("metric absent skipped: its weights are missing; run `bench fetch") == 1
+    assert "16 kept" in said
+
+
+def test_another_version_of_a_metric_is_measured_again_and_no_other(
+    cards: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other.py"
+    other.write_text(PLUGIN.replace("largest", "utmost").partition("class Stubborn")[0])
+    measure(cards, out, "--metrics", "largest,utmost", "--plugin", other)
+    before = rows(out)
+    other.write_text(other.read_text().replace(".max() +", ".max() + 100 +"))
+    said = measure(cards, out, "--plugin", other, OFFSET="1000")
+    assert "16 values of utmost come from another version" in said
+    assert "16 with metrics added" in said and "stored records" not in said
+    after = rows(out)
+    assert [row["largest"] for row in after] == [row["largest"] for row in before]
+    assert [float(r["utmost"]) for r in after] == [float(r["utmost"]) + 1100 for r in before]
+
+
+def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
+    cards: Path, tmp_path: Path
+) -> None:
+    """As those of format 3 do: a metric is added to it, and nothing is measured again."""
+    from bench.cards import load_registry, plugins
+    from bench.datasets.base import DataOptions
+    from bench.engine.probe import probe
+    from tests.fakes import Noise
+
+    out = tmp_path / "out"
+    measure(cards, out)
+    with forgotten():
+        plugins.load(tmp_path / "mine.py")
+        card = load_registry([cards]).codec("wavering")
+        old = codec_fingerprint(card, probe(card, "cpu"), ("psnr_rgb",))
+    with sqlite3.connect(out / "records.sqlite") as db:
+        for item in Noise(None, {"count": 4}, DataOptions()).items():
+            mark = item_fingerprint(old, item)
+            db.execute("UPDATE records SET fingerprint = ? WHERE item = ?", (mark, item.name))
+        db.execute("UPDATE records SET checksum = NULL")
+        db.execute("DELETE FROM meta WHERE key = 'metrics'")
+        db.execute("UPDATE meta SET value = '3' WHERE key = 'format'")
+    said = measure(cards, out, "--metrics", "largest")
+    assert "16 with metrics added" in said and "another version" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("json.py", "", "there is another module 'json'; rename the file"),
+        ("wrong-name.py", "", "name it as a Python module"),
+        ("broken_file.py", "1 / 0", "cannot be imported: ZeroDivisionError"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_loaded_is_named(
+    tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "list", "metrics", "--plugin", tmp_path / name],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
+
+
+def test_unknown_metrics_end_in_the_usage_of_run(cards: Path, tmp_path: Path) -> None:
+    done = bench(cards, "run", "--suite", "noise", "--out", tmp_path / "o", "--metrics", "larges")
+    assert done.returncode == 2
+    assert "usage: bench run" in done.stderr
+    assert "argument --metrics: unknown metric 'larges'; did you mean largest?" in done.stderr
+    assert not (tmp_path / "o").exists()

@@ -1,0 +1,302 @@
+"""A Dask cluster on loopback: same results as a local run, also when a worker is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.fakes import PATIENCE, hurry_only, write_cards, written
+from tests.system.engine.test_faults import command, mark, numbers, stored_some, undisturbed
+from tests.system.engine.test_run import measure
+
+pytest.importorskip("distributed")
+from distributed import Client
+
+from bench.engine.cluster import _MALLOC_VARIABLE, _NEVER, ClusterPool
+from bench.engine.work import WorkSpec
+from bench.errors import UsageError
+from tests.speed.scaling import Tiny
+
+__all__ = ["mark"]
+
+
+@dataclass
+class Cluster:
+    """A scheduler and worker processes, started as Dask's documentation says."""
+
+    folder: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self) -> str:
+        file = self.folder / "scheduler.json"
+        self._dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        # Dask makes the file first and fills it later
+        while not written(file) and self.processes[0].poll() is None:
+            time.sleep(0.05)
+        self.address = str(json.loads(file.read_text())["address"])
+        return self.address
+
+    def add_worker(
+        self, *words: str, cwd: Path | None = None, packages: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        local = self.folder / f"worker{len(self.processes)}"
+        return self._dask(
+            "worker", self.address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1",
+            "--local-directory", str(local), *words, cwd=cwd,
+            packages=packages,
+        )  # fmt: skip
+
+    def _dask(
+        self, *words: str, cwd: Path | None = None, packages: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        log = (self.folder / f"log{len(self.processes)}").open("wb")
+        root = os.pathsep.join(map(str, filter(None, (packages, Path(__file__).parents[3]))))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *words], stdout=log, stderr=log, cwd=cwd,
+            env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Workers first: one told to stop while its scheduler goes may wait for its own end."""
+        for group in (self.processes[1:], self.processes[:1]):
+            for process in group:
+                process.terminate()
+            for process in group:
+                process.wait(PATIENCE)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, mark: str) -> Iterator[Cluster]:
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    cluster = Cluster(folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
+
+
+def test_two_workers_one_killed_give_the_results_of_a_local_run(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    out, gate = tmp_path / "out", tmp_path / "gate"
+    cards = write_cards(tmp_path / "cards", count=200, gate=(199, gate))
+    first = cluster.add_worker("--no-nanny")
+    cluster.add_worker()
+    process = subprocess.Popen(
+        command(cards, out, "--cluster", cluster.address), stdout=subprocess.PIPE, text=True
+    )
+    assert stored_some(process, out)
+    first.send_signal(signal.SIGKILL)
+    assert process.poll() is None
+    gate.touch()
+    assert process.wait(PATIENCE) == 0
+    found = numbers(out)
+    parallel = {row.pop("parallel") for row in found}
+    local = undisturbed(cards, tmp_path / "local")
+    assert {row.pop("parallel") for row in local} == {"2"} and parallel == {"2"}
+    assert found == local
+    assert len(found) == 800
+
+
+def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
+    cluster.add_worker()
+    hurry_only(monkeypatch, ClusterPool, "noise1")
+    codecs = "coarse:bits=4,fault=crash,on=2,coarse:bits=4,fault=hang,on=1"
+    outcome, _ = measure(cards, out, codecs, cluster=cluster.address, timeout=2)
+    assert outcome.exit_status == 1
+    status = {(row["codec"], row["item"]): (row["status"], row["reason"]) for row in numbers(out)}
+    assert "killed by SIGSEGV" in status["coarse:fault=crash,on=2", "noise2"][1]
+    assert status["coarse:fault=hang,on=1", "noise1"][0] == "timeout"
+    assert [found[0] for found in status.values()].count("done") == 6
+
+
+def test_a_worker_without_the_data_gets_them_from_the_coordinator(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """The path of the input is relative: the worker, in another folder, does not find it."""
+    data = tmp_path / "here" / "pictures"
+    data.mkdir(parents=True)
+    for n in range(3):
+        pixels = np.random.default_rng(n).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(data / f"p{n}.png")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    cluster.add_worker(cwd=elsewhere)
+    tables = []
+    for words in ((), ("--cluster", cluster.address)):
+        out = tmp_path / f"out{len(words)}"
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", "run", "--input", "pictures", "--codecs", "jpeg,png",
+             "--jobs", "2", "--out", str(out), *words],
+            cwd=data.parent, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        tables.append(numbers(out))
+    assert tables[0] == tables[1]
+    assert {row["status"] for row in tables[1]} == {"done"}
+    assert not list(cluster.folder.rglob("*.npy"))
+
+
+def test_a_cluster_that_does_not_answer_or_cannot_is_named(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
+    card = cards / "codecs" / "coarse.toml"
+    card.write_text(card.read_text() + "[resources]\nfpga = 1\n")
+    done = run(*command(cards, out, "--cluster", "tcp://127.0.0.1:9"))
+    assert done.returncode == 2
+    assert "no scheduler with a worker answers" in done.stderr and done.stderr.count("\n") == 1
+    cluster.add_worker()
+    done = run(*command(cards, out, "--cluster", cluster.address))
+    assert done.returncode == 2 and "no worker offers fpga=1 for codec coarse" in done.stderr
+    cluster.add_worker("--resources", "fpga=1")
+    deadline = time.monotonic() + PATIENCE
+    while done.returncode == 2 and time.monotonic() < deadline:
+        done = run(*command(cards, out, "--cluster", cluster.address))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_of_another_version_is_refused_in_one_line(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    info = tmp_path / "packages" / "numpy-9.9.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
+    cluster.add_worker(packages=info.parent)
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=PATIENCE)  # only then Dask compares versions, too
+    done = run(
+        *command(write_cards(tmp_path / "cards"), tmp_path / "out", "--cluster", cluster.address)
+    )
+    assert done.returncode == 2
+    assert "has numpy 9.9.9" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_learned_codecs_ask_for_a_gpu_where_the_run_is_on_one() -> None:
+    from bench.cards import load_registry
+    from bench.engine.cluster import needs
+
+    registry = load_registry()
+    learned = [registry.codec(name) for name in ("hyperprior", "mbt2018", "gaussian-ae")]
+    assert [needs(card, "cuda") for card in learned] == [{"gpu": 1}] * 3
+    assert [needs(card, "cpu") for card in learned] == [{}] * 3
+    assert needs(registry.codec("jpeg"), "cuda") == {}
+
+
+def test_timing_on_a_cluster_is_refused(tmp_path: Path) -> None:
+    cards = write_cards(tmp_path / "cards")
+    done = run(*command(cards, tmp_path / "out", "--cluster", "tcp://127.0.0.1:9", "--timing"))
+    assert done.returncode == 2
+    assert "--timing needs this machine to itself" in done.stderr
+
+
+def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster: Cluster) -> None:
+    """A metric and a codec of one file, which lies nowhere near the worker."""
+    from tests.system.engine.test_added_metrics import PLUGIN
+
+    plugin = tmp_path / "here" / "mine.py"
+    plugin.parent.mkdir()
+    plugin.write_text(PLUGIN)
+    cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
+    for card in (*cards.glob("codecs/*.toml"), *cards.glob("datasets/*.toml")):
+        text = card.read_text().replace("bench.fakes:Coarse", "mine:Wavering")
+        card.write_text(text.replace("tests.fakes:Noise", "mine:MoreNoise"))
+    away = tmp_path / "away"
+    away.mkdir()
+    cluster.add_worker(cwd=away)
+    words = ("--cluster", cluster.address, "--plugin", str(plugin), "--metrics", "largest")
+    done = run(*command(cards, out, *words))
+    assert (done.returncode, done.stderr) == (0, "")
+    import csv
+
+    with (out / "records.csv").open() as file:
+        values = [float(row["largest"]) for row in csv.DictReader(file)]
+    assert len(values) == 16 and min(values) > 0
+
+
+def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cluster) -> None:
+    def profiling(dask_worker: Any) -> tuple[float, bool]:
+        callback = dask_worker.periodic_callbacks["profile"]
+        return callback.callback_time, callback.is_running()
+
+    cluster.add_worker("--no-nanny")
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        (before,) = client.run(profiling).values()
+        pool = ClusterPool(cluster.address)
+        pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+        (during,) = client.run(profiling).values()
+        cluster.add_worker("--no-nanny")
+        client.wait_for_workers(2, timeout=PATIENCE)
+        late = set(client.run(profiling).values())
+        pool.close()
+        after = set(client.run(profiling).values())
+    assert before[0] < 1000 and before[1]
+    assert during == (_NEVER, True) and late == {during}
+    assert after == {before}
+
+
+def test_processes_of_a_worker_keep_the_memory_they_take_again(cluster: Cluster) -> None:
+    """What Dask's nanny tells the allocator of its worker is not for those that code."""
+    cluster.add_worker("--nanny")
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        (told,) = client.run(os.getenv, _MALLOC_VARIABLE).values()
+    pool = ClusterPool(cluster.address)
+    pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+    heard = pool.submit(os.getenv, _MALLOC_VARIABLE, timeout=PATIENCE).result()
+    pool.close()
+    assert told and heard is None
+
+
+def test_a_worker_with_another_version_of_a_metric_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What only one side can compute is a remark in the records, no refusal."""
+    from bench.engine import cluster as module
+
+    ours = {"vmaf": "libvmaf 3.2, model m", "lpips_alex": "torch 2"}
+    monkeypatch.setattr(module, "describe_metrics", lambda names: ours)
+    answers = {"tcp://there:1": {"vmaf": "libvmaf 3.0, model m", "ssim": ""}}
+    pool = object.__new__(ClusterPool)
+    pool._client = type("Client", (), {"run": lambda self, call, names: answers})()
+    says = (
+        r"worker tcp://there:1 computes metric vmaf with libvmaf 3.0, model m, this machine with "
+        r"libvmaf 3.2"
+    )
+    with pytest.raises(UsageError, match=says):
+        pool._check_metrics(("vmaf",))
+    answers["tcp://there:1"]["vmaf"] = ours["vmaf"]
+    pool._check_metrics(("vmaf",))
+
+
+def test_versions_of_metrics_that_can_run_here() -> None:
+    from bench.engine.cluster import describe_metrics
+    from bench.metrics.registry import versions_of
+
+    found = describe_metrics(("vmaf", "psnr_rgb", "unheard_of"))
+    assert found["psnr_rgb"] == "" and "unheard_of" not in found
+    assert found["vmaf"].endswith("model vmaf_v0.6.1")
+    assert all(version in found["vmaf"] for version in versions_of("vmaf").values())

@@ -1,0 +1,61 @@
+"""`bench new codec` writes codecs that run as they are; `bench try` shows them at work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.commands.scaffold import new_codec
+from bench.errors import UsageError
+from tests.command import bench
+from tests.system.codecs.tiny_zoo import picture
+
+
+@pytest.mark.parametrize("template", ["python", "command", "model"])
+def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
+    Image.fromarray(picture(60, 90)).save(tmp_path / "mine.png")
+    made = bench("new", "codec", "my-codec", "--from", template, folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    if template == "model":
+        written = subprocess.run(
+            [sys.executable, "my_codec.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        assert "my-codec-0.025.pth" in written.stdout
+    done = bench("try", "my-codec", "mine.png", "--cards", "cards", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fresh process decodes alike" in done.stdout
+    assert "PSNR-RGB" in done.stdout
+    (saved,) = tmp_path.glob("mine.my-codec.*.png")
+    assert np.asarray(Image.open(saved)).shape == (60, 90, 3)
+
+
+def test_try_takes_the_point_that_it_is_given_and_saves_where_it_is_told(tmp_path: Path) -> None:
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    done = bench("try", "jpeg:quality=30", "mine.png", "--save", "out.png", folder=tmp_path)
+    assert "jpeg quality=30 on mine: done" in done.stdout, done.stderr
+    assert (tmp_path / "out.png").is_file()
+
+
+def test_try_fails_as_the_codec_does(tmp_path: Path) -> None:
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    done = bench("try", "vae3d", "mine.png", folder=tmp_path)
+    assert done.returncode == 1 and "vae3d does not code images" in done.stdout
+    assert bench("try", "jpeg,webp", "mine.png", folder=tmp_path).returncode == 2
+    assert bench("try", "jpeg", "gone.png", folder=tmp_path).returncode == 2
+
+
+def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:
+    new_codec("mine", "python", tmp_path)
+    with pytest.raises(UsageError, match=r"cards/mine\.toml exists"):
+        new_codec("mine", "python", tmp_path)
+    with pytest.raises(UsageError, match="'My Codec' is no codec id"):
+        new_codec("My Codec", "python", tmp_path)

@@ -1,0 +1,91 @@
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.codecs.support import exchange, spool, stopwatch
+from bench.codecs.support.planes import PlaneFormat
+from bench.engine.timing import timed
+from bench.errors import CodecError
+from bench.signals import Layout, clip
+
+PIECES = [b"abc", b"", b"defgh", bytes(100_000)]
+
+
+@pytest.mark.parametrize("memory_bytes", [4, 10**6])
+def test_pieces_come_back_as_they_were(memory_bytes: int) -> None:
+    asked = []
+
+    def pieces() -> Iterator[bytes]:
+        for piece in PIECES:
+            asked.append(piece)
+            yield piece
+
+    kept = spool.spooled(pieces(), memory_bytes=memory_bytes)
+    assert asked == PIECES  # before anything is read
+    assert list(kept) == PIECES
+
+
+def test_what_the_source_raises_is_raised_and_no_space_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"abc"
+        raise OSError("the clip cannot be read on")
+
+    with pytest.raises(OSError, match="cannot be read on"):
+        spool.spooled(broken())
+
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spool.tempfile, "SpooledTemporaryFile", lambda size: Full())
+    with pytest.raises(CodecError, match="No space left on device; free space there or set TMPDIR"):
+        spool.spooled([b"abc"])
+
+
+def test_a_mapped_file_outlives_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "samples"
+    path.write_bytes(b"0123456789")
+    with path.open("rb") as file:
+        data = spool.mapped(file)
+    path.unlink()
+    assert bytes(data[2:5]) == b"234"
+    path.write_bytes(b"")
+    with path.open("rb") as file:
+        assert bytes(spool.mapped(file)) == b""
+
+
+def test_files_for_programs_are_written_and_read_outside_of_what_is_timed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a clock that stands still but for the file: pictures and clips alike."""
+    seconds = [0.0]
+
+    def slow(call: Any) -> Any:
+        def slowed(*words: Any, **named: Any) -> Any:
+            seconds[0] += 100
+            return call(*words, **named)
+
+        return slowed
+
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: seconds[0])
+    for name in ("write_planes", "read_planes", "depth_refusal"):
+        monkeypatch.setattr(exchange, name, slow(getattr(exchange, name)))
+    monkeypatch.setattr(exchange.Image, "fromarray", slow(exchange.Image.fromarray))
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
+    coded, layout = PlaneFormat("420", 8, 8, 6), Layout("video", "rgb", 8, 6)
+    clips, picture = tmp_path / "clip.y4m", tmp_path / "picture.png"
+    for call in (
+        lambda: exchange.write_video(clips, clip(pixels), coded),
+        lambda: exchange.read_video(clips, layout, coded),
+        lambda: exchange.write_picture(picture, pixels[0]),
+        lambda: exchange.read_picture(picture),
+    ):
+        before = seconds[0]
+        assert timed(call)[1].wall_seconds == pytest.approx(0, abs=1e-6)
+        assert seconds[0] > before

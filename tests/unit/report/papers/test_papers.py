@@ -1,0 +1,77 @@
+"""How pages about papers are found: a suite's card names them, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.cards import load_registry
+from bench.cards.suites import Suite
+from bench.errors import CardError
+from bench.report import build
+from bench.report.content import Content
+from bench.report.pages import Page, writers_of
+from bench.results.run_info import RunInfo
+from tests.fakes import write_cards
+from tests.unit.report import samples
+
+CARD = """
+title = "Pages"
+loader = "tests.fakes:Pages"
+media = "image"
+[suites.pages]
+papers = ["{writer}"]
+keep = 2
+examples = ["good@q=1"]
+"""
+
+
+def write_codecs(content: Content, folder: Path, suite: Suite) -> Page:
+    """A page as another project's card may name it."""
+    path = folder / "codecs.txt"
+    path.write_text(f"{suite.id} {suite.keep} {suite.examples} {content.results.codecs}")
+    return Page(path, "half of it")
+
+
+def _cards(folder: Path, writer: str) -> Path:
+    (write_cards(folder) / "datasets" / "pages.toml").write_text(CARD.format(writer=writer))
+    return folder
+
+
+def _results(folder: Path, suite: str) -> Path:
+    def change(run: RunInfo) -> RunInfo:
+        return replace(run, suite=suite)
+
+    return samples.results_folder(folder, samples.curve_records("good", 1.0), change=change)
+
+
+@pytest.mark.parametrize("suite", ["pages", "noise+pages"])
+def test_the_card_of_the_suite_names_its_pages(tmp_path: Path, suite: str) -> None:
+    registry = load_registry([_cards(tmp_path / "cards", f"{__name__}:write_codecs")])
+    built = build(_results(tmp_path / "out", suite), registry=registry)
+    path = tmp_path / "out" / "codecs.txt"
+    assert path.read_text() == "pages 2 ('good@q=1',) ('good',)"
+    assert path in built.files and built.missing == ("half of it",)
+
+
+def test_a_suite_whose_card_is_not_at_hand_has_no_pages(tmp_path: Path) -> None:
+    built = build(_results(tmp_path, "pages"))
+    assert built.missing == () and not (tmp_path / "codecs.txt").exists()
+
+
+def test_a_writer_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    registry = load_registry([_cards(tmp_path / "cards", f"{__name__}:write_nothing")])
+    with pytest.raises(CardError, match=r"suite pages: .*write_nothing' cannot be imported"):
+        build(_results(tmp_path / "out", "pages"), registry=registry)
+
+
+def test_every_page_of_the_projects_own_suites_exists() -> None:
+    writers = {
+        writer.__module__.rpartition(".")[2]
+        for suite in load_registry().suites().values()
+        for writer in writers_of(suite)
+    }
+    pages = Path(__file__).parents[4] / "bench" / "learned" / "pages"
+    assert writers == {path.stem for path in pages.glob("[a-z]*.py")}

@@ -1,0 +1,284 @@
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bench.cards import load_registry, read_codec, read_dataset
+from bench.cards.codec import _CODEC_KEYS
+from bench.cards.codec_specs import parse_value, split_codecs, split_values
+from bench.cards.dataset import _DATASET_KEYS
+from bench.cli import main
+from bench.codecs.base import Codec
+from bench.codecs.build import CODEC_NEEDS, select
+from bench.datasets.build import loader_class
+from bench.errors import CardError, UsageError, near_matches
+from bench.records import Point
+from tests.fakes import write_cards
+
+
+@pytest.fixture
+def registry(tmp_path: Path):
+    return load_registry([write_cards(tmp_path)])
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "bad.toml"
+    path.write_text(text)
+    return path
+
+
+GOOD = 'title = "T"\nadapter = "a.b:C"\nmedia = ["image"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GOOD + "lader = 3\n", "unknown key 'lader'; did you mean ladder"),
+        (GOOD.replace("image", "imge"), "media 'imge' is not one of image, video, vector"),
+        (GOOD + "[ladder]\nq = []\n", "ladder.q is []; give a list of values"),
+        (GOOD + "[ladder]\nq = [1, 1]\n", "ladder.q names a value twice"),
+        (GOOD + "[ladder]\nq = [1]\nr = [2]\n", "ladder has 2 keys; give one"),
+        (GOOD.replace("a.b:C", "a.b.C"), "adapter is 'a.b.C'; write \"package.module:Class\""),
+        ('title = "T"\n', "adapter is missing; add it"),
+        ("title = \n", "cannot be read as TOML"),
+        (GOOD + 'deterministic = "yes"\n', "deterministic is 'yes'; give a bool"),
+        (GOOD + "[ladder]\nq = [[1, 2], [3]]\n", "ladder.q holds [1, 2]; give numbers or words"),
+        (GOOD + "[ladder]\nq = [nan]\n", "ladder.q holds nan; give numbers or words"),
+        (GOOD + '[resources]\ngpu = "1"\n', "resources.gpu is '1'; give a number"),
+    ],
+)
+def test_a_bad_card_is_named_with_key_and_value(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(CardError, match=r"bad\.toml") as caught:
+        read_codec(write(tmp_path, text))
+    assert says in str(caught.value)
+
+
+def test_an_adapter_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    with pytest.raises(CardError, match=r"'a\.b:C' cannot be imported"):
+        select(load_registry([tmp_path]), "bad:q=1")
+
+
+NO_CODECS = {
+    "os:system": "adapter 'os:system' is a builtin_function_or_method, not a class",
+    "fractions:Fraction": "adapter 'fractions:Fraction' has no encode, decode, parameters",
+    "broken:X": "'broken:X' cannot be imported: ZeroDivisionError: division by zero",
+    "leaving:X": "'leaving:X' cannot be imported: SystemExit: 3",
+    "untyped:X": "adapter 'untyped:X': parameters is a list; write a mapping of names",
+}
+
+
+@pytest.mark.parametrize("adapter", NO_CODECS)
+def test_what_is_no_codec_is_one_line_and_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, adapter: str
+) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "untyped.py").write_text(
+        "from bench.codecs.base import CodecBase\nclass X(CodecBase):\n    parameters = ['q']\n"
+    )
+    write(tmp_path, GOOD.replace("a.b:C", adapter))
+    Image.new("L", (8, 8)).save(tmp_path / "p.png")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["run", "--input", str(tmp_path / "p.png"), "--codecs", "bad", "--cards", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith(f"bench: {tmp_path.name}/bad.toml: ")
+    assert NO_CODECS[adapter] in said
+
+
+def test_a_class_that_loads_nothing_is_no_loader(tmp_path: Path) -> None:
+    path = tmp_path / "set.toml"
+    path.write_text('title = "T"\nloader = "fractions:Fraction"\nmedia = "image"\n')
+    with pytest.raises(CardError, match="loader 'fractions:Fraction' has no items, load, notes"):
+        loader_class(read_dataset(path))
+
+
+def test_what_an_adapter_needs_is_the_protocol() -> None:
+    public = {name for name in dir(Codec) if not name.startswith("_")}
+    assert set(CODEC_NEEDS) == public | set(Codec.__annotations__)
+
+
+TOML = st.recursive(
+    st.booleans() | st.integers(-9, 9) | st.floats() | st.text("ab:/.", max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", min_size=1), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_whatever_a_card_holds_is_read_or_refused(data: st.DataObject) -> None:
+    for keys, read, base in (
+        (_CODEC_KEYS, read_codec, {"title": "T", "adapter": "a.b:C", "media": ["image"]}),
+        (_DATASET_KEYS, read_dataset, {"title": "T", "loader": "a.b:C", "media": "image"}),
+    ):
+        key = data.draw(st.sampled_from(sorted(keys)))
+        table = base | {key: data.draw(TOML | st.just({"x": {"codecs": 3}}))}
+        text = "".join(f"{name} = {_toml(value)}\n" for name, value in table.items())
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                read(write(Path(folder), text))
+            except CardError as error:
+                assert "\n" not in str(error)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        inside = ", ".join(f"{key} = {_toml(one)}" for key, one in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf")
+
+
+def test_two_owners_of_one_id_are_both_named(tmp_path: Path) -> None:
+    write_cards(tmp_path / "one")
+    write_cards(tmp_path / "two")
+    with pytest.raises(CardError, match=r"'coarse' is claimed by both .*one.* and .*two"):
+        load_registry([tmp_path / "one", tmp_path / "two"])
+
+
+def test_unknown_names_list_near_matches(registry) -> None:
+    with pytest.raises(UsageError, match="unknown codec 'corse'; did you mean coarse"):
+        registry.codec("corse")
+    with pytest.raises(UsageError, match="unknown suite 'nois'; did you mean noise"):
+        registry.suite("nois")
+
+
+def test_a_variation_changes_settings_and_ladder(registry) -> None:
+    card = select(registry, "coarse:bits=3+5,fault=none")
+    assert card.id == "coarse:fault=none"
+    assert card.ladder == (Point("bits", 3), Point("bits", 5))
+    assert card.settings["fault"] == "none"
+    assert card.digest != registry.codec("coarse").digest
+
+
+def test_other_points_alone_are_the_same_codec(registry) -> None:
+    card = select(registry, "coarse:bits=3")
+    assert (card.id, card.digest) == ("coarse", registry.codec("coarse").digest)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("coarse:speed=3", "unknown setting 'speed'"),
+        ("coarse:bits", "'bits' is not key=value"),
+        ("coarse:fault=none+raise", "fault takes one value; only bits is a ladder"),
+        ("coarse:bits=1,bits=2", "bits is given twice"),
+    ],
+)
+def test_a_bad_variation_is_refused(registry, word: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        select(registry, word)
+    assert says in str(caught.value)
+
+
+def test_codecs_and_their_settings_share_the_comma() -> None:
+    assert split_codecs("x265:preset=medium,crf=20+30, jpeg") == [
+        "x265:preset=medium,crf=20+30",
+        "jpeg",
+    ]
+    settings = "x265:crf=22,params=bframes=0:scenecut=0"
+    other = "x264:params=b=1:ref=2,keyint=5,weights=a/b:c"
+    words = f"{settings},avif:speed=6,subsampling=4:2:0,{other},jpeg"
+    assert split_codecs(words) == [settings, "avif:speed=6,subsampling=4:2:0", other, "jpeg"]
+    turned = "x265:params=bframes=0:scenecut=0,crf=22"
+    assert select(load_registry(), settings) == select(load_registry(), turned)
+    for alone in ("params=a=1:b=2", "jpeg,params=a=1:b=2"):
+        with pytest.raises(UsageError, match="'params=a=1:b=2' belongs to no codec"):
+            split_codecs(alone)
+    with pytest.raises(UsageError, match="'crf=20' belongs to no codec"):
+        split_codecs("crf=20")
+    with pytest.raises(UsageError, match="names no codec"):
+        split_codecs(" , ")
+
+
+def test_values_are_read_as_toml_would() -> None:
+    words = ["3", "0.5", "slow", "true", "false", "True", "False"]
+    assert [parse_value(word) for word in words] == [3, 0.5, "slow", True, False, True, False]
+
+
+def test_a_plus_joins_values_but_not_the_parts_of_a_number() -> None:
+    for words, values in {
+        "1+2": ["1", "2"],
+        "+1++2": ["+1", "", "2"],
+        "1e+2+3E+4+1.e+5": ["1e+2", "3E+4", "1.e+5"],
+        "slow+fast+1e+x": ["slow", "fast", "1e", "x"],
+        "e+2": ["e", "2"],
+        "1+": ["1", ""],
+    }.items():
+        assert split_values(words) == values
+
+
+def test_a_data_file_cannot_leave_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "evil.toml").write_text(
+        'title = "T"\nloader = "a:B"\nmedia = "image"\n[[files]]\nname = "../../etc/passwd"\n'
+    )
+    with pytest.raises(CardError, match="must be a path inside the data folder"):
+        load_registry([tmp_path]).dataset("evil")
+
+
+def test_a_users_card_may_be_the_anchor_where_no_suite_names_one(tmp_path: Path) -> None:
+    shipped = load_registry()
+    assert shipped.anchor() == "x265"
+    jpeg = shipped.codecs["jpeg"].read_text()
+    (tmp_path / "ours.toml").write_text(f"anchor = true\n{jpeg}")
+    assert load_registry([tmp_path]).anchor() == "ours"
+
+
+def test_a_folder_without_cards_is_refused_with_where_they_lie(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no card in it; give a folder of \*\.toml cards"):
+        load_registry([tmp_path])
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "my-net.toml").write_text("")
+    with pytest.raises(UsageError, match=rf"my-net\.toml lies in {tmp_path}/cards"):
+        load_registry([tmp_path])
+
+
+def test_of_many_names_the_first_are_said() -> None:
+    assert near_matches("zzzz", [f"name-{n:02d}" for n in range(30)]).endswith("name-23 and 6 more")
+    assert near_matches("zzzz", ["b", "a"]) == "known: a, b"
+
+
+def test_a_title_says_the_settings_of_a_variation(tmp_path: Path) -> None:
+    text = GOOD.replace('"T"', '"Coder ({preset}, {chroma}, {unknown})"')
+    card = read_codec(write(tmp_path, f'{text}[settings]\npreset = "slow"\nchroma = 444\n'))
+    assert card.title == "Coder (slow, 4:4:4, {unknown})"
+
+
+@pytest.mark.parametrize(
+    ("spec", "title"),
+    [
+        ("x265", "H.265/HEVC (x265, veryslow, tune=psnr, 4:4:4, 8 bits)"),
+        ("x265:preset=medium", "H.265/HEVC (x265, medium, tune=psnr, 4:4:4, 8 bits)"),
+        (
+            "x265:chroma=420,keyint=10",
+            "H.265/HEVC (x265, veryslow, tune=psnr, 4:2:0, 8 bits) (keyint=10)",
+        ),
+        ("vvenc:preset=slower", "H.266/VVC (VVenC, slower, tune=psnr, 4:2:0, 10 bits)"),
+        ("svtav1:preset=0,crf=20", "AV1 (SVT-AV1, preset 0, tune=psnr, 4:2:0, 8 bits)"),
+        ("avif:subsampling=4:2:0", "AVIF (libavif with aom, speed 4, 4:2:0, tune=psnr, 8 bits)"),
+        ("jpeg:quality=5", "JPEG (Pillow defaults, 4:2:0)"),
+    ],
+)
+def test_titles_say_preset_chroma_and_depth(spec: str, title: str) -> None:
+    assert select(load_registry(), spec).title == title
+
+
+def test_a_suite_has_a_timeout_and_notes(tmp_path: Path) -> None:
+    head = 'title = "T"\nloader = "a.b:C"\nmedia = "image"\n[suites.s]\ncodecs = ["x265"]\n'
+    suite = read_dataset(write(tmp_path, head)).suites["s"]
+    assert suite.timeout == 600 and suite.notes == ()
+    (tmp_path / "more").mkdir()
+    more = write(tmp_path / "more", head + 'timeout = 3600\nnotes = ["one production"]\n')
+    suite = read_dataset(more).suites["s"]
+    assert suite.timeout == 3600 and suite.notes == ("one production",)
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(CardError, match="timeout is 0; give seconds"):
+        read_dataset(write(tmp_path / "wrong", head + "timeout = 0\n"))
