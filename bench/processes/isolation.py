@@ -37,7 +37,7 @@ _SYSTEM = tuple(
 _DEVICES = ("null", "zero", "full", "random", "urandom", "dri", "kfd", "dxg")
 _PACKAGES = ("site-packages", "dist-packages")
 _SHARED_MEMORY = namespaces.SHARED_FOLDERS[-1]
-_PROC = Path("/proc")
+_PROC, _EVERYTHING = Path("/proc"), Path("/")
 _DEVICE_LINKS = tuple(
     (Path("/dev", name), Path("/proc/self/fd", number))
     for name, number in (("fd", ""), ("stdin", "0"), ("stdout", "1"), ("stderr", "2"))
@@ -165,9 +165,9 @@ class Confinement:
         shared = namespaces.SHARED_FOLDERS
         for place in shared[-1:] if self.view is None else shared:
             landlock.allow(self.ruleset, place, landlock.OWN)
+        landlock.allow(self.ruleset, _PROC, landlock.READ)
         if self.view is not None:
             landlock.allow(self.ruleset, Path("/"), landlock.LIST)
-            landlock.allow(self.ruleset, Path("/proc"), landlock.READ)
 
     def close(self) -> None:
         os.close(self.ruleset)
@@ -194,6 +194,8 @@ def confine(own: Path, reads: Iterable[Path] = (), *, alone: bool = False) -> Co
         return Confinement(ruleset, 0, own, None)
     if not alone:
         return Confinement(ruleset, namespaces.offered_here(), own, None)
+    if _EVERYTHING in reads:
+        return Confinement(ruleset, namespaces.offered(), own, None)
     view = _view(reads, tuple(rules))
     view = replace(view, links=(*view.links, *namespaces.links_on(name)))
     return Confinement(ruleset, namespaces.offered(), own, view)

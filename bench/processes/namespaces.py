@@ -126,7 +126,10 @@ def enter(flags: int, own: Path, view: View | None = None) -> None:
     if view is None:
         _make_read_only(own)
     else:
-        _make_root(own, view, has_processes=bool(flags & PROCESSES))
+        _make_root(own, view)
+    if flags & PROCESSES:
+        how = _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS
+        linux.call("mount", b"proc", bytes(_PROC), b"proc", how, b"hidepid=4")
     os.chdir(own)
     if flags & NETWORK:
         request = struct.pack("16sh14x", b"lo", _UP_AND_RUNNING)
@@ -229,7 +232,7 @@ def _make_read_only(own: Path) -> None:
     _place_tree(own_tree, own)
 
 
-def _make_root(own: Path, view: View, *, has_processes: bool) -> None:
+def _make_root(own: Path, view: View) -> None:
     """A root of this process's own with nothing in it but the view and ``own``."""
     trees = [(_open_tree(place), place) for place in view.places if place.exists()]
     for tree, _ in trees:
@@ -248,12 +251,8 @@ def _make_root(own: Path, view: View, *, has_processes: bool) -> None:
             _below(root, name).parent.mkdir(parents=True, exist_ok=True)
             _below(root, name).symlink_to(target)
     proc = bytes(_below(root, _PROC))
-    how = _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS
-    if has_processes:
-        linux.call("mount", b"proc", proc, b"proc", how, b"hidepid=4")
-    else:
-        linux.call("mount", bytes(_PROC), proc, None, _BIND | _RECURSIVE, None)
-        _set_read_only(_AT_CWD, proc)
+    linux.call("mount", bytes(_PROC), proc, None, _BIND | _RECURSIVE, None)
+    _set_read_only(_AT_CWD, proc)
     os.chdir(root)
     linux.call("pivot_root", b".", b".")
     linux.call("umount2", b".", _DETACH)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.processes.channels import CHANNELS
 
 from bench.codecs.support.programs import launch_program
 from bench.processes import isolation
+from tests.system.processes.channels import CHANNELS
 
 SECRET = b"\x53ecret-7"
 SCRIPT = Path(__file__).with_name("channels.py")

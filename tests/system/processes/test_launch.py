@@ -67,7 +67,7 @@ isolation.launch(["/bin/sh", "-c", line], Path(sys.argv[1])).wait()
 
 def test_a_program_ends_with_the_process_that_launched_it(tmp_path: Path) -> None:
     words = [sys.executable, "-c", _HARNESS, str(tmp_path)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as harness:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as harness:
         assert harness.stdout is not None
         assert harness.stdout.readline() == b"ready\n"
         harness.kill()
