@@ -146,7 +146,7 @@ def load_overlays(texts: Iterable[str], dataset: str) -> tuple[ExtraCurve, ...]:
 
 def load_overlay(text: str, dataset: str) -> tuple[ExtraCurve, ...]:
     """The curves that ``--overlay`` names: ``published`` for the table of this data set, a TOML
-    that describes a file, or the file: results JSON of CompressAI or DCVC, or a table in CSV or TSV, its
+    that describes a file, or the file: results of CompressAI or DCVC in JSON, a CSV or TSV, its
     columns as in ``FILE:bpp=rate,psnr_rgb=PSNR``.
 
     Raises UsageError if there is no such file or column, DataError for one of another shape.
