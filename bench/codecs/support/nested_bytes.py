@@ -67,12 +67,12 @@ def _tree(codec: str, nested: NestedBytes, blobs: list[bytes]) -> Tree:
 def _nested(codec: str, tree: Tree, blobs: Iterator[bytes]) -> NestedBytes:
     if isinstance(tree, int) and not isinstance(tree, bool) and tree >= 0:
         return tree
-    ((kind, inside),) = tree.items() if isinstance(tree, dict) else ((None, None),)
-    if kind == "bytes":
-        return next(blobs)
-    if kind == "table":
-        return {key: _nested(codec, value, blobs) for key, value in inside}
-    if kind in ("list", "tuple"):
+    if isinstance(tree, dict) and "array" not in tree:
+        ((kind, inside),) = tree.items()
+        if kind == "bytes":
+            return next(blobs)
+        if kind == "table":
+            return {key: _nested(codec, value, blobs) for key, value in inside}
         return [_nested(codec, value, blobs) for value in inside]
     raise _corrupt(codec, "holds more than byte strings and whole numbers")
 
