@@ -162,6 +162,8 @@ class Record:
     worst_frame: int | None = None
     group: str | None = None
     """What the item shares with others of its data set, such as one production."""
+    frame_bytes: str | None = None
+    """Of a clip the bytes of each frame in order, where the codec tells: ``912 40 38``."""
 
     def with_frames(self, frames: FrameSummary) -> Record:
         """With what is known of the frames of its clip."""
