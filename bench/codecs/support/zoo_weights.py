@@ -11,6 +11,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,11 @@ class ZooModel:
 
     def find(self) -> Path:
         """The checkpoint on this machine. Raises Unavailable with the cure."""
+        if not find_spec("compressai"):
+            raise Unavailable(
+                f"codec {self.codec}: compressai is not installed; pip install compressai on Python "
+                "3.11 or 3.12, for later ones it has no wheel"
+            )
         if self.location:
             path = Path(self.location.replace("{quality}", str(self.quality))).expanduser()
             if path.is_file():
