@@ -84,8 +84,8 @@ class ZooModel:
         """The checkpoint on this machine. Raises Unavailable with the cure."""
         if not find_spec("compressai"):
             raise Unavailable(
-                f"codec {self.codec}: compressai is not installed; pip install compressai on Python "
-                "3.11 or 3.12, for later ones it has no wheel"
+                f"codec {self.codec}: compressai is not installed; it has wheels for Python 3.11 "
+                "and 3.12: pip install compressai there"
             )
         if self.location:
             path = Path(self.location.replace("{quality}", str(self.quality))).expanduser()
