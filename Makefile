@@ -13,7 +13,7 @@ JOBS ?= 2
 # versions that the tests were run with; `make test-newest` takes the newest ones
 LOCK = -c constraints/$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 
-.PHONY: run test test-portable speed robustness agreement scaling pace lint docs baselines clean
+.PHONY: run quick test coverage nightly test-portable speed robustness agreement scaling pace lint docs baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -21,9 +21,27 @@ run: $(VENV)/ready
 
 # In another order every time, whose seed is printed at the end; `make test SEED=last`, or a number, has
 # that order again. A test that leaves anything to the next one fails.
-test: $(VENV)/ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/speed \
-	$(if $(SEED),--randomly-seed=$(SEED))
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=$(SEED))
+
+# The unit layer alone: no process, no torch, less than a minute.
+quick: $(VENV)/ready-dev
+	$(PYTEST) -n $(JOBS) --dist worksteal $(COVER) tests/unit
+
+# The unit layer first, then all that a push must hold. Tests of one network go to one worker.
+test: quick
+	$(PYTEST) -n $(JOBS) --dist loadgroup $(COVER_ON) -m "not nightly" \
+	tests/contract tests/system tests/robustness
+
+# The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too.
+coverage: COVER = --cov=bench --cov-report=
+coverage: COVER_ON = $(COVER) --cov-append --cov-report=term:skip-covered
+coverage: test
+
+# What `make test` leaves out, beside `make robustness`: published curves at all their points, and the
+# learned codecs with other instruction sets.
+nightly: $(VENV)/ready-dev
+	$(PYTEST) -n $(JOBS) --dist loadgroup -m nightly tests/contract tests/system
+	$(MAKE) test-portable
 
 # The learned codecs' tests as on a machine with another instruction set, on two threads.
 PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d

@@ -273,6 +273,15 @@ class Store:
             if mark in (None, row_checksum(self._columns, row))
         ]
 
+    def add_code(self, codec: str, files: Mapping[str, str]) -> None:
+        """Notes files of a codec's code that a coding loaded."""
+        with self._transaction() as db:
+            for (text,) in db.execute("SELECT info FROM codecs WHERE id = ?", (codec,)).fetchall():
+                info = json.loads(text)
+                info["code"] = {**info.get("code", {}), **files}
+                row = (json.dumps(info, ensure_ascii=False), codec)
+                db.execute("UPDATE codecs SET info = ? WHERE id = ?", row)
+
     def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
         """Registers the codecs of this run, and their ladders.
 

@@ -2,7 +2,8 @@
 
 import csv
 import errno
-import os
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,16 +15,8 @@ from PIL import Image
 from bench.cli import COMMANDS, main
 from bench.engine.run import RunOptions
 from bench.errors import UsageError
+from tests.command import ROOT, bench
 from tests.fakes import write_cards
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def bench(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *map(str, words)], capture_output=True, text=True,
-        cwd=ROOT, env={**os.environ, **environment}, timeout=120, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -189,8 +182,6 @@ def test_target_rates_are_reached_or_said_to_be_out_of_reach(tmp_path: Path) -> 
     done = bench("run", "--suite", "starter", "--limit", 2, "--codecs", "jpeg,png",
                  "--target-bpp", "0.5+30", "--out", out)  # fmt: skip
     assert done.returncode == 0
-    import csv
-
     with (out / "records.csv").open() as file:
         found = list(csv.DictReader(file))
     reached = [row for row in found if row["codec"] == "jpeg" and row["status"] == "done"]
@@ -204,10 +195,6 @@ def test_target_rates_are_reached_or_said_to_be_out_of_reach(tmp_path: Path) -> 
 
 
 def test_kept_streams_are_the_measured_ones(tmp_path: Path) -> None:
-    import csv
-    import hashlib
-    import json
-
     out = tmp_path / "out"
     words = ["run", "--suite", "starter", "--limit", 2, "--codecs", "jpeg:quality=50",
              "--out", out]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,22 +12,14 @@ from PIL import Image
 
 from bench.commands.scaffold import new_codec
 from bench.errors import UsageError
+from tests.command import bench
 from tests.system.codecs.tiny_zoo import picture
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *words], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("template", ["python", "command", "model"])
 def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
     Image.fromarray(picture(60, 90)).save(tmp_path / "mine.png")
-    made = bench(tmp_path, "new", "codec", "my-codec", "--from", template)
+    made = bench("new", "codec", "my-codec", "--from", template, folder=tmp_path)
     assert made.returncode == 0, made.stderr
     if template == "model":
         written = subprocess.run(
@@ -39,7 +30,7 @@ def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
             text=True,
         )
         assert "my-codec-0.025.pth" in written.stdout
-    done = bench(tmp_path, "try", "my-codec", "mine.png", "--cards", "cards")
+    done = bench("try", "my-codec", "mine.png", "--cards", "cards", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fresh process decodes alike" in done.stdout
     assert "PSNR-RGB" in done.stdout
@@ -49,17 +40,17 @@ def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
 
 def test_try_takes_the_point_that_it_is_given_and_saves_where_it_is_told(tmp_path: Path) -> None:
     Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
-    done = bench(tmp_path, "try", "jpeg:quality=30", "mine.png", "--save", "out.png")
+    done = bench("try", "jpeg:quality=30", "mine.png", "--save", "out.png", folder=tmp_path)
     assert "jpeg quality=30 on mine: done" in done.stdout, done.stderr
     assert (tmp_path / "out.png").is_file()
 
 
 def test_try_fails_as_the_codec_does(tmp_path: Path) -> None:
     Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
-    done = bench(tmp_path, "try", "vae3d", "mine.png")
+    done = bench("try", "vae3d", "mine.png", folder=tmp_path)
     assert done.returncode == 1 and "vae3d does not code images" in done.stdout
-    assert bench(tmp_path, "try", "jpeg,webp", "mine.png").returncode == 2
-    assert bench(tmp_path, "try", "jpeg", "gone.png").returncode == 2
+    assert bench("try", "jpeg,webp", "mine.png", folder=tmp_path).returncode == 2
+    assert bench("try", "jpeg", "gone.png", folder=tmp_path).returncode == 2
 
 
 def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:

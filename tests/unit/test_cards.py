@@ -110,7 +110,7 @@ TOML = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_whatever_a_card_holds_is_read_or_refused(data: st.DataObject) -> None:
     for keys, read, base in (
