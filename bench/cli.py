@@ -16,8 +16,9 @@ from typing import Protocol, cast
 
 from bench import __version__
 from bench.commands.terminal import print_plainly
-from bench.errors import BenchError
+from bench.errors import BenchError, plain
 from bench.processes.interrupts import StopSignals
+from bench.processes.limits import allow_files
 
 COMMANDS = {
     "run": "bench.commands.run",
@@ -36,9 +37,11 @@ COMMANDS = {
 FAILED, BAD_USAGE = 1, 2
 _ROOM = "make room, then give the same command again"
 _ACCESS = "give another folder, one that can be written"
+_FILES = "allow more open files: ulimit -n 4096"
 _CURES = {
     errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: _ROOM,
     errno.EACCES: _ACCESS, errno.EPERM: _ACCESS, errno.EROFS: _ACCESS,
+    errno.EMFILE: _FILES, errno.ENFILE: _FILES,
 }  # fmt: skip
 """What to do about errors of the machine that no command expects where they come up."""
 
@@ -75,24 +78,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _carry_out(options: argparse.Namespace, stop: StopSignals) -> int:
     try:
         with stop.interrupting():
+            allow_files()
             _load_plugins(getattr(options, "plugin", ()))
             status: int = options.call(options)
+            if sys.stdout is not None:  # what a pipe still holds
+                sys.stdout.flush()
         return status
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        _complain(str(error))
         return BAD_USAGE
     except KeyboardInterrupt:
-        print("bench: stopped", file=sys.stderr)
+        _complain("stopped")
         return FAILED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from bench.commands.console import silence
+
+        silence(sys.stdout.fileno())
         return FAILED
     except OSError as error:
         if error.errno not in _CURES:  # a mistake of ours
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"bench: {where}{error.strerror}; {_CURES[error.errno]}", file=sys.stderr)
+        _complain(f"{where}{error.strerror}; {_CURES[error.errno]}")
         return BAD_USAGE
+
+
+def _complain(sentence: str) -> None:
+    print(f"bench: {plain(' '.join(sentence.split()))}", file=sys.stderr)
 
 
 def _load_plugins(paths: Iterable[Path]) -> None:

@@ -16,10 +16,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 _NAMED = 24
 _LONGEST = 80
+# control characters but for the end of a line, marks that turn the direction of text, and the
+# surrogates by which Python writes bytes that are no UTF-8
+_UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+FORMULA = ("=", "+", "-", "@")
+"""What a cell of a table begins with that a spreadsheet takes for a formula."""
 
 
 class BenchError(Exception):
@@ -75,3 +81,21 @@ def shown(value: object) -> str:
         return f"of {value.bit_length()} bits"
     text = str(value) or "''"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def plain(text: str) -> str:
+    """A text without characters that act on a terminal: they are written out, as in ``\\x1b``."""
+    return _UNSEEN.sub(_written_out, text)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file's name
+        number -= 0xDC00
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def as_cell(text: str) -> str:
+    """A text as one line of a table: plain, and no formula."""
+    line = plain(" ".join(text.split()))
+    return f"'{line}" if line.startswith(FORMULA) else line

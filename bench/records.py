@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeGuard
 
+from bench.errors import as_cell
+
 TARGET = "target_bpp"
 """The ladder key of tasks that ask for a rate instead of a parameter."""
 Value = int | float | str
@@ -34,6 +36,24 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class CodecName:
+    """A codec as tables name it: the id of its card and, of a variation, its settings in order,
+    such as ``x265`` and ``("preset=medium",)``."""
+
+    card: str
+    settings: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, name: str) -> CodecName:
+        """The parts of ``card`` or ``card:key=value,key=value``; knows not whether they exist."""
+        card, _, words = name.partition(":")
+        return cls(card, tuple(words.split(",")) if words else ())
+
+    def __str__(self) -> str:
+        return f"{self.card}:{','.join(self.settings)}" if self.settings else self.card
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +204,22 @@ def columns_of(metrics: Iterable[str]) -> tuple[str, ...]:
     return (*COLUMNS, *(name for name in dict.fromkeys(metrics) if name not in FIRST_METRICS))
 
 
+RATE_REMARK = "rate"
+"""Key of the remark that the estimate of a rate is not that of the stream; all others are columns
+without a value."""
+
+
 def join_remarks(remarks: Mapping[str, str]) -> str | None:
     """The text of a record's ``remarks``."""
     return "; ".join(f"{name}: {_plain(why)}" for name, why in remarks.items()) or None
 
 
 def _plain(reason: str) -> str:
-    return " ".join(reason.replace(";", ",").split())
+    return as_cell(reason.replace(";", ","))
 
 
 def split_remarks(text: str | None) -> dict[str, str]:
-    """The remarks of a record by metric id."""
+    """The remarks of a record by column, or ``RATE_REMARK``."""
     found = {}
     for part in filter(None, (text or "").split("; ")):
         name, _, reason = part.partition(": ")

@@ -30,8 +30,6 @@ _PLAIN = (str, int, float, bool, tuple, list, dict, set, bytes, Path, isolation.
 # SIGCHLD: torch hears it from the first worker that prepares batches, and asks for it only once
 _SIGNALS = {*signal.Signals} - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
 _LIMITS = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE")
-_AS_LONG_AS_THE_PROCESS = "bench.metrics.compiled:_engines"
-"""Machine code that functions point to: it stays."""
 TORCH_SEED = 67280421310721
 """What torch begins with by itself, so that a test that is the first to import it draws the same
 numbers as one that is not."""
@@ -162,7 +160,6 @@ def _ours() -> dict[str, Any]:
                 if not attribute.startswith("__") and not isinstance(value, ModuleType):
                     held = type(value)(value) if type(value) in (dict, list, set) else value
                     found[f"{name}:{attribute}"] = held
-    found.pop(_AS_LONG_AS_THE_PROCESS, None)
     return found
 
 

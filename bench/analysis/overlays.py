@@ -7,9 +7,7 @@ items; every curve carries the convention under which it was made. Never compare
 from __future__ import annotations
 
 import csv
-import json
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.analysis.qualities import Floats, Quality
+from bench.cards.files import read_json, read_toml
 from bench.errors import DataError, UsageError, near_matches
 from bench.metrics.registry import metrics
 
@@ -184,7 +183,7 @@ def find_overlay(text: str, dataset: str = "") -> Overlay:
 def _described(path: Path) -> Overlay:
     """What a TOML says of a file: ``file`` beside it, by default the CSV of the same name."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as TOML: {error}") from error
     for key in table:
@@ -205,7 +204,7 @@ def _read_compressai(overlay: Overlay) -> ExtraCurve:
     """The curve of one CompressAI results file: name, description and lists under ``results``."""
     path = overlay.path
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = read_json(path)
         results: dict[str, Any] = table["results"]
         rates = [float(value) for value in results["bpp"]]
         values = {

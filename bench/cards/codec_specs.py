@@ -6,7 +6,7 @@ Knows the syntax, not which codecs and settings exist.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import UsageError
@@ -52,10 +52,10 @@ def split_values(words: str) -> list[str]:
     return _PLUS.split(words)
 
 
-def parse_settings(spec: str, tail: str) -> dict[str, str]:
-    """The settings of ``tail``, ``key=value,key=v+v``, as written; errors name ``spec``."""
+def parse_settings(spec: str, pairs: Iterable[str]) -> dict[str, str]:
+    """The settings of words ``key=value`` or ``key=v+v``, as written; errors name ``spec``."""
     found: dict[str, str] = {}
-    for pair in tail.split(","):
+    for pair in pairs:
         key, equals, words = (part.strip() for part in pair.partition("="))
         if not equals or not key or not words:
             raise UsageError(f"codec {spec!r}: {pair!r} is not key=value; write key=value,key=v+v")

@@ -5,12 +5,12 @@ Knows files and tables, but not what a card means.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench.cards.files import read_toml
 from bench.errors import CardError, near_matches
 
 Kind = TypeVar("Kind")
@@ -29,7 +29,7 @@ def label(path: Path) -> str:
 def read_table(path: Path, allowed: Iterable[str], required: Iterable[str]) -> Table:
     """The table of a file. Raises CardError if it cannot be read or has the wrong keys."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except (OSError, ValueError) as error:  # not TOML, not UTF-8, or an integer without end
         raise CardError(f"{label(path)}: cannot be read as TOML: {error}") from error
     table = Table(label(path), values)

@@ -23,11 +23,13 @@ from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import (
     CommandLine,
     Template,
+    file_digest,
     first_line,
     parse_template,
     program_hash,
 )
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable, near_matches
+from bench.processes import isolation
 from bench.records import Point, Value
 from bench.signals import Frame, Layout, Samples, Signal
 
@@ -153,6 +155,15 @@ class CommandCodec(StillCodec):
                 raise Unavailable(
                     f"{self.card.id}: {path} is not there; put it there or correct the card's reads"
                 )
+
+    @property
+    def isolation(self) -> str:
+        return isolation.describe()
+
+    def code(self) -> Mapping[str, str]:
+        """The scripts and other files that the templates name."""
+        files = {*self._encoder.named_files(), *self._decoder.named_files()}
+        return {str(path): file_digest(path) for path in sorted(files)}
 
     def reads(self) -> tuple[Path, ...]:
         return self._decoder.places()

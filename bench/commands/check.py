@@ -146,7 +146,7 @@ def _print(report: CheckReport) -> None:
     if report.codecs:
         console.print(terminal_table(report))
     for line in (*report.notes, verdict_line(report)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _write(options: CheckOptions, report: CheckReport) -> None:

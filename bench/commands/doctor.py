@@ -46,16 +46,15 @@ def doctor(
     """Prints everything, of named ``codecs`` only what concerns them; returns 1 if a check failed,
     0 otherwise. What is merely missing is no failure: tasks that need it are skipped with the same
     cure."""
-    from rich.console import Console
-
     from bench.cards import load_registry
     from bench.codecs.build import select
+    from bench.commands.terminal import make_console
     from bench.doctor.arithmetic import arithmetic_faults
     from bench.doctor.examine import examine
 
     registry = load_registry(folders)
     chosen = [select(registry, name) for name in codecs]
-    console = Console(highlight=False)
+    console = make_console()
     if chosen:
         wrong = sum(_examine_closely(console, card, device) for card in chosen)
         console.print(f"{wrong} mistakes found" if wrong else "no mistake found")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.commands.options import add_cards
-from bench.errors import Unavailable
+from bench.errors import Unavailable, plain
 
 if TYPE_CHECKING:
     from bench.cards import Registry
@@ -90,7 +90,7 @@ def _print_columns(rows: Iterable[tuple[str, str]], indent: str) -> None:
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        print(f"{indent}{name:<{width}}  {text}")
+        print(plain(f"{indent}{name:<{width}}  {text}"))
 
 
 def _suites(registry: Registry) -> list[tuple[str, str]]:

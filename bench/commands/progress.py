@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from bench.metrics.registry import info_of
-from bench.records import Record, split_remarks
+from bench.commands.terminal import make_console
+from bench.metrics.registry import info_of, metrics
+from bench.records import RATE_REMARK, Record, split_remarks
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
 
     from bench.engine.attempt import Attempt
@@ -81,7 +81,7 @@ class LineProgress(_Counter):
             self.say(f"{self.done}/{self.total} tasks{lost}{left}")
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(line, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         pass
@@ -118,7 +118,7 @@ class BarProgress(_Counter):
             self._bar.update(self._task, advance=tasks, left=f"{lost}{left}")
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False)
+        self.console.print(line, markup=False)
 
     def close(self) -> None:
         self._bar.stop()
@@ -153,7 +153,7 @@ def print_missing(console: Console, lines: Sequence[str]) -> None:
 
 def print_preview(out: Path, plan: Preview) -> None:
     """What would be measured, a line a codec, and how long it may take."""
-    console = Console()
+    console = make_console()
     width = max(len(codec.id) for codec in plan.codecs)
     for codec in plan.codecs:
         words = f"{codec.points} points × {codec.items} items"
@@ -175,7 +175,7 @@ def print_preview(out: Path, plan: Preview) -> None:
 
 def print_attempt(found: Attempt) -> None:
     """The numbers of one measurement, one line for each kind."""
-    console, record = Console(), found.record
+    console, record = make_console(), found.record
     _say(console, f"{record.codec} {record.point} on {record.item}: {record.status}")
     if record.reason:
         _say(console, f"  {record.reason}")
@@ -206,10 +206,11 @@ def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
         info = info_of(name)
         yield info.title, f"{value:.4f} {info.unit}".rstrip()
     for name, reason in split_remarks(record.remarks).items():
-        yield info_of(name).title, f"none: {reason}"
+        title = info_of(name).title if name in metrics() else name
+        yield title, reason if name == RATE_REMARK else f"none: {reason}"
     if record.encode_seconds is not None and record.decode_seconds is not None:
         yield "time", f"encode {record.encode_seconds:.3f} s, decode {record.decode_seconds:.3f} s"
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(line, markup=False, soft_wrap=True)

@@ -110,4 +110,4 @@ def _remarks(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False)
+    console.print(line, markup=False)

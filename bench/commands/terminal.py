@@ -26,20 +26,25 @@ _PIPE_WIDTH = 10_000
 
 def make_console(*, quiet: bool = False) -> Console:
     """As wide as the terminal; wide enough for every table where there is none."""
-    from rich.console import Console
+    from rich.console import ConsoleDimensions
 
-    console = Console(quiet=quiet)
+    from bench.commands.console import PlainConsole
+
+    console = PlainConsole(quiet=quiet, highlight=False)
     if console.is_dumb_terminal:  # of which Rich assumes 80 columns
         columns, lines = shutil.get_terminal_size()
-        return Console(width=columns, height=lines, quiet=quiet)
-    return console if console.is_terminal else Console(width=_PIPE_WIDTH, quiet=quiet)
+        console.size = ConsoleDimensions(columns, lines)
+    elif not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
 
 
 def print_plainly(*streams: object) -> None:
     """Lets these streams stand in for characters that their encoding lacks, one for one so that
     tables stay straight, instead of raising UnicodeEncodeError."""
     for stream in streams:
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        # the locale C lets bytes through, but no character beyond ASCII
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors=_PLAINLY)
 
 
@@ -51,7 +56,7 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 
 
 _PLAINLY = "bench.plainly"
-_STAND_INS = dict(zip("–—−…×·→←✓✗≥≤“”‘’│┃─━", "---.x.><+x><\"\"''||--", strict=True))
+_STAND_INS = dict(zip("–—−…×·→←✓✗≥≤“”‘’│┃─━†‡", "---.x.><+x><\"\"''||--+#", strict=True))
 codecs.register_error(_PLAINLY, _stand_in)
 
 

@@ -18,6 +18,7 @@ from bench.codecs.build import build_codec
 from bench.datasets.base import DataOptions
 from bench.datasets.build import build_loader
 from bench.errors import BenchError
+from bench.metrics import loops
 from bench.processes import isolation
 
 _FFMPEG_FEATURES = {
@@ -71,6 +72,11 @@ def _libraries() -> Iterator[Entry]:
         if find_spec(name) is None:
             cure = "only for --cluster: pip install 'bench-rd[cluster]'"
             yield Entry("libraries", name, "not installed", cure)
+    if loops.is_compiled():
+        yield Entry("libraries", "loops of SSIM", "compiled")
+    else:
+        cure = "only slower: install a C compiler, then bench-rd again"
+        yield Entry("libraries", "loops of SSIM", "OpenCV's filters", cure)
 
 
 def _ffmpeg() -> Iterator[Entry]:

@@ -38,9 +38,15 @@ def measure_quietly(
     """Records and verdicts of a campaign, measured by one worker in a folder that does not stay."""
     with tempfile.TemporaryDirectory(prefix="bench-try-") as name:
         options = RunOptions(out=Path(name), jobs=1, timeout=timeout, device=device)
-        run(campaign, options, Silence())
+        _run_through(campaign, options)
         with Store(Path(name)) as store:
             return list(store.records()), store.verdicts()
+
+
+def _run_through(campaign: Campaign, options: RunOptions) -> None:
+    """Runs a campaign; one that is stopped has nothing to show."""
+    if run(campaign, options, Silence()).interrupted:
+        raise KeyboardInterrupt
 
 
 def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> Attempt:
@@ -55,7 +61,7 @@ def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> A
     with tempfile.TemporaryDirectory(prefix="bench-try-") as name:
         folder = Path(name)
         options = RunOptions(out=folder, jobs=1, timeout=timeout, device=device, keep=1)
-        run(one, options, Silence())
+        _run_through(one, options)
         with RunFolder(folder) as left:
             record = next(left.store.records())
             verdict = next(iter(left.store.verdicts()), None)

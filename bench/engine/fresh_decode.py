@@ -145,11 +145,27 @@ def decode_again(
     Imports the ``plugged`` files first: a codec's own code may be one of them.
     """
     try:
-        plugins.install(plugged)
+        plugins.note(plugged)
         codec = build_codec(card, device=device)
     except Exception as error:  # whatever a codec raises is the verdict
         return [Finding(False, _one_line(error))] * len(payloads)
     return [_decode_one(codec, one) for one in payloads]
+
+
+def judge_apart(codec: Codec, kind: str, task: Task, payload: bytes, decoded: Signal) -> Verdict:
+    """The verdict on a point of a codec whose every item is decoded apart: what that process was
+    kept from, which is ``kind``, and whether another number of threads decodes the same."""
+    finding = Finding(True)
+    try:
+        elsewhere = codec.decode_elsewhere(payload)
+        if elsewhere is not None:
+            finding = _agree(decoded, elsewhere)
+    except Exception as error:  # whatever a decoder raises is the verdict
+        finding = Finding(False, _one_line(error))
+    return Verdict(
+        "decoded_apart", task.codec, str(task.point), task.item, finding.passed, finding.detail,
+        kind,
+    )  # fmt: skip
 
 
 def _with_cure(finding: Finding, kind: str) -> Finding:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.codecs.base import Encoded
 from bench.engine.coding import Coded
 from bench.engine.work import WorkSpec
-from bench.errors import BenchError
+from bench.errors import BenchError, as_cell
 from bench.metrics.base import Scores
 from bench.records import Record, Status, Task, join_remarks, split_remarks
 from bench.signals import Layout
@@ -24,7 +24,7 @@ def empty_record(spec: WorkSpec, task: Task, status: Status, reason: str | None 
         codec=task.codec,
         point=str(task.point),
         status=status,
-        reason=reason,
+        reason=reason and as_cell(reason),
         fingerprint=task.fingerprint,
         group=spec.items[task.item].group or None,
     )
@@ -38,7 +38,7 @@ def with_layout(record: Record, layout: Layout | None) -> Record:
 def one_line(error: BaseException) -> str:
     """An exception in one line of at most 500 characters."""
     kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
-    return " ".join(f"{kind}{error}".split())[:500]
+    return as_cell(f"{kind}{error}")[:500]
 
 
 def with_result(record: Record, layout: Layout, coded: Coded, scores: Scores) -> Record:

@@ -25,6 +25,7 @@ _WORD, _PRECISION, _NIBBLE = np.uint64(32), np.uint64(16), np.uint64(4)
 _ROOM = np.uint64(47)
 """A state of at least a frequency times 2⁴⁷ would leave the range."""
 _ONE, _FIFTEEN, _CHANCES = np.uint64(1), np.uint64(15), np.uint64((1 << 16) - 1)
+_TOTAL = 1 << 16
 _ESCAPED = 9
 """Half bytes of the longest value outside a table."""
 _COARSE = 8
@@ -50,6 +51,19 @@ class Tables:
         ]
         starts: NDArray[np.int16] = np.stack(found).astype(np.int16)
         return starts
+
+
+def quantised_cdf(shares: NDArray[Any]) -> Symbols:
+    """Cumulative frequencies, from 0 to 2¹⁶, of shares that add up to about 1; each symbol has at
+    least 1, which the rarest of those with more gives up."""
+    counts = np.floor(shares.astype(np.float32).astype(np.float64) * _TOTAL + 0.5).astype(np.int64)
+    counts = _TOTAL * counts // counts.sum()
+    counts[-1] += _TOTAL - counts.sum()
+    for symbol in np.flatnonzero(counts == 0):
+        giver = np.where(counts > 1, counts, _TOTAL + 1).argmin()
+        counts[[giver, symbol]] += (-1, 1)
+    cumulative: Symbols = np.concatenate([[0], counts.cumsum()]).astype(np.int32)
+    return cumulative
 
 
 def encode(symbols: Symbols, rows: Symbols, tables: Tables) -> bytes:

@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 
 from bench.colour import RGB_TO_YUV
 from bench.metrics.base import Basis, Stack, Values
-from bench.metrics.compiled import address, kernels
+from bench.metrics.loops import cross_moments
 from bench.signals import Layout, split_planes
 
-_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-_PIXELS, _SAMPLES = 16, 64
-"""What the loops of kernels.py take at a time."""
 PSNR_CAP_DB = 100.0
 """What a lossless frame counts in a mean of frames that are not all lossless."""
 
@@ -80,12 +77,8 @@ def rgb_yuv_mse(reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> tup
     The conversion is linear, so the error of a plane with weights w is wᵀMw, where M is the mean
     outer product of the RGB differences: no plane is ever computed.
     """
-    moments = np.empty((len(reference), 3, 3))
-    for found, one, other in zip(moments, reference, decoded, strict=True):
-        sums = _cross_moments(_flat_pixels(one), _flat_pixels(other))
-        for (row, column), value in zip(_PAIRS, sums, strict=True):
-            found[row, column] = found[column, row] = value
-    moments /= reference[0].size / 3
+    sums = [cross_moments(one, other) for one, other in zip(reference, decoded, strict=True)]
+    moments = np.array(sums) / (reference[0].size / 3)
     errors = np.einsum("pr,trc,pc->pt", RGB_TO_YUV, moments, RGB_TO_YUV)
     return tuple(np.maximum(errors, 0))
 
@@ -103,24 +96,8 @@ def plane_mse(
 
 
 def _squared_error(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
-    """Sum of squared differences of two arrays of one shape, exact."""
-    one, other = (np.ascontiguousarray(each).reshape(-1) for each in (one, other))
-    sum_ = np.zeros(1)
-    whole = len(one) // _SAMPLES * _SAMPLES
-    kernels().squared_error(address(one), address(other), whole, address(sum_))
-    left = one[whole:].astype(np.int64) - other[whole:]
-    return int(sum_[0]) + int(left @ left)
+    """Sum of squared differences of two arrays of one shape, exact: OpenCV adds whole numbers, and
+    then takes the root's square."""
+    import cv2
 
-
-def _cross_moments(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Sums of the products of differences, channels as in ``_PAIRS``, of pixels ``(N, 3)``."""
-    sums = np.zeros(len(_PAIRS))
-    whole = len(one) // _PIXELS * _PIXELS
-    kernels().cross_moments(address(one), address(other), whole, address(sums))
-    left = np.asarray(one[whole:], np.float64) - other[whole:]
-    sums += [left[:, row] @ left[:, column] for row, column in _PAIRS]
-    return sums
-
-
-def _flat_pixels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(frame).reshape(-1, 3)
+    return round(cv2.norm(np.ascontiguousarray(one), np.ascontiguousarray(other), cv2.NORM_L2SQR))

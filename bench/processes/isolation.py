@@ -7,6 +7,7 @@ Starts no program and knows no codec.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import tempfile
@@ -158,7 +159,7 @@ def confine_this_process(own: Path, reads: Iterable[Path], *, since: float) -> s
     kind = describe()
     os.environ[_LAUNCH_VARIABLE] = str(Path.cwd())
     _set_environment(own)
-    confinement = confine(own, (*_hidden.code, *reads, *_downloaded_weights(since)))
+    confinement = confine(own, (*_hidden.code, *reads, *downloaded_weights(since)))
     if confinement is not None:
         try:
             confinement.enter()
@@ -183,7 +184,8 @@ def _set_environment(own: Path) -> None:
     tempfile.tempdir = str(own)
 
 
-def _downloaded_weights(since: float) -> Iterator[Path]:
+def downloaded_weights(since: float = math.inf) -> Iterator[Path]:
+    """Files in the caches of downloaded weights that did not change after ``since``."""
     for name in (*_WEIGHT_CACHES, _WEIGHTS_VARIABLE):
         for folder, _, files in os.walk(os.environ.get(name, "")):
             for path in (Path(folder, file) for file in files):
@@ -195,10 +197,11 @@ def _downloaded_weights(since: float) -> Iterator[Path]:
 @cache
 def _visible(reads: tuple[Path, ...], paths: HiddenPaths) -> tuple[tuple[Path, int], ...]:
     """Rules for what may be read. A named path may lie in a private folder, but not among the
-    originals."""
+    originals; the folder that it lies in can be listed, since Python looks for modules so."""
     originals = [f"{place}/" for place in paths.originals]
     hidden = [*originals, *(f"{place}/" for place in paths.private)]
-    return tuple(
+    named = dict.fromkeys(place.parent for place in _real(reads))
+    return tuple((folder, sandbox.LIST) for folder in named) + tuple(
         rule
         for place in _real((*_SYSTEM, *python_folders(), *reads))
         if not any(f"{place}/".startswith(one) for one in originals)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from bench.processes import isolation, orphans
 from bench.processes.fork_server import start_fork_server
 from bench.processes.isolation import HiddenPaths
+from bench.processes.limits import allow_files
 from bench.processes.scratch import held, sweep
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class LocalPool:
     ) -> None:
         from pebble import CONSTS, ProcessPool
 
+        allow_files(workers)
         CONSTS.sleep_unit = _POLL_SECONDS
         start_fork_server()
         context = multiprocessing.get_context("forkserver")

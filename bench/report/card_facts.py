@@ -6,12 +6,14 @@ Only model cards whose weights are those that were measured are quoted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bench.cards import load_registry
+from bench.cards.files import read_json
 from bench.errors import BenchError
+from bench.records import CodecName
 
 if TYPE_CHECKING:
     from bench.results.run_info import CodecInfo
@@ -41,7 +43,7 @@ def card_notes(codecs: Sequence[str]) -> list[str]:
     codecs; whose settings they are is not said of variations, which have others."""
     try:
         registry = load_registry()
-        names = dict.fromkeys(codec.partition(":")[0] for codec in codecs)
+        names = dict.fromkeys(CodecName.parse(codec).card for codec in codecs)
         cards = [registry.codec(name) for name in names if name in registry.codecs]
     except BenchError:
         # a report needs only the results folder: the cards may live on another machine
@@ -60,8 +62,9 @@ def _model_cards() -> dict[str, dict[str, object]]:
     found = {}
     for folder in sorted(folders):
         for path in sorted(folder.glob("weights/*/*.json")):
-            card = json.loads(path.read_text(encoding="utf-8"))
-            found[str(card.get("sha256"))] = card
+            with suppress(OSError, ValueError, AttributeError):  # others' weights
+                card = read_json(path)
+                found[str(card.get("sha256"))] = card
     return found
 
 

@@ -43,7 +43,7 @@ RECORDS: Mapping[str, str] = {
     "reached": "the parameter that came closest to a target rate",
     "bpp_likelihood": "likelihood of the coded symbols, where `bpp_estimated` is another estimate",
     "fingerprint": "hash of all that the result depends on; records of two are never pooled",
-    "remarks": "why metrics that were asked for have no value",
+    "remarks": "why columns have no value; `rate`: an estimate that is far from the stream",
     "rate": "`estimated` or `reported` where no stream was decoded, else empty",
     "frames_identical": "of a clip: frames whose decoded samples equal the source's; each counts "
     "100 dB in the clip's mean PSNR",

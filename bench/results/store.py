@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
+from typing import Literal
 
 from bench.errors import StoreError
 from bench.records import (
@@ -85,25 +86,42 @@ class Store:
         os.close(self._lock)
 
     def _open(self) -> None:
-        """Opens the store; a damaged one is replaced by what can be read of it, a missing one by
-        the folder's tables, so that results kept under version control are continued."""
-        if not (self.folder / FILE).exists() and (self.folder / TABLE).is_file():
+        """Opens the store; a damaged one is replaced by what can be read of it, a missing or empty
+        one by the folder's tables, so that results kept under version control are continued."""
+        state = self._state()
+        if state == "empty" and (self.folder / TABLE).is_file():
             self.restored = self._lay_anew()
             self._connect()
             self._restore_run()
-            return
-        try:
+        elif state == "damaged":
+            self.repaired = self._lay_anew()
             self._connect()
-            sound = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            self._restore_run()
+        else:
+            self._connect()
+
+    def _state(self) -> Literal["empty", "damaged", "sound"]:
+        """What lies in the store's place. Raises StoreError for a database of something else."""
+        path = self.folder / FILE
+        if not path.exists():
+            return "empty"
+        db = sqlite3.connect(path)
+        try:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            columns = {row[1] for row in db.execute("PRAGMA table_info(records)")}
+            # a run makes meta first, so that it is there whenever a run was killed
+            if (tables and "meta" not in tables) or (columns and not {*_KEYS} <= columns):
+                raise StoreError(
+                    f"{path}: a database of another program; move it away or give another --out"
+                )
+            whole = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            return "empty" if not tables else "sound" if whole else "damaged"
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
-            sound = False
-        if sound:
-            return
-        self._db.close()
-        self.repaired = self._lay_anew()
-        self._connect()
+            return "damaged"
+        finally:
+            db.close()
 
     def _lay_anew(self) -> int:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
@@ -127,6 +145,8 @@ class Store:
         self.claim(suite=run.suite, dataset=run.dataset)
         self.set_codecs(run.codecs, add_points=True)
         self.add((), run.verdicts)
+        if self.restored is None:
+            return
         processor = run.machine.get("processor", "an unknown processor")
         self.set_meta(
             "continued",
@@ -252,6 +272,15 @@ class Store:
             for *row, mark in self._db.execute(query, (item,)).fetchall()
             if mark in (None, row_checksum(self._columns, row))
         ]
+
+    def add_code(self, codec: str, files: Mapping[str, str]) -> None:
+        """Notes files of a codec's code that a coding loaded."""
+        with self._transaction() as db:
+            for (text,) in db.execute("SELECT info FROM codecs WHERE id = ?", (codec,)).fetchall():
+                info = json.loads(text)
+                info["code"] = {**info.get("code", {}), **files}
+                row = (json.dumps(info, ensure_ascii=False), codec)
+                db.execute("UPDATE codecs SET info = ? WHERE id = ?", row)
 
     def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
         """Registers the codecs of this run, and their ladders.

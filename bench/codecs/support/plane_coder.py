@@ -1,4 +1,4 @@
-"""Streams of CompressAI's entropy models, a plane at a time. Knows no codec."""
+"""Streams of planes of symbols in tensors. Knows no codec."""
 
 from __future__ import annotations
 
@@ -12,21 +12,14 @@ from torch import Tensor
 from bench.entropy.rans import Reader, Tables, decode, encode
 
 if TYPE_CHECKING:
-    from compressai.entropy_models import EntropyModel
     from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneCoder:
-    """An entropy model's coding tables. Its streams are those of the model's ``compress``."""
+    """An entropy model's coding tables. Its streams are those of CompressAI's ``compress``."""
 
     tables: Tables
-
-    @classmethod
-    def of(cls, model: EntropyModel) -> PlaneCoder:
-        """Of a model whose tables are built."""
-        parts = (model.quantized_cdf, model.cdf_length, model.offset)
-        return cls(Tables(*(each.cpu().numpy() for each in parts)))
 
     def encode(self, symbols: Tensor, rows: Tensor) -> bytes:
         """The stream of int32 symbols ``(1, …)`` under rows of the tables, of the same shape."""

@@ -43,7 +43,7 @@ def run_confined(
         process = subprocess.Popen(
             arguments,
             cwd=folder,
-            env=_environment(folder),
+            env=environment(folder),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -62,7 +62,7 @@ def run_confined(
         orphans.end_session(process.pid)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """This process's, without the way to the data and with temporary files in ``folder``."""
     variables: Mapping[str, str] = {name: str(folder) for name in _TEMPORARY}
     kept = {key: value for key, value in os.environ.items() if key != isolation.DATA_VARIABLE}

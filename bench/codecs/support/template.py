@@ -80,6 +80,11 @@ class Template:
         program = places_of_program(Path(self.program()))
         return (*program, *named_places(self.words[1:]))
 
+    def named_files(self) -> list[Path]:
+        """The files that the words behind the program name."""
+        paths = (Path(part) for word in self.words[1:] for part in (word, *word.split("=")[1:]))
+        return [path.absolute() for path in paths if path.is_file()]
+
     def fill(self, facts: Mapping[str, Value]) -> list[str]:
         """The arguments: placeholders replaced inside each word, so that a value with spaces or
         shell characters stays one argument."""
@@ -133,8 +138,18 @@ def first_line(arguments: tuple[str, ...]) -> str:
     return next((line.strip() for line in lines if line.strip()), "unknown")
 
 
-@cache
 def program_hash(path: str) -> str:
     """The beginning of a program's sha256: names a build that tells no version."""
-    with Path(path).open("rb") as file:
-        return f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+    return f"sha256 {file_digest(Path(path))[:16]}"
+
+
+def file_digest(path: Path) -> str:
+    """A file's sha256; computed again when the file changes."""
+    status = path.stat()
+    return _digest(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _digest(path: Path, _changed: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -106,9 +106,8 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> No
     """Copies weights into a network; a name or shape that does not fit is a CardError."""
     try:
         model.load_state_dict(dict(tensors))
-    except (RuntimeError, KeyError) as error:  # CompressAI looks its tables up before PyTorch does
-        missing = isinstance(error, KeyError)
-        detail = f"no {error}" if missing else " ".join(str(error).split())[:300]
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
         raise CardError(
             f"{path}: weights of another architecture ({detail}); restore the right file or train "
             "again"

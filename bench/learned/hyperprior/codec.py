@@ -26,6 +26,7 @@ from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to
 from bench.errors import BitstreamError
 from bench.learned.hyperprior.network import QUALITIES, STRIDE, GainedHyperprior, trade_off
 from bench.learned.shared.checkerboard import Conditional, Elements
+from bench.learned.shared.entropy_models import COMPATIBLE
 from bench.machine import multiplies_bfloat16
 from bench.signals import image
 
@@ -65,7 +66,9 @@ class Hyperprior(LearnedCodec):
         "context": Choice(("checkerboard", "none")),
         "refine": STEPS,
     }
-    libraries = ("torch", "compressai")
+
+    def versions(self) -> Mapping[str, str]:
+        return {**super().versions(), **COMPATIBLE}
 
     @cached_property
     def network(self) -> GainedHyperprior:
@@ -84,11 +87,11 @@ class Hyperprior(LearnedCodec):
 
     @cached_property
     def y_coder(self) -> PlaneCoder:
-        return PlaneCoder.of(self.network.gaussian_conditional)
+        return PlaneCoder(self.network.gaussian_conditional.tables)
 
     @cached_property
     def z_coder(self) -> PlaneCoder:
-        return PlaneCoder.of(self.network.entropy_bottleneck)
+        return PlaneCoder(self.network.entropy_bottleneck.tables)
 
     @cached_property
     def bits_table(self) -> Tensor:
@@ -133,7 +136,7 @@ class Hyperprior(LearnedCodec):
         if self.settings.get("refine"):
             y, z = self._refined(x, y, z, quality, geometry)
         with inference(self.device):
-            z_symbols = network.entropy_bottleneck.quantize(z, "symbols")
+            z_symbols = network.entropy_bottleneck.symbols(z)
             y_symbols, rows = self._symbols(y, z_symbols, quality)
             return tuple(
                 self._coded([one, *geometry.numbers], *latents)

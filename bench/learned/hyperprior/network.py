@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from compressai.entropy_models import EntropyBottleneck, GaussianConditional
-from compressai.models.base import CompressionModel
 from torch import Tensor, nn
 
 from bench.learned.shared.checkerboard import (
@@ -20,6 +18,11 @@ from bench.learned.shared.checkerboard import (
     Conditional,
     Elements,
     Walked,
+)
+from bench.learned.shared.entropy_models import (
+    EntropyBottleneck,
+    GaussianConditional,
+    with_noise,
 )
 from bench.learned.shared.exact import ACTIVATION_UNIT, geometric_scales
 from bench.learned.shared.transforms import (
@@ -81,7 +84,7 @@ def _interpolate(table: Tensor, quality: Tensor) -> Tensor:
     return (table[low] * (1 - weight) + table[low + 1] * weight)[..., None, None]
 
 
-class GainedHyperprior(CompressionModel):  # type: ignore[misc]
+class GainedHyperprior(nn.Module):
     """Mean-scale hyperprior (Minnen et al. 2018) with gain units (Cui et al. 2021, eqs. 4–6) and a
     context of what is decoded already, without which it works too.
 
@@ -152,7 +155,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
                 lambda elements, found: self._straight_through(elements.of(y) - found.mean),
                 context=context,
             )
-        _, y_likelihoods = self.gaussian_conditional(y, self._scales(walked.index), walked.mean)
+        y_likelihoods = self.gaussian_conditional(y, self._scales(walked.index), walked.mean)
         picture = self.g_s(self.dequantised(walked) * inverse).float() + 0.5
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
@@ -175,11 +178,9 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
             lambda elements, found: rounding(elements.of(y) - found.mean),
             context=context,
         )
-        conditional, scales = self.gaussian_conditional, self._scales(walked.index)
-        y_likelihoods = conditional.likelihood_lower_bound(
-            conditional._likelihood(walked.distance, scales)
-        )
-        z_likelihoods = self._likelihoods_by_channel(z_hat, lambda each: each)
+        scales = self._scales(walked.index)
+        y_likelihoods = self.gaussian_conditional.likelihood(walked.distance, scales)
+        z_likelihoods = self.entropy_bottleneck(z_hat, lambda each: each)
         picture = self.g_s(self.dequantised(walked) * self.gains(quality)[1]) + 0.5
         bits = -y_likelihoods.log2().sum((1, 2, 3)) - z_likelihoods.log2().sum((1, 2, 3))
         return Reconstruction(picture, bits)
@@ -196,33 +197,18 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         return self
 
     def finalise(self) -> None:
-        """Builds the coding tables from the trained distributions, part of the weights then.
-
-        The medians are held at 0, so that the hyper-latent's symbols are plain integers.
-        """
-        # without them, CompressAI would take scales of its own, from 0.11 to 256
-        scales = torch.tensor(geometric_scales(SCALE_MIN, SCALE_MAX, SCALE_LEVELS))
-        self.update(scale_table=scales, force=True, update_quantiles=True)
-        with torch.no_grad():
-            self.entropy_bottleneck.quantiles.data[:, :, 1] = 0
-        self.entropy_bottleneck.update(force=True)
-        self.gaussian_conditional.update()
+        """Builds the coding tables from the trained distributions, part of the weights then."""
+        conditional = self.gaussian_conditional
+        # exported weights hold the scales as float16
+        scales = geometric_scales(SCALE_MIN, SCALE_MAX, SCALE_LEVELS)
+        conditional.scale_table = conditional.scale_table.new_tensor(scales)
+        self.entropy_bottleneck.finalise()
+        conditional.finalise()
 
     def _hyper_likelihoods(self, z: Tensor) -> Tensor:
-        """What ``entropy_bottleneck(z)`` gives beside the rounded z. Its forward pass permutes axes
-        by a tensor on the device, for whose numbers the host of a GPU waits."""
-        bottleneck = self.entropy_bottleneck
-        if not self.training:
-            likelihoods: Tensor = bottleneck(z)[1]
-            return likelihoods
-        return self._likelihoods_by_channel(z, lambda each: bottleneck.quantize(each, "noise"))
-
-    def _likelihoods_by_channel(self, z: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
-        bottleneck = self.entropy_bottleneck
-        by_channel = z.transpose(0, 1).contiguous()
-        rounded = rounding(by_channel.reshape(len(by_channel), 1, -1))
-        likelihoods: Tensor = bottleneck.likelihood_lower_bound(bottleneck._likelihood(rounded)[0])
-        return likelihoods.reshape(by_channel.shape).transpose(0, 1).contiguous()
+        rounding = with_noise if self.training else torch.round
+        likelihoods: Tensor = self.entropy_bottleneck(z, rounding)
+        return likelihoods
 
     @staticmethod
     def _straight_through(x: Tensor) -> Tensor:
@@ -309,9 +295,8 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
         ``(64, n)``; what is farther away costs as much as the last."""
         values = torch.arange(8 * SCALE_MAX + 1, device=self.log_gain.device)
         conditional = self.gaussian_conditional
-        likelihoods = conditional._likelihood(values[None], conditional.scale_table[:, None])
-        bits: Tensor = -conditional.likelihood_lower_bound(likelihoods).double().log2()
-        return bits
+        scales = conditional.scale_table[:, None]
+        return -conditional.likelihood(values[None], scales).double().log2()
 
     def hyper_bits(self, symbols: Tensor) -> float:
         """Bits of the rounded elements of z."""
@@ -320,7 +305,7 @@ class GainedHyperprior(CompressionModel):  # type: ignore[misc]
     def channels_of(self, shape: tuple[int, ...]) -> Tensor:
         """Rows of the coding tables, int32, of a hyper-latent ``(B, Z, h, w)``: its channels."""
         batch, height, width = shape
-        count = len(self.entropy_bottleneck.cdf_length)
+        count = len(self.entropy_bottleneck.quantiles)
         channels = torch.arange(count, dtype=torch.int32, device=self.log_gain.device)
         return channels[None, :, None, None].expand(batch, -1, height, width)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +30,7 @@ from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
 from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.tensors import inference
+from bench.entropy.rans import Reader, Symbols, Tables, encode
 from bench.errors import BitstreamError
 from bench.learned.qcae_rd.layers import MOST, Motion, corrected, moved, placed, started, visible
 from bench.learned.qcae_rd.motion_model import (
@@ -46,6 +48,7 @@ from bench.learned.qcae_rd.network import (
     LATENTS,
     QUALITIES,
     REFERENCES,
+    SCALE_LEVELS,
     STRIDE,
     ConditionalAutoencoder,
     Prediction,
@@ -54,6 +57,7 @@ from bench.learned.qcae_rd.network import (
     table_rows,
     worth_of,
 )
+from bench.learned.shared.entropy_models import COMPATIBLE
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -70,16 +74,20 @@ class QcaeRd(LearnedCodec):
 
     ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {"quality": Range(1, QUALITIES, integer=False)}
-    libraries = ("torch", "compressai")
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
         super().__init__(card)
 
+    def versions(self) -> Mapping[str, str]:
+        return {**super().versions(), **COMPATIBLE}
+
     @cached_property
     def _network(self) -> ConditionalAutoencoder:
-        network = ConditionalAutoencoder()
-        network.finalise()  # gives the tables their sizes; the weights hold their values
-        return self.load(network)
+        return self.load(ConditionalAutoencoder())
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return coding_tables(self._network)
 
     @cached_property
     def _container(self) -> Container:
@@ -103,7 +111,7 @@ class QcaeRd(LearnedCodec):
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         steps = round((float(point.value) - 1) * _QUALITY_STEPS)
-        writer = _Writer(self._network)
+        writer = _Writer(self._network, self._tables)
         with inference("cpu"):
             planes = torch.split(to_planes(signal, STRIDE).double(), 1)
             list(self._frames(planes, _quality(steps), writer))
@@ -116,10 +124,11 @@ class QcaeRd(LearnedCodec):
         if steps > (QUALITIES - 1) * _QUALITY_STEPS:
             raise BitstreamError(f"{self.card.id}: quality {steps} is out of range; it is corrupt")
         blank = torch.zeros(1, 1, *geometry.padded(STRIDE), dtype=torch.float64)
-        reader = _Reader(self._network, stream)
+        reader = _Reader(stream, self._tables)
         with inference("cpu"):
-            frames = self._frames([blank] * geometry.frames, _quality(steps), reader)
-            return to_clip(torch.cat(list(frames)), geometry)
+            frames = list(self._frames([blank] * geometry.frames, _quality(steps), reader))
+            reader.finish()
+            return to_clip(torch.cat(frames), geometry)
 
     def _frames(
         self, planes: Sequence[Tensor], quality: Tensor, coder: _Writer | _Reader
@@ -156,33 +165,19 @@ class QcaeRd(LearnedCodec):
         return latent
 
 
-class _Tables:
-    """The integer coding tables of the network: of its Gaussians, then of motion."""
+_MOTION = SCALE_LEVELS
+"""The first row of motion in the coding tables; those before are of the Gaussians."""
 
-    def __init__(self, network: ConditionalAutoencoder) -> None:
-        gaussians = network.gaussian_conditional
-        motion, sizes = network.motion.tables()
-        self._cdf = gaussians.quantized_cdf.tolist() + motion
-        self._lengths: list[int] = gaussians.cdf_length.reshape(-1).int().tolist() + sizes
-        self._offsets = gaussians.offset.reshape(-1).int().tolist() + [0] * len(sizes)
-        self.motion = len(self._cdf) - len(sizes)
-        """The first row of motion."""
 
-    def size(self, row: int) -> int:
-        """How many symbols a row has, without the one for values outside it."""
-        return self._lengths[row] - 2
-
-    def of(self, rows: Sequence[int]) -> tuple[list[int], list[list[int]], list[int], list[int]]:
-        """The rows that are needed, and where these rows stand among them: the coder copies all
-        that it is given on every call."""
-        used = sorted(set(rows))
-        place = {row: at for at, row in enumerate(used)}
-        return (
-            [place[row] for row in rows],
-            [self._cdf[row] for row in used],
-            [self._lengths[row] for row in used],
-            [self._offsets[row] for row in used],
-        )
+def coding_tables(network: ConditionalAutoencoder) -> Tables:
+    """The tables of the network: of its Gaussians, then of motion."""
+    gaussians, motion = network.gaussian_conditional.tables, network.motion.tables
+    wider = gaussians.cumulative.shape[1] - motion.cumulative.shape[1]
+    return Tables(
+        np.concatenate([gaussians.cumulative, np.pad(motion.cumulative, ((0, 0), (0, wider)))]),
+        np.concatenate([gaussians.lengths, motion.lengths]),
+        np.concatenate([gaussians.offsets, motion.offsets]),
+    )
 
 
 class _Writer:
@@ -191,8 +186,8 @@ class _Writer:
 
     sees = True
 
-    def __init__(self, network: ConditionalAutoencoder) -> None:
-        self._network, self._tables = network, _Tables(network)
+    def __init__(self, network: ConditionalAutoencoder, tables: Tables) -> None:
+        self._network, self._tables = network, tables
         self._symbols, self._rows = list[int](), list[int]()
         self.bits = 0.0
 
@@ -229,21 +224,17 @@ class _Writer:
         )
         model = self._network.gaussian_conditional
         likelihoods = model((values + means).float(), model.scale_table[rows.long()], means.float())
-        self.bits -= float(likelihoods[1].double().log2().sum())
+        self.bits -= float(likelihoods.double().log2().sum())
         self._symbols += values.int().tolist()
         self._rows += rows.tolist()
         return (symbols + mean) * mask
 
     def _add(self, symbols: list[int], rows: list[int]) -> None:
         self._symbols += symbols
-        self._rows += [self._tables.motion + row for row in rows]
+        self._rows += [_MOTION + row for row in rows]
 
     def finish(self) -> bytes:
-        from compressai.ans import RansEncoder
-
-        coder, tables = RansEncoder(), self._tables.of(self._rows)
-        stream: bytes = coder.encode_with_indexes(self._symbols, *tables)
-        return stream
+        return encode(_int32(self._symbols), _int32(self._rows), self._tables)
 
 
 class _Reader:
@@ -251,11 +242,8 @@ class _Reader:
 
     sees = False
 
-    def __init__(self, network: ConditionalAutoencoder, stream: bytes) -> None:
-        from compressai.ans import RansDecoder
-
-        self._tables, self._coder = _Tables(network), RansDecoder()
-        self._coder.set_stream(stream)
+    def __init__(self, stream: bytes, tables: Tables) -> None:
+        self._reader, self._sizes = Reader(stream, tables), tables.lengths - 2
 
     def code_count(self, planes: Sequence[Tensor]) -> int:
         """How many layers the clip is coded by."""
@@ -286,22 +274,27 @@ class _Reader:
     def _motion(self, rows: list[int]) -> list[int]:
         """Symbols of rows of the tables of motion. Raises BitstreamError where one has no such
         symbol: what comes after a table's end has no meaning there."""
-        places = [self._tables.motion + row for row in rows]
-        symbols: list[int] = self._coder.decode_stream(*self._tables.of(places))
-        if any(
-            not 0 <= each < self._tables.size(at) for each, at in zip(symbols, places, strict=True)
-        ):
+        places = _MOTION + _int32(rows)
+        symbols = self._reader.take(places)
+        if ((symbols < 0) | (symbols >= self._sizes[places])).any():
             raise BitstreamError("qcae-rd: a motion that does not exist; the stream is corrupt")
-        return symbols
+        return [int(each) for each in symbols]
 
     def code(self, y: Tensor | None, index: Tensor, mean: Tensor, mask: Tensor) -> Tensor:
         """Latents as decoded, zero but at the places of the mask ``(h, w)``."""
         rows = table_rows(index)[:, :, mask]
-        tables = self._tables.of(rows.reshape(-1).tolist())
-        symbols = torch.tensor(self._coder.decode_stream(*tables))
+        symbols = torch.from_numpy(self._reader.take(rows.numpy().reshape(-1)))
         latent = torch.zeros_like(mean)
         latent[:, :, mask] = symbols.view(rows.shape).double() + mean[:, :, mask]
         return latent
+
+    def finish(self) -> None:
+        """Raises BitstreamError where the stream does not end here."""
+        self._reader.finish()
+
+
+def _int32(numbers: list[int]) -> Symbols:
+    return np.array(numbers, np.int32)
 
 
 def _quality(steps: int) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-from compressai.entropy_models.entropy_models import pmf_to_quantized_cdf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.entropy.rans import Tables, quantised_cdf
 from bench.learned.qcae_rd.layers import MOST, STEPS, Motion, moved, visible
 
 _FIRST = STEPS
@@ -23,7 +24,7 @@ PARTING_ROWS = CELL_ROWS + _STATES**2
 COUNT_ROW = PARTING_ROWS + 3
 """The row of the number of layers."""
 _ESCAPE = 1e-9
-"""CompressAI's rANS ends every table with a symbol for values outside it; there are none."""
+"""The coder ends every table with a symbol for values outside it; there are none."""
 
 
 class MotionModel(nn.Module):
@@ -62,12 +63,14 @@ class MotionModel(nn.Module):
         tables = [*self.vectors, *self.cells, *self.partings, *number]
         for row, table in zip(self.cdf, (each.double() for each in tables), strict=True):
             shares = torch.cat([table.softmax(0), table.new_tensor([_ESCAPE])])
-            row[: len(shares) + 1] = pmf_to_quantized_cdf(shares)
+            row[: len(shares) + 1] = torch.from_numpy(quantised_cdf(shares.cpu().numpy()))
 
-    def tables(self) -> tuple[list[list[int]], list[int]]:
-        """The rows of ``cdf`` and how many of their entries count."""
+    @property
+    def tables(self) -> Tables:
+        """The coding tables."""
         sizes = [STEPS] * CELL_ROWS + [2] * (COUNT_ROW - CELL_ROWS) + [MOST]
-        return self.cdf.tolist(), [size + 2 for size in sizes]
+        lengths = np.array(sizes, np.int32) + 2
+        return Tables(self.cdf.cpu().numpy(), lengths, np.zeros_like(lengths))
 
 
 def vector_rows(layers: Tensor, before: Motion | None) -> Tensor:

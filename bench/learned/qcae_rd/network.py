@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from compressai.entropy_models import GaussianConditional
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,6 +19,7 @@ from bench.learned.qcae_rd.layers import Motion, corrected, placed, started
 from bench.learned.qcae_rd.motion_model import MotionModel
 from bench.learned.qcae_rd.motion_search import estimate
 from bench.learned.shared.constants import on_device
+from bench.learned.shared.entropy_models import GaussianConditional
 from bench.learned.shared.exact import ExactConv2d, exact_relu, geometric_scales
 from bench.learned.shared.transforms import ResidualUnit
 
@@ -37,8 +37,8 @@ _GAIN_STEP = math.log(6) / 4
 """Growth of the logarithm of the gains from one quality to the next, at the start."""
 _FRAME_UNIT = 2.0**-8
 
-_SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS = 0.11, 32.0, 64
-_SCALE_STEP = math.log(_SCALE_MAX / _SCALE_MIN) / (_SCALE_LEVELS - 1)
+_SCALE_MIN, _SCALE_MAX, SCALE_LEVELS = 0.11, 32.0, 64
+_SCALE_STEP = math.log(_SCALE_MAX / _SCALE_MIN) / (SCALE_LEVELS - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class ConditionalAutoencoder(nn.Module):
         self.refine1 = ExactConv2d(8, 32, 3, padding=1)
         self.refine2 = ExactConv2d(32, 4, 3, padding=1)
         self._start_as_transform_codec()
-        scales = geometric_scales(_SCALE_MIN, _SCALE_MAX, _SCALE_LEVELS)
+        scales = geometric_scales(_SCALE_MIN, _SCALE_MAX, SCALE_LEVELS)
         self.gaussian_conditional = GaussianConditional(scales)
         self.motion = MotionModel()
         start = math.log(2) + _GAIN_STEP * torch.arange(QUALITIES)
@@ -239,13 +239,13 @@ class ConditionalAutoencoder(nn.Module):
     def scales(self, index: Tensor) -> Tensor:
         """σ of an index: continuous in training, the table's entry in evaluation."""
         if self.training:
-            return _SCALE_MIN * torch.exp(_SCALE_STEP * index.float().clamp(-4, _SCALE_LEVELS - 1))
+            return _SCALE_MIN * torch.exp(_SCALE_STEP * index.float().clamp(-4, SCALE_LEVELS - 1))
         table: Tensor = self.gaussian_conditional.scale_table
         return table[table_rows(index).long()]
 
     def finalise(self) -> None:
         """Builds the coding tables, part of the weights then."""
-        self.gaussian_conditional.update_scale_table(self.gaussian_conditional.scale_table)
+        self.gaussian_conditional.finalise()
         self.motion.finalise()
 
     def _code(self, y: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -262,7 +262,7 @@ class ConditionalAutoencoder(nn.Module):
     def _quantise(self, y: Tensor, index: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Latents rounded to whole steps from their means, straight-through, and likelihoods."""
         mean = mean.to(y)
-        likelihoods: Tensor = self.gaussian_conditional(y, self.scales(index), mean)[1]
+        likelihoods: Tensor = self.gaussian_conditional(y, self.scales(index), mean)
         return y + ((y - mean).round() - (y - mean)).detach(), likelihoods
 
 
@@ -290,7 +290,7 @@ def _mask_below(group: int, height: int, width: int) -> Tensor:
 
 def table_rows(index: Tensor) -> Tensor:
     """Rows (int32) of the table of scales."""
-    return index.round().clamp(0, _SCALE_LEVELS - 1).int()
+    return index.round().clamp(0, SCALE_LEVELS - 1).int()
 
 
 def exact_frame(frame: Tensor) -> Tensor:

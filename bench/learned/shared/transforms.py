@@ -7,11 +7,11 @@ from __future__ import annotations
 import math
 
 import torch
-from compressai.layers import GDN
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.learned.shared.exact import ExactConv2d, exact_relu
+from bench.learned.shared.layers import GDN
 
 BLOCK = 16
 BANDS = 16

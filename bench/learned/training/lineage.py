@@ -6,10 +6,11 @@ Says that earlier ones are unknown where there is no card of these very weights.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.cards.files import read_json
 
 _TOLD = ("sha256", "started_from", "steps", "seconds")
 
@@ -54,7 +55,7 @@ def lineage_of(weights: Path) -> Lineage:
 
 def _card_beside(weights: Path) -> dict[str, object]:
     try:
-        card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+        card = read_json(weights.with_suffix(".json"))
     except (OSError, ValueError):
         # weights of others come without a card, or with another file of this name
         return {}

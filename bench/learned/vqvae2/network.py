@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from compressai.layers import AttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.learned.shared.layers import AttentionBlock
 from bench.learned.shared.transforms import ResidualUnit
 
 BOTTOM_STRIDE = 4

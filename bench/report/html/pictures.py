@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.cards.files import read_json
 from bench.errors import StoreError
 
 BUDGET_BYTES = 4_000_000
@@ -56,7 +56,7 @@ def read_shots(folder: Path) -> tuple[Shot, ...]:
     if not index.is_file():
         return ()
     try:
-        entries = json.loads(index.read_text(encoding="utf-8"))
+        entries = read_json(index)
         return tuple(_shot(index.parent, entry) for entry in entries)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{index}: cannot be read: {error}; keep the items again") from error

@@ -26,7 +26,7 @@ from bench.learned.vqvae2.network import VqVae2
 from bench.learned.vqvae2.prior_coder import LEVELS, build_prior, prior_name
 from bench.records import Point
 from bench.signals import image
-from tests.system.codecs.golden import clear_choices, float64_tables
+from tests.system.codecs.golden import NO_COMPRESSAI, clear_choices, float64_tables
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -109,6 +109,7 @@ def test_hyperprior(
     [("bmshj2018-factorized", 269, "ec4de8781f58e000"), ("mbt2018-mean", 939, "46de23500baf5587")],
 )
 def test_zoo(tmp_path: Path, architecture: str, size: int, digest: str) -> None:
+    pytest.importorskip("compressai", reason=NO_COMPRESSAI)
     network = architecture_class(architecture)(8, 32)
     _fill(network, 2)
     with float64_tables(network):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from compressai.models.base import get_scale_table
 from torch import Tensor, nn
 
 from bench.codecs.support.zoo_weights import IMAGE_ARCHITECTURES, architecture_class
@@ -24,6 +23,8 @@ def picture(
 def tiny_model(architecture: str, seed: int = 0) -> nn.Module:
     """A network whose latents spread over several symbols and whose entropy model fits them, so
     that streams are long enough to compare with the likelihoods."""
+    from compressai.models.base import get_scale_table
+
     torch.manual_seed(seed)
     model = architecture_class(architecture)(*ARGUMENTS[architecture])
     x = torch.from_numpy(picture(128, 128, 99)).permute(2, 0, 1)[None] / 255

@@ -102,7 +102,7 @@ def cards(tmp_path: Path) -> Path:
     folder = write_cards(tmp_path / "cards", codecs='["wavering"]')
     card = folder / "codecs" / "coarse.toml"
     (folder / "codecs" / "wavering.toml").write_text(
-        card.read_text().replace("tests.fakes:Coarse", "mine:Wavering")
+        card.read_text().replace("bench.fakes:Coarse", "mine:Wavering")
     )
     card.unlink()
     data = folder / "datasets" / "noise.toml"

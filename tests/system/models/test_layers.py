@@ -143,7 +143,7 @@ def test_the_tables_of_motion_cost_what_the_model_says() -> None:
         for each in model.parameters():
             each.normal_(std=2)
     model.finalise()
-    tables, sizes = model.tables()
+    tables, sizes = model.tables.cumulative, model.tables.lengths
     logits = [*model.vectors, *model.cells, *model.partings, torch.zeros(MOST)]
     assert len(tables) == len(sizes) == len(logits)
     for row, size, table in zip(tables, sizes, logits, strict=True):

@@ -61,16 +61,6 @@ def test_the_trade_off_of_the_hyperprior() -> None:
     assert found.tolist() == pytest.approx([0.0015, 0.0015 * 8])
 
 
-def test_the_hyper_latents_rate_is_the_bottlenecks_own() -> None:
-    torch.manual_seed(0)
-    model, z = GainedHyperprior(), 4 * torch.randn(2, 64, 3, 2)
-    for mode in (model.train(), model.eval()):
-        torch.manual_seed(1)
-        found = mode._hyper_likelihoods(z)
-        torch.manual_seed(1)
-        assert torch.equal(found, mode.entropy_bottleneck(z)[1])
-
-
 def test_a_step_lowers_the_hyperpriors_loss(data: Path) -> None:
     torch.manual_seed(0)
     model = GainedHyperprior()

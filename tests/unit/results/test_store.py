@@ -409,3 +409,43 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         Store(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+    ("make", "verdict"),
+    [
+        ("", "continued"),
+        ("VACUUM", "continued"),
+        ("CREATE TABLE photos (a, b)", "another program"),
+        ("CREATE TABLE records (a, b)", "another program"),
+        ("CREATE TABLE meta (k, v); CREATE TABLE records (a)", "another program"),
+    ],
+)
+def test_a_store_of_nothing_is_continued_and_that_of_others_is_refused(
+    tmp_path: Path, make: str, verdict: str
+) -> None:
+    with Store(tmp_path) as store:
+        sha, size = "0" * 64, {"width": 16, "height": 1, "frames": 1}
+        store.add([record(bytes=1, bpp=0.5, bitstream_sha256=sha, **size)])
+        store.export_csv(tmp_path / TABLE)
+    (tmp_path / FILE).unlink()
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.executescript(make)
+    before = (tmp_path / FILE).read_bytes()
+    if verdict == "continued":
+        with Store(tmp_path) as store:
+            assert store.restored == 1
+            assert len(read_csv(store, tmp_path)) == 1
+        return
+    with pytest.raises(StoreError, match=verdict):
+        Store(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_damaged_store_keeps_the_ladders_of_its_run(tmp_path: Path) -> None:
+    codecs = (info("a", "q=1", "q=2"),)
+    run_info(codecs=codecs).write(tmp_path)
+    (tmp_path / FILE).write_bytes(b"no database")
+    with Store(tmp_path) as store:
+        store.set_codecs([info("a", "q=2")], add_points=True)
+        assert store.codecs()[0].ladder == ("q=2", "q=1")
