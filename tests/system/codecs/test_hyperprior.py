@@ -1,5 +1,6 @@
 """Codec ``hyperprior`` with an untrained network, which is a DCT codec from the start."""
 
+import hashlib
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache, partial
