@@ -122,11 +122,12 @@ def _rates_apart(content: Content) -> list[str]:
     records = content.results.records
     lines = []
     for codec, group in records.groupby("codec", observed=True):
-        said = [split_remarks(str(text)).get(RATE_REMARK) for text in group["remarks"].fillna("")]
+        told = group[group["remarks"].notna()]
+        said = [split_remarks(str(text)).get(RATE_REMARK) for text in told["remarks"]]
         apart = [(row, text) for row, text in enumerate(said) if text]
         if apart:
             row, text = apart[0]
-            first = group.iloc[row]
+            first = told.iloc[row]
             lines.append(
                 f"{codec}: estimated and measured rate differ by more than headers and 5 % on "
                 f"{len(apart)} of {len(group)} records ({first['point']} on {first['item']}: "
