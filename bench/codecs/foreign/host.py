@@ -94,7 +94,10 @@ class Host:
         inside = stopwatch.Seconds(taken.get("wall", 0.0), taken.get("cpu", 0.0))
         stopwatch.count_as(inside, since=start)
         if "error" in answer:
-            refuse(self.program.codec, answer["error"])
+            error = answer["error"]
+            if self._decoder:
+                error["message"] = isolation.with_cure(str(error["message"]))
+            refuse(self.program.codec, error)
         return Answer(answer["result"], found)
 
     @property
