@@ -94,8 +94,13 @@ class Host:
         inside = stopwatch.Seconds(taken.get("wall", 0.0), taken.get("cpu", 0.0))
         stopwatch.count_as(inside, since=start)
         if "error" in answer:
-            refuse(self.program.codec, answer["error"])
+            self._refuse(answer["error"])
         return Answer(answer["result"], found)
+
+    def _refuse(self, error: Mapping[str, Any], *, starting: bool = False) -> NoReturn:
+        if self._decoder:  # which may lack a file that the card does not name
+            error = {**error, "message": isolation.with_cure(error["message"])}
+        refuse(self.program.codec, error, starting=starting)
 
     @property
     def alive(self) -> bool:
@@ -117,7 +122,7 @@ class Host:
         answer, _ = process.ask("open", json.loads(self.program.opening), (), seconds)
         if "error" in answer:
             self.close()
-            refuse(self.program.codec, answer["error"], starting=True)
+            self._refuse(answer["error"], starting=True)
         return process
 
     def close(self) -> None:
