@@ -126,7 +126,7 @@ def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
     outcome, _ = measure(cards, out, codecs, cluster=cluster.address, timeout=2)
     assert outcome.exit_status == 1
     status = {(row["codec"], row["item"]): (row["status"], row["reason"]) for row in numbers(out)}
-    assert "killed by SIGSEGV" in status["coarse:fault=crash,on=2", "noise2"][1]
+    assert "crashed (SIGSEGV)" in status["coarse:fault=crash,on=2", "noise2"][1]
     assert status["coarse:fault=hang,on=1", "noise1"][0] == "timeout"
     assert [found[0] for found in status.values()].count("done") == 6
 
