@@ -79,7 +79,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
             running.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "dask", *words], stdout=log, stderr=log,
-                    env={**ENVIRONMENT, **_DASK, "PYTHONPATH": str(Path(__file__).parents[2])},
+                    env={**ENVIRONMENT, **_DASK, "PYTHONPATH": f"{Path(__file__).parents[2]}:{os.environ['PYTHONPATH']}"},
                 )
             )  # fmt: skip
 

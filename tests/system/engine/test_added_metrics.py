@@ -16,6 +16,7 @@ from bench.engine.plan import codec_fingerprint, item_fingerprint
 from tests.fakes import write_cards
 from tests.leftovers import forgotten
 
+PYTHONPATH = os.pathsep.join((str(Path(__file__).resolve().parents[3]), os.environ["PYTHONPATH"]))
 ROOT = Path(__file__).resolve().parents[3]
 PLUGIN = '''
 import os
@@ -119,7 +120,7 @@ def bench(cards: Path, *words: object, **variables: str) -> subprocess.Completed
     return subprocess.run(
         [sys.executable, "-m", "bench", *map(str, words), "--cards", cards, "--plugin", plugin],
         capture_output=True, text=True, cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PYTHONPATH, **variables},
     )  # fmt: skip
 
 

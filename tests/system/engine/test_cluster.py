@@ -60,7 +60,8 @@ class Cluster:
         self, *words: str, cwd: Path | None = None, packages: Path | None = None
     ) -> subprocess.Popen[bytes]:
         log = (self.folder / f"log{len(self.processes)}").open("wb")
-        root = os.pathsep.join(map(str, filter(None, (packages, Path(__file__).parents[3]))))
+        places = (packages, Path(__file__).parents[3], os.environ["PYTHONPATH"])
+        root = os.pathsep.join(map(str, filter(None, places)))
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", *words], stdout=log, stderr=log, cwd=cwd,
             env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
@@ -150,7 +151,7 @@ def test_a_worker_without_the_data_gets_them_from_the_coordinator(
             [sys.executable, "-m", "bench", "run", "--input", "pictures", "--codecs", "jpeg,png",
              "--jobs", "2", "--out", str(out), *words],
             cwd=data.parent, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[3]}:{os.environ['PYTHONPATH']}"},
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         tables.append(numbers(out))
