@@ -1,14 +1,19 @@
-# Two commands on a fresh machine: `make run` and `make test`. Needs CPython 3.11 or 3.12.
+# Two commands on a fresh machine: `make run` and `make test`. Needs CPython 3.11 to 3.14.
 
-PYTHON ?= python3
+# The newest of these that runs here: on PATH, or one of pyenv's. `make PYTHON=python3.12` takes another;
+# an environment that is there stays with its own until `make clean`.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for minor in 14 13 12 11; do \
+    for each in python3.$$minor $$(pyenv root 2>/dev/null)/versions/3.$$minor.*/bin/python; do \
+    $$each -c '' 2>/dev/null && echo $$each && exit; done; done)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
-# versions that the tests were run with, on the Python that they were run on; `make test-newest`
-# takes the newest ones
-LOCK := $(shell $(PYTHON) -c 'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
+# versions that the tests were run with; `make test-newest` takes the newest ones
+LOCK = -c constraints/$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 
-.PHONY: run test test-portable speed robustness agreement scaling pace lint docs baselines clean
+.PHONY: run quick test coverage nightly test-portable speed robustness agreement scaling pace lint docs baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -16,9 +21,27 @@ run: $(VENV)/ready
 
 # In another order every time, whose seed is printed at the end; `make test SEED=last`, or a number, has
 # that order again. A test that leaves anything to the next one fails.
-test: $(VENV)/ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/speed \
-	$(if $(SEED),--randomly-seed=$(SEED))
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=$(SEED))
+
+# The unit layer alone: no process, no torch, less than a minute.
+quick: $(VENV)/ready-dev
+	$(PYTEST) -n $(JOBS) --dist worksteal $(COVER) tests/unit
+
+# The unit layer first, then all that a push must hold. Tests of one network go to one worker.
+test: quick
+	$(PYTEST) -n $(JOBS) --dist loadgroup $(COVER_ON) -m "not nightly" \
+	tests/contract tests/system tests/robustness
+
+# The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too.
+coverage: COVER = --cov=bench --cov-report=
+coverage: COVER_ON = $(COVER) --cov-append --cov-report=term:skip-covered
+coverage: test
+
+# What `make test` leaves out, beside `make robustness`: published curves at all their points, and the
+# learned codecs with other instruction sets.
+nightly: $(VENV)/ready-dev
+	$(PYTEST) -n $(JOBS) --dist loadgroup -m nightly tests/contract tests/system
+	$(MAKE) test-portable
 
 # The learned codecs' tests as on a machine with another instruction set, on two threads.
 PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
@@ -51,8 +74,10 @@ docs: $(VENV)/ready-dev
 	$(BIN)/python -m bench list columns > docs/columns.md
 	$(BIN)/python -m mkdocs build --strict
 
-$(VENV)/ready: pyproject.toml constraints.txt hatch_build.py bench/metrics/loops.c
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/ready: pyproject.toml hatch_build.py bench/metrics/loops.c $(wildcard constraints/*.txt)
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "no CPython 3.11 to 3.14 on PATH or in" \
+	    "pyenv: install one (python.org, pyenv install 3.13), or name it: make PYTHON=/path/to/python" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(LOCK) --editable .
 	touch $@
@@ -65,7 +90,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 baselines: $(VENV)/ready-dev
 	$(BIN)/python -m tests.baselines
 
-# make lock, audit, wheel, reproducible, test-wheel, test-newest
+# make lock, audit, wheel, sdist, reproducible, test-wheel, test-newest
 include release.mk
 
 clean:

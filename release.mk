@@ -2,26 +2,32 @@
 
 NEWEST := .venv-newest
 EPOCH = $(shell git log -1 --format=%ct)
-# interpreters that the wheel is tried on, those that this machine has; compressai has no wheel for 3.13
-PYTHONS ?= 3.11 3.12
+# interpreters that the wheel is tried on, those that this machine has
+PYTHONS ?= 3.11 3.12 3.13 3.14
 
-.PHONY: lock audit wheel reproducible test-wheel test-newest
+.PHONY: lock audit wheel sdist reproducible test-wheel test-newest
 
-# The versions of everything that the tests run with here, as constraints.txt.
+# The versions of everything that the tests run with here, as the constraints of this Python.
 lock: $(VENV)/ready-dev
-	$(BIN)/python -m tests.lock > constraints.txt
+	$(BIN)/python -m tests.lock
 
 # Known vulnerabilities of the locked versions; asks PyPI about each of them, and fails where it says
 # nothing about one (a mirror may know no advisories).
 audit: $(VENV)/ready-dev
 	$(BIN)/python -m pip install --quiet 'pip-audit>=2.7'
-	$(BIN)/python -m pip_audit --strict --requirement constraints.txt --no-deps --disable-pip
+	for each in constraints/*.txt; do \
+	    $(BIN)/python -m pip_audit --strict --requirement $$each --no-deps --disable-pip || exit 1; \
+	done
 
 # The same commit gives the same bytes: no times, no paths, no order of a disk.
 wheel: $(VENV)/ready-dev
 	rm -f dist/*.whl
 	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation \
 	--wheel-dir dist .
+
+# For platforms without a wheel of their own.
+sdist: $(VENV)/ready-dev
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BIN)/python -m hatchling build --target sdist --directory dist
 
 reproducible: wheel
 	rm -rf build/again && mkdir -p build/again/tree

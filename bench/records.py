@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeGuard
 
-from bench.errors import as_cell
-
 TARGET = "target_bpp"
 """The ladder key of tasks that ask for a rate instead of a parameter."""
 Value = int | float | str
@@ -36,6 +34,24 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class CodecName:
+    """A codec as tables name it: the id of its card and, of a variation, its settings in order,
+    such as ``x265`` and ``("preset=medium",)``."""
+
+    card: str
+    settings: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, name: str) -> CodecName:
+        """The parts of ``card`` or ``card:key=value,key=value``; knows not whether they exist."""
+        card, _, words = name.partition(":")
+        return cls(card, tuple(words.split(",")) if words else ())
+
+    def __str__(self) -> str:
+        return f"{self.card}:{','.join(self.settings)}" if self.settings else self.card
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +152,8 @@ class Record:
     """Negative log2 likelihood of the quantised symbols, where ``bpp_estimated`` is another
     estimate, such as a KL divergence."""
     fingerprint: str = ""
-    remarks: str | None = None
-    """Why metrics that were asked for have no value: ``name: reason``, joined by semicolons."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """By metric that was asked for why it has no value, and what ``RATE_REMARK`` says."""
     rate: str | None = None
     """``estimated``: there is no stream, ``bpp_estimated`` is all; ``reported``: ``bytes`` is the
     word of others; None: the size of a stream that was decoded."""
@@ -191,21 +207,3 @@ def columns_of(metrics: Iterable[str]) -> tuple[str, ...]:
 RATE_REMARK = "rate"
 """Key of the remark that the estimate of a rate is not that of the stream; all others are columns
 without a value."""
-
-
-def join_remarks(remarks: Mapping[str, str]) -> str | None:
-    """The text of a record's ``remarks``."""
-    return "; ".join(f"{name}: {_plain(why)}" for name, why in remarks.items()) or None
-
-
-def _plain(reason: str) -> str:
-    return as_cell(reason.replace(";", ","))
-
-
-def split_remarks(text: str | None) -> dict[str, str]:
-    """The remarks of a record by column, or ``RATE_REMARK``."""
-    found = {}
-    for part in filter(None, (text or "").split("; ")):
-        name, _, reason = part.partition(": ")
-        found[name] = reason
-    return found

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,9 @@ from bench.metrics import registry
 from bench.processes import isolation
 
 _ABSENT = object()
+_CACHED = type(cache(len))
+_INSTALLED: set[str] = set()
+"""Names of modules that are no test's own: thousands, which are asked once."""
 _PLAIN = (str, int, float, bool, tuple, list, dict, set, bytes, Path, isolation.HiddenPaths)
 # SIGCHLD: torch hears it from the first worker that prepares batches, and asks for it only once
 _SIGNALS = {*signal.Signals} - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
@@ -129,11 +133,13 @@ def _put_drawing(name: str, value: Any) -> None:
 def _modules() -> dict[str, ModuleType]:
     """Modules of tests' own files, such as plug-ins and users' models."""
     scratch = tempfile.gettempdir()
-    return {
-        name: module
-        for name, module in list(sys.modules.items())
-        if str(getattr(module, "__file__", None)).startswith(scratch)
-    }
+    found = {}
+    for name in sys.modules.keys() - _INSTALLED:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(scratch):
+            found[name] = sys.modules[name]
+        else:
+            _INSTALLED.add(name)
+    return found
 
 
 def _put_module(name: str, value: Any) -> None:
@@ -185,10 +191,10 @@ STATE = (
 
 def _changed(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Names whose values changed, came or went."""
-    for name in {**before, **after}:
+    names = [name for name, value in after.items() if before.get(name, _ABSENT) is not value]
+    for name in (*names, *(before.keys() - after.keys())):
         one, other = before.get(name, _ABSENT), after.get(name, _ABSENT)
-        same_kind = type(one) is type(other) and isinstance(one, _PLAIN)
-        if one is other or (same_kind and one == other):
+        if type(one) is type(other) and isinstance(one, _PLAIN) and one == other:
             continue
         module = f"{name.partition(':')[0]}:" if kind == "attributes" else name
         imported = kind in ("attributes", "libraries", "matplotlib") and module not in before
@@ -204,7 +210,7 @@ class Watch:
         registry.metrics()
         tempfile.gettempdir()
         self._before = [shared.read() for shared in STATE]
-        self._misses = {cache: cache.cache_info().misses for cache in _caches()}
+        self._misses = {one: one.cache_info().misses for one in _caches()}
 
     def end(self, *, replaced: bool) -> list[str]:
         """Where a test has ``replaced`` something, caches that were filled meanwhile are emptied:
@@ -215,9 +221,9 @@ class Watch:
                 shared.put(name, before.get(name, _ABSENT))
                 if not re.fullmatch(shared.by_design, name):
                     left.append(f"{shared.kind}: {name}")
-        for cache in _caches() if replaced else ():
-            if cache.cache_info().misses != self._misses.get(cache, 0):
-                cache.cache_clear()
+        for one in _caches() if replaced else ():
+            if one.cache_info().misses != self._misses.get(one, 0):
+                one.cache_clear()
         return left
 
 
@@ -235,4 +241,4 @@ def _caches() -> Iterator[Any]:
     """The functions of ours that remember their answers."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "bench":
-            yield from (one for one in vars(module).values() if hasattr(one, "cache_info"))
+            yield from (one for one in vars(module).values() if type(one) is _CACHED)

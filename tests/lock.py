@@ -1,4 +1,4 @@
-"""Prints the installed versions of everything that this project needs, for constraints.txt."""
+"""Writes the installed versions of everything that this project needs into ``constraints/``."""
 
 from __future__ import annotations
 
@@ -49,5 +49,6 @@ def _walk(
 
 if __name__ == "__main__":
     major, minor = sys.version_info[:2]
-    print(f"# Versions that the tests were run with on CPython {major}.{minor}: `make lock`.")
-    print(*locked(), sep="\n")
+    head = f"# Versions that the tests were run with on CPython {major}.{minor}: `make lock`."
+    path = _ROOT / f"constraints/{major}.{minor}.txt"
+    path.write_text("\n".join([head, *locked()]) + "\n")

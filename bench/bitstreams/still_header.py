@@ -8,8 +8,9 @@ Decodes no samples and knows neither folders nor codecs.
 from __future__ import annotations
 
 import io
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -45,18 +46,42 @@ _SRGB_CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")
 
 
-def is_deep(picture: Image.Image) -> bool:
-    """Whether samples have more than 8 bits, which Pillow drops silently for RGB."""
+def depth_refusal(picture: Image.Image) -> str | None:
+    """What samples have where they are not of 8 bits, which Pillow stretches or cuts to 8 silently
+    in many files; with the cure. Palettes and bilevel pictures have modes of their own."""
+    cure = "convert it to 8 bits"
+    modes, numbers = _raw_modes(picture)
+    if picture.format == "PPM" and any(0 < most < 255 for most in numbers):
+        return f"samples up to {numbers[0]}, not 255; {cure}"
+    found = 8 if picture.mode in ("1", "P", "PA") else _bits(picture, modes, numbers)
+    if found < 8:
+        return f"{found} bits per sample, not 8; {cure}"
+    return f"more than 8 bits per sample; {cure}" if found > 8 else None
+
+
+def _bits(picture: Image.Image, modes: Sequence[str], numbers: Sequence[int]) -> int:
     if picture.mode.startswith("I"):
-        return True
+        return 16
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         bits: Any = picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
-        return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
-    tiles: list[Any] = getattr(picture, "tile", [])
-    arguments = [tile[3] for tile in tiles]
+        return max((one for one in _listed(bits) if one != 8), default=8)
     if picture.format == "PPM":
-        return any(isinstance(one, tuple) and int(one[-1]) != 255 for one in arguments if one)
-    return any(";16" in str(one) for one in arguments)
+        return 16 if any(most > 255 for most in numbers) else 8
+    if any(mode.startswith("BGR;") for mode in modes):  # 15 or 16 bits a pixel
+        return 5
+    depths = [int(match[1]) for mode in modes if (match := re.search(r";(\d+)", mode))]
+    return max(depths, default=8)
+
+
+def _raw_modes(picture: Image.Image) -> tuple[list[str], list[int]]:
+    """The words and whole numbers of what Pillow's decoders are told, such as ``L;4``."""
+    tiles: list[Any] = getattr(picture, "tile", [])
+    told = [one for tile in tiles for one in _listed(tile[3])]
+    return [one for one in told if isinstance(one, str)], [one for one in told if type(one) is int]
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def is_lossy(picture: Image.Image, content: bytes) -> bool:

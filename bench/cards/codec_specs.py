@@ -6,10 +6,10 @@ Knows the syntax, not which codecs and settings exist.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.errors import UsageError
+from bench.errors import UsageError, plain
 from bench.records import Value
 
 # a plus that is neither the sign of a number nor that of an exponent
@@ -52,13 +52,15 @@ def split_values(words: str) -> list[str]:
     return _PLUS.split(words)
 
 
-def parse_settings(spec: str, tail: str) -> dict[str, str]:
-    """The settings of ``tail``, ``key=value,key=v+v``, as written; errors name ``spec``."""
+def parse_settings(spec: str, pairs: Iterable[str]) -> dict[str, str]:
+    """The settings of words ``key=value`` or ``key=v+v``, as written; errors name ``spec``."""
     found: dict[str, str] = {}
-    for pair in tail.split(","):
+    for pair in pairs:
         key, equals, words = (part.strip() for part in pair.partition("="))
         if not equals or not key or not words:
             raise UsageError(f"codec {spec!r}: {pair!r} is not key=value; write key=value,key=v+v")
+        if plain(pair) != pair:
+            raise UsageError(f"codec {spec!r}: {pair!r} holds characters that cannot be shown")
         if key in found:
             raise UsageError(f"codec {spec!r}: {key} is given twice")
         found[key] = words

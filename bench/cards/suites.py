@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.cards.toml import Table
 from bench.errors import CardError, near_matches
+from bench.records import CodecName
 
 TASK_SECONDS = 600.0
 """What a task may take where neither user nor suite says it."""
@@ -52,7 +53,7 @@ class Suite:
     def limit(self, codec: str) -> int | None:
         """How many items a codec is measured on, the first ones; None: on all. What is said of a
         card holds for those of its variations that are not named."""
-        return self.limits.get(codec, self.limits.get(codec.partition(":")[0]))
+        return self.limits.get(codec, self.limits.get(CodecName.parse(codec).card))
 
 
 def read_suite(table: Table, dataset: str, name: str) -> Suite:
@@ -88,10 +89,10 @@ def _timeout(table: Table) -> float:
 
 def _limits(table: Table) -> Mapping[str, int]:
     """A limit that names no codec of the suite would leave one without, unnoticed."""
-    names = {word.partition(":")[0] for word in table.words("codecs")}
+    names = {CodecName.parse(word).card for word in table.words("codecs")}
     found = {}
     for codec, count in table.numbers("limits").items():
-        if codec.partition(":")[0] not in names:
+        if CodecName.parse(codec).card not in names:
             raise CardError(
                 f"{table.where}: limits.{codec}: no such codec in this suite; "
                 f"{near_matches(codec, names)}"

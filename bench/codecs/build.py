@@ -13,6 +13,7 @@ from bench.codecs.base import Codec
 from bench.codecs.foreign.codec import ForeignCodec, chosen, is_foreign
 from bench.codecs.variations import check_values, vary
 from bench.errors import CardError
+from bench.records import CodecName
 
 CODEC_NEEDS = tuple(
     "encode decode parameters lossless refusal check_available versions colour_path warm_up "
@@ -51,9 +52,9 @@ def select(registry: Registry, spec: str) -> CodecCard:
     The id of a variation names its settings in order, so that the same variation has one name
     however it was written. Raises UsageError naming what is unknown.
     """
-    name, _, tail = spec.partition(":")
-    card = registry.codec(name)
-    changes = parse_settings(spec, tail) if tail else {}
+    name = CodecName.parse(spec)
+    card = registry.codec(name.card)
+    changes = parse_settings(spec, name.settings)
     if is_foreign(card):
         return chosen(card, changes, spec) if changes else card
     adapter = adapter_class(card)

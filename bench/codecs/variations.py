@@ -14,7 +14,7 @@ from bench.cards.codec_specs import parse_value, split_values, titled
 from bench.cards.toml import label
 from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, same_value
 from bench.errors import CardError, UsageError, near_matches, shown
-from bench.records import Point, Value, is_number
+from bench.records import CodecName, Point, Value, is_number
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -55,7 +55,7 @@ def vary(card: CodecCard, adapter: type[Codec], changes: Mapping[str, str], word
             titles.append(words[-1])
     varied = replace(
         card,
-        id=f"{card.id}:{','.join(words)}" if words else card.id,
+        id=str(CodecName(card.id, tuple(words))),
         title=titled(card.title_pattern or card.title, settings, titles),
         ladder=ladder,
         settings=settings,

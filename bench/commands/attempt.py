@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.commands.options import add_cards, seconds
+from bench.commands.options import add_cards, add_raw_input, seconds
 
 SUMMARY = "one codec on one picture, at one point"
 
@@ -19,6 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S")
+    add_raw_input(parser)
     add_cards(parser)
 
 
@@ -32,7 +33,10 @@ def call(options: argparse.Namespace) -> int:
     from bench.engine.campaign import input_campaign
 
     registry = load_registry(options.cards)
-    media, loader = input_loader(options.picture, options=DataOptions(limit=1))
+    media, loader = input_loader(
+        options.picture, size=options.size, pixel_format=options.format, fps=options.fps,
+        as_video=options.as_video, options=DataOptions(limit=1),
+    )  # fmt: skip
     codecs = split_codecs(options.codec)
     campaign = input_campaign(registry, options.picture, codecs, media, loader)
     found = attempt(campaign, options.save, device=options.device, timeout=options.timeout)

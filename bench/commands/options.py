@@ -45,6 +45,18 @@ def add_overlay(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_raw_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
+    parser.add_argument(
+        "--format", metavar="FMT",
+        help="format of raw YUV: yuv420p, yuvj420p (full range), gray, rgb24",
+    )  # fmt: skip
+    parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
+    parser.add_argument(
+        "--as-video", action="store_true", help="take a folder of pictures as one clip"
+    )
+
+
 def positive(word: str) -> int:
     number = int(word) if word.isdigit() else 0
     if number < 1:

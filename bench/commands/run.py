@@ -9,7 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.options import Joined, add_cards, add_data, positive, rates, repeats, seconds
+from bench.commands.options import (
+    Joined,
+    add_cards,
+    add_data,
+    add_raw_input,
+    positive,
+    rates,
+    repeats,
+    seconds,
+)
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     _how_measured(parser)
-    _raw_input(parser)
+    add_raw_input(parser)
     add_cards(parser)
     parser.set_defaults(refuse=parser.error)
 
@@ -91,18 +100,6 @@ def _how_measured(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _raw_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
-    parser.add_argument(
-        "--format", metavar="FMT",
-        help="format of raw YUV: yuv420p, yuvj420p (full range), gray, rgb24",
-    )  # fmt: skip
-    parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
-    parser.add_argument(
-        "--as-video", action="store_true", help="take a folder of pictures as one clip"
-    )
-
-
 def call(options: argparse.Namespace) -> int:
     from bench.processes.fork_server import start_fork_server
 
@@ -126,6 +123,8 @@ def call(options: argparse.Namespace) -> int:
     with DrawingProcess(jobs) as drawing:
         ahead = partial(_load_report, drawing) if options.report and not options.timing else None
         progress = make_progress(console, ahead)
+        for note in campaign.loader.notes() if options.input else ():
+            progress.say(note)
         try:
             outcome = run(
                 campaign,

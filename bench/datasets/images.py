@@ -15,6 +15,7 @@ from bench.cards import DatasetCard
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.locate import cure, locate
 from bench.datasets.pictures import load_picture, picture_item
+from bench.datasets.sources import item_names
 from bench.errors import CardError, DataError
 from bench.signals import Signal, image
 
@@ -22,17 +23,28 @@ from bench.signals import Signal, image
 class PictureFiles:
     """Still pictures by path; the item of ``a/b.png`` under ``base`` is ``a/b``."""
 
-    def __init__(self, paths: Sequence[Path], base: Path, *, limit: int | None = None) -> None:
-        chosen = list(paths)[:limit]
-        names = [path.relative_to(base).with_suffix("").as_posix() for path in chosen]
-        if len(set(names)) != len(names):  # a.png beside a.tif
-            names = [path.relative_to(base).as_posix() for path in chosen]
-        self._items = _items_of(chosen, names)
-        self._paths = dict(zip(names, chosen, strict=True))
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        base: Path,
+        names: Sequence[str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        names = item_names(paths, base) if names is None else names
+        self._items = _items_of(paths, names)
+        self._paths = dict(zip(names, paths, strict=True))
+        self._notes = tuple(notes)
         usable = [item for item in self._items if item.problem is None]
         if not usable:
-            first = f": {self._items[0].problem}" if self._items else ""
-            raise DataError(f"{base}: none of {len(self._items)} pictures can be used{first}")
+            problems = [item.problem or "" for item in self._items]
+            if len(problems) == 1:
+                raise DataError(problems[0])
+            first = f": {problems[0]}" if problems else ""
+            raise DataError(f"{base}: none of {len(problems)} pictures can be used{first}")
+
+    def note(self, sentence: str) -> None:
+        """Adds what a reader of the results must know."""
+        self._notes += (sentence,)
 
     def items(self) -> Sequence[Item]:
         return self._items
@@ -52,8 +64,9 @@ class PictureFiles:
     def notes(self) -> tuple[str, ...]:
         problems = sum(item.problem is not None for item in self._items)
         if not problems:
-            return ()
-        return (f"{problems} of {len(self._items)} pictures cannot be used; each record says why",)
+            return self._notes
+        found = f"{problems} of {len(self._items)} pictures cannot be used; each record says why"
+        return (*self._notes, found)
 
 
 def _items_of(paths: Sequence[Path], names: Sequence[str]) -> tuple[Item, ...]:
@@ -110,8 +123,8 @@ class ImageFolder(PictureFiles):
         self.card = card
         self._crop = crop_side(card, settings)
         folder = self._folder(options)
-        paths = [folder / file.name for file in card.files]
-        super().__init__(paths, folder, limit=options.limit)
+        paths = [folder / file.name for file in card.files[: options.limit]]
+        super().__init__(paths, folder)
         for item, file in zip(self._items, card.files, strict=False):
             if file.sha256 is not None and item.digest != file.sha256:
                 seen = item.problem or f"sha256 is {item.digest[:16]}…"

@@ -5,21 +5,22 @@ Decides what a path is; the formats are read by the modules beside this one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from bench.cards.files import read_text
 from bench.datasets import container
-from bench.datasets.base import DataOptions, Item, Loader
+from bench.datasets.base import DataOptions, Loader
 from bench.datasets.clips import PictureClip
 from bench.datasets.container import ContainerFile
 from bench.datasets.images import PictureFiles
 from bench.datasets.pictures import REFUSED_SUFFIXES, SUFFIXES
 from bench.datasets.rawvideo import RawFile, Y4mFile, raw_template
-from bench.datasets.sources import Clips, Source, natural_key
+from bench.datasets.sources import Clips, Source, item_names, natural_key, safe_name
 from bench.errors import DataError
-from bench.signals import Media, Signal
+from bench.signals import Media
 
 _RAW_SUFFIXES = (".yuv", ".raw", ".rgb", ".gray")
 _Y4M = ".y4m"
@@ -27,8 +28,9 @@ _VIDEO_SUFFIXES = (_Y4M, *_RAW_SUFFIXES, *container.SUFFIXES)
 _PICTURES = (*SUFFIXES, *REFUSED_SUFFIXES)
 _KINDS = (
     f"pictures ({', '.join(SUFFIXES)}), {_Y4M}, raw video ({', '.join(_RAW_SUFFIXES)}) or "
-    f"{', '.join(container.SUFFIXES)}"
+    f"{', '.join(container.SUFFIXES)}; {', '.join(REFUSED_SUFFIXES)} are named and not measured"
 )
+_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,71 +54,96 @@ def input_loader(
     """What kind of media ``path`` holds and its loader.
 
     A picture file or a folder of them is still images, or one clip with ``as_video``; a folder of
-    folders of pictures is one clip each; a video file or a folder of them is clips. ``size``
-    (``416x240``), ``pixel_format`` and ``fps`` describe raw video, ``fps`` picture clips as well.
-    ``options.listing`` names items, one a line. Raises DataError for anything else.
+    folders of pictures is one clip each, or still images where each of them holds one picture; a
+    video file or a folder of them is clips. ``size`` (``416x240``), ``pixel_format`` and ``fps``
+    describe raw video, ``fps`` picture clips as well. ``options.listing`` names items, one a line.
+    What is left out is a note of the loader. Raises DataError for anything else.
     """
     options = options or DataOptions()
     reading = _Reading(size, pixel_format, _rate(fps))
     if not path.exists():
-        raise DataError(f"--input {path}: no such file or folder")
-    files = [path] if path.is_file() else _files(path)
-    videos = [file for file in files if file.suffix.lower() in _VIDEO_SUFFIXES]
-    pictures = [file for file in files if file.suffix.lower() in _PICTURES]
-    _refuse_idle_options(path, videos, reading)
-    if videos and pictures:
+        raise DataError(f"{path}: no such file or folder")
+    found = _Found([path]) if path.is_file() else _look(path)
+    _refuse_idle_options(path, found.videos, reading)
+    if found.videos and found.pictures:
         raise DataError(
-            f"--input {path}: holds pictures ({pictures[0].name}) and clips ({videos[0].name}); "
-            "put them into two folders"
+            f"{path}: holds pictures ({found.pictures[0].name}) and clips "
+            f"({found.videos[0].name}); put them into two folders"
         )
-    if pictures and not as_video:
-        return "image", _pictures(path, pictures, options)
-    if pictures:
-        found: dict[str, Source] = {path.resolve().stem: PictureClip(tuple(pictures), reading.fps)}
-    elif videos:
-        found = _videos(videos, reading)
-    else:
-        found = _folders(path, reading)
-    return "video", Clips(_chosen(path, found, options), path)
+    if found.pictures and not as_video:
+        return "image", _stills(path, found.pictures, found.notes(path), options)
+    if found.pictures:
+        name = item_names([path], path.parent)[0]
+        clip = PictureClip(tuple(found.pictures), reading.fps)
+        return "video", Clips({name: clip}, path, found.notes(path))
+    if found.videos:
+        names = item_names(found.videos, path if path.is_dir() else path.parent)
+        chosen = [(names[i], found.videos[i]) for i in _chosen(names, found.videos, path, options)]
+        sources = {name: _video(file, reading) for name, file in chosen}
+        return "video", Clips(sources, path, found.notes(path))
+    return _folders(path, found, reading, as_video, options)
 
 
-class _NotedPictures:
-    """Still pictures with a note of their own."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What lies in a folder."""
 
-    def __init__(self, pictures: PictureFiles, note: str) -> None:
-        self._pictures = pictures
-        self._note = note
+    files: list[Path]
+    folders: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
 
-    def items(self) -> tuple[Item, ...]:
-        return tuple(self._pictures.items())
+    @property
+    def pictures(self) -> list[Path]:
+        return [file for file in self.files if file.suffix.lower() in _PICTURES]
 
-    def load(self, item: Item) -> Signal:
-        return self._pictures.load(item)
+    @property
+    def videos(self) -> list[Path]:
+        return [file for file in self.files if file.suffix.lower() in _VIDEO_SUFFIXES]
 
-    def places(self) -> tuple[Path, ...]:
-        return self._pictures.places()
+    def notes(self, where: Path, used: Sequence[Path] = ()) -> tuple[str, ...]:
+        """Names what is neither picture nor video nor one of the folders ``used``, if anything."""
+        known = {*self.pictures, *self.videos, *used}
+        left = sorted(({*self.files, *self.folders, *self.others} - known), key=natural_key)
+        folders = {*self.folders}
+        names = [f"{safe_name(one.name)}{'/' if one in folders else ''}" for one in left]
+        if not names:
+            return ()
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        folder = safe_name(where.resolve().name)
+        return (f"left out of {folder}: {', '.join(names[:_NAMED])}{more}",)
 
-    def notes(self) -> tuple[str, ...]:
-        return (*self._pictures.notes(), self._note)
+
+def _look(folder: Path) -> _Found:
+    """What a folder holds; a link to nothing counts as the file that it is named as."""
+    try:
+        held = sorted(folder.iterdir(), key=natural_key)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
+    shown = [one for one in held if not one.name.startswith(".")]
+    files = [one for one in shown if one.is_file() or (one.is_symlink() and not one.exists())]
+    folders = [one for one in shown if one.is_dir()]
+    return _Found(files, folders, [one for one in held if one not in {*files, *folders}])
 
 
-def _pictures(path: Path, files: list[Path], options: DataOptions) -> Loader:
+def _stills(
+    path: Path, files: Sequence[Path], notes: tuple[str, ...], options: DataOptions
+) -> Loader:
     base = path.parent if path.is_file() else path
-    wanted = _listed(path, [file.stem for file in files], options)
-    chosen = [file for file in files if wanted is None or file.stem in wanted]
-    loader = PictureFiles(chosen, base, limit=options.limit)
+    names = item_names(files, base)
+    places = _chosen(names, files, path, options)
+    chosen = [files[place] for place in places]
+    loader = PictureFiles(chosen, base, [names[place] for place in places], notes)
     layouts = [item.layout for item in loader.items()]
     if len(layouts) > 1 and _looks_like_a_clip(chosen) and len(set(layouts)) == 1:
-        note = (
+        loader.note(
             f"{len(layouts)} numbered pictures of one size were measured as still images; "
             "--as-video takes them as the frames of one clip"
         )
-        return _NotedPictures(loader, note)
     return loader
 
 
-def _looks_like_a_clip(files: list[Path]) -> bool:
-    numbers = ["".join(filter(str.isdigit, file.stem[-6:])) for file in files]
+def _looks_like_a_clip(files: Sequence[Path]) -> bool:
+    numbers = ["".join(filter(str.isdecimal, file.stem[-6:])) for file in files]
     return all(numbers) and int(numbers[-1]) - int(numbers[0]) == len(files) - 1
 
 
@@ -125,15 +152,9 @@ def _refuse_idle_options(path: Path, videos: list[Path], reading: _Reading) -> N
     raw = any(file.suffix.lower() in _RAW_SUFFIXES for file in videos)
     if not raw and (reading.size is not None or reading.pixel_format is not None):
         raise DataError(
-            f"--input {path}: --size and --format are for raw video ({', '.join(_RAW_SUFFIXES)}); "
+            f"{path}: --size and --format are for raw video ({', '.join(_RAW_SUFFIXES)}); "
             "leave them out, nothing is rescaled"
         )
-
-
-def _videos(files: list[Path], reading: _Reading) -> dict[str, Source]:
-    stems = [file.stem for file in files]
-    names = stems if len(set(stems)) == len(stems) else [file.name for file in files]
-    return {name: _video(file, reading) for name, file in zip(names, files, strict=True)}
 
 
 def _video(file: Path, reading: _Reading) -> Source:
@@ -145,45 +166,52 @@ def _video(file: Path, reading: _Reading) -> Source:
     return ContainerFile(file)
 
 
-def _folders(path: Path, reading: _Reading) -> dict[str, Source]:
+def _folders(
+    path: Path, found: _Found, reading: _Reading, as_video: bool, options: DataOptions
+) -> tuple[Media, Loader]:
+    """Folders of pictures: a clip each, or still images where each holds one."""
     if path.is_file():
-        raise DataError(f"--input {path}: not a kind that can be read; give {_KINDS}")
-    found: dict[str, Source] = {}
-    for folder in sorted((one for one in path.iterdir() if one.is_dir()), key=natural_key):
-        frames = [file for file in _files(folder) if file.suffix.lower() in _PICTURES]
-        if frames:
-            found[folder.name] = PictureClip(tuple(frames), reading.fps)
-    if not found:
-        raise DataError(f"--input {path}: holds nothing that can be measured; give {_KINDS}")
-    return found
+        raise DataError(f"{path}: not a kind that can be read; give {_KINDS}")
+    inside = {folder: _look(folder) for folder in found.folders}
+    inside = {folder: one for folder, one in inside.items() if one.pictures}
+    if not inside:
+        raise DataError(f"{path}: holds nothing that can be measured; give {_KINDS}")
+    notes = found.notes(path, list(inside))
+    for folder, one in inside.items():
+        notes += one.notes(folder, one.videos)
+    if not as_video and all(len(one.pictures) == 1 for one in inside.values()):
+        note = "folders of one picture each were measured as still images; --as-video takes clips"
+        files = [one.pictures[0] for one in inside.values()]
+        return "image", _stills(path, files, (*notes, note), options)
+    names = [safe_name(folder.name) for folder in inside]
+    clips = [PictureClip(tuple(one.pictures), reading.fps) for one in inside.values()]
+    if short := [name for name, clip in zip(names, clips, strict=True) if len(clip.paths) == 1]:
+        notes += (f"clips of one frame: {', '.join(short[:_NAMED])}",)
+    places = _chosen(names, list(inside), path, options)
+    return "video", Clips({names[place]: clips[place] for place in places}, path, notes)
 
 
-def _files(folder: Path) -> list[Path]:
-    try:
-        files = [path for path in folder.iterdir() if path.is_file()]
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
-    return sorted((path for path in files if not path.name.startswith(".")), key=natural_key)
-
-
-def _chosen(path: Path, found: dict[str, Source], options: DataOptions) -> dict[str, Source]:
-    wanted = _listed(path, list(found), options)
-    names = [name for name in found if wanted is None or name in wanted]
-    return {name: found[name] for name in names[: options.limit]}
-
-
-def _listed(path: Path, names: list[str], options: DataOptions) -> set[str] | None:
-    """The names of ``--list``, each of which must be there; None without a list."""
-    if options.listing is None:
-        return None
-    wanted = read_list(options.listing)
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise DataError(
-            f"{options.listing}: {missing[0]!r} and {len(missing) - 1} more are not in {path}; "
-            f"it holds {', '.join(names[:3])}, …"
-        )
-    return set(wanted)
+def _chosen(
+    names: Sequence[str], paths: Sequence[Path], where: Path, options: DataOptions
+) -> list[int]:
+    """The places of the items that ``--list`` names, each of which must be there, and ``--limit``
+    leaves; a list may name items, files, or files without suffix."""
+    places = list(range(len(names)))
+    if options.listing is not None:
+        known: dict[str, set[int]] = {}
+        for place, (name, path) in enumerate(zip(names, paths, strict=True)):
+            for word in (name, safe_name(path.name), safe_name(path.stem)):
+                known.setdefault(word, set()).add(place)
+        wanted = [safe_name(line) for line in read_list(options.listing)]
+        missing = [name for name in wanted if name not in known]
+        if missing:
+            more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+            raise DataError(
+                f"{options.listing}: {missing[0]!r}{more} not in {where}; "
+                f"it holds {', '.join(names[:3])}, …"
+            )
+        places = sorted({place for name in wanted for place in known[name]})
+    return places[: options.limit]
 
 
 def read_list(path: Path) -> list[str]:

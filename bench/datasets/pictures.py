@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from bench.bitstreams.still_header import (
     CORRUPT,
     colour_refusal,
-    is_deep,
+    depth_refusal,
     is_lossy,
     orientation_refusal,
 )
@@ -31,13 +31,20 @@ _FORMATS: dict[str, tuple[str, ...]] = {
     "PNG": (".png",),
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
-    "PPM": (".ppm", ".pgm", ".pnm"),
+    "PPM": (".ppm", ".pgm", ".pnm", ".pbm"),
     "BMP": (".bmp",),
 }
 SUFFIXES: tuple[str, ...] = tuple(suffix for group in _FORMATS.values() for suffix in group)
-REFUSED_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jfif", ".gif", ".heic", ".avif", ".jxl")
+REFUSED_SUFFIXES: tuple[str, ...] = (
+    ".jpg", ".jpeg", ".jfif", ".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx",
+    ".jxr", ".bpg", ".dng", ".cr2", ".nef", ".arw", ".exr", ".hdr", ".pfm", ".pam", ".qoi", ".psd",
+    ".tga", ".pcx", ".ico", ".svg",
+)  # fmt: skip
 """Picture files that a folder may hold and that are named as problems rather than passed over."""
 
+_LOSSY_FORMATS = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF", "JXL")
+_MOST_PIXELS = 2 * int(Image.MAX_IMAGE_PIXELS or 0)
+"""What Pillow opens."""
 _LOSSY = "already lossily coded, so its own artefacts would be measured; convert it to PNG"
 _KINDS = {
     "1": "bilevel (1-bit); convert it to 8-bit gray",
@@ -108,12 +115,23 @@ def _opened(content: bytes, suffix: str) -> Image.Image:
             warnings.simplefilter("ignore")  # large pictures; damage that is no obstacle
             picture = Image.open(io.BytesIO(content))
     except UnidentifiedImageError as error:
+        if suffix.lower() in REFUSED_SUFFIXES:
+            raise Refusal(f"{suffix} is no kind that is read; convert it to PNG") from error
         raise Refusal("no picture, or a corrupt one; get it again") from error
+    except Image.DecompressionBombError as error:
+        raise Refusal(
+            f"of more than {_MOST_PIXELS // 10**6} megapixels, the most that are read; crop it or "
+            "cut it into tiles"
+        ) from error
     except CORRUPT as error:
-        raise Refusal(f"cannot be read as a picture: {error}") from error
+        raise Refusal(f"cannot be read as a picture: {error}; save it anew as PNG") from error
     kind = str(picture.format)
+    if kind == "GIF":
+        raise Refusal(_KINDS["P"])
+    if kind in _LOSSY_FORMATS:
+        raise Refusal(f"{kind} inside, {_LOSSY}")
     if kind not in _FORMATS:
-        raise Refusal(f"{kind} inside, {_LOSSY}" if kind != "GIF" else _KINDS["P"])
+        raise Refusal(f"{kind} inside, no kind that is read; convert it to PNG")
     if suffix.lower() not in _FORMATS[kind]:
         raise Refusal(f"{kind} inside, whatever its name says; rename it to {_FORMATS[kind][0]}")
     return picture
@@ -136,8 +154,8 @@ def _problem(picture: Image.Image, content: bytes) -> str | None:
     frames = getattr(picture, "n_frames", 1)
     if frames != 1:
         return f"animated or of {frames} pages; save the one picture that is meant"
-    if is_deep(picture):
-        return "more than 8 bits per sample; convert it to 8 bits"
+    if odd := depth_refusal(picture):
+        return odd
     if picture.mode not in ("L", "RGB"):
         return _KINDS.get(picture.mode, f"of Pillow mode {picture.mode}; convert it to RGB")
     if "transparency" in picture.info:

@@ -5,6 +5,7 @@ Owns the protocol, the digest of large files and the order of frame names; opens
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.datasets.base import Item
-from bench.errors import DataError
+from bench.errors import FORMULA, DataError, plain
 from bench.signals import Frame, Layout, Signal
 
 WHOLE_BYTES = 64 * 2**20
@@ -49,8 +50,11 @@ class Clips:
         self._items = tuple(_item(name, source) for name, source in sources.items())
         self._notes = tuple(notes)
         if all(item.problem is not None for item in self._items):
-            first = f": {self._items[0].problem}" if self._items else ""
-            raise DataError(f"{where}: none of {len(self._items)} clips can be used{first}")
+            problems = [item.problem or "" for item in self._items]
+            if len(problems) == 1:
+                raise DataError(problems[0])
+            first = f": {problems[0]}" if problems else ""
+            raise DataError(f"{where}: none of {len(problems)} clips can be used{first}")
 
     def items(self) -> Sequence[Item]:
         return self._items
@@ -131,10 +135,27 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def item_names(paths: Sequence[Path], base: Path) -> list[str]:
+    """The item of each file below ``base``, all different: without suffix, else with it."""
+    for suffix in (False, True):
+        names = [path.relative_to(base) for path in paths]
+        words = [safe_name((one if suffix else one.with_suffix("")).as_posix()) for one in names]
+        if len(set(words)) == len(words):
+            return words
+    return [f"{word} ({number})" for number, word in enumerate(words, start=1)]
+
+
+def safe_name(name: str) -> str:
+    """A file's name as tables and terminals can show it, whatever the locale: what is no UTF-8 and
+    what acts on a terminal written out, ``./`` before what a spreadsheet would compute."""
+    word = plain(os.fsencode(name).decode("utf-8", "surrogateescape")).replace("\n", "\\x0a")
+    return f"./{word}" if word.startswith(FORMULA) else word
+
+
 def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
     """Sorts ``f2`` before ``f10``."""
     parts = re.findall(r"\d+|\D+", path.name)
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 def frame_gap(paths: Sequence[Path]) -> str | None:

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from bench.analysis.qualities import Floats, Quality
+from bench.records import CodecName
 from bench.report.content import Content
 
 Range = tuple[float, float]
@@ -97,7 +98,7 @@ def _shown(qualities: Mapping[str, Floats]) -> Range:
     """The range of all points, unless a few cards are far from the range that the others share."""
     families: dict[str, list[float]] = {}
     for codec, quality in qualities.items():
-        families.setdefault(codec.partition(":")[0], []).extend(quality.tolist())
+        families.setdefault(CodecName.parse(codec).card, []).extend(quality.tolist())
     ranges = [(min(values), max(values)) for values in families.values()]
     full = (min(low for low, _ in ranges), max(high for _, high in ranges))
     common = _common([each for each in ranges if each[1] > each[0]])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.cards import load_registry
 from bench.cards.files import read_json
 from bench.errors import BenchError
+from bench.records import CodecName
 
 if TYPE_CHECKING:
     from bench.results.run_info import CodecInfo
@@ -42,7 +43,7 @@ def card_notes(codecs: Sequence[str]) -> list[str]:
     codecs; whose settings they are is not said of variations, which have others."""
     try:
         registry = load_registry()
-        names = dict.fromkeys(codec.partition(":")[0] for codec in codecs)
+        names = dict.fromkeys(CodecName.parse(codec).card for codec in codecs)
         cards = [registry.codec(name) for name in names if name in registry.codecs]
     except BenchError:
         # a report needs only the results folder: the cards may live on another machine

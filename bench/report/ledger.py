@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from bench.figures.plot import BarPlot
 from bench.figures.style import FAMILY
+from bench.records import CodecName
 from bench.report.content import Content
 
 LEDGER_SHARE = 0.05
@@ -39,7 +40,7 @@ def heaviest(
     cards: dict[str, list[tuple[str, str, float, float]]] = {}
     for row in ledger:
         if row[0] in single:
-            cards.setdefault(row[0].partition(":")[0], []).append(row)
+            cards.setdefault(CodecName.parse(row[0]).card, []).append(row)
     hidden, renamed = set(), {}
     for card, rows in cards.items():
         if len(rows) >= FAMILY:

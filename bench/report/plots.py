@@ -15,6 +15,7 @@ from bench.analysis.qualities import Quality
 from bench.figures.files import Sheet, make_sheet
 from bench.figures.plot import CurvePlot, Line, OtherLine
 from bench.figures.style import FAMILY, Style, named_style
+from bench.records import CodecName
 from bench.report.axis_range import AxisRange, axis_range, finite_points
 from bench.report.content import Content
 from bench.report.ledger import ledger_plot
@@ -116,10 +117,10 @@ def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Serie
     single = [name for name in names if finite_points(content, name, axis)[0].size == 1]
     families: dict[str, list[str]] = {}
     for name in single:
-        families.setdefault(name.partition(":")[0], []).append(name)
+        families.setdefault(CodecName.parse(name).card, []).append(name)
     series = []
     for name in names:
-        family = families.get(name.partition(":")[0], []) if name in single else []
+        family = families.get(CodecName.parse(name).card, []) if name in single else []
         if len(family) < FAMILY:
             series.append(Series(marked[name], (name,)))
         elif name == family[0]:

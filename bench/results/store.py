@@ -23,8 +23,6 @@ from bench.records import (
     Stored,
     columns_of,
     is_of_frames,
-    join_remarks,
-    split_remarks,
 )
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
@@ -407,10 +405,10 @@ class Store:
             record = self._record(key)
             if record is None:
                 return
-            said = {**split_remarks(record.remarks), **remarks}
+            said = {**record.remarks, **remarks}
             said = {name: why for name, why in said.items() if name not in scores}
             merged = {**record.scores, **scores}
-            record = replace(record, scores=merged, remarks=join_remarks(said))
+            record = replace(record, scores=merged, remarks=said)
             self._insert([pack(record if frames is None else record.with_frames(frames))])
 
     def _record(self, key: Key) -> Record | None:

@@ -1,12 +1,13 @@
 """One suite over every registered codec card, ours and other packages'."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.cards import CodecCard, load_registry
-from bench.codecs.base import Codec
+from bench.codecs.base import Codec, Encoded
 from bench.codecs.build import adapter_class, build_codec, select
 from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.variations import check_values
@@ -90,20 +91,36 @@ def _card(name: str) -> CodecCard:
     return select(load_registry(), _SHORTENED.get(name, name))
 
 
-def _fresh(name: str) -> Codec:
+def _built(name: str) -> Codec:
     codec: Codec = build_codec(_card(name))
     return codec
 
 
 @cache
 def _codec(name: str) -> Codec:
-    return _fresh(name)
+    return _built(name)
 
 
-def _pairs(kinds: list[str]) -> list[tuple[str, str]]:
+@cache
+def _other(name: str) -> Codec:
+    """Another instance, which decodes what the first has encoded."""
+    return _built(name)
+
+
+@cache
+def _encoded(name: str, kind: str, point: Point) -> Encoded:
+    """A stream is coded once, whoever looks at it."""
+    return _codec(name).encode(_signals()[kind], point)
+
+
+# a worker that tests a codec has all its tests, and builds it once
+EACH = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CARDS]
+
+
+def _pairs(kinds: list[str]) -> list[Any]:
     """Codec and signal for every signal of a medium that the codec's card names."""
     return [
-        (name, kind)
+        pytest.param(name, kind, marks=pytest.mark.xdist_group(name))
         for name in CARDS
         for kind in kinds
         if _signals()[kind].layout.media in _card(name).media
@@ -128,13 +145,13 @@ def _skip_refused(codec: Codec, name: str, signal: Signal) -> None:
         pytest.skip(reason)
 
 
-def _easy(name: str) -> Signal:
-    """A signal that the codec takes; one that refuses all would be tested by nothing here."""
+def _easy(name: str) -> str:
+    """The kind of a signal that the codec takes; a codec that refuses all would not be tested."""
     for kind in ("rgb", "gray-clip", "gray", "thumbnail", "vectors", "vectors-of-100"):
         signal = _signals()[kind]
         fits = signal.layout.media in _card(name).media
         if fits and _codec(name).refusal(signal.layout) is None:
-            return signal
+            return kind
     pytest.fail(f"{name} takes none of the signals here: add one that it takes")
 
 
@@ -156,7 +173,7 @@ def _psnr(decoded: Signal, source: Signal) -> float:
     return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", EACH)
 def test_settings_and_ladder_are_in_range(name: str) -> None:
     card = _card(name)
     check_values(card, adapter_class(card))
@@ -164,24 +181,24 @@ def test_settings_and_ladder_are_in_range(name: str) -> None:
     assert len({str(point) for point in card.ladder}) == len(card.ladder)
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", EACH)
 def test_versions_are_named(name: str) -> None:
     codec = _available(name)
     versions = codec.versions()
     assert all(isinstance(word, str) and word for pair in versions.items() for word in pair)
-    assert versions == _fresh(name).versions()
+    assert versions == _other(name).versions()
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", EACH)
 def test_a_device_is_named_by_those_whose_bits_depend_on_it(name: str) -> None:
     """And those alone decode in a second way, which must give the same picture but for rounding.
     Besides networks that are in the package, these are encoders that train one."""
-    codec, signal = _available(name), _easy(name)
+    codec = _available(name)
     learned = isinstance(codec, LearnedCodec)
     dependent = learned or not _card(name).deterministic
     assert bool(codec.device_kind()) == dependent
     assert learned or codec.complexity() is None
-    payload = codec.encode(signal, _middle(name)).payload
+    payload = _encoded(name, _easy(name), _middle(name)).payload
     elsewhere = codec.decode_elsewhere(payload)
     assert (elsewhere is not None) == dependent
     if elsewhere is not None:
@@ -193,11 +210,11 @@ def test_a_device_is_named_by_those_whose_bits_depend_on_it(name: str) -> None:
 def test_round_trip_in_another_instance(name: str, kind: str) -> None:
     signal, codec = _signals()[kind], _available(name)
     _skip_refused(codec, name, signal)
-    encoded = codec.encode(signal, _middle(name))
+    encoded = _encoded(name, kind, _middle(name))
     assert (encoded.header_bytes is None) == (name in _WITHOUT_LEDGER)
     assert 0 <= (encoded.header_bytes or 0) <= len(encoded.payload)
     assert encoded.discarded_bytes >= 0
-    decoded = _fresh(name).decode(encoded.payload)
+    decoded = _other(name).decode(encoded.payload)
     assert _same_kind(decoded.layout, signal.layout)
     frames = decoded.array()
     assert frames.shape == (signal.layout.frames, *signal.layout.frame_shape)
@@ -226,26 +243,27 @@ def test_the_picture_is_the_source(name: str, kind: str) -> None:
     _skip_refused(codec, name, signal)
     ladder = _card(name).ladder
     best = max(
-        _psnr(codec.decode(codec.encode(signal, point).payload), signal)
+        _psnr(codec.decode(_encoded(name, kind, point).payload), signal)
         for point in {ladder[0], ladder[-1]}
     )
     assert best > 24, f"{best:.1f} dB at the better end of the ladder"
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", EACH)
 def test_same_input_gives_same_bytes(name: str) -> None:
-    codec, signal = _available(name), _easy(name)
+    _available(name)
     if not _card(name).deterministic:
         pytest.skip(f"the card of {name} does not promise it")
-    first = codec.encode(signal, _middle(name)).payload
-    assert _fresh(name).encode(signal, _middle(name)).payload == first
+    kind, point = _easy(name), _middle(name)
+    first = _encoded(name, kind, point).payload
+    assert _built(name).encode(_signals()[kind], point).payload == first
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", EACH)
 def test_broken_payloads_are_refused(name: str) -> None:
     """Empty, foreign and cut payloads raise; they never hang and never give another size."""
-    codec, signal = _available(name), _easy(name)
-    payload = codec.encode(signal, _middle(name)).payload
+    codec, kind = _available(name), _easy(name)
+    payload, signal = _encoded(name, kind, _middle(name)).payload, _signals()[kind]
     for broken in [b"", b"\0", b"not a bitstream of any codec", payload[: len(payload) // 8]]:
         with pytest.raises(CodecError):
             codec.decode(broken).array()

@@ -9,22 +9,21 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bench.cards import load_registry
+from bench.cli import COMMANDS as SUBCOMMANDS
 from bench.commands.summary import print_summary
 from bench.engine.campaign import select_codecs
 from bench.records import COLUMNS
 from bench.report.content import Content, collect
 from bench.results.table import FILE
 from tests.baselines import GUARDS
+from tests.command import ROOT, bench
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ python -m bench (.+)$", README, flags=re.MULTILINE)
@@ -67,13 +66,7 @@ def test_it_is_short_and_shows_the_plot_and_the_two_commands() -> None:
 
 
 def test_it_names_every_subcommand() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--help"], cwd=ROOT, capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    names = re.findall(r"^    (\w+) ", done.stdout, flags=re.MULTILINE)
-    assert {"run", "check", "doctor"} < {*names}
-    for name in names:
+    for name in SUBCOMMANDS:
         assert f"bench {name}" in README, name
 
 
@@ -171,7 +164,6 @@ def test_its_ranges_of_overlap_are_those_of_the_results() -> None:
     assert f"share {min(overlaps):.0f}–{max(overlaps):.0f} %" in RESULTS
 
 
-@pytest.mark.slow
 def test_its_commands_run(tmp_path: Path) -> None:
     """All in one folder and in order, since later ones read what earlier ones left."""
     data = os.environ.get("BENCH_DATA", "")
@@ -186,8 +178,5 @@ def test_its_commands_run(tmp_path: Path) -> None:
         words = words_of(command)
         if words[0] in (*NEEDS_NETWORK, *TAKES_LONG) or NEEDS_CLUSTER in words:
             continue
-        done = subprocess.run(
-            [sys.executable, "-m", "bench", *words], cwd=tmp_path, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
-        )  # fmt: skip
+        done = bench(*words, folder=tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"

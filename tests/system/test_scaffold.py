@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench.commands.scaffold import new_codec
+from bench.commands.scaffold import Template, new_codec
+from bench.engine.run_log import Outcome
 from bench.errors import UsageError
+from tests.command import bench
 from tests.system.codecs.tiny_zoo import picture
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *words], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("template", ["python", "command", "model"])
 def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
     Image.fromarray(picture(60, 90)).save(tmp_path / "mine.png")
-    made = bench(tmp_path, "new", "codec", "my-codec", "--from", template)
+    made = bench("new", "codec", "my-codec", "--from", template, folder=tmp_path)
     assert made.returncode == 0, made.stderr
     if template == "model":
         written = subprocess.run(
@@ -39,7 +32,7 @@ def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
             text=True,
         )
         assert "my-codec-0.025.pth" in written.stdout
-    done = bench(tmp_path, "try", "my-codec", "mine.png", "--cards", "cards")
+    done = bench("try", "my-codec", "mine.png", "--cards", "cards", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fresh process decodes alike" in done.stdout
     assert "PSNR-RGB" in done.stdout
@@ -49,17 +42,17 @@ def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
 
 def test_try_takes_the_point_that_it_is_given_and_saves_where_it_is_told(tmp_path: Path) -> None:
     Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
-    done = bench(tmp_path, "try", "jpeg:quality=30", "mine.png", "--save", "out.png")
+    done = bench("try", "jpeg:quality=30", "mine.png", "--save", "out.png", folder=tmp_path)
     assert "jpeg quality=30 on mine: done" in done.stdout, done.stderr
     assert (tmp_path / "out.png").is_file()
 
 
 def test_try_fails_as_the_codec_does(tmp_path: Path) -> None:
     Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
-    done = bench(tmp_path, "try", "vae3d", "mine.png")
+    done = bench("try", "vae3d", "mine.png", folder=tmp_path)
     assert done.returncode == 1 and "vae3d does not code images" in done.stdout
-    assert bench(tmp_path, "try", "jpeg,webp", "mine.png").returncode == 2
-    assert bench(tmp_path, "try", "jpeg", "gone.png").returncode == 2
+    assert bench("try", "jpeg,webp", "mine.png", folder=tmp_path).returncode == 2
+    assert bench("try", "jpeg", "gone.png", folder=tmp_path).returncode == 2
 
 
 def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:
@@ -68,3 +61,43 @@ def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:
         new_codec("mine", "python", tmp_path)
     with pytest.raises(UsageError, match="'My Codec' is no codec id"):
         new_codec("My Codec", "python", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "said"),
+    [
+        ("jpeg", "python", "'jpeg' is there already; take another name, such as my-jpeg"),
+        ("x265", "command", "'x265' is there already"),
+        ("json", "python", "Python has its own 'json'; take another name, such as my-json"),
+        ("bench", "model", "Python has its own 'bench'"),
+        ("true", "python", "Python has its own 'true'"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused_before_anything_is_written(
+    name: str, template: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        new_codec(name, cast("Template", template), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_try_that_is_stopped_has_nothing_to_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.cli import main
+    from bench.engine import attempt
+
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    monkeypatch.setattr(attempt, "run", lambda *_: Outcome(interrupted=True))
+    assert main(["try", "jpeg", str(tmp_path / "mine.png")]) == 1
+    assert capsys.readouterr().err == "bench: stopped\n"
+
+
+def test_try_that_cannot_save_says_so(tmp_path: Path) -> None:
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    done = bench(tmp_path, "try", "jpeg:quality=30", "mine.png", "--save", "nowhere/out.png")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bench: --save nowhere/out.png: cannot be written: No such file or directory; give another "
+        "path\n"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -21,6 +22,7 @@ FLOORS = (
 MOST_AT_THE_TOP = 9
 
 
+@cache
 def _modules() -> dict[str, Path]:
     found = {}
     for path in sorted((ROOT / "bench").rglob("*.py")):
@@ -29,8 +31,10 @@ def _modules() -> dict[str, Path]:
     return found
 
 
-def _imports(path: Path, known: dict[str, Path]) -> set[str]:
+@cache
+def _imports(path: Path) -> set[str]:
     """Modules of ours that a module imports, wherever in it."""
+    known = _modules()
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -55,7 +59,7 @@ def test_imports_go_down_and_rooms_of_a_floor_are_no_circle() -> None:
     for module, path in known.items():
         if _room(module) in ("bench", "__main__"):
             continue
-        for other in _imports(path, known) - {"bench"}:
+        for other in _imports(path) - {"bench"}:
             mine, theirs = _room(module), _room(other)
             if level[theirs] > level[mine]:
                 upward.append(f"{module} imports {other}")
@@ -67,7 +71,7 @@ def test_imports_go_down_and_rooms_of_a_floor_are_no_circle() -> None:
 
 def test_no_circle_of_modules() -> None:
     known = _modules()
-    graph = {module: _imports(path, known) - {module} for module, path in known.items()}
+    graph = {module: _imports(path) - {module} for module, path in known.items()}
     # a package's face names its modules, which may name the package for what it exports
     for module in graph:
         graph[module] = {other for other in graph[module] if not module.startswith(f"{other}.")}

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from bench.bitstreams.still_header import CORRUPT, is_deep
+from bench.bitstreams.still_header import CORRUPT, depth_refusal
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
 from bench.codecs.support.process import read_exactly
@@ -40,11 +40,9 @@ def read_picture(path: Path) -> Frame:
     """The picture a program wrote: 8 bits, gray or RGB, opaque. Raises CodecError otherwise."""
     try:
         with Image.open(path, formats=["PNG", "PPM"]) as picture:
-            if is_deep(picture):
-                raise CodecError(
-                    "the decoder wrote more than 8 bits per sample, which would be cut to 8; write "
-                    "8-bit gray or RGB"
-                )
+            if odd := depth_refusal(picture):
+                found = odd.partition(";")[0]
+                raise CodecError(f"the decoder wrote {found}; write 8-bit gray or RGB")
             if getattr(picture, "n_frames", 1) != 1:
                 raise CodecError("the decoder wrote an animation; write one picture")
             if picture.mode in ("RGBA", "LA") and picture.getextrema()[-1] == (255, 255):

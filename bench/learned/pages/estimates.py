@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.records import CodecName
 from bench.report.content import Content
 from bench.report.pages import Page
 from bench.report.tables import signed
@@ -84,4 +85,4 @@ def _lowest(content: Content, points: pd.DataFrame) -> list[str]:
 
 def _card(codec: str) -> str:
     """A codec without the settings of a variation."""
-    return codec.partition(":")[0]
+    return CodecName.parse(codec).card

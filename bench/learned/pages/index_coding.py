@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.bd import compare
 from bench.analysis.curves import grids
 from bench.analysis.qualities import quality
+from bench.records import CodecName
 from bench.report.card_facts import training_budgets
 from bench.report.pages import Page
 
@@ -64,7 +65,7 @@ def coders(results: Results, family: str) -> dict[str, Points]:
     found: dict[str, Points] = {}
     for codec in results.codecs:
         info = results.info(codec)
-        if codec.partition(":")[0] == family and info is not None:
+        if CodecName.parse(codec).card == family and info is not None:
             found[str(info.settings.get("coder"))] = _points(results, codec)
     return found
 

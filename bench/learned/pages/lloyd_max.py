@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.records import CodecName
 from bench.report.pages import Page
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def read_rows(table: pd.DataFrame) -> list[Row]:
     def figures(loss: str, quantiser: str, levels: str) -> tuple[float, float] | None:
         bits = (int(levels) - 1).bit_length() if levels else 32
         for codec, point in curves:
-            words = codec.partition(":")[2].split(",")
-            settings = dict(word.split("=") for word in words if word)
+            words = CodecName.parse(codec).settings
+            settings = dict(word.split("=") for word in words)
             if not codec.startswith(_FAMILY) or point != f"bits={bits}":
                 continue
             found = (settings.get("loss", "ssim"), settings.get("quantiser", "lloyd-max"))

@@ -28,6 +28,7 @@ from bench.analysis.reference_distance import (
     with_bytes,
 )
 from bench.errors import UsageError
+from bench.records import CodecName
 from bench.report.chroma import codes_420
 from bench.report.pages import Page
 from bench.report.tables import delta, signed
@@ -64,7 +65,7 @@ def write(content: Content, folder: Path, suite: Suite) -> Page:
 
 
 def _family(codec: str) -> str:
-    return codec.partition(":")[0]
+    return CodecName.parse(codec).card
 
 
 def _place(codec: str) -> tuple[int, str]:

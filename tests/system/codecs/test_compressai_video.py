@@ -1,6 +1,5 @@
 """ssf2020 with random weights: real strings, decoded from the bytes alone."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -19,15 +18,9 @@ from bench.signals import clip
 from tests.agreement import assert_rounded_alike
 from tests.system.codecs.tiny_zoo import picture
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 POINT = Point("quality", 1)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @cache

@@ -1,7 +1,6 @@
 """The zoo adapter against CompressAI itself, with small random networks in published shapes."""
 
 import math
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +21,8 @@ from bench.signals import image
 from tests.agreement import assert_rounded_alike
 from tests.system.codecs.golden import clear_choices
 from tests.system.codecs.tiny_zoo import ARGUMENTS, picture, tiny_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 POINT = Point("quality", 1)
 # CompressAI's results/image/8bit-decoded/kodak: quality, bpp of the strings, PSNR of 8-bit RGB
@@ -47,14 +48,6 @@ PUBLISHED = {
         (8, 1.61909, 40.56895),
     ],
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @cache

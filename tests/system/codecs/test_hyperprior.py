@@ -1,7 +1,6 @@
 """Codec ``hyperprior`` with an untrained network, which is a DCT codec from the start."""
 
 import hashlib
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache, partial
@@ -27,13 +26,7 @@ from tests.agreement import assert_rounded_alike
 from tests.system.codecs.golden import clear_choices
 from tests.system.codecs.tiny_zoo import picture
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @cache

@@ -8,7 +8,6 @@ is not coded by, so it is left out.
 
 import hashlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +28,9 @@ from bench.records import Point
 from bench.signals import image
 from tests.system.codecs.golden import NO_COMPRESSAI, clear_choices, float64_tables
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ONLY = Point("mode", "only")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _pixels(height: int = 48, width: int = 40) -> np.ndarray:

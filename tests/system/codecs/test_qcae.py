@@ -1,6 +1,5 @@
 """Codecs ``qcae`` and ``qcae-rd`` with random networks: exact indices, whatever the coder."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,16 +26,10 @@ from bench.records import Point
 from bench.signals import Layout, Signal, clip
 from tests.agreement import assert_rounded_alike
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CODERS = ("fixed", "zlib", CONTEXT)
 K8 = Point("codes", 8)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _card(folder: Path, name: str) -> CodecCard:

@@ -2,7 +2,6 @@
 machine that decodes something else is a defect."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ from bench.learned.qcae_rd.network import ConditionalAutoencoder
 from bench.learned.shared.latent_context import LatentContext, group_of, past_frames
 from tests.system.codecs.golden import float64_tables
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # written by this codec with the weights below: four frames of 16×16 at quality 5, two layers told
 # apart
 PAYLOAD = (
@@ -25,14 +26,6 @@ PAYLOAD = (
 )
 PIXELS = "ccde607f2de03b9676f6585058e709c7"
 STREAM = "6b3d2abcc50eff662d77a7eef867bbb6"
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def fill(model: torch.nn.Module, scale: float) -> None:

@@ -1,6 +1,6 @@
 """Codec ``vqvae2`` with a random network: exact indices, whatever the entropy coder."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,16 +22,10 @@ from bench.signals import image
 from tests.agreement import assert_rounded_alike
 from tests.system.codecs.tiny_zoo import picture
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ONLY = Point("mode", "only")
 CODERS = ("fixed", "zlib", "adaptive", "pixelsnail", "transformer")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @cache

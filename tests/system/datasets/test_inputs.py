@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 from fractions import Fraction
@@ -115,7 +116,7 @@ def test_size_is_no_request_to_rescale(tmp_path: Path) -> None:
 def test_what_is_no_input_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=f"--input .*{name}: "):
+    with pytest.raises(DataError, match=f"{name}: "):
         input_loader(tmp_path / name)
 
 
@@ -341,3 +342,79 @@ def test_the_range_of_containers(
     _, loader = input_loader(path)
     (item,) = loader.items()
     assert item.layout is not None and item.layout.range == said
+
+
+@pytest.mark.parametrize(
+    ("file", "item"),
+    [
+        (b"\xff.png", "\\xff"),
+        (b"\xc3\xbc.png", "ü"),
+        (b"\x1b[31mred.png", "\\x1b[31mred"),
+        (b"a\nb.png", "a\\x0ab"),
+        (b"\tx.png", "\\x09x"),
+        (b"=1+1.png", "./=1+1"),
+        (b"+1.png", "./+1"),
+        (b"-1.png", "./-1"),
+        (b"@a.png", "./@a"),
+    ],
+)
+def test_names_of_files_are_safe_to_show(tmp_path: Path, file: bytes, item: str) -> None:
+    folder = tmp_path / "here"
+    _frames(folder, 1)
+    (folder / "f8.png").rename(os.fsdecode(os.fsencode(folder) + b"/" + file))
+    (tmp_path / "list").write_text(f"{item}\n")
+    _, loader = input_loader(folder, options=DataOptions(listing=tmp_path / "list"))
+    (found,) = loader.items()
+    assert found.name == item
+    assert loader.load(found).array().shape == (1, 12, 16, 3)
+
+
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    _frames(folder, 1)
+    for name in ("notes.txt", "a.xyz", ".hidden", "b.jp2"):
+        (folder / name).write_text("x")
+    (folder / "sub").mkdir()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "gone.png").symlink_to("nothing")
+    (folder / "loop.xyz").symlink_to("loop.xyz")
+    media, loader = input_loader(folder)
+    assert media == "image"
+    problems = {item.name: item.problem for item in loader.items()}
+    assert list(problems) == ["b", "f8", "gone"]
+    assert problems["b"] == "b.jp2: .jp2 is no kind that is read; convert it to PNG"
+    assert problems["gone"] is not None and problems["gone"].endswith("No such file or directory")
+    assert loader.notes()[0] == (
+        "left out of here: .hidden, a.xyz, loop.xyz, notes.txt, pipe.png, sub/"
+    )
+
+
+def test_folders_of_one_picture_each_are_still_images(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _frames(tmp_path / name, 1)
+    (tmp_path / "b" / "x.txt").write_text("")
+    (tmp_path / "c").mkdir()
+    media, loader = input_loader(tmp_path)
+    assert media == "image"
+    assert [item.name for item in loader.items()] == ["a/f8", "b/f8"]
+    assert loader.notes() == (
+        f"left out of {tmp_path.name}: c/",
+        "left out of b: x.txt",
+        "folders of one picture each were measured as still images; --as-video takes clips",
+    )
+    assert input_loader(tmp_path, as_video=True)[0] == "video"
+    _frames(tmp_path / "c", 2)
+    media, loader = input_loader(tmp_path)
+    assert media == "video"
+    assert loader.notes()[-1] == "clips of one frame: a, b"
+
+
+@pytest.mark.parametrize("word", ["f8", "f8.png", "f8.tif"])
+def test_a_list_may_name_items_or_files(tmp_path: Path, word: str) -> None:
+    _frames(tmp_path, 2)
+    Image.open(tmp_path / "f8.png").save(tmp_path / "f8.tif")
+    (tmp_path / "list.md").write_text(f"\ufeff{word}\n", encoding="utf-8")
+    options = DataOptions(listing=tmp_path / "list.md")
+    _, loader = input_loader(tmp_path, options=options)
+    found = [item.name for item in loader.items()]
+    assert found == (["f8.png", "f8.tif"] if word == "f8" else [word])

@@ -46,8 +46,9 @@ def _measured(folder: Path, name: str, qualities: list[int]) -> dict[int, tuple[
     return {quality: tuple(np.mean(values, axis=0)) for quality, values in found.items()}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.nightly) for part in (1, 2))]
+)
 def test_webp_agrees_to_four_decimals_at_all_points(kodak_folder: Path, part: int) -> None:
     published = _published("webp")
     assert len(published) == 19
@@ -55,7 +56,6 @@ def test_webp_agrees_to_four_decimals_at_all_points(kodak_folder: Path, part: in
         assert found == pytest.approx(published[quality], abs=6e-5), f"quality {quality}"
 
 
-@pytest.mark.slow
 def test_jpeg_agrees_at_all_points(kodak_folder: Path) -> None:
     published = _published("jpeg")
     assert len(published) == 19

@@ -46,7 +46,7 @@ def test_no_two_of_ten_codecs_share_a_colour_and_the_learned_stand_out(tmp_path:
 
 
 def test_many_codecs_differ_by_marker_where_colours_repeat(tmp_path: Path) -> None:
-    names = ["good", *(f"codec{i}" for i in range(40))]
+    names = ["good", *(f"codec{i}" for i in range(24))]
     records = [row for name in names for row in curve_records(name, 1.0, items=1, points=2)]
     found = line_styles(_content(tmp_path, records)).values()
     assert len({(look.colour, look.marker) for look in found}) == len(names)

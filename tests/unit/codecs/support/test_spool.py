@@ -74,7 +74,7 @@ def test_files_for_programs_are_written_and_read_outside_of_what_is_timed(
         return slowed
 
     monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: seconds[0])
-    for name in ("write_planes", "read_planes", "is_deep"):
+    for name in ("write_planes", "read_planes", "depth_refusal"):
         monkeypatch.setattr(exchange, name, slow(getattr(exchange, name)))
     monkeypatch.setattr(exchange.Image, "fromarray", slow(exchange.Image.fromarray))
     pixels = np.random.default_rng(1).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)

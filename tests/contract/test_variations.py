@@ -296,4 +296,4 @@ def test_no_kind_of_values_holds_what_is_no_finite_number(number: float) -> None
 
 
 def test_the_settings_of_a_word_are_kept_as_written() -> None:
-    assert parse_settings("x", "b=1.0, a=2+3:4=5") == {"b": "1.0", "a": "2+3:4=5"}
+    assert parse_settings("x", ["b=1.0", " a=2+3:4=5"]) == {"b": "1.0", "a": "2+3:4=5"}
