@@ -425,11 +425,12 @@ def test_a_video_model_of_the_ssf_kind(tmp_path: Path, home: Path) -> None:
     torch.manual_seed(0)
     torch.save(tiny_flow().state_dict(), home / "checkpoints" / "tiny_flow-1.pth")
     codec = built(card(tmp_path, "tiny_flow", video=True))
-    frames = np.stack([picture(60, 90, seed) for seed in range(3)])
+    frames = np.stack([picture(60, 90, seed) for seed in range(2)])
     encoded = codec.encode(clip(frames), ONLY)
-    assert encoded.frame_bytes is not None and len(encoded.frame_bytes) == 3
+    assert encoded.frame_bytes is not None and len(encoded.frame_bytes) == 2
+    assert min(encoded.frame_bytes) > 0
     assert sum(encoded.frame_bytes) == len(encoded.payload) - (encoded.header_bytes or 0)
-    assert codec.decode(encoded.payload).layout.frames == 3
+    assert codec.decode(encoded.payload).layout.frames == 2
     assert codec.estimate(clip(frames), ONLY) is not None
 
 
