@@ -122,7 +122,8 @@ def _rates_apart(content: Content) -> list[str]:
     records = content.results.records
     lines = []
     for codec, group in records.groupby("codec", observed=True):
-        said = [split_remarks(str(text)).get(RATE_REMARK) for text in group["remarks"].fillna("")]
+        texts = [text if isinstance(text, str) else None for text in group["remarks"]]
+        said = [split_remarks(text).get(RATE_REMARK) for text in texts]
         apart = [(row, text) for row, text in enumerate(said) if text]
         if apart:
             row, text = apart[0]
