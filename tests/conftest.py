@@ -43,6 +43,8 @@ def _nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(TORCH_SEED)
     yield
+    if "bench.codecs.foreign.codec" in sys.modules:
+        sys.modules["bench.codecs.foreign.codec"].close_all()
     left = watch.end(replaced="monkeypatch" in request.fixturenames)
     assert not left, f"left behind by this test: {', '.join(left)}"
 

@@ -15,8 +15,12 @@ def probe(card: CodecCard, device: str) -> Probe:
         codec = build_codec(card, device=device)
         codec.check_available()
         kind, complexity, reads = codec.device_kind(), codec.complexity(), codec.reads()
-        code = codec.code() if isinstance(codec, DecodesApart) else {}
-        return Probe(card.id, codec.versions(), kind, complexity, reads, code=code)
+        if not isinstance(codec, DecodesApart):
+            return Probe(card.id, codec.versions(), kind, complexity, reads)
+        versions = dict(codec.versions())
+        if card.reads:  # other files in sight of the decoder are another verdict
+            versions["reads"] = ", ".join(map(str, card.reads))
+        return Probe(card.id, versions, kind, complexity, reads, code=codec.code())
     except Unavailable as error:
         return Probe(card.id, {}, unavailable=str(error))
     except CodecError as error:

@@ -389,13 +389,14 @@ def source_places(modules: Iterable[str]) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     imported = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
     for name in dict.fromkeys((*(name.partition(".")[0] for name in modules), *sorted(imported))):
-        for place in _module_places(name.partition(":")[0]):
+        for place in module_places(name.partition(":")[0]):
             if not any(f"{place}/".startswith(one) for one in installed):
                 found.update(dict.fromkeys((place, *_code_in(place.parent))))
     return tuple(found)
 
 
-def _module_places(name: str) -> tuple[Path, ...]:
+def module_places(name: str) -> tuple[Path, ...]:
+    """Where a top-level module lies, or would lie in the current folder. Imports nothing."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):  # such as __main__

@@ -134,6 +134,13 @@ def _hosts(program: Program) -> tuple[Host, Host]:
     return _kept[program]
 
 
+def close_all() -> None:
+    """Ends all processes of codecs that are not ours."""
+    while _kept:
+        for host in _kept.popitem()[1]:
+            host.close()
+
+
 class ForeignCodec:
     """An adapter that is not ours, behind the protocol of bench.codecs.base."""
 

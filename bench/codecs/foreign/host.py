@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from bench.codecs.support import stopwatch
 from bench.codecs.support.process import summarize
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.processes import isolation, orphans
+from bench.processes.pool import ended
 
 _WORKER = Path(__file__).with_name("worker.py")
 # how often a host that waits for an answer looks whether its worker is alive
@@ -94,8 +94,13 @@ class Host:
         inside = stopwatch.Seconds(taken.get("wall", 0.0), taken.get("cpu", 0.0))
         stopwatch.count_as(inside, since=start)
         if "error" in answer:
-            refuse(self.program.codec, answer["error"])
+            self._refuse(answer["error"])
         return Answer(answer["result"], found)
+
+    def _refuse(self, error: Mapping[str, Any], *, starting: bool = False) -> NoReturn:
+        if self._decoder:  # which may lack a file that the card does not name
+            error = {**error, "message": isolation.with_cure(error["message"])}
+        refuse(self.program.codec, error, starting=starting)
 
     @property
     def alive(self) -> bool:
@@ -117,7 +122,7 @@ class Host:
         answer, _ = process.ask("open", json.loads(self.program.opening), (), seconds)
         if "error" in answer:
             self.close()
-            refuse(self.program.codec, answer["error"], starting=True)
+            self._refuse(answer["error"], starting=True)
         return process
 
     def close(self) -> None:
@@ -136,11 +141,10 @@ def refuse(codec: str, error: Mapping[str, Any], *, starting: bool = False) -> N
         raise made(message) if known else StartError(message)
     if kind == "cuda":
         raise Unavailable(f"{codec} needs a CUDA device ({message}); run with --device cuda")
-    where = f" at {error['where']}" if error.get("where") else ""
+    where = f"at {error['where']}" if error.get("where") else ""
     name = "" if error["type"] == "Fault" else f"{error['type']}: "
-    text = f"{codec}: {name}{message}{where}"
-    if kind == "import":
-        text = f"{codec}: cannot be imported: {name}{message}{where}"
+    words = "cannot be imported: " if kind == "import" else ""
+    text = " ".join(f"{codec}: {words}{name}{message} {where}".split())
     if kind == "unsupported":
         raise errors.Unsupported(text)
     raise StartError(text) if starting or kind in ("import", "weights") else CodecError(text)
@@ -213,7 +217,7 @@ class _Process:
                 status = 0
         self.close()
         doing = {"encode": "encoding", "decode": "decoding", "open": "being imported"}
-        what = f"its process {died(status)} while {doing.get(call, f'asked for {call}')}"
+        what = f"its process {ended(status, doing.get(call, f'asked for {call}'))}"
         text = summarize(b"".join(self._said).decode(errors="replace"))
         return f"{what}: {text}" if text else what
 
@@ -224,17 +228,6 @@ class _Process:
             except OSError:  # what was not yet written to a dead process
                 continue
         self._end()
-
-
-def died(status: int) -> str:
-    """How a process ended, in words."""
-    if status >= 0:
-        return f"was ended by exit({status})"
-    name = signal.Signals(-status).name
-    if name == "SIGKILL":
-        return "was killed by SIGKILL; out of memory?"
-    crashes = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
-    return f"crashed ({name})" if name in crashes else f"was ended by {name}"
 
 
 def _launch(
