@@ -124,6 +124,14 @@ def force(network, times=1):
         network.update(force=True)
 
 
+class Inherits(Copy):
+    '''Has a from_state_dict that is another network's.'''
+
+    @classmethod
+    def from_state_dict(cls, state):
+        return cls(state["g_a.0.weight"].size(0))
+
+
 class Bare(Copy):
     '''Bytes alone.'''
 
@@ -501,7 +509,7 @@ def test_what_a_network_does_not_take_fails_by_name(tmp_path: Path, extra: str, 
 @pytest.mark.parametrize(
     "update", [FORCED, '[settings.update]\nfunction = "usernets:force"\ntimes = 2']
 )
-@pytest.mark.parametrize("model", ["Copy", "Bare", "Pair", "Needs"])
+@pytest.mark.parametrize("model", ["Copy", "Inherits", "Bare", "Pair", "Needs"])
 def test_whatever_compress_returns_reaches_decompress(
     tmp_path: Path, model: str, update: str
 ) -> None:
