@@ -32,7 +32,7 @@ from bench.codecs.base import (
 )
 from bench.codecs.foreign.codec import Apart
 from bench.codecs.support.container import Container
-from bench.codecs.support.nested_bytes import Tree, pack_tree, string_sizes, unpack_tree
+from bench.codecs.support.nested_bytes import pack_tree, string_sizes, unpack_tree
 from bench.codecs.support.user_model import PADDING, ModelSource
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
@@ -172,7 +172,7 @@ class CompressAIModel(CodecBase):
                 )
             return Encoded.as_estimated(head.signal(answer.blobs[0]), bits)
         tree, blobs = answer.result["nest"], answer.blobs
-        frames = self._frame_sizes(tree, blobs, signal.layout.frames)
+        frames = _frame_sizes(answer, signal.layout.frames) if self.video else None
         if self.source.tells_decoder:
             tree = {"list": [point.value, *tree["list"]]}
         data, content = pack_tree(self.card.id, tree, blobs)
@@ -267,19 +267,6 @@ class CompressAIModel(CodecBase):
         else:
             yield from (point for point in self.card.ladder if _tag(point) == tag)
 
-    def _frame_sizes(
-        self, tree: Tree, blobs: Iterator[bytes] | Any, frames: int
-    ) -> tuple[int, ...] | None:
-        """Bytes of the strings of each frame, where what was coded is a list of frames."""
-        if not self.video:
-            return None
-        parts, left = tree["list"], iter(blobs)
-        if len(parts) != frames:  # of ssf2020's kind: a list of strings, then one of shapes
-            parts = parts[0].get("list", ()) if isinstance(parts[0], dict) else ()
-        if len(parts) != frames:
-            return None
-        return tuple(string_sizes(part, left) for part in parts)
-
     def _corrupt(self, what: str) -> BitstreamError:
         return BitstreamError(f"{self.card.id}: the payload {what}; it is corrupt or foreign")
 
@@ -294,6 +281,16 @@ class CompressAIVideoModel(CompressAIModel):
     kind = 0xC8
     video = True
     numbers = 6
+
+
+def _frame_sizes(answer: Answer, frames: int) -> tuple[int, ...] | None:
+    """Bytes of the strings of each frame, where what was coded is a list of frames: all of it, or
+    its first part, as of ssf2020's kind."""
+    parts = answer.result["nest"]["list"]
+    if not answer.result["by_frame"]:
+        parts = parts[0].get("list", ()) if isinstance(parts[0], dict) else ()
+    left = iter(answer.blobs)
+    return tuple(string_sizes(part, left) for part in parts) if len(parts) == frames else None
 
 
 def _size(layout: Layout) -> dict[str, object]:
