@@ -121,7 +121,8 @@ def _rates_apart(content: Content) -> list[str]:
     records = content.results.records
     lines = []
     for codec, group in records.groupby("codec", observed=True):
-        said = [split_remarks(str(text)).get(RATE_REMARK) for text in group["remarks"].fillna("")]
+        texts = group["remarks"].astype(object).fillna("")
+        said = [split_remarks(str(text)).get(RATE_REMARK) for text in texts]
         apart = [(row, text) for row, text in enumerate(said) if text]
         if apart:
             row, text = apart[0]
