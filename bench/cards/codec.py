@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.cards.codec_specs import titled
 from bench.cards.toml import MEDIA, Settings, Table, read_table
-from bench.errors import CardError, shown
+from bench.errors import FORMULA, CardError, plain, shown
 from bench.records import Point, is_number
 
 ONLY = Point("mode", "only")
@@ -120,6 +120,9 @@ def _ladder(where: str, table: Mapping[str, object]) -> tuple[Point, ...]:
     ((key, values),) = table.items()
     if not isinstance(values, list) or not values:
         raise CardError(f"{where}: ladder.{key} is {values!r}; give a list of values")
+    for word in (key, *values):
+        if isinstance(word, str) and (plain(word) != word or key.startswith(FORMULA)):
+            raise CardError(f"{where}: ladder.{key} holds {word!r}; points stand in tables")
     for value in values:
         if not is_number(value) and not isinstance(value, bool | str):
             raise CardError(f"{where}: ladder.{key} holds {shown(value)}; give numbers or words")

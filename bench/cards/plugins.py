@@ -120,8 +120,9 @@ def installed() -> tuple[Plugin, ...]:
 
 
 def path() -> list[str]:
-    """``sys.path`` of this process, for one that imports for it."""
-    return [one for one in sys.path if Path(one).is_absolute()]
+    """The folders of the files and ``sys.path``, for a process that imports for this one."""
+    folders = [str(plugin.path.parent) for plugin in loaded()]
+    return [*folders, *(one for one in sys.path if Path(one).is_absolute())]
 
 
 def version(module: str) -> Mapping[str, str]:
@@ -130,14 +131,19 @@ def version(module: str) -> Mapping[str, str]:
     return {} if plugin is None else {f"plugin {module}": plugin.sha256}
 
 
+def import_module(name: str) -> ModuleType:
+    """A module, which may be one of the files. Raises what the module raises."""
+    if name in _known:
+        install([_known[name]])
+    return importlib.import_module(name)
+
+
 def import_attribute(where: str, path: str) -> Any:
     """What ``package.module:Name`` of a card names. Raises CardError if it does not exist or its
     module cannot be imported."""
     module, _, name = path.partition(":")
     try:
-        if module in _known:
-            install([_known[module]])
-        return getattr(importlib.import_module(module), name)
+        return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise CardError(f"{where}: {path!r} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # a third party's module may raise anything

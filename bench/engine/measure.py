@@ -25,7 +25,7 @@ from bench.engine.worker_cache import WorkerCache
 from bench.errors import CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
 from bench.processes import isolation
-from bench.records import Point, Record, Task, join_remarks, split_remarks
+from bench.records import Point, Record, Task
 from bench.results.kept_streams import make_kept_stream
 from bench.results.packed import pack
 from bench.signals import Signal
@@ -121,7 +121,7 @@ class Worker:
         record = with_result(record, signal.layout, coded, scores)
         record = replace(
             record,
-            remarks=join_remarks({**split_remarks(record.remarks), **remarks}),
+            remarks={**record.remarks, **remarks},
             repeats=spec.repeats or None,
             parallel=spec.parallel * coded.together,
             psnr_rgb_ceiling=self.cache.colour_ceiling(task, signal),

@@ -73,7 +73,7 @@ def _bare(source: Source, error: Exception) -> str:
 
 def _host(source: Source, device: str = "cpu") -> Host:
     if source not in _hosts:
-        context = pickle.dumps((source.plugin, source.attribute, device)).hex()
+        context = pickle.dumps((source.name, source.plugin, source.attribute, device)).hex()
         here = str(launch_folder())
         opening = {"backend": _BACKEND, "path": [here], "folder": here, "context": context}
         _hosts[source] = Host(Program(source.name, json.dumps(opening | {"last": plugins.path()})))
@@ -98,9 +98,11 @@ class _Foreign:
 
     def ask(self, reference: Signal, decoded: Signal) -> ClipValues:
         """The values of a decoded signal."""
-        answer = _host(self.source, self.device).call(
-            "score", {"metric": self.told["info"]["id"]}, call_of((reference, decoded))
-        )
+        host, name = _host(self.source, self.device), self.told["info"]["id"]
+        try:
+            answer = host.call("score", {"metric": name}, call_of((reference, decoded)))
+        except CodecError as error:
+            raise CodecError(_bare(self.source, error)) from error
         whole = answer.result["whole"]
         frames = np.array(answer.result["frames"], np.float64)
         return ClipValues(frames, None if whole is None else float(whole))

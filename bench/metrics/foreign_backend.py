@@ -40,7 +40,7 @@ class Backend:
 
     def open(self, args: Mapping[str, Any], blobs: list[bytes]) -> Reply:
         """Imports the file or the class."""
-        plugin, attribute, self._device = pickle.loads(bytes.fromhex(args["context"]))
+        name, plugin, attribute, self._device = pickle.loads(bytes.fromhex(args["context"]))
         if plugin is not None:
             plugins.install([plugin])
             module = sys.modules[plugin.name]
@@ -50,7 +50,7 @@ class Backend:
                 if isinstance(value, type) and value.__module__ == plugin.name
             ]
         else:
-            found = [plugins.import_attribute("entry point", attribute)]
+            found = [plugins.import_attribute(name, attribute)]
         for one in found:
             info = getattr(one, "info", None)
             if isinstance(info, MetricInfo):

@@ -49,6 +49,7 @@ RECORDS: Mapping[str, str] = {
     "100 dB in the clip's mean PSNR",
     "worst_frame": "of a clip: the frame with the largest mse, counted from 0",
     "group": "the source that the item shares with others, such as one production, where known",
+    "frame_bytes": "of a clip: bytes of each frame in order, where the codec tells",
 }
 CURVES: Mapping[str, str] = {
     **_LABELS,

@@ -11,9 +11,10 @@ from itertools import combinations
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison, small_overlap
 from bench.analysis.bootstrap import MIN_ITEMS, few_groups, few_items, too_few_groups
 from bench.analysis.bounds import Measured, violations
-from bench.records import RATE_REMARK, split_remarks
+from bench.records import RATE_REMARK
 from bench.report.content import Content, source_bound
 from bench.results.run_info import Verdict
+from bench.results.table import split_remarks
 
 
 def warnings_of(content: Content) -> list[str]:

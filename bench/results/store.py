@@ -23,8 +23,6 @@ from bench.records import (
     Stored,
     columns_of,
     is_of_frames,
-    join_remarks,
-    split_remarks,
 )
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
@@ -37,8 +35,9 @@ FILE = "records.sqlite"
 TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
 # for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs;
-# 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group
-FORMAT = 8
+# 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group;
+# 9: frame_bytes
+FORMAT = 9
 
 Key = tuple[str, str, str]
 _KEYS = ("codec", "point", "item")
@@ -406,10 +405,10 @@ class Store:
             record = self._record(key)
             if record is None:
                 return
-            said = {**split_remarks(record.remarks), **remarks}
+            said = {**record.remarks, **remarks}
             said = {name: why for name, why in said.items() if name not in scores}
             merged = {**record.scores, **scores}
-            record = replace(record, scores=merged, remarks=join_remarks(said))
+            record = replace(record, scores=merged, remarks=said)
             self._insert([pack(record if frames is None else record.with_frames(frames))])
 
     def _record(self, key: Key) -> Record | None:

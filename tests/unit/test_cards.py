@@ -282,3 +282,19 @@ def test_a_suite_has_a_timeout_and_notes(tmp_path: Path) -> None:
     (tmp_path / "wrong").mkdir()
     with pytest.raises(CardError, match="timeout is 0; give seconds"):
         read_dataset(write(tmp_path / "wrong", head + "timeout = 0\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "ladder", "said"),
+    [
+        ("=x", "q = [1]", "letters and digits"),
+        ("a\x1b[31m", "q = [1]", "letters and digits"),
+        ("a", 'q = ["\\u001b[31m"]', "points stand in tables"),
+        ("a", '"=q" = [1]', "points stand in tables"),
+    ],
+)
+def test_ids_and_points_can_be_shown(tmp_path: Path, name: str, ladder: str, said: str) -> None:
+    text = f'title = "t"\nadapter = "a:B"\nmedia = ["image"]\n[ladder]\n{ladder}\n'
+    (tmp_path / f"{name}.toml").write_text(text)
+    with pytest.raises(CardError, match=said):
+        load_registry([tmp_path]).codec(name)

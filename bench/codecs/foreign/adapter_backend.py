@@ -5,7 +5,6 @@ Runs in the worker process alone, and is the only module that imports what a car
 
 from __future__ import annotations
 
-import importlib
 import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -31,11 +30,10 @@ class Backend:
         self._codec: Codec | None = None
 
     def open(self, args: Mapping[str, Any], blobs: list[bytes]) -> Reply:
-        """Imports plug-in files and the adapter."""
+        """Imports the adapter, which a plug-in file may hold."""
         self._card, self._device, plugged = pickle.loads(bytes.fromhex(args["context"]))
         plugins.note(plugged)
-        plugins.install(plugged)
-        importlib.import_module(self._card.adapter.partition(":")[0])
+        plugins.import_module(self._card.adapter.partition(":")[0])
         self._adapter = adapter_class(self._card)
         return {}, []
 

@@ -25,7 +25,6 @@ from bench import errors
 from bench.codecs.foreign.worker import receive, send
 from bench.codecs.support import stopwatch
 from bench.codecs.support.process import summarize
-from bench.codecs.support.programs import environment
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.processes import isolation, orphans
 
@@ -241,28 +240,17 @@ def died(status: int) -> str:
 def _launch(
     python: str, pipes: Sequence[int], said: int, folder: Path, reads: Sequence[Path]
 ) -> subprocess.Popen[bytes]:
-    confinement = isolation.confine(folder, reads)
-
-    def confine_this_process() -> None:
-        orphans.die_with_parent()
-        if confinement is not None:
-            confinement.enter()
-
-    try:
-        return subprocess.Popen(
-            [python, "-B", str(_WORKER), *map(str, pipes)],
-            cwd=folder,
-            env={**environment(folder), **dict.fromkeys(_THREADS, "1")},
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            pass_fds=pipes,
-            start_new_session=True,
-            preexec_fn=confine_this_process,
-        )
-    finally:
-        if confinement is not None:
-            confinement.close()
+    # packages of our interpreter are none of another's
+    kept = {k: v for k, v in os.environ.items() if python == sys.executable or k != "PYTHONPATH"}
+    return isolation.launch(
+        [python, "-B", str(_WORKER), *map(str, pipes)],
+        folder,
+        reads,
+        stdout=said,
+        stderr=said,
+        pass_fds=pipes,
+        environment={**kept, **dict.fromkeys(_THREADS, "1")},
+    )
 
 
 def _listen(handle: int, said: deque[bytes]) -> None:
@@ -272,7 +260,6 @@ def _listen(handle: int, said: deque[bytes]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes], folder: Path) -> None:
-    process.kill()
-    process.wait()
+    isolation.end(process)
     orphans.end_kept(process.pid)
     rmtree(folder, ignore_errors=True)

@@ -54,20 +54,23 @@ def read_states(path: str) -> dict[str, State]:
         content = _content(path)
     except pickle.UnpicklingError as error:
         found = _REFUSED_CLASS.search(str(error))
-        held = f"the class {found.group(1)}" if found else "more than tensors"
+        if not found:
+            raise _unreadable(path, error) from error
         raise Fault(
             "weights",
-            f"{path} holds {held}, and unpickling it runs code; save tensors alone: "
-            "torch.save(network.state_dict(), FILE)",
+            f"{path} holds the class {found.group(1)}, and unpickling it runs code; save tensors "
+            "alone: torch.save(network.state_dict(), FILE)",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise Fault(
-            "weights", f"{path} is no readable PyTorch checkpoint ({short(error)})"
-        ) from error
+        raise _unreadable(path, error) from error
     states = dict(_states("", content))
     if not states:
         raise Fault("weights", f"{path} holds no table of tensors; save network.state_dict()")
     return states
+
+
+def _unreadable(path: str, error: Exception) -> Fault:
+    return Fault("weights", f"{path} is no readable PyTorch checkpoint ({short(error)})")
 
 
 def _content(path: str) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bench.cards import CodecCard
+from bench.cards import CodecCard, plugins
 from bench.cards.toml import label
 from bench.codecs.support.programs import places_of_program
 from bench.errors import Unavailable
@@ -77,7 +77,7 @@ def environment_of(card: CodecCard) -> Environment:
     first = (*named, here)
     beside = (_PACKAGE.parent, card.folder)
     if card.environment_python is None:
-        extra = tuple(path for path in map(Path, sys.path) if path.is_absolute())
+        extra = tuple(map(Path, plugins.path()))
         code = source_places(modules_of(card))
         places = (*python_folders(), _PACKAGE, *_packages(extra), *code)
         return Environment(sys.executable, first, (*extra, *beside), places)

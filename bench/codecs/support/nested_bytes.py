@@ -44,7 +44,7 @@ def pack_nest(codec: str, nested: NestedBytes) -> tuple[bytes, int]:
 def unpack_nest(codec: str, data: bytes) -> NestedBytes:
     """What ``pack_nest`` packed. Raises BitstreamError for bytes that it never writes."""
     tree, blobs = unpack_tree(codec, data)
-    return _nested(tree, iter(blobs))
+    return _nested(codec, tree, iter(blobs))
 
 
 def _tree(codec: str, nested: NestedBytes, blobs: list[bytes]) -> Tree:
@@ -64,15 +64,17 @@ def _tree(codec: str, nested: NestedBytes, blobs: list[bytes]) -> Tree:
     )
 
 
-def _nested(tree: Tree, blobs: Iterator[bytes]) -> NestedBytes:
-    if not isinstance(tree, dict):
-        return int(tree)
-    ((kind, inside),) = tree.items()
-    if kind == "bytes":
-        return next(blobs)
-    if kind == "table":
-        return {key: _nested(value, blobs) for key, value in inside}
-    return [_nested(value, blobs) for value in inside]
+def _nested(codec: str, tree: Tree, blobs: Iterator[bytes]) -> NestedBytes:
+    if isinstance(tree, int) and not isinstance(tree, bool) and tree >= 0:
+        return tree
+    if isinstance(tree, dict) and "array" not in tree:
+        ((kind, inside),) = tree.items()
+        if kind == "bytes":
+            return next(blobs)
+        if kind == "table":
+            return {key: _nested(codec, value, blobs) for key, value in inside}
+        return [_nested(codec, value, blobs) for value in inside]
+    raise _corrupt(codec, "holds more than byte strings and whole numbers")
 
 
 def pack_tree(codec: str, tree: Tree, blobs: Sequence[bytes]) -> tuple[bytes, int]:

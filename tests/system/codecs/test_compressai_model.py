@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("compressai")
+
 from bench.cards import CodecCard, read_codec
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec

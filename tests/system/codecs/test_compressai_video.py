@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip("compressai")
+
 from compressai.models.video import ScaleSpaceFlow
 
 from bench.cards import CodecCard, load_registry

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from compressai.utils.eval_model import __main__ as eval_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("compressai")
+
+from compressai.utils.eval_model import __main__ as eval_model
 
 from bench.cards import CodecCard, load_registry
 from bench.codecs.compressai_zoo import ZooImage

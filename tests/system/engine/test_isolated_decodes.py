@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.processes import isolation, sandbox
+from bench.processes import isolation, namespaces
 from tests.system.engine import peeking
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +69,7 @@ def test_a_decoder_that_peeks_is_refuted(
 
 
 @pytest.mark.parametrize("way", ["beside", "package", "named"])
-@pytest.mark.skipif(not sandbox.spaces(), reason="needs namespaces, which are not allowed here")
+@pytest.mark.skipif(not namespaces.offered(), reason="needs namespaces, which are not allowed here")
 def test_an_encoder_leaves_nothing_where_its_decoder_may_read(
     findings: dict[str, tuple[str, dict[str, object]]], way: str
 ) -> None:

@@ -103,9 +103,9 @@ def test_metrics_that_agree_say_nothing(tmp_path: Path) -> None:
 
 def test_empty_cells_are_one_line_a_metric(tmp_path: Path) -> None:
     rows = scored(samples.curve_records("good", 1.0), 1.0)
-    missing = "distance: its weights are missing; vmaf: not defined on images"
+    missing = {"distance": "its weights are missing", "vmaf": "not defined on images"}
     rows[:7] = [replace(row, remarks=missing) for row in rows[:7]]
-    rows[7] = replace(rows[7], remarks="distance: ValueError: odd")
+    rows[7] = replace(rows[7], remarks={"distance": "ValueError: odd"})
     found = warnings_of(collect(folder(tmp_path, rows)))
     assert "distance: no value on 8 of 30 records (its weights are missing)" in found
     assert "vmaf: no value on 7 of 30 records (not defined on images)" in found
