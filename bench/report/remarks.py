@@ -122,15 +122,11 @@ def _rates_apart(content: Content) -> list[str]:
     records = content.results.records
     lines = []
     for codec, group in records.groupby("codec", observed=True):
-        said = group["remarks"].dropna().astype(str)
-        apart = [
-            (row, split_remarks(text)[RATE_REMARK])
-            for row, text in said.items()
-            if RATE_REMARK in split_remarks(text)
-        ]
+        said = [split_remarks(str(text)).get(RATE_REMARK) for text in group["remarks"].astype(str)]
+        apart = [(row, text) for row, text in enumerate(said) if text]
         if apart:
             row, text = apart[0]
-            first = group.loc[row]
+            first = group.iloc[row]
             lines.append(
                 f"{codec}: estimated and measured rate differ by more than headers and 5 % on "
                 f"{len(apart)} of {len(group)} records ({first['point']} on {first['item']}: "
