@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -36,7 +36,7 @@ from bench.codecs.support.nested_bytes import pack_tree, string_sizes, unpack_tr
 from bench.codecs.support.user_model import PADDING, ModelSource
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
-from bench.signals import Layout, Media, Signal
+from bench.signals import Layout, Media, PixelFormat, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -82,9 +82,10 @@ class _Head:
     def signal(self, data: bytes) -> Signal:
         """The frames in ``data``."""
         media: Media = "image" if self.fps is None else "video"
-        one = Layout(media, _KINDS[self.kind], self.width, self.height, 1, self.fps or Fraction(25))
+        kind = PixelFormat(_KINDS[self.kind])
+        one = Layout(media, kind, self.width, self.height, 1, self.fps or Fraction(25))
         frames = np.frombuffer(data, one.frame_dtype).reshape(-1, *one.frame_shape)
-        layout = Layout(media, one.samples, self.width, self.height, len(frames), one.fps)
+        layout = replace(one, frames=len(frames))
         return Signal(layout, lambda: iter(frames))
 
 

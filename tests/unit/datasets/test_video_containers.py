@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 
-from bench.datasets.container import ContainerFile, _announced_seconds, _samples
+from bench.datasets.container import ContainerFile, _announced_seconds, _format
 from bench.datasets.sources import Refusal
 
 
 def test_a_stream_of_an_unknown_codec_is_refused() -> None:
     with pytest.raises(Refusal, match="cannot be decoded; convert it with ffmpeg"):
-        _samples(SimpleNamespace(codec_context=None))
+        _format(SimpleNamespace(codec_context=None))
 
 
 def test_a_damaged_duration_is_none() -> None:
