@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.signals import Frame, Layout, Matrix, split_planes
+from bench.signals import Chroma, Frame, Layout, Matrix, split_planes
 
 KR = 0.2126
 KB = 0.0722
@@ -96,17 +96,20 @@ def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
 
 
 def shown(frame: Frame, layout: Layout) -> NDArray[np.uint8]:
-    """One frame as a screen shows it, gray or RGB in full range: by the matrix and range of its
-    layout, BT.709 where that has no matrix."""
-    black, luma_steps, chroma_steps = (0, 255, 255) if layout.full_range else (16, 219, 224)
-    if layout.samples == "gray" and not layout.full_range:
+    """One frame as a screen of 8 bits shows it, gray or RGB in full range: by the matrix and range
+    of its layout, BT.709 where that has no matrix; rounded once."""
+    kind, unit = layout.format, 1 << (layout.depth - 8)
+    black, luma_steps, chroma_steps = 16 * unit, 219 * unit, 224 * unit
+    if kind.full_range or kind.samples == "rgb":
+        black, luma_steps, chroma_steps = 0, kind.peak, kind.peak
+    if not kind.is_yuv:
+        if (black, luma_steps) == (0, 255):
+            return frame
         return round_to_uint8((frame.astype(np.float64) - black) * 255 / luma_steps)
-    if layout.samples != "yuv420":
-        return frame
-    luma, *halves = split_planes(frame, layout)
-    chroma = [double_chroma(plane, *luma.shape) for plane in halves]
-    centred = np.stack([luma, *chroma], axis=-1) - np.array([black, 128, 128])
-    matrix = _yuv_to_rgb_matrix(*_LUMA_WEIGHTS[layout.matrix or "bt709"])
+    luma, *parts = split_planes(frame, layout)
+    chroma = [full_chroma(plane, kind.chroma, *luma.shape) for plane in parts]
+    centred = np.stack([luma, *chroma], axis=-1) - np.array([black, *[128 * unit] * 2], np.float64)
+    matrix = _yuv_to_rgb_matrix(*_LUMA_WEIGHTS[kind.matrix or "bt709"])
     return _centred_to_rgb(centred, matrix * (255 / np.array([luma_steps, *[chroma_steps] * 2])))
 
 
@@ -146,13 +149,15 @@ def halve_chroma(plane: Frame) -> NDArray[np.float32]:
     return halved
 
 
-def double_chroma(plane: Frame, height: int, width: int) -> NDArray[np.float64]:
-    """A 4:2:0 chroma plane of up to 12 bits at full size ``(height, width)``, not rounded:
-    bilinear, the samples sited at the centre of their 2×2 luma samples, as `halve_chroma` puts
-    them."""
-    rows = _double_rows(plane.astype(np.uint16))[:height]
-    both = _double_rows(rows.T).T[:, :width]
-    return both / 16.0
+def full_chroma(plane: Frame, chroma: Chroma, height: int, width: int) -> NDArray[np.float64]:
+    """A chroma plane of up to 12 bits at full size ``(height, width)``, not rounded: bilinear, the
+    samples sited at the centre of their 2×2 or 1×2 luma samples, as `halve_chroma` puts them."""
+    if chroma == "444":
+        return plane.astype(np.float64)
+    rows, scale = plane.astype(np.uint16), 4.0
+    if chroma == "420":
+        rows, scale = _double_rows(rows)[:height], 16.0
+    return _double_rows(rows.T).T[:, :width] / scale
 
 
 def _double_rows(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -164,6 +164,8 @@ class Record:
     """What the item shares with others of its data set, such as one production."""
     frame_bytes: str | None = None
     """Of a clip the bytes of each frame in order, where the codec tells: ``912 40 38``."""
+    format: str | None = None
+    """The item's pixel format, with matrix and range as far as it says them."""
 
     def with_frames(self, frames: FrameSummary) -> Record:
         """With what is known of the frames of its clip."""

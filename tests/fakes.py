@@ -20,7 +20,7 @@ from bench.datasets.base import DataOptions, Item
 from bench.engine.measure import measure_tasks
 from bench.errors import BitstreamError, Unavailable
 from bench.records import Point
-from bench.signals import Layout, Signal, image
+from bench.signals import GRAY, Layout, Signal, image
 
 SIDE = 16
 PATIENCE = 600
@@ -125,7 +125,7 @@ class Noise:
         self.groups = int(settings.get("groups", 0))
 
     def items(self) -> Sequence[Item]:
-        layout = Layout("image", "gray", SIDE, SIDE)
+        layout = Layout("image", GRAY, SIDE, SIDE)
         of = [f"g{i % self.groups}" if self.groups else "" for i in range(self.count)]
         return [
             Item(f"noise{i}", f"digest{i}{self.salt}", layout, group=group)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 from bench.records import is_number
+from bench.signals import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,6 +190,7 @@ class Codec(Protocol):
     """
 
     parameters: ClassVar[Mapping[str, Allowed]]
+    formats: ClassVar[Sequence[str]]
     lossless: bool
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
@@ -198,10 +200,11 @@ class Codec(Protocol):
         """Code all frames of ``signal`` at ``point``. Raises Unsupported or CodecError."""
 
     def decode(self, payload: bytes) -> Signal:
-        """The decoded signal, 8-bit, in the layout of the source. Raises BitstreamError."""
+        """The decoded signal in the layout of the source, of its depth or, where the decoder knows
+        a greater one alone, of that: whoever compares rounds. Raises BitstreamError."""
 
     def refusal(self, layout: Layout) -> str | None:
-        """Why inputs of this layout cannot be coded, or None."""
+        """Why inputs of this layout, of one of ``formats``, cannot be coded, or None."""
 
     def check_available(self) -> None:
         """Raises Unavailable, with the cure, if a binary, weight file or device is missing."""
@@ -263,6 +266,20 @@ class DecodesApart(Protocol):
         release: more may follow with the first coding."""
 
 
+USUAL = ("gray", "rgb24", "yuv420p", "float64")
+"""What a codec that says nothing else is asked to code or to refuse."""
+
+
+def refusal_of(codec: Codec, layout: Layout) -> str | None:
+    """Why a codec cannot code inputs of this layout, with the cure, or None."""
+    name = layout.format.name
+    if name in codec.formats:
+        return codec.refusal(layout)
+    if layout.samples == "real" or not (able := [one for one in codec.formats if one in FORMATS]):
+        return f"codes {', '.join(codec.formats)}, not {name}"
+    return f"codes {', '.join(codec.formats)}, not {name}; convert the source with --to {able[-1]}"
+
+
 LOSSLESS_BYTES = 512 << 20
 """Largest signal that lossless codecs take: a payload of that order is in memory, more than once
 while it is put together."""
@@ -287,6 +304,8 @@ class CodecBase(ABC):
     """
 
     parameters: ClassVar[Mapping[str, Allowed]] = {}
+    formats: ClassVar[Sequence[str]] = USUAL
+    """Pixel formats of inputs that it codes, by ffmpeg's names."""
     ladder_keys: ClassVar[tuple[str, ...] | None] = None
     """The parameters of which one, and one alone, is the ladder of a curve, such as crf and qp;
     None: whatever the card's ladder names."""

@@ -18,7 +18,7 @@ from bench.bitstreams import Stripped, annexb, obu, stills
 from bench.codecs.base import Allowed, AnyValue, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
-from bench.codecs.support.planes import Chroma, PlaneFormat, through_planes
+from bench.codecs.support.planes import PlaneFormat, through_planes
 from bench.codecs.support.programs import has_written
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import (
@@ -32,7 +32,7 @@ from bench.codecs.support.template import (
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable, near_matches
 from bench.processes import isolation
 from bench.records import Point, Value
-from bench.signals import Frame, Layout, Samples, Signal
+from bench.signals import GRAY, RGB, Chroma, Frame, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -170,7 +170,7 @@ class CommandCodec(StillCodec):
         return self._decoder.places()
 
     def versions(self) -> Mapping[str, str]:
-        halves = self._codes_clips and self._chroma_of("rgb") == "420"
+        halves = self._codes_clips and self._chroma_of(RGB) == "420"
         halved = colour.CHROMA_RESAMPLING if halves else {}
         if "version" in self.settings:
             version = parse_template(self.card.id, "version", self.settings["version"])
@@ -185,15 +185,14 @@ class CommandCodec(StillCodec):
         return through_planes(signal, self._coded_format(signal.layout))
 
     def _coded_format(self, layout: Layout) -> PlaneFormat:
-        chroma = self._chroma_of(layout.samples)
+        chroma = self._chroma_of(layout.format)
         step = 2 if chroma == "420" else 1
         width, height = (-(-side // step) * step for side in (layout.width, layout.height))
         return PlaneFormat(chroma, int(self.settings.get("depth", 8)), width, height)
 
-    def _chroma_of(self, samples: Samples) -> Chroma:
-        if samples == "gray":
-            return "400"
-        return "444" if samples == "rgb" and self.settings.get("chroma", 444) == 444 else "420"
+    def _chroma_of(self, kind: PixelFormat) -> Chroma:
+        halved = kind.samples == "rgb" and self.settings.get("chroma", 444) != 444
+        return "420" if halved else kind.chroma
 
     def _facts(self, layout: Layout) -> dict[str, Value]:
         """Values of the placeholders that both commands may use."""
@@ -209,7 +208,7 @@ class CommandCodec(StillCodec):
 
     def encode_picture(self, pixels: Frame, point: Point) -> Stripped:
         layout = Layout(
-            "image", "gray" if pixels.ndim == 2 else "rgb", pixels.shape[1], pixels.shape[0]
+            "image", GRAY if pixels.ndim == 2 else RGB, pixels.shape[1], pixels.shape[0]
         )
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             source = Path(folder) / f"input.{self._input}"
@@ -217,7 +216,7 @@ class CommandCodec(StillCodec):
             return self._run_encoder(source, layout, point)
 
     def decode_picture(self, file: bytes) -> Frame:
-        layout = Layout("image", "rgb", 1, 1)
+        layout = Layout("image", RGB, 1, 1)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             return exchange.read_picture(self._run_decoder(Path(folder), file, layout))
 
@@ -227,7 +226,7 @@ class CommandCodec(StillCodec):
             encoded = super().encode(signal, point)
             return encoded if told else replace(encoded, header_bytes=None)
         layout = signal.layout
-        side = SideInfo(layout.samples, layout.width, layout.height).write()
+        side = SideInfo(layout.format, layout.width, layout.height).write()
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             source = Path(folder) / f"input.{self._input}"
             exchange.write_video(source, signal, self._coded_format(layout))
@@ -242,9 +241,14 @@ class CommandCodec(StillCodec):
         if not self._codes_clips:
             return super().decode(payload)
         info, stream = read_side_info(payload)
-        if info is None or info.width is None or info.height is None or info.samples == "real":
+        if (
+            info is None
+            or info.width is None
+            or info.height is None
+            or info.format.samples == "real"
+        ):
             raise BitstreamError(f"{self.card.id}: the payload starts with {payload[:4].hex()}")
-        layout = Layout("video", info.samples, info.width, info.height)
+        layout = Layout("video", info.format, info.width, info.height)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             written = self._run_decoder(Path(folder), stream, layout)
             return exchange.read_video(written, layout, self._coded_format(layout))

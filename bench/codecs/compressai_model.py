@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,11 +32,11 @@ from bench.codecs.base import (
 )
 from bench.codecs.foreign.codec import Apart
 from bench.codecs.support.container import Container
-from bench.codecs.support.nested_bytes import Tree, pack_tree, string_sizes, unpack_tree
+from bench.codecs.support.nested_bytes import pack_tree, string_sizes, unpack_tree
 from bench.codecs.support.user_model import PADDING, ModelSource
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
-from bench.signals import Layout, Media, Signal
+from bench.signals import Layout, Media, PixelFormat, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -82,9 +82,10 @@ class _Head:
     def signal(self, data: bytes) -> Signal:
         """The frames in ``data``."""
         media: Media = "image" if self.fps is None else "video"
-        one = Layout(media, _KINDS[self.kind], self.width, self.height, 1, self.fps or Fraction(25))
+        kind = PixelFormat(_KINDS[self.kind])
+        one = Layout(media, kind, self.width, self.height, 1, self.fps or Fraction(25))
         frames = np.frombuffer(data, one.frame_dtype).reshape(-1, *one.frame_shape)
-        layout = Layout(media, one.samples, self.width, self.height, len(frames), one.fps)
+        layout = replace(one, frames=len(frames))
         return Signal(layout, lambda: iter(frames))
 
 
@@ -172,7 +173,7 @@ class CompressAIModel(CodecBase):
                 )
             return Encoded.as_estimated(head.signal(answer.blobs[0]), bits)
         tree, blobs = answer.result["nest"], answer.blobs
-        frames = self._frame_sizes(tree, blobs, signal.layout.frames)
+        frames = _frame_sizes(answer, signal.layout.frames) if self.video else None
         if self.source.tells_decoder:
             tree = {"list": [point.value, *tree["list"]]}
         data, content = pack_tree(self.card.id, tree, blobs)
@@ -267,19 +268,6 @@ class CompressAIModel(CodecBase):
         else:
             yield from (point for point in self.card.ladder if _tag(point) == tag)
 
-    def _frame_sizes(
-        self, tree: Tree, blobs: Iterator[bytes] | Any, frames: int
-    ) -> tuple[int, ...] | None:
-        """Bytes of the strings of each frame, where what was coded is a list of frames."""
-        if not self.video:
-            return None
-        parts, left = tree["list"], iter(blobs)
-        if len(parts) != frames:  # of ssf2020's kind: a list of strings, then one of shapes
-            parts = parts[0].get("list", ()) if isinstance(parts[0], dict) else ()
-        if len(parts) != frames:
-            return None
-        return tuple(string_sizes(part, left) for part in parts)
-
     def _corrupt(self, what: str) -> BitstreamError:
         return BitstreamError(f"{self.card.id}: the payload {what}; it is corrupt or foreign")
 
@@ -294,6 +282,16 @@ class CompressAIVideoModel(CompressAIModel):
     kind = 0xC8
     video = True
     numbers = 6
+
+
+def _frame_sizes(answer: Answer, frames: int) -> tuple[int, ...] | None:
+    """Bytes of the strings of each frame, where what was coded is a list of frames: all of it, or
+    its first part, as of ssf2020's kind."""
+    parts = answer.result["nest"]["list"]
+    if not answer.result["by_frame"]:
+        parts = parts[0].get("list", ()) if isinstance(parts[0], dict) else ()
+    left = iter(answer.blobs)
+    return tuple(string_sizes(part, left) for part in parts) if len(parts) == frames else None
 
 
 def _size(layout: Layout) -> dict[str, object]:

@@ -7,6 +7,7 @@ elementary streams without signatures and containers. One thread per process.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,7 +22,6 @@ from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, 
 from bench.codecs.support.keyint import KEYINT, ONCE, frames_between
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import (
-    Chroma,
     PlaneFormat,
     coded_planes,
     decoded_signal,
@@ -32,7 +32,7 @@ from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
 from bench.errors import BitstreamError, CardError, CodecError
 from bench.records import Point, Value
-from bench.signals import Layout, Samples, Signal
+from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -86,27 +86,30 @@ class FfmpegCodec(CodecBase):
         """The stripped stream as ffmpeg's demuxer of ``muxer`` reads it."""
         return stream
 
-    def stream_samples(self, stream: bytes, decoded: DecodedFormat) -> Samples:
+    def stream_format(self, stream: bytes, decoded: DecodedFormat) -> PixelFormat:
         """Kind of samples where no side information tells: what the stream itself signals."""
         if decoded.planes.chroma == "400":
-            return "gray"
-        return "rgb" if decoded.full_range or decoded.planes.chroma == "444" else "yuv420"
+            return GRAY
+        return RGB if decoded.full_range or decoded.planes.chroma == "444" else YUV420
 
     def coded_format(self, layout: Layout) -> PlaneFormat:
         """The planes that the encoder gets for a signal of ``layout``."""
-        chroma = self._chroma_of(layout.samples)
-        step = 2 if chroma == "420" and not self.odd_420 else 1
+        chroma = self._chroma_of(layout.format)
+        even = chroma in ("420", "422") and not self.odd_420
+        steps = (1 + even, 1 + (even and chroma == "420"))
         width, height = (
             max(self.smallest_side, -(-side // step) * step)
-            for side in (layout.width, layout.height)
+            for side, step in zip((layout.width, layout.height), steps, strict=True)
         )
-        return PlaneFormat(chroma, self.depth, width, height)
+        depth = max(self.depth, layout.depth)
+        return PlaneFormat(chroma, depth, width, height)
 
-    def _chroma_of(self, samples: Samples) -> Chroma:
-        if samples == "gray" and self.has_400:
-            return "400"
-        codes_444 = self.has_444 and self.settings.get("chroma", 444) == 444
-        return "444" if samples == "rgb" and codes_444 else "420"
+    def _chroma_of(self, kind: PixelFormat) -> Chroma:
+        if kind.is_yuv:
+            return kind.chroma
+        if kind.samples == "gray":
+            return "400" if self.has_400 else "420"
+        return "444" if self.has_444 and self.settings.get("chroma", 444) == 444 else "420"
 
     def refusal(self, layout: Layout) -> str | None:
         if layout.samples == "real":
@@ -125,7 +128,7 @@ class FfmpegCodec(CodecBase):
         return tuple(places_of_program(Path(ffmpeg_binary.find_ffmpeg())))
 
     def versions(self) -> Mapping[str, str]:
-        halves = self._chroma_of("rgb") == "420"
+        halves = self._chroma_of(RGB) == "420"
         return {
             **ffmpeg_binary.versions(self.encoder),
             **(colour.CHROMA_RESAMPLING if halves else {}),
@@ -139,9 +142,9 @@ class FfmpegCodec(CodecBase):
     def side_info(self, layout: Layout, coded: PlaneFormat) -> SideInfo | None:
         """What a decoder of the stream could not know."""
         if (coded.width, coded.height) != (layout.width, layout.height):
-            return SideInfo(layout.samples, layout.width, layout.height)
+            return SideInfo(layout.format, layout.width, layout.height)
         if layout.samples == "gray" and coded.chroma != "400":
-            return SideInfo("gray")
+            return SideInfo(layout.format)
         return None
 
     def encode_command(self, layout: Layout, coded: PlaneFormat, point: Point) -> list[str]:
@@ -196,7 +199,9 @@ class FfmpegCodec(CodecBase):
             decoded = read_format(written)
             coded = decoded.planes
             places = frame_places(written, coded)
-            samples = info.samples if info else self.stream_samples(stream, decoded)
+            kind = info.format if info else self.stream_format(stream, decoded)
+            if kind.is_yuv and not info:
+                kind = replace(kind, depth=coded.depth)
             width = (info and info.width) or coded.width
             height = (info and info.height) or coded.height
             if width > coded.width or height > coded.height:
@@ -205,7 +210,7 @@ class FfmpegCodec(CodecBase):
                 )
             if len(places) != count:
                 raise BitstreamError(f"{self.card.id}: decoded {len(places)} frames of {count}")
-            layout = Layout("image" if count == 1 else "video", samples, width, height)
+            layout = Layout("image" if count == 1 else "video", kind, width, height)
             return decoded_signal(written, places, coded, layout)
 
 
@@ -290,10 +295,10 @@ class X264(_X26x):
         "params": LibraryParameters(),
     }
 
-    def stream_samples(self, stream: bytes, decoded: DecodedFormat) -> Samples:
+    def stream_format(self, stream: bytes, decoded: DecodedFormat) -> PixelFormat:
         if annexb.is_monochrome_h264(stream):
-            return "gray"
-        return super().stream_samples(stream, decoded)
+            return GRAY
+        return super().stream_format(stream, decoded)
 
 
 class X265(_X26x):
@@ -339,7 +344,7 @@ class VVenC(FfmpegCodec):
         keyint = self.settings.get("keyint")
         library = ["verbosity=1"]
         # ffmpeg does not hand the range to libvvenc, and of intervals only that of intra coding
-        library += ["Range=full"] if layout.samples != "yuv420" else []
+        library += ["Range=full"] if not layout.is_yuv else []
         library += [f"IntraPeriod={keyint}"] if keyint not in (None, 1) else []
         library += ["sta=0"] if keyint == ONCE else []  # no intra slices at changes of scene
         return {

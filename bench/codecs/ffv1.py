@@ -77,7 +77,7 @@ class Ffv1(CodecBase):
         frames = read_avi(file)
         if len(frames) != layout.frames:
             raise CodecError(f"{self.card.id}: ffv1 coded {len(frames)} frames of {layout.frames}")
-        side = SideInfo(layout.samples, layout.width, layout.height).write()
+        side = SideInfo(layout.format, layout.width, layout.height).write()
         payload, framing = join_frames(frames)
         return Encoded(
             side + payload,
@@ -91,11 +91,11 @@ class Ffv1(CodecBase):
             raise BitstreamError(f"no FFV1 payload: it starts with {payload[:4].hex()}")
         frames = split_frames(stream)
         layout = Layout(
-            "image" if len(frames) == 1 else "video", info.samples, info.width, info.height
+            "image" if len(frames) == 1 else "video", info.format, info.width, info.height
         )
-        pix_fmt = _PIX_FMT.get(info.samples)
+        pix_fmt = _PIX_FMT.get(info.format.samples)
         if pix_fmt is None:
-            raise BitstreamError(f"no FFV1 payload: it claims {info.samples} samples")
+            raise BitstreamError(f"no FFV1 payload: it claims {info.format} samples")
         source = ffmpeg.input("pipe:0", format="ivf", threads=1, err_detect="crccheck+explode")
         output = ffmpeg.output(
             source, "pipe:1", format="rawvideo", pix_fmt=pix_fmt, fps_mode="passthrough"

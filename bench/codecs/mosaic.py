@@ -122,4 +122,4 @@ def take_apart(mosaic: Frame, count: int, width: int, height: int) -> Frame:
 
 def _mosaic_layout(layout: Layout) -> Layout:
     columns, rows = grid(layout.frames)
-    return Layout("image", layout.samples, columns * layout.width, rows * layout.height)
+    return Layout("image", layout.format, columns * layout.width, rows * layout.height)

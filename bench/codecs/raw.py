@@ -17,23 +17,27 @@ import numpy as np
 from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.codecs.base import Allowed, CodecBase, Encoded, Range, refuse_large
 from bench.codecs.support.frame_buffer import FrameBuffer
+from bench.codecs.support.framing import read_format, write_format
 from bench.errors import BitstreamError
 from bench.records import Point
-from bench.signals import Frame, Layout, Media, Samples, Signal
+from bench.signals import FORMATS, Frame, Layout, Media, Signal
 
 _MAGIC = 0xA0
 _MOST_SAMPLES = 1 << 40
 _MEDIA: tuple[Media, ...] = ("image", "video", "vector")
-_SAMPLES: tuple[Samples, ...] = ("gray", "rgb", "yuv420", "real")
+_FORMAT = len(_MEDIA)
+"""Stands in place of the medium where both it and the pixel format have bytes of their own."""
 
 
 def write_layout(layout: Layout) -> bytes:
     """Kind, width, height and, but for images, frames and frame rate of a signal."""
-    kind = _MAGIC | _MEDIA.index(layout.media) << 2 | _SAMPLES.index(layout.samples)
+    medium = _MEDIA.index(layout.media)
+    flag, more = write_format(layout.format)
+    head = [_MAGIC | medium << 2 | flag] if flag is not None else [_MAGIC | _FORMAT << 2, medium]
     numbers = [layout.width, layout.height]
     if layout.media != "image":
         numbers += [layout.frames, layout.fps.numerator, layout.fps.denominator]
-    return bytes([kind]) + b"".join(map(write_varint, numbers))
+    return bytes(head) + more + b"".join(map(write_varint, numbers))
 
 
 def read_layout(payload: bytes) -> tuple[Layout, int]:
@@ -41,15 +45,19 @@ def read_layout(payload: bytes) -> tuple[Layout, int]:
     if not payload:
         raise BitstreamError("the payload is empty")
     kind = payload[0]
-    if kind & 0xF0 != _MAGIC or kind >> 2 & 3 >= len(_MEDIA):
+    medium, flag, position = kind >> 2 & 3, kind & 3, 1
+    if medium == _FORMAT and len(payload) > 1:
+        medium, position = payload[1], 2
+    if kind & 0xF0 != _MAGIC or medium >= len(_MEDIA):
         raise BitstreamError(f"not raw samples: the payload starts with {payload[:4].hex()}")
-    media = _MEDIA[kind >> 2 & 3]
-    numbers, position = read_varints(payload, 1, 2 if media == "image" else 5)
+    media = _MEDIA[medium]
+    found, position = read_format(flag if position == 1 else None, payload, position)
+    numbers, position = read_varints(payload, position, 2 if media == "image" else 5)
     if not all(numbers) or math.prod(numbers[:3]) > _MOST_SAMPLES:
         raise BitstreamError(f"the payload's header gives an impossible size: {numbers}")
     width, height, *clip = numbers
     frames, fps = (clip[0], Fraction(clip[1], clip[2])) if clip else (1, Fraction(25))
-    return Layout(media, _SAMPLES[kind & 3], width, height, frames, fps), position
+    return Layout(media, found, width, height, frames, fps), position
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class _RawFrames:
 class Raw(CodecBase):
     """Raw samples in, raw samples out: what it costs is the harness itself."""
 
+    formats = (*FORMATS, "float64")
     lossless = True
 
     def refusal(self, layout: Layout) -> str | None:
@@ -93,6 +102,7 @@ class Raw(CodecBase):
 class Zlib(CodecBase):
     """DEFLATE over the samples of all frames (RFC 1950), no prediction."""
 
+    formats = Raw.formats
     lossless = True
     ladder_keys = ()
     parameters: ClassVar[Mapping[str, Allowed]] = {"level": Range(0, 9)}

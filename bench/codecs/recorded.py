@@ -168,7 +168,7 @@ class Recorded(CodecBase):
             bitstream.write_bytes(payload)
             facts = {"bitstream": str(bitstream), "output": str(output)}
             said = self._command.run(facts, Path(name), self.card.reads)
-            if not has_written(output):
+            if not _written(output):
                 program = self._command.words[0]
                 raise CodecError(f"{self.card.id}: {program} wrote no output: {said}")
             return _held(self._convention.read(output))
@@ -249,6 +249,13 @@ class Recorded(CodecBase):
         raise Unavailable(
             f"codec {self.card.id}: {min(tried, key=len)} is missing; make it or drop the point"
         )
+
+
+def _written(output: Path) -> bool:
+    """Whether a program wrote a file, or nothing but files into a folder, and no links."""
+    if output.is_dir() and not output.is_symlink():
+        return all(map(has_written, output.iterdir()))
+    return has_written(output)
 
 
 def _held(signal: Signal) -> Signal:

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,20 +20,20 @@ from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
-from bench.codecs.support.planes import Chroma, PlaneFormat, through_planes
+from bench.codecs.support.planes import PlaneFormat, through_planes
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Layout, Samples, Signal
+from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
 
 _INTERNAL_DEPTH = 10
 _SMALLEST_SIDE = 8
-_SAMPLES: Mapping[Chroma, Samples] = {"400": "gray", "420": "yuv420", "444": "rgb"}
+_FORMATS: Mapping[Chroma, PixelFormat] = {"400": GRAY, "420": YUV420, "444": RGB}
 """What a stream without side information holds."""
 _NAME = re.compile(r"[\w./-]+\.cfg")
 
@@ -129,7 +129,7 @@ class ReferenceCodec(CodecBase):
                 for key in ("intra", "low-delay", "random-access")
                 if key in self.settings
             },
-            **(colour.CHROMA_RESAMPLING if self._chroma_of("rgb") == "420" else {}),
+            **(colour.CHROMA_RESAMPLING if self._chroma_of(RGB) == "420" else {}),
         }
 
     def _installation(self) -> Installation:
@@ -170,17 +170,16 @@ class ReferenceCodec(CodecBase):
 
     def _source_format(self, layout: Layout) -> PlaneFormat:
         """The 8-bit planes that the encoder gets."""
-        chroma = self._chroma_of(layout.samples)
+        chroma = self._chroma_of(layout.format)
         step = max(self.side_step, 2 if chroma == "420" else 1)
         width, height = (
             max(_SMALLEST_SIDE, -(-side // step) * step) for side in (layout.width, layout.height)
         )
         return PlaneFormat(chroma, 8, width, height, truncated=self._as_compressai)
 
-    def _chroma_of(self, samples: Samples) -> Chroma:
-        if samples == "gray":
-            return "400"
-        return "444" if samples == "rgb" and self.settings.get("chroma", 444) == 444 else "420"
+    def _chroma_of(self, kind: PixelFormat) -> Chroma:
+        halved = kind.samples == "rgb" and self.settings.get("chroma", 444) != 444
+        return "420" if halved else kind.chroma
 
     @property
     def _as_compressai(self) -> bool:
@@ -188,8 +187,10 @@ class ReferenceCodec(CodecBase):
 
     def _side_info(self, layout: Layout, coded: PlaneFormat) -> bytes:
         if (coded.width, coded.height) != (layout.width, layout.height):
-            return SideInfo(layout.samples, layout.width, layout.height).write()
-        return b"" if _SAMPLES[coded.chroma] == layout.samples else SideInfo(layout.samples).write()
+            return SideInfo(layout.format, layout.width, layout.height).write()
+        known = _FORMATS.get(coded.chroma)
+        same = known is not None and known.samples == layout.samples
+        return b"" if same else SideInfo(layout.format).write()
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         layout = signal.layout
@@ -262,16 +263,19 @@ class ReferenceCodec(CodecBase):
 
 
 def _layout(info: SideInfo | None, coded: PlaneFormat, count: int) -> Layout:
-    samples = info.samples if info else _SAMPLES[coded.chroma]
+    known = _FORMATS[coded.chroma]
+    kind = info.format if info else known
     width = (info and info.width) or coded.width
     height = (info and info.height) or coded.height
     if width > coded.width or height > coded.height:
         raise BitstreamError(
             f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
         )
-    if samples != _SAMPLES[coded.chroma] and coded.chroma != "420":
-        raise BitstreamError(f"decoded planes of {coded.chroma} where {samples} was coded")
-    return Layout("image" if count == 1 else "video", samples, width, height)
+    if kind.samples != known.samples and coded.chroma != "420":
+        raise BitstreamError(f"decoded planes of {coded.chroma} where {kind} was coded")
+    if kind.is_yuv and not info:
+        kind = replace(kind, depth=coded.depth)
+    return Layout("image" if count == 1 else "video", kind, width, height)
 
 
 def _read(path: Path) -> bytes:

@@ -49,7 +49,7 @@ def add_raw_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", metavar="WxH", help="frame size of raw YUV input")
     parser.add_argument(
         "--format", metavar="FMT",
-        help="format of raw YUV: yuv420p, yuvj420p (full range), gray, rgb24",
+        help="format of raw YUV as ffmpeg names it: yuv420p, yuv420p10le, yuvj420p (full range), …",
     )  # fmt: skip
     parser.add_argument("--fps", metavar="N", help="frame rate of inputs that do not say")
     parser.add_argument(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.locate import candidates
 from bench.errors import CardError, DataError
-from bench.signals import Layout, Signal, clip, image
+from bench.signals import RGB, Layout, Signal, clip, image
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard
@@ -220,8 +220,8 @@ class CifarTest:
         pixels = self._pixels(index)
         digest = hashlib.sha256(pixels.data).hexdigest()
         if self._per_item == 1:
-            return Item(f"test{index:05d}", digest, Layout("image", "rgb", SIDE, SIDE))
-        layout = Layout("video", "rgb", SIDE, SIDE, self._per_item)
+            return Item(f"test{index:05d}", digest, Layout("image", RGB, SIDE, SIDE))
+        layout = Layout("video", RGB, SIDE, SIDE, self._per_item)
         return Item(f"batch{index:03d}", digest, layout)
 
     def load(self, item: Item) -> Signal:

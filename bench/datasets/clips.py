@@ -30,10 +30,10 @@ class PictureClip:
         for path in self.paths:
             one = _named(path, header_layout)
             first = first or one
-            if (one.samples, one.width, one.height) != (first.samples, first.width, first.height):
+            if one != first:
                 raise Refusal(
-                    f"frame {path.name} is {one.width}×{one.height} {one.samples}, "
-                    f"{self.paths[0].name} {first.width}×{first.height} {first.samples}; "
+                    f"frame {path.name} is {one.width}×{one.height} {one.format}, "
+                    f"{self.paths[0].name} {first.width}×{first.height} {first.format}; "
                     "all frames of a clip must be alike"
                 )
         if first is None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,13 @@ from typing import Any
 import numpy as np
 
 from bench.datasets.sources import Refusal, file_digest
-from bench.signals import Frame, Layout, Matrix, Range, Samples
+from bench.signals import FORMATS, FULL_RANGE, RGB, Frame, Layout, Matrix, PixelFormat, Range
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
-_SAMPLES: dict[str, Samples] = {
-    "yuv420p": "yuv420",
-    "yuvj420p": "yuv420",
-    "gray": "gray",
-    "rgb24": "rgb",
-    "bgr24": "rgb",
-    "gbrp": "rgb",
-    "rgb0": "rgb",
-    "bgr0": "rgb",
+_FORMATS: dict[str, PixelFormat] = {
+    **FORMATS,
+    **dict.fromkeys(("bgr24", "gbrp", "rgb0", "bgr0"), RGB),
+    **FULL_RANGE,
 }
 # ITU-T H.273, table 4: matrix coefficients of BT.709, of BT.601 (two systems) and of BT.2020
 _MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
@@ -44,13 +39,11 @@ class ContainerFile:
     def layout(self) -> Layout:
         with _opened(self.path) as container:
             stream = _stream(container)
-            samples = _samples(stream)
-            range_ = _range(stream, samples)
+            kind = _format(stream)
             width, height = stream.codec_context.width, stream.codec_context.height
             count = _count(container, stream)
             fps = stream.average_rate or stream.guessed_rate or Fraction(25)
-            matrix = _MATRICES.get(int(stream.codec_context.colorspace or 0))
-        return Layout("video", samples, width, height, count, Fraction(fps), range_, matrix)
+        return Layout("video", kind, width, height, count, Fraction(fps))
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -63,11 +56,11 @@ class ContainerFile:
 
         with _opened(self.path) as container:
             stream = _stream(container)
-            samples = _samples(stream)
+            kind = _format(stream)
             stream.thread_type = "NONE"
             try:
                 for frame in container.decode(stream):
-                    yield _pixels(frame, samples)
+                    yield _pixels(frame, kind)
             except FFmpegError as error:
                 raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
 
@@ -77,9 +70,11 @@ def _opened(path: Path) -> Any:
 
     if path.stat().st_size == 0:
         raise Refusal("empty (0 bytes); get it again")
+    # metadata of any encoding, of which nothing is used; from PyAV 19 on that is no option
+    old = int(av.__version__.partition(".")[0]) < 19
+    words: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
     try:
-        # metadata of any encoding; nothing of it is used
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(str(path), **words)
     except av.error.FFmpegError as error:
         raise Refusal(
             f"truncated or no video container ({error.strerror}); get it again"
@@ -92,33 +87,24 @@ def _stream(container: Any) -> Any:
     return container.streams.video[0]
 
 
-def _samples(stream: Any) -> Samples:
+def _format(stream: Any) -> PixelFormat:
     context = stream.codec_context
     if context is None:  # of a codec that this build does not have
         raise Refusal("its video stream cannot be decoded; convert it with ffmpeg")
     transfer = int(context.color_trc or 0)
     if transfer in _HDR_TRANSFERS:
-        raise Refusal(f"HDR ({_HDR_TRANSFERS[transfer]}); tone-map it to 8-bit SDR first")
+        raise Refusal(f"HDR ({_HDR_TRANSFERS[transfer]}); tone-map it to SDR first")
     kind = context.format
     if kind is None:
         raise Refusal("its video stream cannot be decoded; convert it with ffmpeg")
-    bits = max(component.bits for component in kind.components)
-    if bits > 8:
-        raise Refusal(f"{bits}-bit ({kind.name}); convert it to 8 bits")
-    if kind.name not in _SAMPLES:
-        raise Refusal(
-            f"{kind.name}, neither 4:2:0, gray nor RGB; convert it to 4:2:0 or to RGB PNG frames"
-        )
-    return _SAMPLES[kind.name]
-
-
-def _range(stream: Any, samples: Samples) -> Range | None:
-    """What the stream says of its luma and chroma; RGB is taken as of full range."""
-    if samples == "rgb":
-        return None
-    if stream.codec_context.format.name.startswith("yuvj"):
-        return "full"
-    return _RANGES.get(int(stream.codec_context.color_range or 0))
+    if kind.name not in _FORMATS:
+        raise Refusal(f"{kind.name}, which is not read; convert it to {', '.join(FORMATS)}")
+    found = _FORMATS[kind.name]
+    if found.samples == "rgb":  # taken as of full range
+        return found
+    range_ = found.range or _RANGES.get(int(context.color_range or 0))
+    matrix = _MATRICES.get(int(context.colorspace or 0)) if found.is_yuv else None
+    return replace(found, matrix=matrix, range=range_)
 
 
 def _count(container: Any, stream: Any) -> int:
@@ -173,15 +159,18 @@ def _announced_seconds(stream: Any) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def _pixels(frame: Any, samples: Samples) -> Frame:
+def _pixels(frame: Any, kind: PixelFormat) -> Frame:
     if frame.interlaced_frame:
         raise Refusal("interlaced; deinterlace it first")
-    if samples == "rgb":
-        return np.asarray(frame.to_ndarray(format="rgb24"))
+    if kind.samples == "rgb":
+        return np.asarray(frame.to_ndarray(format="rgb24" if kind.depth == 8 else kind.name))
+    dtype = np.dtype(np.uint8 if kind.depth == 8 else "<u2")
     planes = [
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)[
+            : plane.height, : plane.width
+        ]
         for plane in frame.planes
     ]
-    if samples == "gray":
+    if kind.samples == "gray":
         return planes[0].copy()
     return np.concatenate([plane.ravel() for plane in planes])

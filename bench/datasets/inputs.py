@@ -17,7 +17,7 @@ from bench.datasets.clips import PictureClip
 from bench.datasets.container import ContainerFile
 from bench.datasets.images import PictureFiles
 from bench.datasets.pictures import REFUSED_SUFFIXES, SUFFIXES
-from bench.datasets.rawvideo import RawFile, Y4mFile, raw_template
+from bench.datasets.rawvideo import Y4mFile, raw_file
 from bench.datasets.sources import Clips, Source, item_names, natural_key, safe_name
 from bench.errors import DataError
 from bench.signals import Media
@@ -162,7 +162,7 @@ def _video(file: Path, reading: _Reading) -> Source:
     if suffix == _Y4M:
         return Y4mFile(file)
     if suffix in _RAW_SUFFIXES:
-        return RawFile(file, raw_template(reading.size, reading.pixel_format, reading.fps))
+        return raw_file(file, reading.size, reading.pixel_format, reading.fps)
     return ContainerFile(file)
 
 

@@ -18,7 +18,7 @@ from bench.datasets.base import DataOptions, Item
 from bench.datasets.locate import candidates, locate
 from bench.datasets.mnist import find_digits, read_digits
 from bench.errors import DataError
-from bench.signals import Layout, Signal, clip
+from bench.signals import GRAY, Layout, Signal, clip
 
 OFFICIAL_FILE = "mnist_test_seq.npy"
 OFFICIAL_SEQUENCES = 10_000
@@ -105,7 +105,7 @@ class MovingMnist:
             _check_official(card, self._official)
 
     def items(self) -> Sequence[Item]:
-        layout = Layout("video", "gray", SIZE, SIZE, FRAMES)
+        layout = Layout("video", GRAY, SIZE, SIZE, FRAMES)
         kind = "official" if self._official else f"generated {self._seed}"
         if self._per_clip != DIGITS:
             kind += f" {self._per_clip} digits"

@@ -25,7 +25,7 @@ from bench.bitstreams.still_header import (
 from bench.datasets.base import Item
 from bench.datasets.sources import Refusal
 from bench.errors import DataError
-from bench.signals import Layout
+from bench.signals import Layout, PixelFormat
 
 _FORMATS: dict[str, tuple[str, ...]] = {
     "PNG": (".png",),
@@ -79,7 +79,8 @@ def header_layout(content: bytes, suffix: str) -> Layout:
     """The layout of a picture file's content, from its header. Raises Refusal with the reason and
     the cure for anything but one 8-bit gray or RGB picture whose format matches ``suffix``."""
     with _opened(content, suffix) as picture:
-        return Layout("image", _samples(picture, content), picture.width, picture.height)
+        kind = PixelFormat(_samples(picture, content))
+        return Layout("image", kind, picture.width, picture.height)
 
 
 def decode_picture(content: bytes, suffix: str) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Uncompressed video files: Y4M and headerless YUV, gray or RGB; 8-bit, 4:2:0 planes as they are.
+"""Uncompressed video files: Y4M and headerless YUV, gray or RGB, at their own depth and chroma.
 
 Reads frame by frame; decodes nothing and converts nothing.
 """
@@ -16,22 +16,27 @@ import numpy as np
 from bench.bitstreams import y4m
 from bench.datasets.sources import Refusal, file_digest
 from bench.errors import BitstreamError, DataError
-from bench.signals import Frame, Layout, Range, Samples
+from bench.signals import FORMATS, FULL_RANGE, YUV420, Frame, Layout, PixelFormat, Samples
 
-RAW_FORMATS: dict[str, tuple[Samples, Range | None]] = {
-    "yuv420p": ("yuv420", None),
-    "yuvj420p": ("yuv420", "full"),
-    "i420": ("yuv420", None),
-    "gray": ("gray", None),
-    "rgb24": ("rgb", None),
+RAW_FORMATS: dict[str, PixelFormat] = {
+    **{name: kind for name, kind in FORMATS.items() if not name.startswith("gbrp")},
+    **FULL_RANGE,
+    "i420": YUV420,
+    "nv12": YUV420,
+    "p010le": PixelFormat("yuv420", 10),
 }
 """The names of ``--format``, as ffmpeg has them: ``yuvj420p`` is 4:2:0 in full range."""
-_Y4M_SAMPLES: dict[str, Samples] = {"420": "yuv420", "mono": "gray"}
+_INTERLEAVED = {"nv12": 0, "p010le": 6}
+"""Formats whose U and V lie beside each other, and how many bits their samples are shifted by."""
+_Y4M_SAMPLES: dict[str, Samples] = {
+    "mono": "gray", "420": "yuv420", "422": "yuv422", "444": "yuv444"
+}  # fmt: skip
+_Y4M_DEPTHS = (8, 10, 12)
 
 
 @dataclass(frozen=True, slots=True)
 class Y4mFile:
-    """A YUV4MPEG2 file, 8-bit 4:2:0 or mono."""
+    """A YUV4MPEG2 file: mono, 4:2:0, 4:2:2 or 4:4:4 of 8, 10 or 12 bits."""
 
     path: Path
 
@@ -70,6 +75,8 @@ class RawFile:
 
     path: Path
     template: Layout
+    shift: int | None = None
+    """Of U and V that lie beside each other: by how many bits their samples are shifted."""
 
     def layout(self) -> Layout:
         size, frame = self.path.stat().st_size, self.template.frame_bytes
@@ -94,7 +101,21 @@ class RawFile:
             count = 0
             while file.peek(1):
                 count += 1
-                yield _read_frame(file, self.template, count)
+                frame = _read_frame(file, self.template, count)
+                yield frame if self.shift is None else self._planar(frame)
+
+    def _planar(self, frame: Frame) -> Frame:
+        """Y, U and V one after the other."""
+        luma = self.template.width * self.template.height
+        both = frame[luma:]
+        planar: Frame = np.concatenate([frame[:luma], both[0::2], both[1::2]]) >> self.shift
+        return planar
+
+
+def raw_file(path: Path, size: str | None, pixel_format: str | None, fps: Fraction) -> RawFile:
+    """The file as ``--size`` and ``--format`` describe it. Raises DataError as `raw_template`."""
+    template = raw_template(size, pixel_format, fps)
+    return RawFile(path, template, _INTERLEAVED.get(str(pixel_format)))
 
 
 def raw_template(size: str | None, pixel_format: str | None, fps: Fraction) -> Layout:
@@ -109,17 +130,15 @@ def raw_template(size: str | None, pixel_format: str | None, fps: Fraction) -> L
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise DataError(f"--size {size!r} is not WIDTHxHEIGHT, such as 416x240")
     if pixel_format not in RAW_FORMATS:
-        deep = " (more than 8 bits are refused)" if "1" in pixel_format[-4:] else ""
-        raise DataError(f"--format {pixel_format!r} is not one of {', '.join(RAW_FORMATS)}{deep}")
-    samples, range_ = RAW_FORMATS[pixel_format]
-    return Layout("video", samples, int(width), int(height), 1, fps, range_)
+        raise DataError(f"--format {pixel_format!r} is not one of {', '.join(RAW_FORMATS)}")
+    return Layout("video", RAW_FORMATS[pixel_format], int(width), int(height), 1, fps)
 
 
 def _read_frame(file: BinaryIO, layout: Layout, number: int) -> Frame:
     content = file.read(layout.frame_bytes)
     if len(content) != layout.frame_bytes:
         raise Refusal(f"truncated in frame {number}; get it again")
-    return np.frombuffer(content, np.uint8).reshape(layout.frame_shape)
+    return np.frombuffer(content, layout.frame_dtype).reshape(layout.frame_shape)
 
 
 def _to_frame(file: BinaryIO, number: int) -> bool:
@@ -140,11 +159,10 @@ def _y4m_layout(file: BinaryIO) -> Layout:
         ) from error
     if not header.progressive:
         raise Refusal("interlaced; deinterlace it first")
-    if header.depth > 8:
-        raise Refusal(f"more than 8 bits per sample (C{header.colour}); convert it to 8 bits")
-    if header.chroma not in _Y4M_SAMPLES:
+    if header.chroma not in _Y4M_SAMPLES or header.depth not in _Y4M_DEPTHS:
         raise Refusal(
-            f"C{header.colour}, neither 4:2:0 nor mono; convert it to 4:2:0 or to RGB PNG frames"
+            f"C{header.colour}, which is not read; convert it to mono, 4:2:0, 4:2:2 or 4:4:4 of 8, "
+            "10 or 12 bits"
         )
-    samples = _Y4M_SAMPLES[header.chroma]
-    return Layout("video", samples, header.width, header.height, 1, header.fps, header.range)
+    kind = PixelFormat(_Y4M_SAMPLES[header.chroma], header.depth, range=header.range)
+    return Layout("video", kind, header.width, header.height, 1, header.fps)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.base import DataOptions, Item
 from bench.errors import CardError, near_matches
-from bench.signals import Layout, Signal, vectors
+from bench.signals import REAL, Layout, Signal, vectors
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard
@@ -69,7 +69,7 @@ class SyntheticVectors:
 
     def items(self) -> Sequence[Item]:
         blocks = self._vectors // self._per_item
-        layout = Layout("vector", "real", self._length, self._per_item)
+        layout = Layout("vector", REAL, self._length, self._per_item)
         return [
             Item(f"block{index:03d}", self._digest(index), layout)
             for index in range(blocks)[: self._limit]

@@ -26,7 +26,7 @@ from bench.datasets.locate import locate
 from bench.datasets.pictures import decode_picture
 from bench.datasets.sources import Refusal, remembered
 from bench.errors import DataError
-from bench.signals import Frame, Layout, Media, Signal
+from bench.signals import RGB, Frame, Layout, Media, Signal
 
 FRAMES = 7
 WIDTH, HEIGHT = 448, 256
@@ -220,7 +220,7 @@ class Vimeo90k:
         width, height = WIDTH, HEIGHT
         if side := self._resize or self._crop:
             width = height = side
-        layout = Layout(media, "rgb", width, height, self._frames)
+        layout = Layout(media, RGB, width, height, self._frames)
         # the clips of a folder were cut from one video
         return Item(clip, digest.hexdigest(), layout, group=clip.partition("/")[0])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.cards import CodecCard
-from bench.codecs.base import Codec, Encoded
+from bench.codecs.base import Codec, Encoded, refusal_of
 from bench.codecs.build import build_codec
 from bench.doctor.patterns import (
     HEIGHT,
@@ -67,7 +67,7 @@ class _Subject:
         self.point = self._best_point()
 
     def takes(self, layout: Layout) -> bool:
-        return layout.media in self.card.media and self.encoder.refusal(layout) is None
+        return layout.media in self.card.media and refusal_of(self.encoder, layout) is None
 
     def still(self, pixels: Pixels) -> Signal:
         """A picture, as a clip of one frame for a codec of clips."""

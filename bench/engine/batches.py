@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from bench.codecs.base import Batching
+from bench.codecs.base import Batching, refusal_of
 from bench.engine.coding import Coded, code_together
 from bench.engine.work import WorkSpec
 from bench.engine.worker_cache import WorkerCache
@@ -42,7 +42,7 @@ def code_ahead(cache: WorkerCache, tasks: Sequence[Task]) -> Sequence[Coded | No
             return (None,) * len(together)
         inputs = alike((cache.signal(task.item), task.point) for task in together)
         layout = inputs[0][0].layout
-        if len(inputs) < 2 or layout.media not in card.media or codec.refusal(layout):
+        if len(inputs) < 2 or layout.media not in card.media or refusal_of(codec, layout):
             return (None,) * len(inputs)
         cache.warm_up(name, *inputs[0])
         return code_together(codec, inputs)

@@ -33,7 +33,7 @@ from bench.errors import BenchError, StoreError, Unavailable, UsageError
 from bench.processes.isolation import module_places
 from bench.processes.pool import LocalPool
 from bench.records import Task
-from bench.signals import Frame, Layout, Signal
+from bench.signals import Frame, Layout, PixelFormat, Signal
 
 try:
     from distributed import Client, KilledWorker, WorkerPlugin, get_worker
@@ -112,7 +112,8 @@ class ShippedLoader:
             return self._loader.load(item)
         samples = np.load(path, mmap_mode="r", allow_pickle=False)
         facts = json.loads(path.with_suffix(".json").read_text())
-        layout = Layout(**{**facts, "fps": Fraction(facts["fps"])})
+        kind = PixelFormat(**facts["format"])
+        layout = Layout(**{**facts, "format": kind, "fps": Fraction(facts["fps"])})
         return Signal(layout, lambda: iter(samples))
 
     def keep(self, shipped: _Shipped) -> None:

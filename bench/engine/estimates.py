@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bench.codecs.base import Encoded, Estimate
+from bench.errors import CodecError
 from bench.records import RATE_REMARK
 
 _FAR = 0.05
@@ -19,12 +20,17 @@ def examined(encoded: Encoded, asked: float | None) -> tuple[Encoded, Mapping[st
     """The stream with its estimate, ``asked`` where the encoder gave none, and remarks on it.
 
     Only an estimate that was asked for is one of likelihoods, and is compared with the stream.
+    Raises CodecError where the estimate is all there is of a rate, and no number.
     """
+    if encoded.bits_likelihood is not None and not math.isfinite(encoded.bits_likelihood):
+        encoded = replace(encoded, bits_likelihood=None)
     bits = encoded.bits_estimated if encoded.bits_estimated is not None else asked
     if bits is None:
         return encoded, {}
     if not math.isfinite(bits):
         said = f"the likelihoods give {bits} bits"
+        if encoded.rate == "estimated":
+            raise CodecError(f"{said}, and there is no stream")
         return replace(encoded, bits_estimated=None), {"bpp_estimated": said}
     encoded = replace(encoded, bits_estimated=float(bits))
     return encoded, {} if asked is None else _apart(encoded, asked)

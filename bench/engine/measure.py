@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from bench.codecs.base import Codec, DecodesApart
+from bench.codecs.base import Codec, DecodesApart, refusal_of
 from bench.engine.added_metrics import add_metrics
 from bench.engine.batches import MOST, MetricBatch, code_ahead
 from bench.engine.coding import Coded, code
@@ -154,7 +154,7 @@ def _check_suitable(codec: Codec, signal: Signal, task: Task, spec: WorkSpec) ->
     """Raises Unsupported where the codec does not code such signals."""
     if signal.layout.media not in spec.codecs[task.codec].media:
         raise Unsupported(f"{task.codec} does not code {signal.layout.media}s")
-    if reason := codec.refusal(signal.layout):
+    if reason := refusal_of(codec, signal.layout):
         raise Unsupported(reason)
 
 

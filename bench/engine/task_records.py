@@ -93,6 +93,7 @@ def _size(layout: Layout) -> dict[str, Any]:
         "height": layout.height,
         "frames": layout.frames,
         "channels": layout.channels,
+        "format": None if layout.media == "vector" else str(layout.format),
     }
 
 

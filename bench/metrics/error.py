@@ -1,4 +1,4 @@
-"""Squared errors and PSNR of 8-bit frames: RGB or gray, BT.709 Y'CbCr of RGB, and 4:2:0 planes.
+"""Squared errors on the 8-bit scale and PSNR: RGB or gray, BT.709 Y'CbCr of RGB, planes of YUV.
 
 Works on arrays of frames; knows nothing of files or of which metrics a suite wants.
 """

@@ -216,8 +216,8 @@ def check_layout(reference: Layout, decoded: Layout) -> None:
             f"decoded {decoded.width}×{decoded.height} pixels instead of "
             f"{reference.width}×{reference.height}"
         )
-    if decoded.samples != reference.samples:
-        raise CodecError(f"decoded {decoded.samples} samples instead of {reference.samples}")
+    if decoded.samples != reference.samples or decoded.depth < reference.depth:
+        raise CodecError(f"decoded {decoded.format.name} instead of {reference.format.name}")
 
 
 def _counted(decoded: Signal) -> Iterator[Frame]:

@@ -35,12 +35,12 @@ def converter(layout: Layout, chroma: Chroma) -> Callable[[Frame], list[Plane]]:
 
 
 def _luma(frame: Frame, layout: Layout) -> Plane:
-    return split_planes(frame, layout)[0] if layout.samples == "yuv420" else frame
+    return split_planes(frame, layout)[0] if layout.is_yuv else frame
 
 
 def _of_planes(frame: Frame, layout: Layout) -> list[Plane]:
     luma, *chroma = split_planes(frame, layout)
-    if layout.full_range:
+    if layout.format.full_range:
         chroma = [_rounded(128 + (plane - np.float32(128)) * _CHROMA) for plane in chroma]
     return [_even(_limited_luma(luma, layout)), *chroma]
 
@@ -65,7 +65,7 @@ def _halved(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _limited_luma(luma: Plane, layout: Layout) -> Plane:
-    return _rounded(16 + luma * _LUMA) if layout.full_range else luma
+    return _rounded(16 + luma * _LUMA) if layout.format.full_range else luma
 
 
 def _neutral(luma: Plane) -> list[Plane]:

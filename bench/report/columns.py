@@ -50,6 +50,8 @@ RECORDS: Mapping[str, str] = {
     "worst_frame": "of a clip: the frame with the largest mse, counted from 0",
     "group": "the source that the item shares with others, such as one production, where known",
     "frame_bytes": "of a clip: bytes of each frame in order, where the codec tells",
+    "format": "pixel format of the item as ffmpeg names it, then its matrix and range if it says "
+    "them; YUV that says no range is taken as limited",
 }
 CURVES: Mapping[str, str] = {
     **_LABELS,

@@ -122,12 +122,12 @@ def _rates_apart(content: Content) -> list[str]:
     records = content.results.records
     lines = []
     for codec, group in records.groupby("codec", observed=True):
-        told = group[group["remarks"].notna()]
-        said = [split_remarks(str(text)).get(RATE_REMARK) for text in told["remarks"]]
+        texts = [text if isinstance(text, str) else None for text in group["remarks"]]
+        said = [split_remarks(text).get(RATE_REMARK) for text in texts]
         apart = [(row, text) for row, text in enumerate(said) if text]
         if apart:
             row, text = apart[0]
-            first = told.iloc[row]
+            first = group.iloc[row]
             lines.append(
                 f"{codec}: estimated and measured rate differ by more than headers and 5 % on "
                 f"{len(apart)} of {len(group)} records ({first['point']} on {first['item']}: "

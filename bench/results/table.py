@@ -34,7 +34,7 @@ _NUMBERS = (
 _OPTIONAL_NUMBERS = (
     *("psnr_rgb_ceiling", "parallel", "bpp_likelihood", "frames_identical", "worst_frame"),
 )
-_OPTIONAL_WORDS = ("remarks", "rate", "group")
+_OPTIONAL_WORDS = ("remarks", "rate", "group", "format")
 _KINDS = {
     one.name: str(one.type).partition(" ")[0]
     for one in fields(Record)

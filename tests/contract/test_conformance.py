@@ -13,7 +13,7 @@ from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.variations import check_values
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Layout, Signal, clip, image, vectors
+from bench.signals import YUV420, Layout, Signal, clip, image, vectors
 
 # an encoder that trains for each picture, for a minute: the same streams, found in less time
 _SHORTENED = {"coolchic": "coolchic:preset=debug"}
@@ -49,7 +49,7 @@ def _strokes(frames: int) -> np.ndarray:
 
 
 def _yuv420(frames: int, height: int, width: int) -> Signal:
-    layout = Layout("video", "yuv420", width, height, frames)
+    layout = Layout("video", YUV420, width, height, frames)
     rng = np.random.default_rng(5)
     planes = [
         np.concatenate(

@@ -23,7 +23,7 @@ from bench.engine.run_log import Silence
 from bench.machine import describe_machine
 from bench.records import Point, Record
 from bench.results.store import Store
-from bench.signals import Layout, Signal, image
+from bench.signals import GRAY, Layout, Signal, image
 
 _SIDE = 16
 _PREDICTED_WORKERS = 100
@@ -37,7 +37,7 @@ class Tiny:
         self.count = count
 
     def items(self) -> Sequence[Item]:
-        layout = Layout("image", "gray", _SIDE, _SIDE)
+        layout = Layout("image", GRAY, _SIDE, _SIDE)
         return [Item(f"{n:06d}", str(n), layout) for n in range(self.count)]
 
     def load(self, item: Item) -> Signal:

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from bench import colour
-from bench.signals import Layout
+from bench.signals import GRAY, Layout, PixelFormat
 from tests import exact_colour
 
 
@@ -63,7 +63,7 @@ def test_flat_chroma_survives_420(height: int, width: int, value: int) -> None:
     plane = np.full((height, width), value, np.uint8)
     half = colour.halve_chroma(plane)
     assert half.shape == ((height + 1) // 2, (width + 1) // 2)
-    assert (colour.double_chroma(half, height, width) == value).all()
+    assert (colour.full_chroma(half, "420", height, width) == value).all()
 
 
 def test_halving_is_the_mean_and_rounds_nothing() -> None:
@@ -72,12 +72,12 @@ def test_halving_is_the_mean_and_rounds_nothing() -> None:
 
 
 def test_doubling_weights_the_nearer_sample_three_to_one() -> None:
-    doubled = colour.double_chroma(np.array([[0, 64]], np.uint8), 1, 4)
+    doubled = colour.full_chroma(np.array([[0, 64]], np.uint8), "420", 1, 4)
     assert doubled.tolist() == [[0, 16, 48, 64]]
 
 
 def test_doubled_chroma_is_not_rounded() -> None:
-    doubled = colour.double_chroma(np.array([[0, 1], [1, 3]], np.uint8), 4, 4)
+    doubled = colour.full_chroma(np.array([[0, 1], [1, 3]], np.uint8), "420", 4, 4)
     # 9, 3, 3 and 1 sixteenths of the four samples
     assert doubled[1].tolist() == [0.25, 0.5625, 1.1875, 1.5]
     assert doubled.dtype == np.float64
@@ -85,7 +85,9 @@ def test_doubled_chroma_is_not_rounded() -> None:
 
 @given(arrays(np.uint16, (2, 3), elements=st.integers(0, 4095)))
 def test_doubling_of_twelve_bits_is_exact(plane: np.ndarray) -> None:
-    assert (16 * colour.double_chroma(plane, 4, 5) == exact_colour.sixteenfold(plane, 4, 5)).all()
+    assert (
+        16 * colour.full_chroma(plane, "420", 4, 5) == exact_colour.sixteenfold(plane, 4, 5)
+    ).all()
 
 
 def test_samples_that_are_there_are_not_touched() -> None:
@@ -146,18 +148,18 @@ def _flat(layout: Layout, *levels: int) -> np.ndarray:
 def test_planes_are_shown_by_their_range_and_matrix(
     facts: dict[str, str], levels: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    layout = Layout("video", "yuv420", 5, 3, **facts)  # type: ignore[arg-type]
+    layout = Layout("video", PixelFormat("yuv420", **facts), 5, 3)  # type: ignore[arg-type]
     shown = colour.shown(_flat(layout, *levels), layout)
     assert shown.shape == (3, 5, 3) and shown.dtype == np.uint8
     assert (shown == expected).all()
 
 
 def test_gray_and_rgb_are_shown_as_they_are_but_limited_gray() -> None:
-    gray = Layout("video", "gray", 4, 2)
+    gray = Layout("video", GRAY, 4, 2)
     frame = np.full((2, 4), 235, np.uint8)
     assert colour.shown(frame, gray) is frame
-    limited = Layout("video", "gray", 4, 2, range="limited")
+    limited = Layout("video", PixelFormat("gray", range="limited"), 4, 2)
     assert (colour.shown(frame, limited) == 255).all()
     assert (colour.shown(np.full((2, 4), 16, np.uint8), limited) == 0).all()
     rgb = np.zeros((2, 4, 3), np.uint8)
-    assert colour.shown(rgb, Layout("image", "rgb", 4, 2, range="limited")) is rgb
+    assert colour.shown(rgb, Layout("image", PixelFormat("rgb", range="limited"), 4, 2)) is rgb

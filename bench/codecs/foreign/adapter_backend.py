@@ -62,6 +62,7 @@ class Backend:
         module = self._card.adapter.partition(":")[0]
         return {
             "lossless": bool(self.codec.lossless),
+            "formats": [*map(str, self.codec.formats)],
             "parameters": parameters,
             "plugin": dict(plugins.version(module)),
         }, []

@@ -164,6 +164,10 @@ class ForeignCodec:
         return bool(self._facts["lossless"])
 
     @property
+    def formats(self) -> Sequence[str]:
+        return tuple(self._facts["formats"])
+
+    @property
     def isolation(self) -> str:
         return self.apart.isolation
 

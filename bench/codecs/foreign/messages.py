@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.codecs.base import Complexity, Encoded
 from bench.errors import CodecError
-from bench.signals import Frame, Layout, Signal
+from bench.signals import FORMATS, REAL, Frame, Layout, PixelFormat, Signal
 
 _ENCODED = (
     "header_bytes discarded_bytes bits_estimated bits_likelihood coded_here rate bytes_reported"
@@ -105,12 +105,13 @@ def signal_of(answer: Mapping[str, Any], blobs: Sequence[bytes]) -> Signal:
     """The signal of an answer. Raises CodecError where it is none."""
     try:
         table = answer["signal"]
-        layout = Layout(**{**table, "fps": Fraction(table["fps"])})
+        kind = PixelFormat(**table["format"])
+        layout = Layout(**{**table, "format": kind, "fps": Fraction(table["fps"])})
         sizes = (layout.width, layout.height, layout.frames)
         if not all(isinstance(one, int) and one > 0 for one in sizes) or (
-            layout.frames > _MOST_FRAMES or layout.samples not in ("gray", "rgb", "yuv420", "real")
+            layout.frames > _MOST_FRAMES or kind.name not in (*FORMATS, REAL.name)
         ):
-            raise ValueError(f"a layout of {sizes} {layout.samples}")
+            raise ValueError(f"a layout of {sizes} {kind}")
         frames = [
             np.frombuffer(data, kind).reshape(shape)
             for data, (kind, shape) in zip(blobs, answer["frames"], strict=True)

@@ -92,7 +92,8 @@ class Backend:
                     )
                 return dict(rate), [self._pictures(found, samples)]
         strings: list[bytes] = []
-        return {"nest": flatten(coded, strings), "mark": self.mark}, strings
+        nest = flatten(coded, strings)
+        return {"nest": nest, "mark": self.mark, "by_frame": self._by_frame}, strings
 
     def decode(self, args: Head, blobs: list[bytes]) -> Reply:
         """The samples of what ``encode`` coded; ``threads`` are tried where they are given."""

@@ -78,7 +78,8 @@ def _content(path: str) -> Any:
         from safetensors.torch import load_file
 
         return load_file(path)
-    safe = tuple(int(one) for one in torch.__version__.split(".")[:2]) >= (1, 13)
+    major, minor = re.findall(r"\d+", torch.__version__)[:2]
+    safe = (int(major), int(minor)) >= (1, 13)
     return torch.load(path, map_location="cpu", **({"weights_only": True} if safe else {}))
 
 

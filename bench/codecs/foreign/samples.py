@@ -35,7 +35,8 @@ class Samples:
         depth = args.get("depth", 8)
         self.peak = (1 << depth) - 1
         self.dtype = np.dtype("u1" if depth == 8 else "<u2")
-        self.stride, self.padding, self.device = stride, padding, device
+        self.stride, self.half_stride = stride, max(1, stride // 2)
+        self.padding, self.device = padding, device
         self.channels = channels
 
     def tensors(self, data: bytes) -> list[Any]:
@@ -46,7 +47,7 @@ class Samples:
             return [
                 (
                     self._tensor(frame[:luma].reshape(1, height, width), self.stride),
-                    self._tensor(frame[luma:].reshape(2, *self.half), self.stride // 2),
+                    self._tensor(frame[luma:].reshape(2, *self.half), self.half_stride),
                 )
                 for frame in flat.reshape(-1, luma + 2 * chroma)
             ]
@@ -70,7 +71,7 @@ class Samples:
             if not isinstance(picture, (list, tuple)) or len(picture) != 2:
                 raise Fault("values", "the network returned no pair of luma and chroma")
             luma = self._cropped(picture[0], 1, size, self.stride)
-            chroma = self._cropped(picture[1], 2, self.half, self.stride // 2)
+            chroma = self._cropped(picture[1], 2, self.half, self.half_stride)
             return self._rounded(luma) + self._rounded(chroma)
         samples = self._cropped(picture, self.channels, size, self.stride)
         if self.kind == "gray":

@@ -24,7 +24,7 @@ from bench.signals import Frame, Layout, Signal
 
 PICTURES = ("png", "ppm")
 VIDEOS = ("y4m", "yuv")
-_Y4M_CHROMA = {"400": "mono", "420": "420jpeg", "444": "444"}
+_Y4M_CHROMA = {"400": "mono", "420": "420jpeg", "422": "422", "444": "444"}
 
 
 @untimed()
@@ -74,8 +74,8 @@ def _y4m_header(layout: Layout, coded: PlaneFormat) -> bytes:
     if coded.depth > 8:
         chroma = f"{chroma.removesuffix('jpeg')}p{coded.depth}"
     size = f"W{coded.width} H{coded.height} F{layout.fps.numerator}:{layout.fps.denominator}"
-    # gray and RGB are written in full range; 4:2:0 as it is, of whichever range, untold
-    full = "" if layout.samples == "yuv420" else " XCOLORRANGE=FULL"
+    # gray and RGB are written in full range; YUV as it is, of whichever range, untold
+    full = "" if layout.is_yuv else " XCOLORRANGE=FULL"
     return f"YUV4MPEG2 {size} Ip A1:1 C{chroma}{full}\n".encode()
 
 
@@ -96,7 +96,7 @@ def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
                 f"not {layout.width}x{layout.height}"
             )
         for data in frames:
-            buffer.append(read_planes(data, coded, layout.samples, layout.width, layout.height))
+            buffer.append(read_planes(data, coded, layout))
     if not buffer.count:
         raise CodecError("the decoder wrote a file without frames")
     return buffer.signal()

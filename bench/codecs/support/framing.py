@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 from bench.bitstreams.leb128 import read_varint, read_varints, write_varint
 from bench.errors import BitstreamError
-from bench.signals import Samples
+from bench.signals import PixelFormat, Samples
 
 _CLIP_MARK = 0xBC
 """First byte of a list of coded frames; no still-image format begins with it."""
 _SIDE_MARK = 0xE0
 """First byte of side information, its low bits are flags. Never the first byte of an Annex B
 stream (0x00), of an AV1 stream (forbidden bit set) or of a still-image file."""
-_SAMPLES: tuple[Samples, ...] = ("gray", "rgb", "yuv420", "real")
-_SIZED = 4
+_SAMPLES: tuple[Samples, ...] = ("gray", "rgb", "yuv420", "real", "yuv422", "yuv444")
+_PLAIN = 4
+"""So many of them, where they are of 8 bits, need no byte of their own."""
+_SIZED, _FORMAT = 4, 8
 
 
 def join_frames(frames: Iterable[bytes]) -> tuple[bytes, int]:
@@ -63,27 +65,48 @@ def split_frames(payload: bytes) -> list[bytes]:
 class SideInfo:
     """Kind of samples and, where the coded pictures were padded, the size to crop to."""
 
-    samples: Samples
+    format: PixelFormat
     width: int | None = None
     height: int | None = None
 
     def write(self) -> bytes:
-        flags = _SIDE_MARK | _SAMPLES.index(self.samples)
+        flag, more = write_format(self.format)
+        flag = _FORMAT if flag is None else flag
         if self.width is None or self.height is None:
-            return bytes([flags])
-        return bytes([flags | _SIZED]) + write_varint(self.width) + write_varint(self.height)
+            return bytes([_SIDE_MARK | flag]) + more
+        size = write_varint(self.width) + write_varint(self.height)
+        return bytes([_SIDE_MARK | flag | _SIZED]) + more + size
+
+
+def write_format(format_: PixelFormat) -> tuple[int | None, bytes]:
+    """Samples and depth: two bits for what is usual, else a byte of its own."""
+    index = _SAMPLES.index(format_.samples)
+    if index < _PLAIN and format_.depth == 8:
+        return index, b""
+    return None, bytes([index | (format_.depth - 8) << 3])
+
+
+def read_format(flag: int | None, payload: bytes, position: int) -> tuple[PixelFormat, int]:
+    """What ``write_format`` wrote, and where it ends. Raises BitstreamError for anything else."""
+    if flag is not None:
+        return PixelFormat(_SAMPLES[flag]), position
+    code = payload[position] if position < len(payload) else 0xFF
+    if code & 7 >= len(_SAMPLES) or code >> 3 > 8:
+        raise BitstreamError(f"no pixel format has the number {code}; the payload is damaged")
+    return PixelFormat(_SAMPLES[code & 7], 8 + (code >> 3)), position + 1
 
 
 def read_side_info(payload: bytes) -> tuple[SideInfo | None, bytes]:
     """The side information at the start of ``payload``, or None, and the stream after it."""
     if not payload:
         raise BitstreamError("the payload is empty")
-    if payload[0] & 0xF8 != _SIDE_MARK:
+    flags = payload[0]
+    if flags & 0xF0 != _SIDE_MARK:
         return None, payload
-    samples = _SAMPLES[payload[0] & 3]
-    if not payload[0] & _SIZED:
-        return SideInfo(samples), payload[1:]
-    (width, height), position = read_varints(payload, 1, 2)
+    found, position = read_format(None if flags & _FORMAT else flags & 3, payload, 1)
+    if not flags & _SIZED:
+        return SideInfo(found), payload[position:]
+    (width, height), position = read_varints(payload, position, 2)
     if not width or not height:
         raise BitstreamError(f"side information gives a size of {width}x{height}")
-    return SideInfo(samples, width, height), payload[position:]
+    return SideInfo(found, width, height), payload[position:]

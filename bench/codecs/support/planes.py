@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, Literal
+from typing import IO
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from bench import colour
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.spool import Data, mapped, spooled
 from bench.codecs.support.stopwatch import untimed
-from bench.signals import Frame, Layout, Samples, Signal, split_planes
-
-Chroma = Literal["400", "420", "444"]
+from bench.signals import Chroma, Frame, Layout, Signal, split_planes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +40,8 @@ class PlaneFormat:
         luma = (self.height, self.width)
         if self.chroma == "400":
             return (luma,)
-        if self.chroma == "444":
-            return (luma, luma, luma)
-        half = ((self.height + 1) // 2, (self.width + 1) // 2)
-        return (luma, half, half)
+        chroma = _chroma_shape(self.chroma, self.width, self.height)
+        return (luma, chroma, chroma)
 
     @property
     def sample_bytes(self) -> int:
@@ -58,13 +54,14 @@ class PlaneFormat:
     @property
     def pix_fmt(self) -> str:
         """ffmpeg's name of the format."""
-        base = {"400": "gray", "420": "yuv420p", "444": "yuv444p"}[self.chroma]
+        base = "gray" if self.chroma == "400" else f"yuv{self.chroma}p"
         return base if self.depth == 8 else f"{base}{self.depth}le"
 
-    def holds(self, samples: Samples, width: int, height: int) -> bool:
+    def holds(self, layout: Layout) -> bool:
         """Whether the samples of such a frame are these planes, byte for byte."""
-        same = (self.depth, self.width, self.height) == (8, width, height)
-        return same and (samples, self.chroma) in (("yuv420", "420"), ("gray", "400"))
+        facts = (layout.format.chroma, layout.depth, layout.width, layout.height)
+        same = (self.chroma, self.depth, self.width, self.height) == facts
+        return same and (layout.is_yuv or layout.samples == "gray")
 
 
 def coded_planes(signal: Signal, coded: PlaneFormat) -> Iterator[Data]:
@@ -72,7 +69,7 @@ def coded_planes(signal: Signal, coded: PlaneFormat) -> Iterator[Data]:
     this returns, and is not timed."""
     layout = signal.layout
     written = (write_planes(frame, layout, coded) for frame in signal.frames())
-    if coded.holds(layout.samples, layout.width, layout.height):
+    if coded.holds(layout):
         return written
     with untimed():
         return spooled(written)
@@ -81,35 +78,38 @@ def coded_planes(signal: Signal, coded: PlaneFormat) -> Iterator[Data]:
 def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> Data:
     """One frame as planar samples, little endian, edges repeated into the padding.
 
-    RGB becomes BT.709 full range; gray in a format with chroma gets neutral chroma; 4:2:0 planes
+    RGB becomes BT.709 full range; gray in a format with chroma gets neutral chroma; planes of YUV
     stay as they are.
     """
-    if coded.holds(layout.samples, layout.width, layout.height):
+    if coded.holds(layout):
         return np.ascontiguousarray(frame).data.cast("B")
+    full_range = not layout.is_yuv and not coded.shifted
     planes = _to_planes(frame, layout, coded)
-    full_range = layout.samples != "yuv420" and not coded.shifted
+    depth = 8 if layout.samples == "rgb" else layout.depth
     written = []
     for index, (plane, (height, width)) in enumerate(zip(planes, coded.shapes, strict=True)):
         if plane.shape != (height, width):
             grow = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
             plane = np.pad(plane, grow, mode="edge")
-        plane = _to_depth(plane, coded.depth, full_range, is_chroma=index > 0)
+        plane = _at_depth(plane, depth, coded.depth, full_range, is_chroma=index > 0)
         written.append(np.ascontiguousarray(plane).tobytes())
     return b"".join(written)
 
 
 def _to_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> list[Frame]:
-    """Planes on the 8-bit scale: those of RGB in single precision, not yet rounded."""
+    """Planes at the source's depth: those of RGB in single precision on the 8-bit scale, not yet
+    rounded."""
     chroma = coded.chroma
-    if layout.samples == "yuv420":
+    if layout.is_yuv:
         return list(split_planes(frame, layout))
     if layout.samples == "gray":
         if chroma == "400":
             return [frame]
-        height, width = frame.shape
-        size = (height, width) if chroma == "444" else ((height + 1) // 2, (width + 1) // 2)
-        neutral = np.full(size, 128, np.uint8)
+        size = _chroma_shape(chroma, layout.width, layout.height)
+        neutral = np.full(size, 1 << (layout.depth - 1), frame.dtype)
         return [frame, neutral, neutral]
+    if layout.depth > 8:
+        frame = frame * np.float32(255 / layout.format.peak)
     yuv = colour.rgb_to_yuv_truncated(frame) if coded.truncated else colour.rgb_to_yuv_float(frame)
     y, u, v = (yuv[..., index] for index in range(3))
     if chroma == "420":
@@ -117,26 +117,30 @@ def _to_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> list[Frame]:
     return [y, u, v]
 
 
-def read_planes(data: Data, coded: PlaneFormat, samples: Samples, width: int, height: int) -> Frame:
-    """The frame of ``samples`` that was coded as the planes in ``data``, cropped to size; a view
-    of the data where they are its samples."""
+def _chroma_shape(chroma: Chroma, width: int, height: int) -> tuple[int, int]:
+    """(height, width) of U and V."""
+    columns = width if chroma == "444" else (width + 1) // 2
+    return ((height + 1) // 2 if chroma == "420" else height, columns)
+
+
+def read_planes(data: Data, coded: PlaneFormat, layout: Layout) -> Frame:
+    """The frame of ``layout`` that was coded as the planes in ``data``, cropped to its size and
+    rounded once to its depth; a view of the data where they are its samples."""
     dtype = np.dtype(np.uint8 if coded.depth == 8 else "<u2")
     flat, planes, start = np.frombuffer(data, dtype), [], 0
-    if coded.holds(samples, width, height):
-        return flat if samples == "yuv420" else flat.reshape(height, width)
+    if coded.holds(layout):
+        return flat.reshape(layout.frame_shape)
     for rows, columns in coded.shapes:
         planes.append(flat[start : start + rows * columns].reshape(rows, columns))
         start += rows * columns
-    if samples == "gray":
-        luma = _to_8_bit(planes[0][:height, :width], coded.depth, not coded.shifted)
-        return colour.round_to_uint8(luma)
-    if samples == "yuv420":
-        half = ((height + 1) // 2, (width + 1) // 2)
-        cropped = [planes[0][:height, :width], *(p[: half[0], : half[1]] for p in planes[1:])]
-        return np.concatenate(
-            [colour.round_to_uint8(_to_8_bit(p, coded.depth, False)).ravel() for p in cropped]
-        )
-    return _to_rgb(planes, coded, width, height)
+    if layout.samples == "rgb":
+        return _to_rgb(planes, coded, layout.width, layout.height)
+    full_range = not layout.is_yuv and not coded.shifted
+    found = [
+        _at_depth(plane[:rows, :columns], coded.depth, layout.depth, full_range)
+        for plane, (rows, columns) in zip(planes, layout.plane_shapes, strict=False)
+    ]
+    return np.concatenate([plane.ravel() for plane in found]) if layout.is_yuv else found[0]
 
 
 def decoded_signal(
@@ -145,12 +149,11 @@ def decoded_signal(
     """The frames whose planes begin at ``places`` of a file that nobody writes to any more: its own
     bytes where those are the samples, else converted here and not timed."""
     data, size = mapped(file), coded.frame_bytes
-    facts = (coded, layout.samples, layout.width, layout.height)
 
     def frames() -> Iterator[Frame]:
-        return (read_planes(data[start : start + size], *facts) for start in places)
+        return (read_planes(data[start : start + size], coded, layout) for start in places)
 
-    if coded.holds(*facts[1:]):
+    if coded.holds(layout):
         return Signal(replace(layout, frames=len(places)), frames)
     with untimed():
         buffer = FrameBuffer(layout)
@@ -164,8 +167,7 @@ def through_planes(signal: Signal, coded: PlaneFormat) -> Signal:
 
     def convert() -> Iterator[Frame]:
         for frame in signal.frames():
-            planes = write_planes(frame, layout, coded)
-            yield read_planes(planes, coded, "rgb", layout.width, layout.height)
+            yield read_planes(write_planes(frame, layout, coded), coded, layout)
 
     return Signal(layout, convert)
 
@@ -174,7 +176,7 @@ def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) ->
     y, u, v = planes
     if coded.chroma == "420":
         # in double precision from here on, so that the one rounding is that of exact arithmetic
-        u, v = (colour.double_chroma(plane, height, width) for plane in (u, v))
+        u, v = (colour.full_chroma(plane, "420", height, width) for plane in (u, v))
         y = y.astype(np.float64)
     parts = [
         _to_8_bit(plane[:height, :width], coded.depth, not coded.shifted, is_chroma=index > 0)
@@ -182,6 +184,16 @@ def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) ->
     ]
     yuv = np.stack(parts, axis=2)
     return colour.truncated_yuv_to_rgb(yuv) if coded.truncated else colour.yuv_to_rgb(yuv)
+
+
+def _at_depth(
+    plane: Frame, depth: int, wanted: int, full_range: bool, *, is_chroma: bool = False
+) -> Frame:
+    """Samples of a depth rounded once at another; whole ones of the same depth as they are."""
+    if depth == wanted and plane.dtype.kind == "u":
+        return plane
+    on_8_bits = _to_8_bit(plane, depth, full_range, is_chroma=is_chroma)
+    return _to_depth(on_8_bits, wanted, full_range, is_chroma=is_chroma)
 
 
 def _to_depth(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool) -> Frame:

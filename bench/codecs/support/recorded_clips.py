@@ -19,7 +19,7 @@ from bench.datasets.clips import PictureClip
 from bench.datasets.rawvideo import RAW_FORMATS, RawFile, Y4mFile, raw_template
 from bench.datasets.sources import Refusal, Source, natural_key
 from bench.errors import CodecError, DataError
-from bench.signals import Frame, Layout, Matrix, Range, Samples, Signal, image
+from bench.signals import GRAY, RGB, Frame, Layout, Matrix, Range, Signal, image
 
 PLANES = (".y4m", ".yuv")
 """Suffixes of files whose samples are planes."""
@@ -85,19 +85,19 @@ class Convention:
                 f"is C{header.colour}, matrix {self.matrix or 'unsaid'}, range {told or 'unsaid'}; "
                 'convert it to PNG, or say matrix = "bt709", range = "full" where it is so'
             )
-        samples: Samples = "gray" if header.chroma == "mono" else "rgb"
-        layout = Layout("video", samples, header.width, header.height, fps=header.fps)
+        kind = GRAY if header.chroma == "mono" else RGB
+        layout = Layout("video", kind, header.width, header.height, fps=header.fps)
         return exchange.read_video(path, layout, PlaneFormat("444", 8, layout.width, layout.height))
 
     def _signal(self, found: Source) -> Signal:
         layout = found.layout()
         if layout.samples != "yuv420" or self.matrix is None:
             return Signal(layout, found.frames)
-        told = layout.range or self.range
+        told = layout.format.range or self.range
         if told is None:
             raise Refusal('does not say its range; say range = "full" or "limited"')
-        coded = replace(layout, range=told, matrix=self.matrix)
-        rgb = replace(layout, samples="rgb", range=None, matrix=None)
+        coded = replace(layout, format=replace(layout.format, range=told, matrix=self.matrix))
+        rgb = replace(layout, format=RGB)
 
         def frames() -> Iterator[Frame]:
             return (colour.shown(frame, coded) for frame in found.frames())

@@ -24,7 +24,7 @@ from bench.codecs.support.stopwatch import untimed
 from bench.colour import round_to_uint8
 from bench.errors import BitstreamError
 from bench.records import Point
-from bench.signals import Frame, Layout, Signal, image
+from bench.signals import GRAY, RGB, Frame, Layout, Signal, image
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """BT.601, the luma of JFIF and WebP: what a gray picture in a colour format was coded as."""
@@ -61,7 +61,7 @@ class StillCodec(CodecBase):
     def encode(self, signal: Signal, point: Point) -> Encoded:
         side = b""
         if signal.layout.samples == "gray" and not self.codes_gray:
-            side = SideInfo("gray").write()
+            side = SideInfo(GRAY).write()
         pictures = [self.encode_picture(frame, point) for frame in signal.frames()]
         if signal.layout.media == "image":
             payload, framing = pictures[0].payload, 0
@@ -75,13 +75,13 @@ class StillCodec(CodecBase):
 
     def decode(self, payload: bytes) -> Signal:
         side, stream = read_side_info(payload)
-        gray = side is not None and side.samples == "gray"
+        gray = side is not None and side.format == GRAY
         if not is_clip(stream):
             return image(self._decode_frame(stream, gray))
         files = split_frames(stream)
         first = self._decode_frame(files[0], gray)
         height, width = first.shape[:2]
-        layout = Layout("video", "gray" if first.ndim == 2 else "rgb", width, height, len(files))
+        layout = Layout("video", GRAY if first.ndim == 2 else RGB, width, height, len(files))
         buffer = FrameBuffer(layout)
         buffer.append(first)
         for index, file in enumerate(files[1:], start=1):

@@ -1,6 +1,6 @@
 """The YUV4MPEG2 stream that a decoder writes: its frames as planes, one at a time.
 
-Takes 8 to 16 bits, 4:0:0, 4:2:0 and 4:4:4; never files of users.
+Takes 8 to 16 bits, 4:0:0, 4:2:0, 4:2:2 and 4:4:4; never files of users.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import IO
 
 from bench.bitstreams import y4m
-from bench.codecs.support.planes import Chroma, PlaneFormat
+from bench.codecs.support.planes import PlaneFormat
 from bench.codecs.support.process import read_exactly
 from bench.errors import BitstreamError
+from bench.signals import Chroma
 
 _CUT = "the decoder stopped inside a frame"
-_CHROMA: dict[str, Chroma] = {"mono": "400", "420": "420", "444": "444"}
+_CHROMA: dict[str, Chroma] = {"mono": "400", "420": "420", "422": "422", "444": "444"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from bench.codecs.build import adapter_class, build_codec
 from bench.codecs.variations import vary
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Layout, Signal, clip, image
+from bench.signals import REAL, YUV420, Layout, Signal, clip, image
 
 # two real programs' worth of codecs, both inside the ffmpeg binary
 MJPEG = """
@@ -103,7 +103,7 @@ def test_a_clip_program(tmp_path: Path, channels: int) -> None:
 
 def test_420_planes_go_to_a_clip_program_as_they_are(tmp_path: Path) -> None:
     codec = build(tmp_path, COPY + 'input = "yuv"\n')
-    layout = Layout("video", "yuv420", 7, 5, 3)
+    layout = Layout("video", YUV420, 7, 5, 3)
     frames = np.random.default_rng(0).integers(0, 256, (3, *layout.frame_shape), dtype=np.uint8)
     decoded = codec.decode(
         codec.encode(Signal(layout, lambda: iter(frames)), Point("mode", "only")).payload
@@ -119,7 +119,7 @@ def test_every_exchange_format(tmp_path: Path, format: str, channels: int) -> No
     decoded = codec.decode(codec.encode(signal, Point("mode", "only")).payload)
     expected = codec.colour_path(signal) or signal
     assert (decoded.array() == expected.array()).all()
-    assert codec.refusal(Layout("vector", "real", 3, 3)) is not None
+    assert codec.refusal(Layout("vector", REAL, 3, 3)) is not None
 
 
 def test_ten_bit_exchange(tmp_path: Path) -> None:

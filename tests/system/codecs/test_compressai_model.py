@@ -124,6 +124,14 @@ def force(network, times=1):
         network.update(force=True)
 
 
+class Inherits(Copy):
+    '''Has a from_state_dict that is another network's.'''
+
+    @classmethod
+    def from_state_dict(cls, state):
+        return cls(state["g_a.0.weight"].size(0))
+
+
 class Bare(Copy):
     '''Bytes alone.'''
 
@@ -427,11 +435,12 @@ def test_a_video_model_of_the_ssf_kind(tmp_path: Path, home: Path) -> None:
     torch.manual_seed(0)
     torch.save(tiny_flow().state_dict(), home / "checkpoints" / "tiny_flow-1.pth")
     codec = built(card(tmp_path, "tiny_flow", video=True))
-    frames = np.stack([picture(60, 90, seed) for seed in range(3)])
+    frames = np.stack([picture(60, 90, seed) for seed in range(2)])
     encoded = codec.encode(clip(frames), ONLY)
-    assert encoded.frame_bytes is not None and len(encoded.frame_bytes) == 3
+    assert encoded.frame_bytes is not None and len(encoded.frame_bytes) == 2
+    assert min(encoded.frame_bytes) > 0
     assert sum(encoded.frame_bytes) == len(encoded.payload) - (encoded.header_bytes or 0)
-    assert codec.decode(encoded.payload).layout.frames == 3
+    assert codec.decode(encoded.payload).layout.frames == 2
     assert codec.estimate(clip(frames), ONLY) is not None
 
 
@@ -500,7 +509,7 @@ def test_what_a_network_does_not_take_fails_by_name(tmp_path: Path, extra: str, 
 @pytest.mark.parametrize(
     "update", [FORCED, '[settings.update]\nfunction = "usernets:force"\ntimes = 2']
 )
-@pytest.mark.parametrize("model", ["Copy", "Bare", "Pair", "Needs"])
+@pytest.mark.parametrize("model", ["Copy", "Inherits", "Bare", "Pair", "Needs"])
 def test_whatever_compress_returns_reaches_decompress(
     tmp_path: Path, model: str, update: str
 ) -> None:

@@ -24,7 +24,7 @@ from bench.codecs.support.process import read_all, run_piped
 from bench.engine.timing import timed
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Frame, Layout, Signal, clip, image
+from bench.signals import GRAY, RGB, YUV420, Frame, Layout, Signal, clip, image
 from tests import exact_colour
 
 DECODERS = {"x264": "h264", "x265": "hevc", "vvenc": "vvc", "svtav1": "libdav1d", "vp9": "vp9"}
@@ -81,7 +81,7 @@ def pyav_decode(name: str, payload: bytes, layout: Layout) -> list[Frame]:
         chroma: Any = "444" if "444" in pix_fmt else "400" if "gray" in pix_fmt else "420"
         coded = PlaneFormat(chroma, 10 if "10" in pix_fmt else 8, frame.width, frame.height)
         planes = pyav_planes(frame)
-        decoded.append(read_planes(planes, coded, layout.samples, layout.width, layout.height))
+        decoded.append(read_planes(planes, coded, layout))
     return decoded
 
 
@@ -199,7 +199,7 @@ def test_decoded_planes_that_are_the_samples_are_not_copied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frame_buffer, "MEMORY_BYTES", 0)
-    layout = Layout("video", "yuv420", 64, 66, 3)
+    layout = Layout("video", YUV420, 64, 66, 3)
     noise = np.random.default_rng(5).integers(0, 256, (3, *layout.frame_shape), dtype=np.uint8)
     for spec in ("x264", "svtav1", "ffv1"):
         codec: Codec = build_codec(select(load_registry(), spec))
@@ -290,7 +290,7 @@ def test_gray_and_420_planes_go_through_as_they_are(spec: str) -> None:
     gray = clip(moving(3, 65, 67, 1))
     assert (codec.decode(codec.encode(gray, point).payload).array() == gray.array()).all()
     assert codec.colour_path(gray) is None
-    layout = Layout("video", "yuv420", 35, 33, 2)
+    layout = Layout("video", YUV420, 35, 33, 2)
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (2, *layout.frame_shape), dtype=np.uint8)
     planes = Signal(layout, lambda: iter(frames))
@@ -348,12 +348,12 @@ def test_signal_frames_that_fail_end_the_encoder() -> None:
         raise OSError("the clip cannot be read on")
 
     with pytest.raises(OSError, match="cannot be read on"):
-        build("x264").encode(Signal(Layout("video", "gray", 64, 64, 2), frames), Point("crf", 30))
+        build("x264").encode(Signal(Layout("video", GRAY, 64, 64, 2), frames), Point("crf", 30))
 
 
 def test_a_clip_that_ends_early_is_an_error() -> None:
     pixels = moving(3, 64, 64, 1)
-    short = Signal(Layout("video", "gray", 64, 64, 5), lambda: iter(pixels))
+    short = Signal(Layout("video", GRAY, 64, 64, 5), lambda: iter(pixels))
     with pytest.raises(CodecError, match="coded 3 frames of 5"):
         build("x264").encode(short, Point("crf", 30))
 
@@ -405,7 +405,7 @@ def test_versions_are_read_from_the_binary(name: str) -> None:
 @pytest.mark.parametrize(("name", "word"), [("x264", "1"), ("x265", "1"), ("vvenc", "1")])
 def test_encoders_are_held_to_one_thread(name: str, word: str) -> None:
     codec = build(name)
-    layout = Layout("image", "rgb", 64, 64, 1, Fraction(25))
+    layout = Layout("image", RGB, 64, 64, 1, Fraction(25))
     command = codec.encode_command(layout, codec.coded_format(layout), codec.card.ladder[0])
     assert command[command.index("-threads") + 1] == word
     assert command[0] == ffmpeg_binary.find_ffmpeg()
@@ -460,7 +460,7 @@ def test_the_card_tells_the_command_whose_settings_it_has(name: str) -> None:
     frames (https://ffmpeg.org/ffmpeg-codecs.html, x265's and x264's own documentation)."""
     codec = build(name)
     told = codec.card.source["command"].split()
-    layout = Layout("video", "rgb", 64, 64, 8)
+    layout = Layout("video", RGB, 64, 64, 8)
     ours = codec.encode_command(layout, codec.coded_format(layout), Point("crf", 30))
     for key, default in (("-c:v", ""), ("-preset", "medium"), ("-tune", "default")):
         assert _option(told, key, default) == _option(ours, key, default), key

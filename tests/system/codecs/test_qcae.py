@@ -23,7 +23,7 @@ from bench.learned.qcae_rd.motion_search import layer_count
 from bench.learned.qcae_rd.network import ConditionalAutoencoder
 from bench.learned.shared.latent_context import LatentContext
 from bench.records import Point
-from bench.signals import Layout, Signal, clip
+from bench.signals import GRAY, RGB, Layout, Signal, clip
 from tests.agreement import assert_rounded_alike
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -230,9 +230,9 @@ def test_streams_of_other_codecs_and_weights_are_refused(
 
 def test_other_kinds_of_clips_are_refused_by_name(shared: CodecCard) -> None:
     codec = _with_coder(shared, CONTEXT)
-    assert "gray" in str(codec.refusal(Layout("video", "rgb", 64, 64, 20)))
-    assert "at most" in str(codec.refusal(Layout("video", "gray", 4096, 4096, 20)))
-    assert codec.refusal(Layout("video", "gray", 64, 64, 20)) is None
+    assert "gray" in str(codec.refusal(Layout("video", RGB, 64, 64, 20)))
+    assert "at most" in str(codec.refusal(Layout("video", GRAY, 4096, 4096, 20)))
+    assert codec.refusal(Layout("video", GRAY, 64, 64, 20)) is None
 
 
 def test_missing_weights_name_the_command_that_makes_them(tmp_path: Path) -> None:

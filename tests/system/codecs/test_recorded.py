@@ -210,3 +210,21 @@ def test_a_decoder_writes_raw_yuv_of_a_stated_size(tmp_path: Path, rgb_clip: Sig
     )
     payload = theirs.encode(replace(source, name="ball"), Point("q", 10)).payload
     np.testing.assert_array_equal(theirs.decode(payload).array(), PLANES)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("cp {bitstream} {output}/im1.png", ""), ("ln -s {bitstream} {output}/im1.png", "no output")],
+)
+def test_a_decoder_writes_a_folder_of_pictures_and_no_links(
+    tmp_path: Path, rgb_clip: Signal, command: str, said: str
+) -> None:
+    Image.fromarray(rgb_clip.array()[0]).save(tmp_path / "ball-10.bin", "PNG")
+    settings = f'streams = "{{item}}-{{point}}.bin"\noutput = "folder"\ndecode = "{command}"'
+    theirs = codec(tmp_path, settings)
+    payload = (tmp_path / "ball-10.bin").read_bytes()
+    if said:
+        with pytest.raises(CodecError, match=said):
+            theirs.decode(payload)
+    else:
+        np.testing.assert_array_equal(theirs.decode(payload).array(), rgb_clip.array()[:1])

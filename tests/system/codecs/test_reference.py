@@ -22,7 +22,7 @@ from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.planes import PlaneFormat, read_planes
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable, UsageError
 from bench.records import Point
-from bench.signals import Signal, clip, image
+from bench.signals import RGB, Layout, Signal, clip, image
 
 FAMILIES = ["hm", "vtm"]
 
@@ -136,7 +136,9 @@ def test_ffmpeg_decodes_hm_to_the_same_samples() -> None:
     payload = codec.encode(signal, Point("qp", 32)).payload
     planes = _ffmpeg_planes(payload, "hevc", "444")
     coded = PlaneFormat("444", 10, 88, 64, shifted=True)
-    assert (read_planes(planes, coded, "rgb", 88, 64) == codec.decode(payload).array()[0]).all()
+    assert (
+        read_planes(planes, coded, Layout("image", RGB, 88, 64)) == codec.decode(payload).array()[0]
+    ).all()
 
 
 def test_compressai_conversion_is_compressai_s() -> None:

@@ -20,7 +20,7 @@ from bench.errors import BitstreamError, CardError, Unavailable
 from bench.learned.vae3d.codec import Vae3dCodec
 from bench.learned.vae3d.network import LAMBDAS, Vae3d
 from bench.records import Point
-from bench.signals import Layout, Signal, clip
+from bench.signals import RGB, YUV420, Layout, Signal, clip
 from tests.agreement import assert_rounded_alike
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -128,11 +128,11 @@ def test_groups_that_do_not_fit_in_one_batch(
 
 
 def test_what_cannot_be_coded_is_refused_by_name(codec: Vae3dCodec) -> None:
-    assert "vae3d codes gray and RGB" in str(codec.refusal(Layout("video", "yuv420", 96, 96, 7)))
+    assert "vae3d codes gray and RGB" in str(codec.refusal(Layout("video", YUV420, 96, 96, 7)))
     assert "vae3d codes frames of at most" in str(
-        codec.refusal(Layout("video", "rgb", 8000, 8000, 7))
+        codec.refusal(Layout("video", RGB, 8000, 8000, 7))
     )
-    assert codec.refusal(Layout("video", "rgb", 17, 33, 300)) is None
+    assert codec.refusal(Layout("video", RGB, 17, 33, 300)) is None
 
 
 def test_other_threads_read_the_same_latents_and_round_alike(codec: Vae3dCodec) -> None:

@@ -21,7 +21,18 @@ from bench.metrics.filters import measure
 from bench.metrics.registry import metrics
 from bench.metrics.vmaf import Vmaf
 from bench.records import FIRST_METRICS
-from bench.signals import Layout, Range, Samples, Signal, clip, image
+from bench.signals import (
+    GRAY,
+    REAL,
+    RGB,
+    Layout,
+    PixelFormat,
+    Range,
+    Samples,
+    Signal,
+    clip,
+    image,
+)
 
 WIDTH, HEIGHT, FRAMES = 256, 176, 4
 MODELS = {
@@ -106,7 +117,7 @@ def bare(name: str, source: Path, decoded: Path, tmp_path: Path) -> tuple[float,
 
 def of_planes(frames: Sequence[Sequence[np.ndarray]], range_: Range | None = None) -> Signal:
     height, width = frames[0][0].shape
-    layout = Layout("video", "yuv420", width, height, len(frames), range=range_)
+    layout = Layout("video", PixelFormat("yuv420", range=range_), width, height, len(frames))
     flat = [np.concatenate([plane.ravel() for plane in frame]) for frame in frames]
     return Signal(layout, lambda: iter(flat))
 
@@ -176,7 +187,7 @@ def test_gray_in_every_range(name: str) -> None:
     def gray(frames: np.ndarray, range_: Range | None) -> Signal:
         full = range_ != "limited"
         luma = np.stack([frame[0] for frame in planes(frames, full=full)])
-        layout = Layout("video", "gray", WIDTH, HEIGHT, FRAMES, range=range_)
+        layout = Layout("video", PixelFormat("gray", range=range_), WIDTH, HEIGHT, FRAMES)
         return Signal(layout, lambda: iter(luma))
 
     pair = pictures(), coarse(pictures())
@@ -194,7 +205,7 @@ def test_gray_in_every_range(name: str) -> None:
     [("yuv420", 257, 177), ("rgb", 257, 177), ("gray", 257, 177), ("rgb", 216, 160)],
 )
 def test_odd_and_least_sizes(samples: Samples, width: int, height: int) -> None:
-    layout = Layout("video", samples, width, height, 2)
+    layout = Layout("video", PixelFormat(samples), width, height, 2)
     rng = np.random.default_rng(0)
     source = rng.integers(0, 256, (2, *layout.frame_shape), dtype=np.uint8)
     decoded = (source // 16) * 16
@@ -216,13 +227,13 @@ def test_xpsnr_has_a_value_at_any_size(side: int) -> None:
 @pytest.mark.parametrize(
     ("layout", "fits"),
     [
-        (Layout("video", "rgb", 176, 144, 1), True),
-        (Layout("video", "gray", 144, 176, 1), True),
-        (Layout("video", "rgb", 175, 400, 1), True),
-        (Layout("video", "rgb", 400, 143, 1), False),
-        (Layout("video", "rgb", 175, 150, 1), False),
-        (Layout("image", "rgb", 768, 512, 1), True),
-        (Layout("vector", "real", 768, 512, 1), False),
+        (Layout("video", RGB, 176, 144, 1), True),
+        (Layout("video", GRAY, 144, 176, 1), True),
+        (Layout("video", RGB, 175, 400, 1), True),
+        (Layout("video", RGB, 400, 143, 1), False),
+        (Layout("video", RGB, 175, 150, 1), False),
+        (Layout("image", RGB, 768, 512, 1), True),
+        (Layout("vector", REAL, 768, 512, 1), False),
     ],
 )
 def test_smallest_clip(layout: Layout, fits: bool) -> None:

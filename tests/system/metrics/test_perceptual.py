@@ -22,7 +22,7 @@ from bench.metrics.base import BatchMetric
 from bench.metrics.evaluate import Evaluator
 from bench.metrics.info import MetricInfo
 from bench.metrics.registry import metrics
-from bench.signals import Layout, Signal, clip, image
+from bench.signals import REAL, Layout, Signal, clip, image
 
 SOURCE = skimage.data.astronaut()[40:296, 100:420].copy()
 COARSE = ((SOURCE // 24) * 24 + 12).clip(0, 255).astype(np.uint8)
@@ -91,7 +91,7 @@ def test_odd_and_least_sizes(name: str) -> None:
 
 
 def real(values: np.ndarray) -> Signal:
-    layout = Layout("vector", "real", values.shape[1], values.shape[0])
+    layout = Layout("vector", REAL, values.shape[1], values.shape[0])
     return Signal(layout, lambda: iter(values[np.newaxis]))
 
 

@@ -14,7 +14,7 @@ from skimage.metrics import structural_similarity
 
 from bench.metrics.registry import applicable
 from bench.metrics.ssim import SsimReference
-from bench.signals import Layout
+from bench.signals import RGB, Layout
 
 
 def _degraded(picture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
@@ -125,7 +125,7 @@ def test_inverted_picture_is_negative_and_ms_ssim_stops_at_zero() -> None:
     ],
 )
 def test_sizes_that_apply(height: int, width: int, ssim: bool, ms_ssim: bool) -> None:
-    able = applicable(Layout("image", "rgb", width, height), ("ssim", "ms_ssim"))
+    able = applicable(Layout("image", RGB, width, height), ("ssim", "ms_ssim"))
     assert ("ssim" in able, "ms_ssim" in able) == (ssim, ms_ssim)
 
 

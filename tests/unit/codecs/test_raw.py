@@ -13,7 +13,7 @@ from bench.codecs.base import Codec
 from bench.codecs.build import build_codec
 from bench.errors import BitstreamError
 from bench.records import Point
-from bench.signals import Layout, Signal, clip, image, vectors
+from bench.signals import RGB, YUV420, Layout, Signal, clip, image, vectors
 
 POINT = Point("mode", "only")
 GOLDEN = ["b78417fd09d56713", "ed5cdde5e72f78f4", "743a67d9db6407b2"]
@@ -68,7 +68,7 @@ def test_real_vectors_and_420_planes_round_trip(name: str) -> None:
     adapter = codec(name)
     decoded = adapter.decode(adapter.encode(vectors(rows), POINT).payload)
     assert (decoded.array()[0] == rows).all()
-    layout = Layout("video", "yuv420", 3, 5, 2)
+    layout = Layout("video", YUV420, 3, 5, 2)
     planes = np.arange(2 * layout.frame_bytes, dtype=np.uint8).reshape(2, -1)
     decoded = adapter.decode(adapter.encode(Signal(layout, lambda: iter(planes)), POINT).payload)
     assert decoded.layout == layout
@@ -108,9 +108,9 @@ def test_impossible_sizes_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["none", "zlib", "png", "ffv1"])
 def test_clips_beyond_memory_are_refused(name: str) -> None:
-    full_hd = Layout("video", "rgb", 1920, 1080, 300)
+    full_hd = Layout("video", RGB, 1920, 1080, 300)
     assert "at most 512 MiB" in str(codec(name).refusal(full_hd))
-    assert codec(name).refusal(Layout("video", "rgb", 1920, 1080, 80)) is None
+    assert codec(name).refusal(Layout("video", RGB, 1920, 1080, 80)) is None
 
 
 def test_a_flipped_checksum_is_seen() -> None:

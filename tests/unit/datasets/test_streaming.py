@@ -14,7 +14,7 @@ from bench.datasets import sources
 from bench.datasets.inputs import input_loader
 from bench.datasets.moving_mnist import generate
 from bench.metrics.evaluate import Evaluator
-from bench.signals import Frame, Layout, Signal
+from bench.signals import RGB, Frame, Layout, Signal
 
 
 def _peak_bytes(call: Callable[[], object]) -> int:
@@ -53,7 +53,7 @@ def test_large_references_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
             yield np.full((120, 160, 3), value % 256, np.uint8)
 
     def peak(count: int) -> int:
-        layout = Layout("video", "rgb", 160, 120, count)
+        layout = Layout("video", RGB, 160, 120, count)
         signal = Signal(layout, lambda: frames(count))
         evaluator = Evaluator(signal, ("psnr_rgb", "ssim"))
         return _peak_bytes(lambda: evaluator.score(signal))

@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 
-from bench.datasets.container import ContainerFile, _announced_seconds, _samples
+from bench.datasets.container import ContainerFile, _announced_seconds, _format
 from bench.datasets.sources import Refusal
 
 
 def test_a_stream_of_an_unknown_codec_is_refused() -> None:
     with pytest.raises(Refusal, match="cannot be decoded; convert it with ffmpeg"):
-        _samples(SimpleNamespace(codec_context=None))
+        _format(SimpleNamespace(codec_context=None))
 
 
 def test_a_damaged_duration_is_none() -> None:
@@ -38,8 +38,9 @@ def test_words_in_a_container_may_be_in_any_encoding(suffix: str, tmp_path: Path
     written = path.read_bytes()
     assert b"TTTTTTTT" in written
     path.write_bytes(written.replace(b"TTTTTTTT", b"\xff\xfe\x80\xb5\xe9\xc3\xff\xff"))
-    with pytest.raises(UnicodeDecodeError), av.open(str(path)):
-        pass
+    if int(av.__version__.split(".")[0]) < 19:  # later releases read such words themselves
+        with pytest.raises(UnicodeDecodeError), av.open(str(path)):
+            pass
     source = ContainerFile(path)
     assert source.layout().frames == 3
     assert len(list(source.frames())) == 3

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from bench.codecs.base import Encoded, Estimate
 from bench.engine.estimates import examined
+from bench.errors import CodecError
 
 STREAM = Encoded(bytes(1020), header_bytes=20)
 """1000 bytes of strings."""
@@ -18,6 +20,11 @@ def test_an_estimate_that_is_no_number_empties_its_cell_and_says_so(bits: float)
     encoded, remarks = examined(STREAM, bits)
     assert encoded.bits_estimated is None and encoded.payload == STREAM.payload
     assert remarks == {"bpp_estimated": f"the likelihoods give {bits} bits"}
+    likely, _ = examined(replace(STREAM, bits_estimated=8.0, bits_likelihood=bits), None)
+    assert (likely.bits_estimated, likely.bits_likelihood) == (8.0, None)
+    alone = Encoded(b"", rate="estimated", bits_estimated=bits)
+    with pytest.raises(CodecError, match="and there is no stream"):
+        examined(alone, None)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from bench.colour import rgb_to_yuv_float
 from bench.metrics.base import mean_over_frames
 from bench.metrics.basics import PsnrRgb
 from bench.metrics.error import frame_mse, plane_mse, psnr, rgb_yuv_mse, weighted_yuv
-from bench.signals import Layout
+from bench.signals import YUV420, Layout
 
 
 def test_psnr_of_one_level_of_error() -> None:
@@ -63,7 +63,7 @@ def test_yuv_errors_equal_those_of_converted_pictures(height: int, width: int, s
 
 
 def test_plane_errors_of_an_odd_sized_frame() -> None:
-    layout = Layout("video", "yuv420", 5, 3)  # 15 luma, 2 × 6 chroma samples
+    layout = Layout("video", YUV420, 5, 3)  # 15 luma, 2 × 6 chroma samples
     one = np.zeros((1, 27), np.uint8)
     other = one.copy()
     other[0, 14] = 3

@@ -13,7 +13,7 @@ from bench.errors import CodecError, UsageError
 from bench.metrics.evaluate import Evaluator, Scores
 from bench.metrics.registry import check_metrics, metrics
 from bench.records import FIRST_METRICS
-from bench.signals import Layout, Signal, clip, image, vectors
+from bench.signals import RGB, YUV420, Layout, Signal, clip, image, vectors
 
 ALL = FIRST_METRICS
 
@@ -98,7 +98,7 @@ def test_psnr_is_the_mean_over_frames_not_of_the_mean_error() -> None:
 
 
 def test_planes_of_420_sources() -> None:
-    layout = Layout("video", "yuv420", 5, 3, 2)
+    layout = Layout("video", YUV420, 5, 3, 2)
     source = _noise(2, 27)
     decoded = source.copy()
     decoded[:, :15] ^= 1
@@ -128,7 +128,7 @@ def test_streaming_gives_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ({"frames": 3}, "decoded 3 frames of 4"),
         ({"width": 15}, "decoded 15×8 pixels instead of 16×8"),
-        ({"samples": "rgb"}, "decoded rgb samples instead of gray"),
+        ({"format": RGB}, "decoded rgb24 instead of gray"),
     ],
 )
 def test_other_layouts_are_refused(change: dict[str, object], message: str) -> None:
@@ -181,7 +181,7 @@ def test_frames_of_an_identical_clip_are_infinite() -> None:
 
 def test_infinity_says_that_all_samples_are_identical() -> None:
     """Luma is, chroma is not: a record with an infinite value and an error would be damaged."""
-    layout = Layout("video", "yuv420", 16, 16, 2)
+    layout = Layout("video", YUV420, 16, 16, 2)
     source = _noise(2, 384)
     decoded = source.copy()
     decoded[:, 300:] ^= 1

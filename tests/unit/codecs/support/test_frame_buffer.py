@@ -3,9 +3,9 @@ import pytest
 
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.errors import CodecError
-from bench.signals import Layout
+from bench.signals import RGB, Layout
 
-LAYOUT = Layout("video", "rgb", 5, 4)
+LAYOUT = Layout("video", RGB, 5, 4)
 
 
 @pytest.mark.parametrize("memory_bytes", [1 << 20, 150, 0])

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from bench.codecs.support import framing
 from bench.errors import BitstreamError
+from bench.signals import GRAY, RGB, YUV420, PixelFormat
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
@@ -30,9 +31,12 @@ def test_left_over_bytes_are_refused() -> None:
 @pytest.mark.parametrize(
     ("side", "written"),
     [
-        (framing.SideInfo("gray"), b"\xe0"),
-        (framing.SideInfo("yuv420"), b"\xe2"),
-        (framing.SideInfo("rgb", 7, 300), b"\xe5\x07\xac\x02"),
+        (framing.SideInfo(GRAY), b"\xe0"),
+        (framing.SideInfo(YUV420), b"\xe2"),
+        (framing.SideInfo(RGB, 7, 300), b"\xe5\x07\xac\x02"),
+        # what is not 8-bit gray, RGB, 4:2:0 or real has a byte more: samples and depth - 8
+        (framing.SideInfo(PixelFormat("yuv422")), b"\xe8\x04"),
+        (framing.SideInfo(PixelFormat("yuv420", 10), 7, 3), b"\xec\x12\x07\x03"),
     ],
 )
 def test_side_info_bytes(side: framing.SideInfo, written: bytes) -> None:
@@ -48,3 +52,9 @@ def test_streams_without_side_info_are_left_alone(stream: bytes) -> None:
 def test_side_info_of_size_zero_is_refused() -> None:
     with pytest.raises(BitstreamError, match="0x4"):
         framing.read_side_info(b"\xe4\x00\x04")
+
+
+@pytest.mark.parametrize("code", [b"", b"\x06", b"\x48"])
+def test_side_info_of_an_unknown_format_is_refused(code: bytes) -> None:
+    with pytest.raises(BitstreamError, match="no pixel format"):
+        framing.read_side_info(b"\xe8" + code)

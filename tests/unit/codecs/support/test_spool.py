@@ -10,7 +10,7 @@ from bench.codecs.support import exchange, spool, stopwatch
 from bench.codecs.support.planes import PlaneFormat
 from bench.engine.timing import timed
 from bench.errors import CodecError
-from bench.signals import Layout, clip
+from bench.signals import RGB, Layout, clip
 
 PIECES = [b"abc", b"", b"defgh", bytes(100_000)]
 
@@ -78,7 +78,7 @@ def test_files_for_programs_are_written_and_read_outside_of_what_is_timed(
         monkeypatch.setattr(exchange, name, slow(getattr(exchange, name)))
     monkeypatch.setattr(exchange.Image, "fromarray", slow(exchange.Image.fromarray))
     pixels = np.random.default_rng(1).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
-    coded, layout = PlaneFormat("420", 8, 8, 6), Layout("video", "rgb", 8, 6)
+    coded, layout = PlaneFormat("420", 8, 8, 6), Layout("video", RGB, 8, 6)
     clips, picture = tmp_path / "clip.y4m", tmp_path / "picture.png"
     for call in (
         lambda: exchange.write_video(clips, clip(pixels), coded),

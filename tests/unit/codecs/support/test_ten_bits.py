@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
-from bench.signals import Layout
+from bench.signals import RGB, Layout
 
 SIDE = 32
 
@@ -29,7 +29,8 @@ def test_444_of_10_bits_becomes_the_nearest_rgb() -> None:
     rng = np.random.default_rng(0)
     y, cb, cr = rng.integers(0, 1024, (3, SIDE, SIDE))
     data = np.stack([y, cb, cr]).astype("<u2").tobytes()
-    found = read_planes(data, PlaneFormat("444", 10, SIDE, SIDE), "rgb", SIDE, SIDE)
+    coded = PlaneFormat("444", 10, SIDE, SIDE)
+    found = read_planes(data, coded, Layout("image", RGB, SIDE, SIDE))
     assert _disagreeing(found, _rgb(y, cb, cr)) == 0
 
 
@@ -38,7 +39,7 @@ def test_flat_420_of_10_bits_becomes_the_nearest_rgb() -> None:
     rng, coded = np.random.default_rng(1), PlaneFormat("420", 10, 4, 4)
     for y, cb, cr in rng.integers(64, 960, (100, 3)):
         planes = [np.full(count, value, "<u2") for count, value in ((16, y), (4, cb), (4, cr))]
-        found = read_planes(np.concatenate(planes).tobytes(), coded, "rgb", 4, 4)
+        found = read_planes(np.concatenate(planes).tobytes(), coded, Layout("image", RGB, 4, 4))
         assert _disagreeing(found, _rgb(y, cb, cr)) == 0, (y, cb, cr)
 
 
@@ -58,5 +59,5 @@ def test_flat_420_of_10_bits_becomes_the_nearest_rgb() -> None:
 )
 def test_rgb_at_10_bits(rgb: tuple[int, int, int], planes: tuple[int, int, int]) -> None:
     frame = np.full((2, 2, 3), rgb, np.uint8)
-    data = write_planes(frame, Layout("image", "rgb", 2, 2), PlaneFormat("444", 10, 2, 2))
+    data = write_planes(frame, Layout("image", RGB, 2, 2), PlaneFormat("444", 10, 2, 2))
     assert np.frombuffer(data, "<u2")[::4].tolist() == list(planes)
