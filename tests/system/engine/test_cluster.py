@@ -28,6 +28,7 @@ from bench.errors import UsageError
 from tests.speed.scaling import Tiny
 
 __all__ = ["mark"]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Cluster:
         self, *words: str, cwd: Path | None = None, packages: Path | None = None
     ) -> subprocess.Popen[bytes]:
         log = (self.folder / f"log{len(self.processes)}").open("wb")
-        places = (packages, Path(__file__).parents[3], os.environ["PYTHONPATH"])
+        places = (packages, ROOT, os.environ["PYTHONPATH"])
         root = os.pathsep.join(map(str, filter(None, places)))
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", *words], stdout=log, stderr=log, cwd=cwd,
@@ -151,7 +152,7 @@ def test_a_worker_without_the_data_gets_them_from_the_coordinator(
             [sys.executable, "-m", "bench", "run", "--input", "pictures", "--codecs", "jpeg,png",
              "--jobs", "2", "--out", str(out), *words],
             cwd=data.parent, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[3]}:{os.environ['PYTHONPATH']}"},
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}"},
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         tables.append(numbers(out))
