@@ -253,3 +253,56 @@ def test_unavailable_is_no_failure(home: Path) -> None:
     (home / "plain_codec.py").write_text(text)
     with pytest.raises(Unavailable, match="needs a CUDA device"):
         codec("plain").check_available()
+
+
+def test_an_interpreter_that_the_card_names_runs_its_code(home: Path) -> None:
+    link = home / "envs" / "python"
+    link.parent.mkdir()
+    link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    link.chmod(0o755)
+    text = f'{CARD}[environment]\npython = "envs/python"\n'
+    (home / "cards" / "own.toml").write_text(text)
+    own = codec("own")
+    payload = own.encode(image(PIXELS), Point("mode", "only")).payload
+    assert (own.decode(payload).array()[0] == PIXELS).all()
+
+
+PLUGIN = """
+import dataclasses
+import bench.engine.measure as measure
+from bench.metrics.base import FrameMetric
+from bench.metrics.info import MetricInfo
+
+made = measure.with_result
+
+
+def with_result(record, layout, coded, scores):
+    values = {**scores.values, "psnr_rgb": 99.0}
+    return made(record, layout, coded, dataclasses.replace(scores, values=values))
+
+
+measure.with_result = with_result
+
+
+class Nice(FrameMetric):
+    info = MetricInfo(id="nice", title="Nice", definition="x", purpose="x", tolerance=1)
+
+    def prepare(self, reference):
+        return reference
+
+    def score(self, prepared, decoded):
+        return float(prepared.mean())
+"""
+
+
+def test_a_metric_of_a_plug_in_changes_no_other(home: Path) -> None:
+    (home / "nice_metric.py").write_text(PLUGIN)
+    done = bench(
+        "run", "--input", "pictures", "--codecs", "jpeg:quality=50", "--jobs", "1", "--no-report",
+        "--metrics", "psnr_rgb,nice", "--plugin", "nice_metric.py", "--out", "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (home / "out" / "records.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["psnr_rgb"]) < 60
+    assert float(row["nice"]) == PIXELS.mean()
