@@ -33,7 +33,7 @@ _PREFIXES = ("module.", "_orig_mod.")
 _TABLES = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table")
 """Buffers of CompressAI's entropy models, which ``update`` makes."""
 _REFUSED_CLASS = re.compile(r"(?:GLOBAL|[Cc]lass) ([\w.]+)")
-_LISTED = 6
+_LISTED = 3
 
 
 def find(word: str) -> Any:
@@ -160,6 +160,7 @@ class Builder:
                 if isinstance(network, nn.Module) and not self.differences(network, state):
                     return network, ""
             except Exception as error:  # many classes inherit one that is not theirs
+                _pass_on(error)
                 before = f"; its from_state_dict: {short(error)}"
         try:
             network = self.make(**arguments)
@@ -172,6 +173,7 @@ class Builder:
         try:
             network.load_state_dict(kept, **({"strict": False} if self.ignored else {}))
         except Exception as error:  # whatever a class of anybody's raises
+            _pass_on(error)
             raised = short(error)
         why = self.differences(network, state)
         if why.startswith("it does not take over") and raised:
@@ -209,6 +211,13 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + more
 
 
+def _pass_on(error: Exception) -> None:
+    """Raises an error again that says there is no GPU: it is no mistake of a card."""
+    text = str(error).lower()
+    if "cuda" in text or "nvidia driver" in text:
+        raise error
+
+
 def update(network: nn.Module, given: dict[str, Any]) -> None:
     """Makes the coding tables: by ``update`` of the network, or by a function of the card."""
     given = dict(given)
@@ -220,6 +229,7 @@ def update(network: nn.Module, given: dict[str, Any]) -> None:
         elif callable(own):
             own(**given)
     except Exception as error:  # whatever a network of anybody's raises
+        _pass_on(error)
         raise Fault(
             "arguments",
             f"{word or 'update()'} failed ({short(error)}); give arguments, or a function that "

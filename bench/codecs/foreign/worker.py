@@ -36,7 +36,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 _NEIGHBOURS = "_bench_worker"
 _NOT_ITS_OWN = {"bench", _NEIGHBOURS, "__main__", "__mp_main__"}
 """Modules that are no part of the code that runs here, with all that were there at the start."""
-_MOST = 300
+_MOST = 460
 """Characters of an exception's message that are passed on."""
 
 

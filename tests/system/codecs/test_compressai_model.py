@@ -132,6 +132,11 @@ class Inherits(Copy):
         return cls(state["g_a.0.weight"].size(0))
 
 
+class NeedsGpu(Copy):
+    def update(self, force=False):
+        self.tables = torch.zeros(1, device="cuda")
+
+
 class Bare(Copy):
     '''Bytes alone.'''
 
@@ -640,3 +645,9 @@ def test_a_video_model_a_frame_at_a_time(tmp_path: Path, samples: str) -> None:
     np.testing.assert_array_equal(codec.decode(encoded.payload).array(), signal.array())
     other = replace(layout, samples="rgb" if samples == "yuv420" else "yuv420")
     assert codec.refusal(other) is not None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_network_that_needs_a_gpu_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="needsgpu needs a CUDA device"):
+        built(card(tmp_path, "NeedsGpu", weights="Copy")).encode(image(PIXELS), ONLY)
