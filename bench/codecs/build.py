@@ -17,7 +17,7 @@ from bench.records import CodecName
 
 CODEC_NEEDS = tuple(
     "encode decode parameters lossless refusal check_available versions colour_path warm_up "
-    "device_kind decode_elsewhere complexity reads estimate".split()
+    "device_kind decode_elsewhere complexity reads estimate formats".split()
 )
 
 
