@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
+from bench.bitstreams.chunks import png_chunks, riff_chunks
+
 CORRUPT = (
     OSError, SyntaxError, EOFError, struct.error, ValueError, TypeError, LookupError,
     AttributeError, ArithmeticError, RuntimeError, MemoryError, Image.DecompressionBombError,
