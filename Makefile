@@ -44,7 +44,7 @@ nightly: $(VENV)/ready-dev
 	$(MAKE) test-portable
 
 # The learned codecs' tests as on a machine with another instruction set, on two threads.
-PORTABLE := test_portable test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
+PORTABLE := test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
 test-portable: $(VENV)/ready-dev
 	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/system/codecs/%.py)

@@ -36,12 +36,14 @@ COMMANDS = {
 
 FAILED, BAD_USAGE = 1, 2
 _ROOM = "make room, then give the same command again"
-_ACCESS = "give another folder, one that can be written"
+_ACCESS = "change its permissions or give another place"
+_OTHER = "give another path"
 _FILES = "allow more open files: ulimit -n 4096"
 _CURES = {
     errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: _ROOM,
     errno.EACCES: _ACCESS, errno.EPERM: _ACCESS, errno.EROFS: _ACCESS,
-    errno.EMFILE: _FILES, errno.ENFILE: _FILES,
+    errno.ENAMETOOLONG: _OTHER, errno.ENOTDIR: _OTHER, errno.EISDIR: _OTHER, errno.ELOOP: _OTHER,
+    errno.EEXIST: _OTHER, errno.EMFILE: _FILES, errno.ENFILE: _FILES,
 }  # fmt: skip
 """What to do about errors of the machine that no command expects where they come up."""
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeGuard
 
-from bench.errors import as_cell
-
 TARGET = "target_bpp"
 """The ladder key of tasks that ask for a rate instead of a parameter."""
 Value = int | float | str
@@ -154,8 +152,8 @@ class Record:
     """Negative log2 likelihood of the quantised symbols, where ``bpp_estimated`` is another
     estimate, such as a KL divergence."""
     fingerprint: str = ""
-    remarks: str | None = None
-    """Why metrics that were asked for have no value: ``name: reason``, joined by semicolons."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """By metric that was asked for why it has no value, and what ``RATE_REMARK`` says."""
     rate: str | None = None
     """``estimated``: there is no stream, ``bpp_estimated`` is all; ``reported``: ``bytes`` is the
     word of others; None: the size of a stream that was decoded."""
@@ -164,6 +162,8 @@ class Record:
     worst_frame: int | None = None
     group: str | None = None
     """What the item shares with others of its data set, such as one production."""
+    frame_bytes: str | None = None
+    """Of a clip the bytes of each frame in order, where the codec tells: ``912 40 38``."""
     format: str | None = None
     """The item's pixel format, with matrix and range as far as it says them."""
 
@@ -206,19 +206,6 @@ def columns_of(metrics: Iterable[str]) -> tuple[str, ...]:
     return (*COLUMNS, *(name for name in dict.fromkeys(metrics) if name not in FIRST_METRICS))
 
 
-def join_remarks(remarks: Mapping[str, str]) -> str | None:
-    """The text of a record's ``remarks``."""
-    return "; ".join(f"{name}: {_plain(why)}" for name, why in remarks.items()) or None
-
-
-def _plain(reason: str) -> str:
-    return as_cell(reason.replace(";", ","))
-
-
-def split_remarks(text: str | None) -> dict[str, str]:
-    """The remarks of a record by metric id."""
-    found = {}
-    for part in filter(None, (text or "").split("; ")):
-        name, _, reason = part.partition(": ")
-        found[name] = reason
-    return found
+RATE_REMARK = "rate"
+"""Key of the remark that the estimate of a rate is not that of the stream; all others are columns
+without a value."""

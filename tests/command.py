@@ -22,11 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 def bench(
     *words: object, folder: Path = ROOT, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """What the command says and how it ends, called from this folder with these variables."""
+    """What the command says and how it ends, called from this folder with these variables,
+    on a wide terminal."""
     said = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     with (
         forgotten(),
-        patch.dict(os.environ, variables),
+        patch.dict(os.environ, {"COLUMNS": "300", **variables}),
         contextlib.chdir(folder),
         contextlib.redirect_stdout(said[0]),
         contextlib.redirect_stderr(said[1]),

@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import bench
 from tests.leftovers import TORCH_SEED, Watch
+
+# bench.fakes, in this process and in all that it starts
+_STARTUP = str(Path(__file__).with_name("startup"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_STARTUP, os.environ.get("PYTHONPATH"))))
+bench.__path__.append(str(Path(__file__).parent))
 
 # the same examples in every run, and no verdict by how loaded the machine is
 settings.register_profile(
@@ -37,6 +43,8 @@ def _nothing_survives(request: pytest.FixtureRequest) -> Iterator[None]:
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(TORCH_SEED)
     yield
+    if "bench.codecs.foreign.codec" in sys.modules:
+        sys.modules["bench.codecs.foreign.codec"].close_all()
     left = watch.end(replaced="monkeypatch" in request.fixturenames)
     assert not left, f"left behind by this test: {', '.join(left)}"
 

@@ -157,7 +157,7 @@ def write_cards(
     (folder / "datasets").mkdir(exist_ok=True)
     held = f'[settings]\non = {gate[0]}\ngate = "{gate[1]}"\n' if gate else ""
     (folder / "codecs" / "coarse.toml").write_text(
-        'title = "Coarse"\nadapter = "tests.fakes:Coarse"\nmedia = ["image"]\n'
+        'title = "Coarse"\nadapter = "bench.fakes:Coarse"\nmedia = ["image"]\n'
         f"{held}[ladder]\nbits = [1, 2, 4, 6]\n"
     )
     (folder / "datasets" / "noise.toml").write_text(

@@ -146,14 +146,14 @@ def load_overlays(texts: Iterable[str], dataset: str) -> tuple[ExtraCurve, ...]:
 
 def load_overlay(text: str, dataset: str) -> tuple[ExtraCurve, ...]:
     """The curves that ``--overlay`` names: ``published`` for the table of this data set, a TOML
-    that describes a file, or the file: CompressAI's results JSON, or a table in CSV or TSV, its
+    that describes a file, or the file: results of CompressAI or DCVC in JSON, a CSV or TSV, its
     columns as in ``FILE:bpp=rate,psnr_rgb=PSNR``.
 
     Raises UsageError if there is no such file or column, DataError for one of another shape.
     """
     overlay = find_overlay(text, dataset)
     if overlay.path.suffix.lower() == ".json":
-        return (_read_compressai(overlay),)
+        return _read_json(overlay)
     return _read_table(overlay)
 
 
@@ -200,11 +200,58 @@ def _described(path: Path) -> Overlay:
     return Overlay(file, **table)
 
 
-def _read_compressai(overlay: Overlay) -> ExtraCurve:
+def _read_json(overlay: Overlay) -> tuple[ExtraCurve, ...]:
+    try:
+        table = read_json(overlay.path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{overlay.path}: cannot be read as JSON: {error}") from error
+    if isinstance(table, dict) and "results" not in table:
+        return _read_dcvc(overlay, table)
+    return (_read_compressai(overlay, table),)
+
+
+_DCVC_OF_YUV = {"psnr_yuv": "psnr", "psnr_y": "psnr_y", "ms_ssim": "msssim_y"}
+_DCVC_OF_RGB = {"psnr_rgb": "psnr", "ms_ssim": "msssim"}
+
+
+def _read_dcvc(overlay: Overlay, table: Mapping[str, Any]) -> tuple[ExtraCurve, ...]:
+    """The curves of a results file of DCVC's test_video.py, one for each of its data sets:
+    {data set: {sequence: {rate: {"ave_all_frame_bpp": …}}}}. Of YUV sources ``psnr`` is that of
+    (6Y+U+V)/8."""
+    curves, tested = [], {name: found for name, found in table.items() if found}
+    for name, sequences in tested.items():
+        rows = []
+        try:
+            for item, rates in sequences.items():
+                for point, found in rates.items():
+                    rows.append(_dcvc_row(item, point, found))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{overlay.path}: neither a CompressAI results file nor one of DCVC's "
+                f"({type(error).__name__}: {error}); expected a table with results, or "
+                '{data set: {sequence: {rate: {"ave_all_frame_bpp": …}}}}'
+            ) from error
+        own = overlay.name or overlay.path.stem
+        curves.append(_item_curve(overlay, own if len(tested) == 1 else f"{own} {name}", rows))
+    if not curves:
+        raise DataError(f"{overlay.path}: holds no curve")
+    return tuple(curves)
+
+
+def _dcvc_row(item: str, point: str, found: Mapping[str, Any]) -> _Row:
+    spelled = _DCVC_OF_YUV if "ave_all_frame_psnr_y" in found else _DCVC_OF_RGB
+    values = {role: str(found[f"ave_all_frame_{key}"]) for role, key in spelled.items()}
+    intra = int(found["i_frame_num"])
+    frames = f"{intra + int(found['p_frame_num'])} frames, {intra} intra"
+    said = f"means over {frames}, by DCVC's test_video.py"
+    rate = str(found["ave_all_frame_bpp"])
+    return _Row(0, {**values, "bpp": rate, "item": item, "point": point, "convention": said})
+
+
+def _read_compressai(overlay: Overlay, table: Any) -> ExtraCurve:
     """The curve of one CompressAI results file: name, description and lists under ``results``."""
     path = overlay.path
     try:
-        table = read_json(path)
         results: dict[str, Any] = table["results"]
         rates = [float(value) for value in results["bpp"]]
         values = {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.bitstreams import Ledger, Stripped
+from bench.bitstreams.bits import Bits
 from bench.errors import BitstreamError
 
 _LONG_START = b"\0\0\0\1"
@@ -143,21 +144,11 @@ _PROFILES_WITH_CHROMA_FORMAT = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 1
 
 
 def _chroma_format(sps: bytes) -> int:
-    payload = sps[1:].replace(b"\0\0\3", b"\0\0")
-    if len(payload) < 5:
+    if len(sps) < 6:
         raise BitstreamError(f"H.264 sequence parameter set of {len(sps)} bytes")
-    if payload[0] not in _PROFILES_WITH_CHROMA_FORMAT:
+    bits = Bits(sps[1:], "H.264 sequence parameter set")
+    if bits.fixed(8) not in _PROFILES_WITH_CHROMA_FORMAT:
         return 1
-    bits = "".join(f"{byte:08b}" for byte in payload[3:12])
-    _, bits = _exp_golomb(bits)
-    chroma_format, _ = _exp_golomb(bits)
-    return chroma_format
-
-
-def _exp_golomb(bits: str) -> tuple[int, str]:
-    """One ue(v) value and the bits after it (ITU-T H.264, 9.1)."""
-    zeros = len(bits) - len(bits.lstrip("0"))
-    end = 2 * zeros + 1
-    if end > len(bits):
-        raise BitstreamError("H.264 sequence parameter set ends inside a number")
-    return int(bits[zeros:end], 2) - 1, bits[end:]
+    bits.fixed(16)
+    bits.exp_golomb()
+    return bits.exp_golomb()

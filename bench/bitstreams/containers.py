@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
+from bench.bitstreams.chunks import riff_chunks
 from bench.errors import BitstreamError
 
 _IVF_HEADER = struct.Struct("<4sHH4sHHIII4x")
@@ -48,15 +49,9 @@ def read_avi(file: bytes) -> list[bytes]:
 
 
 def _avi_frames(file: bytes) -> Iterator[bytes]:
-    position = 0
-    while position + 8 <= len(file):
-        name, length = struct.unpack_from("<4sI", file, position)
-        # a muxer that writes to a pipe cannot go back to fill in the lengths of these
-        if name == b"RIFF" or (name == b"LIST" and file[position + 8 : position + 12] == b"movi"):
-            position += 12
-            continue
-        if position + 8 + length > len(file):
-            raise BitstreamError(f"AVI file of {len(file)} bytes ends inside {name!r}")
-        if name in (b"00dc", b"00db"):
-            yield file[position + 8 : position + 8 + length]
-        position += 8 + length + length % 2
+    # no list's length counts: a muxer that writes to a pipe cannot go back to fill it in
+    for chunk in riff_chunks(file, frozenset((b"AVI ", b"AVIX", b"movi"))):
+        if chunk.body_end > len(file):
+            raise BitstreamError(f"AVI file of {len(file)} bytes ends inside {chunk.name!r}")
+        if chunk.name in (b"00dc", b"00db"):
+            yield file[chunk.body : chunk.body_end]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.bitstreams.annexb import H265, split_units
+from bench.bitstreams.bits import Bits
 from bench.errors import BitstreamError
 
 _SPS = 33
@@ -10,39 +11,16 @@ _CROP_UNITS = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
 """SubWidthC and SubHeightC of each chroma_format_idc (ITU-T H.265, table 6-1)."""
 
 
-class _Bits:
-    """The bits of a NAL unit, its emulation prevention taken out."""
-
-    def __init__(self, unit: bytes) -> None:
-        payload = unit.replace(b"\0\0\3", b"\0\0")
-        self._value = int.from_bytes(payload, "big")
-        self._left = 8 * len(payload)
-
-    def fixed(self, count: int) -> int:
-        """u(n). Raises BitstreamError past the end."""
-        if count > self._left:
-            raise BitstreamError("the H.265 sequence parameter set ends inside a number")
-        self._left -= count
-        return self._value >> self._left & ((1 << count) - 1)
-
-    def exp_golomb(self) -> int:
-        """ue(v) (ITU-T H.265, 9.2)."""
-        zeros = 0
-        while not self.fixed(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.fixed(zeros)
-
-
 def picture_size(stream: bytes) -> tuple[int, int]:
     """Width and height after the conformance window of the first sequence parameter set
     (ITU-T H.265, 7.3.2.2.1). Raises BitstreamError where there is none or it is cut off."""
     for _, unit in split_units(stream):
         if unit and H265.unit_type(unit) == _SPS:
-            return _size(_Bits(unit[H265.header_length :]))
+            return _size(Bits(unit[H265.header_length :], "H.265 sequence parameter set"))
     raise BitstreamError("the H.265 stream holds no sequence parameter set")
 
 
-def _size(bits: _Bits) -> tuple[int, int]:
+def _size(bits: Bits) -> tuple[int, int]:
     bits.fixed(4)
     sub_layers = bits.fixed(3)
     bits.fixed(1)
@@ -64,7 +42,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
     return width, height
 
 
-def _skip_profile(bits: _Bits, sub_layers: int) -> None:
+def _skip_profile(bits: Bits, sub_layers: int) -> None:
     """profile_tier_level( 1, sub_layers ) (ITU-T H.265, 7.3.3)."""
     bits.fixed(96)
     present = [(bits.fixed(1), bits.fixed(1)) for _ in range(sub_layers)]

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
+from bench.bitstreams.chunks import png_chunks, riff_chunks
+
 CORRUPT = (
     OSError, SyntaxError, EOFError, struct.error, ValueError, TypeError, LookupError,
     AttributeError, ArithmeticError, RuntimeError, MemoryError, Image.DecompressionBombError,
@@ -99,7 +101,7 @@ def deep_png(picture: Image.Image, content: bytes) -> int | None:
 def is_lossy(picture: Image.Image, content: bytes) -> bool:
     """Whether a TIFF or WebP file holds samples that went through a lossy codec."""
     if picture.format == "WEBP":
-        return b"VP8 " in _riff_names(content)
+        return any(chunk.name == b"VP8 " for chunk in riff_chunks(content))
     return picture.format == "TIFF" and picture.info.get("compression") in _LOSSY_TIFF
 
 
@@ -170,21 +172,8 @@ def _profile(profile: bytes, mode: str) -> tuple[str, int | None]:
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of each chunk that is whole."""
-    position = 8
-    while position + 12 <= len(content):
-        length, name = struct.unpack_from(">I4s", content, position)
-        body = content[position + 8 : position + 8 + length]
-        if len(body) == length:
-            yield name, body if name != b"IDAT" else b""
-        position += 12 + length
-
-
-def _riff_names(content: bytes) -> list[bytes]:
-    """Names of the chunks of a RIFF file, animation frames' own not among them."""
-    names, position = [], 12
-    while position + 8 <= len(content):
-        name, length = struct.unpack_from("<4sI", content, position)
-        names.append(name)
-        position += 8 + length + length % 2
-    return names
+    """Name and body of each chunk that is whole, pixels' bodies left out."""
+    for chunk in png_chunks(content):
+        if chunk.body_end <= len(content):
+            image = chunk.name == b"IDAT"
+            yield chunk.name, b"" if image else content[chunk.body : chunk.body_end]

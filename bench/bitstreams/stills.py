@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from bench.bitstreams import Ledger, Stripped
+from bench.bitstreams.chunks import png_chunks, riff_chunks
 from bench.errors import BitstreamError
 
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD8)}
@@ -115,24 +116,20 @@ def strip_png(data: bytes) -> Stripped:
         raise BitstreamError(f"not a PNG file: it starts with {data[:8].hex() or 'nothing'}")
     ledger = Ledger()
     ledger.header(data[:8])
-    position, name = 8, b""
-    while name != b"IEND":
-        if position + 12 > len(data):
-            raise BitstreamError(f"PNG file of {len(data)} bytes has no IEND chunk")
-        length = int.from_bytes(data[position : position + 4], "big")
-        name = data[position + 4 : position + 8]
-        end = position + 12 + length
-        if name not in _PNG_NEEDED:
-            ledger.discard(data[position:end])
-        elif name == b"IDAT":
-            ledger.header(data[position : position + 8])
-            ledger.content(data[position + 8 : end - 4])
-            ledger.header(data[end - 4 : end])
+    for chunk in png_chunks(data):
+        whole = data[chunk.start : chunk.end]
+        if chunk.name not in _PNG_NEEDED:
+            ledger.discard(whole)
+        elif chunk.name == b"IDAT":
+            ledger.header(data[chunk.start : chunk.body])
+            ledger.content(data[chunk.body : chunk.body_end])
+            ledger.header(data[chunk.body_end : chunk.end])
         else:
-            ledger.header(data[position:end])
-        position = end
-    ledger.discard(data[position:])
-    return ledger.close()
+            ledger.header(whole)
+        if chunk.name == b"IEND":
+            ledger.discard(data[chunk.end :])
+            return ledger.close()
+    raise BitstreamError(f"PNG file of {len(data)} bytes has no IEND chunk")
 
 
 def strip_webp(data: bytes) -> Stripped:
@@ -143,18 +140,14 @@ def strip_webp(data: bytes) -> Stripped:
     if int.from_bytes(data[4:8], "little") + 8 > len(data):
         raise BitstreamError(f"WebP file of {len(data)} bytes is shorter than its RIFF length")
     chunks = Ledger()
-    position = 12
-    while position + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, position)
-        end = position + 8 + length + length % 2
-        if name in _RIFF_METADATA:
-            chunks.discard(data[position:end])
-        elif name in (b"VP8 ", b"VP8L", b"ALPH"):
-            chunks.header(data[position : position + 8])
-            chunks.content(data[position + 8 : end])
+    for chunk in riff_chunks(data):
+        if chunk.name in _RIFF_METADATA:
+            chunks.discard(data[chunk.start : chunk.end])
+        elif chunk.name in (b"VP8 ", b"VP8L", b"ALPH"):
+            chunks.header(data[chunk.start : chunk.body])
+            chunks.content(data[chunk.body : chunk.end])
         else:
-            chunks.header(data[position:end])
-        position = end
+            chunks.header(data[chunk.start : chunk.end])
     body = chunks.close()
     riff = b"RIFF" + struct.pack("<I", 4 + len(body.payload)) + b"WEBP"
     return Stripped(riff + body.payload, 12 + body.header_bytes, body.discarded_bytes)

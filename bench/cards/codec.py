@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from bench.cards.codec_specs import titled
-from bench.cards.toml import MEDIA, Settings, read_table
-from bench.errors import CardError, shown
+from bench.cards.toml import MEDIA, Settings, Table, read_table
+from bench.errors import FORMULA, CardError, plain, shown
 from bench.records import Point, is_number
 
 ONLY = Point("mode", "only")
@@ -20,7 +20,7 @@ ONLY = Point("mode", "only")
 _LEARNED = re.compile(r"^bench\.learned\.(\w+)\.codec:")
 _CODEC_KEYS = frozenset(
     "title adapter media deterministic lossless anchor settings ladder source training "
-    "resources reads".split()
+    "resources reads environment call".split()
 )
 
 
@@ -46,6 +46,10 @@ class CodecCard:
     """With a ladder of target rates: the parameter that is searched to reach them."""
     reads: tuple[Path, ...] = ()
     """Files and folders that the decoder needs besides its program or package, such as weights."""
+    environment_path: tuple[str, ...] = ()
+    """Folders that its code is imported from, as the card names them."""
+    environment_python: str | None = None
+    """The interpreter of its code; None: the one that runs bench."""
     items: int | None = None
     """How many items of its suite it is measured on, the first ones; None: all."""
     title_pattern: str = ""
@@ -80,7 +84,13 @@ def read_codec(path: Path) -> CodecCard:
     for word in media:
         if word not in MEDIA:
             raise CardError(f"{table.where}: media {word!r} is not one of {', '.join(MEDIA)}")
-    settings, title = table.get("settings", dict, {}), table.get("title", str, "")
+    settings, title = dict(table.get("settings", dict, {})), table.get("title", str, "")
+    if call := table.get("call", dict, {}):
+        if "call" in settings:
+            raise CardError(f"{table.where}: there are [call] and [settings.call]; keep one")
+        settings["call"] = call  # a setting of networks, which cards may write at the top
+    environment = Table(f"{table.where} [environment]", table.get("environment", dict, {}))
+    environment.refuse_unknown(("path", "python"))
     return CodecCard(
         id=path.stem,
         path=path,
@@ -97,6 +107,8 @@ def read_codec(path: Path) -> CodecCard:
         training=table.get("training", dict, {}),
         resources=table.numbers("resources"),
         reads=tuple(path.parent / Path(one).expanduser() for one in table.words("reads")),
+        environment_path=environment.words("path"),
+        environment_python=environment.get("python", str, None),
     )
 
 
@@ -108,6 +120,9 @@ def _ladder(where: str, table: Mapping[str, object]) -> tuple[Point, ...]:
     ((key, values),) = table.items()
     if not isinstance(values, list) or not values:
         raise CardError(f"{where}: ladder.{key} is {values!r}; give a list of values")
+    for word in (key, *values):
+        if isinstance(word, str) and (plain(word) != word or key.startswith(FORMULA)):
+            raise CardError(f"{where}: ladder.{key} holds {word!r}; points stand in tables")
     for value in values:
         if not is_number(value) and not isinstance(value, bool | str):
             raise CardError(f"{where}: ladder.{key} holds {shown(value)}; give numbers or words")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.errors import UsageError
+from bench.errors import UsageError, plain
 from bench.records import Value
 
 # a plus that is neither the sign of a number nor that of an exponent
@@ -59,6 +59,8 @@ def parse_settings(spec: str, pairs: Iterable[str]) -> dict[str, str]:
         key, equals, words = (part.strip() for part in pair.partition("="))
         if not equals or not key or not words:
             raise UsageError(f"codec {spec!r}: {pair!r} is not key=value; write key=value,key=v+v")
+        if plain(pair) != pair:
+            raise UsageError(f"codec {spec!r}: {pair!r} holds characters that cannot be shown")
         if key in found:
             raise UsageError(f"codec {spec!r}: {key} is given twice")
         found[key] = words

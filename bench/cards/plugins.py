@@ -2,7 +2,8 @@
 entry points of installed packages that do.
 
 A file is imported under its own name, so that a card names its classes as ``my_codec:MyCodec``;
-worker processes, also those of other machines, get its source. Knows nothing of what is inside.
+other processes, also those of other machines, get its source. Only a loader of a data set is
+imported in the processes of a run. Knows nothing of what is inside.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Plugin:
         return hashlib.sha256(self.source.encode()).hexdigest()
 
 
+_known: dict[str, Plugin] = {}
 _loaded: dict[str, Plugin] = {}
 
 
@@ -53,8 +55,9 @@ def _installed(group: str, path: tuple[str, ...]) -> EntryPoints:
 
 
 def load(path: Path) -> Plugin:
-    """Imports a file of the user's. Raises UsageError if it cannot be read or imported, or if its
-    name is that of another module."""
+    """Notes a file of the user's, which is imported where its classes are used: codecs and metrics
+    in processes of their own. Raises UsageError if it cannot be read, or if its name is that of
+    another module."""
     try:
         source = read_text(path)
     except (OSError, ValueError) as error:
@@ -62,11 +65,16 @@ def load(path: Path) -> Plugin:
     name = path.stem
     if path.suffix != ".py" or not name.isidentifier():
         raise UsageError(f"--plugin {path}: name it as a Python module, such as my_metrics.py")
-    if name not in _loaded and _is_other(name, path):
+    if name not in _known and _is_other(name, path):
         raise UsageError(f"--plugin {path}: there is another module {name!r}; rename the file")
     plugin = Plugin(name, path.resolve(), source)
-    install([plugin])
+    note([plugin])
     return plugin
+
+
+def note(plugins: Iterable[Plugin]) -> None:
+    """Takes files that another process was given."""
+    _known.update({plugin.name: plugin for plugin in plugins})
 
 
 def _is_other(name: str, path: Path) -> bool:
@@ -102,14 +110,32 @@ def install(plugins: Iterable[Plugin]) -> None:
 
 
 def loaded() -> tuple[Plugin, ...]:
-    """All that were loaded, in their order."""
+    """All that are known, in their order."""
+    return tuple(_known.values())
+
+
+def installed() -> tuple[Plugin, ...]:
+    """Those that this process has imported."""
     return tuple(_loaded.values())
+
+
+def path() -> list[str]:
+    """The folders of the files and ``sys.path``, for a process that imports for this one."""
+    folders = [str(plugin.path.parent) for plugin in loaded()]
+    return [*folders, *(one for one in sys.path if Path(one).is_absolute())]
 
 
 def version(module: str) -> Mapping[str, str]:
     """What a fingerprint must say of code in this module: its hash if it is a plug-in's."""
-    plugin = _loaded.get(module)
+    plugin = _known.get(module) or _loaded.get(module)
     return {} if plugin is None else {f"plugin {module}": plugin.sha256}
+
+
+def import_module(name: str) -> ModuleType:
+    """A module, which may be one of the files. Raises what the module raises."""
+    if name in _known:
+        install([_known[name]])
+    return importlib.import_module(name)
 
 
 def import_attribute(where: str, path: str) -> Any:
@@ -117,7 +143,7 @@ def import_attribute(where: str, path: str) -> Any:
     module cannot be imported."""
     module, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
+        return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise CardError(f"{where}: {path!r} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # a third party's module may raise anything

@@ -14,7 +14,7 @@ from bench.cards import plugins
 from bench.cards.codec import CodecCard, read_codec
 from bench.cards.dataset import DatasetCard, read_dataset
 from bench.cards.suites import Suite
-from bench.errors import CardError, UsageError, near_matches
+from bench.errors import FORMULA, CardError, UsageError, near_matches, plain
 
 ENTRY_POINTS = "bench.codecs"
 Kind = Literal["codecs", "datasets"]
@@ -122,6 +122,11 @@ def _index(folders: Iterable[Path]) -> Mapping[str, Path]:
             if path.stem in found and found[path.stem] != path:
                 raise CardError(
                     f"card id {path.stem!r} is claimed by both {found[path.stem]} and {path}"
+                )
+            if plain(path.stem) != path.stem or path.stem.startswith(FORMULA):
+                raise CardError(
+                    f"card {path.name!r}: its name is the id, which stands in tables and on "
+                    "terminals; name it with letters and digits"
                 )
             found[path.stem] = path
     return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
+from pathlib import PurePath
 from typing import Any
 
 from bench.check.baseline import Measurements
-from bench.results.run_info import CodecInfo
+from bench.results.run_info import CODE, CodecInfo
 
 _SHOWN = 48
 
@@ -19,7 +21,8 @@ def likely_causes(codec: str, measured: Measurements, baseline: Measurements) ->
     new, old = measured.info(codec), baseline.info(codec)
     found: list[str] = []
     if new is not None and old is not None:
-        found += changes(old.versions, new.versions)
+        found += _code_changes(old, new)
+        found += changes(_versions(old), _versions(new))
         found += changes(old.settings, new.settings, "setting ")
         found += changes(_card(old), _card(new), "card: ")
         found += changes({"device": old.device or None}, {"device": new.device or None})
@@ -39,6 +42,25 @@ def likely_causes(codec: str, measured: Measurements, baseline: Measurements) ->
             "no version, weight file or setting changed: the code of the adapter or the harness",
         )
     return tuple(found)
+
+
+def _code_changes(old: CodecInfo, new: CodecInfo) -> list[str]:
+    """``code changed: layers.py``: by name, since a copy of a repository lies elsewhere."""
+    sides = []
+    for info in (old, new):
+        names: dict[str, list[str]] = {}
+        for path, digest in sorted(info.code.items(), key=itemgetter(1)):
+            names.setdefault(PurePath(path).name, []).append(digest)
+        sides.append(names)
+    one, other = sides
+    # a side that has no code at all is of a version that did not note it
+    changed = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+    return [f"code changed: {', '.join(changed)}"] if one and other and changed else []
+
+
+def _versions(info: CodecInfo) -> Mapping[str, str]:
+    """Without what stands for the code, whose files say it better."""
+    return {name: text for name, text in info.versions.items() if name != CODE}
 
 
 def _card(info: CodecInfo) -> Mapping[str, Any]:

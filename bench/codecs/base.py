@@ -43,6 +43,8 @@ class Encoded:
     """False: the stream was only looked up, so that there is no time of encoding."""
     rate: Rate = "measured"
     bytes_reported: int | None = None
+    frame_bytes: tuple[int, ...] | None = None
+    """Of a clip the bytes of each frame, without what belongs to none, where the codec tells."""
     reconstruction: Signal | None = None
     """What stands in for decoding where there is no stream to decode; ``rate`` then says so."""
 
@@ -61,6 +63,18 @@ class Encoded:
             bytes_reported=size,
             reconstruction=reconstruction,
         )
+
+
+class Estimate(float):
+    """An estimate in bits; ``at_bound`` are those of likelihoods at their lower bound, which are
+    not below it whatever the coder spends."""
+
+    at_bound: float
+
+    def __new__(cls, bits: float, at_bound: float = 0.0) -> Estimate:
+        made = super().__new__(cls, bits)
+        made.at_bound = at_bound
+        return made
 
 
 def same_value(one: object, other: object) -> bool:
@@ -236,6 +250,21 @@ class Batching(Protocol):
         """The signals of payloads of one layout. Raises BitstreamError."""
 
 
+@runtime_checkable
+class DecodesApart(Protocol):
+    """What a codec says whose code is not ours: every payload is decoded in a process that never
+    receives a sample of an original."""
+
+    @property
+    def isolation(self) -> str:
+        """How far that process is kept from originals and from what the encoder leaves behind, in
+        the words of ``bench.processes.isolation.describe``."""
+
+    def code(self) -> Mapping[str, str]:
+        """By path the sha256 of every file of code that ran so far and is part of no installed
+        release: more may follow with the first coding."""
+
+
 USUAL = ("gray", "rgb24", "yuv420p", "float64")
 """What a codec that says nothing else is asked to code or to refuse."""
 
@@ -244,10 +273,15 @@ _CURES = ("yuv420p10le", "yuv420p", "rgb24", "gray")
 """What a refused source may be converted to, the nearest first."""
 
 
+def formats_of(codec: Codec) -> Sequence[str]:
+    """The pixel formats that a codec codes. Not in the protocol: some adapters say nothing."""
+    found: Sequence[str] = getattr(codec, "formats", USUAL)
+    return found
+
+
 def refusal_of(codec: Codec, layout: Layout) -> str | None:
     """Why a codec cannot code inputs of this layout, with the cure where there is one, or None."""
-    # not in the protocol: adapters of before say nothing
-    formats: Sequence[str] = getattr(codec, "formats", USUAL)
+    formats = formats_of(codec)
     reason = codec.refusal(layout)
     if layout.format.name not in formats:
         reason = f"codes {', '.join(formats)}, not {layout.format.name}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from bench.cards import CodecCard, Registry
 from bench.cards.codec_specs import parse_settings
 from bench.cards.plugins import import_class
 from bench.cards.toml import label
 from bench.codecs.base import Codec
+from bench.codecs.foreign.codec import ForeignCodec, chosen, is_foreign
 from bench.codecs.variations import check_values, vary
 from bench.errors import CardError
 from bench.records import CodecName
@@ -34,7 +36,11 @@ def adapter_class(card: CodecCard) -> type[Codec]:
 
 
 def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
-    """The adapter instance of a card, after its settings and ladder were checked for range."""
+    """The adapter instance of a card, after its settings and ladder were checked for range. One
+    that is not ours stands for processes of its own, which check them when they are asked."""
+    if is_foreign(card):
+        # what the protocol has on the class is here the object's own, as the process says it
+        return cast(Codec, ForeignCodec(card, device=device))
     adapter = adapter_class(card)
     check_values(card, adapter)
     return adapter(card, device=device)
@@ -48,6 +54,10 @@ def select(registry: Registry, spec: str) -> CodecCard:
     """
     name = CodecName.parse(spec)
     card = registry.codec(name.card)
-    if not name.settings:
-        return card
-    return vary(card, adapter_class(card), parse_settings(spec, name.settings), spec)
+    changes = parse_settings(spec, name.settings)
+    if is_foreign(card):
+        return chosen(card, changes, spec) if changes else card
+    adapter = adapter_class(card)
+    card = vary(card, adapter, changes, spec) if changes else card
+    check_values(card, adapter)
+    return card

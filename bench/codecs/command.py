@@ -19,15 +19,18 @@ from bench.codecs.base import USUAL, Allowed, AnyValue, Choice, Encoded, Range, 
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.planes import PlaneFormat, through_planes
+from bench.codecs.support.programs import has_written
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import (
     CommandLine,
     Template,
+    file_digest,
     first_line,
     parse_template,
     program_hash,
 )
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable, near_matches
+from bench.processes import isolation
 from bench.records import Point, Value
 from bench.signals import GRAY, RGB, Chroma, Frame, Layout, PixelFormat, Signal
 
@@ -155,6 +158,15 @@ class CommandCodec(StillCodec):
                     f"{self.card.id}: {path} is not there; put it there or correct the card's reads"
                 )
 
+    @property
+    def isolation(self) -> str:
+        return isolation.describe()
+
+    def code(self) -> Mapping[str, str]:
+        """The scripts and other files that the templates name."""
+        files = {*self._encoder.named_files(), *self._decoder.named_files()}
+        return {str(path): file_digest(path) for path in sorted(files)}
+
     def reads(self) -> tuple[Path, ...]:
         return self._decoder.places()
 
@@ -164,7 +176,7 @@ class CommandCodec(StillCodec):
         if "version" in self.settings:
             version = parse_template(self.card.id, "version", self.settings["version"])
             arguments = tuple(version.fill({}))
-            return {Path(arguments[0]).name: first_line(arguments), **halved}
+            return {Path(arguments[0]).name: first_line(arguments, self.card.reads), **halved}
         programs = (self._encoder.program(), self._decoder.program())
         return {**{Path(program).name: program_hash(program) for program in programs}, **halved}
 
@@ -264,14 +276,14 @@ class CommandCodec(StillCodec):
         output = folder / f"output.{self._output}"
         facts = self._facts(layout) | {"bitstream": str(bitstream), "output": str(output)}
         said = self._decoder.run(facts, folder, self.card.reads)
-        if not output.is_file():
+        if not has_written(output):
             raise CodecError(f"{self.card.id}: {self._decoder.words[0]} wrote no output: {said}")
         return output
 
 
 def _read_result(template: Template, path: Path, said: str) -> bytes:
     """What the encoder wrote. Raises CodecError if that is nothing."""
-    data = path.read_bytes() if path.is_file() else b""
+    data = path.read_bytes() if has_written(path) else b""
     if not data:
         raise CodecError(f"{template.codec}: {template.words[0]} wrote no bitstream: {said}")
     return data

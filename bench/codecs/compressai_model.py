@@ -1,318 +1,303 @@
-"""A user's own network behind one adapter, from a card alone: anything with CompressAI's interface.
+"""A user's own network behind one adapter, from a card alone: anything with CompressAI's interface,
+and clips a frame at a time.
 
-Padding, cropping, header and estimate are done here; the network never sees a type of ours.
+The network runs in processes of its own (bench.codecs.foreign.model_backend); here its payload is
+packed, checked and counted.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
+from bench.cards.codec import ONLY
 from bench.codecs.base import (
     ANY_LADDER,
     Allowed,
     AnyValue,
+    Choice,
+    CodecBase,
     Complexity,
     Encoded,
+    Estimate,
     Range,
     Table,
     Text,
-    library_versions,
 )
-from bench.codecs.support.complexity import measure_complexity
-from bench.codecs.support.container import Container, Contents
-from bench.codecs.support.learned_codec import LearnedCodec
-from bench.codecs.support.nested_bytes import NestedBytes, pack_nest, unpack_nest
-from bench.codecs.support.tensors import (
-    Geometry,
-    check_device,
-    inference,
-    refuse_samples,
-    to_frame,
-    to_tensor,
-)
-from bench.codecs.support.user_model import ModelSource, coder, video_coder
+from bench.codecs.foreign.codec import Apart
+from bench.codecs.support.container import Container
+from bench.codecs.support.nested_bytes import pack_tree, string_sizes, unpack_tree
+from bench.codecs.support.user_model import PADDING, ModelSource
 from bench.errors import BitstreamError, CodecError
-from bench.signals import clip, image
+from bench.records import Point
+from bench.signals import Layout, Media, PixelFormat, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
-    from bench.records import Point
-    from bench.signals import Frame, Layout, Signal
+    from bench.codecs.foreign.host import Answer
 
-_STRIDE = 64
-"""Padding of CompressAI's evaluation, for networks that do not name theirs."""
-_SIDE = 256
 _MAX_FRAMES = 1 << 20
+_MAX_PIXELS = 1 << 28
 _TAGS = 128
 """Values of the byte that tells the points of a ladder apart."""
+_KINDS: tuple[Any, ...] = ("rgb", "gray", "yuv420")
+_PASSED_ON = ("model", "arguments", "update", "call", "stride", "padding", "channels", "part")
 
 
-class _UserCodec(LearnedCodec):
-    """The networks of a card's ladder, one in memory at a time, and the frame of their streams."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What stands before the strings: size and kind of a picture, frame rate of a clip."""
 
-    kind: ClassVar[int]
-    facts: ClassVar[int]
-    """How many numbers stand between a point's tag and the strings."""
-    parameters: ClassVar[Mapping[str, Allowed]] = {
-        ANY_LADDER: AnyValue(),
-        "model": Text("package.module:Class"),
-        "weights": Text("checkpoints/{lmbda}.pth.tar"),
-        "arguments": Table(),
-        "stride": Range(1, 1024),
-    }
+    width: int
+    height: int
+    kind: int
+    fps: Fraction | None = None
 
-    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
-        super().__init__(card, device=device)
-        self.source = ModelSource.of(card)
-        self._loaded: tuple[Point, nn.Module, Container] | None = None
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        rate = () if self.fps is None else (self.fps.numerator, self.fps.denominator)
+        return (self.width, self.height, self.kind, *rate)
 
-    def refusal(self, layout: Layout) -> str | None:
-        return refuse_samples(layout, self.card.id)
+    @classmethod
+    def of(cls, layout: Layout, *, video: bool) -> _Head:
+        kind = _KINDS.index(layout.samples)
+        return cls(layout.width, layout.height, kind, layout.fps if video else None)
 
-    def check_available(self) -> None:
-        check_device(self.card.id, self.device)
-        self.source.importable()
-        self.source.check_ladder(self.card.ladder)
-        for point in self.card.ladder:
-            self.source.checkpoint(point)
+    @classmethod
+    def read(cls, codec: str, numbers: tuple[int, ...]) -> _Head:
+        """Raises BitstreamError for what no picture has."""
+        width, height, kind, *rate = numbers
+        if not 0 < width * height <= _MAX_PIXELS or kind >= len(_KINDS):
+            raise BitstreamError(f"{codec}: header says {width}×{height}, kind {kind}; corrupt")
+        if rate and not all(rate):
+            raise BitstreamError(f"{codec}: header says {rate[0]}/{rate[1]} fps; corrupt payload")
+        return cls(width, height, kind, Fraction(*rate) if rate else None)
 
-    def versions(self) -> Mapping[str, str]:
-        """Libraries, the model's code and every checkpoint, by content."""
-        return {
-            **library_versions("torch", "compressai"),
-            "model": self.source.code_digest(),
-            **{f"weights {point}": self.source.digest(point) for point in self.card.ladder},
-        }
-
-    def network(self, point: Point) -> tuple[nn.Module, Container]:
-        """The network of a point and the container that its streams are in."""
-        if self._loaded is None or self._loaded[0] != point:
-            network = self.source.load(point).to(self.device)
-            self._loaded = (point, network, self.container_of(self.kind, network))
-        return self._loaded[1], self._loaded[2]
-
-    def stride(self, network: nn.Module) -> int:
-        """To what multiples pictures are padded: the card's, else the network's own, else 64."""
-        own = getattr(network, "downsampling_factor", _STRIDE)
-        return int(self.settings.get("stride", own))
-
-    def packed(self, point: Point, facts: Iterable[int], nested: NestedBytes) -> Encoded:
-        """The payload of what ``compress`` returned; all but the strings is header."""
-        data, content = pack_nest(self.card.id, nested)
-        payload = self.network(point)[1].pack([_tag(point), *facts], [data])
-        return Encoded(payload, header_bytes=len(payload) - content)
-
-    def opened(self, payload: bytes) -> tuple[nn.Module, Contents]:
-        """The network that wrote a payload and what is in it.
-
-        Raises BitstreamError if no point of the ladder did.
-        """
-        if len(payload) <= Container.NUMBERS_AT:
-            raise BitstreamError(f"{self.card.id}: payload of {len(payload)} bytes is truncated")
-        refused = BitstreamError(
-            f"{self.card.id}: no point of the ladder wrote this payload; it is corrupt or foreign"
-        )
-        for point in self.card.ladder:
-            if _tag(point) == payload[Container.NUMBERS_AT]:
-                network, container = self.network(point)
-                try:
-                    return network, container.unpack(payload, 1 + self.facts)
-                except BitstreamError as error:
-                    refused = error
-        raise refused
+    def signal(self, data: bytes) -> Signal:
+        """The frames in ``data``."""
+        media: Media = "image" if self.fps is None else "video"
+        kind = PixelFormat(_KINDS[self.kind])
+        one = Layout(media, kind, self.width, self.height, 1, self.fps or Fraction(25))
+        frames = np.frombuffer(data, one.frame_dtype).reshape(-1, *one.frame_shape)
+        layout = replace(one, frames=len(frames))
+        return Signal(layout, lambda: iter(frames))
 
 
-class CompressAIModel(_UserCodec):
+class CompressAIModel(CodecBase):
     """Pictures, by ``compress(x)``, ``decompress(strings, shape)`` and ``forward(x)`` of a network:
-    x is ``(1, 3, H, W)`` in 0–1, padded to the stride by replication.
+    x is ``(1, 3, H, W)`` in 0–1, padded to the stride, by replication where nothing else is said.
 
     The estimated rate is that of ``forward``'s likelihoods. A network without ``compress`` is
     measured with it alone and marked so.
     """
 
-    kind = 0xC7
-    facts = 3
+    kind: ClassVar[int] = 0xC7
+    video: ClassVar[bool] = False
+    numbers: ClassVar[int] = 4
+    """How many numbers stand before the strings: the point's tag, then the head."""
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        ANY_LADDER: AnyValue(),
+        "model": Text("package.module:Class"),
+        "weights": Text("checkpoints/{lmbda}.pth.tar"),
+        "arguments": Table(),
+        "update": Table(),
+        "call": Table(),
+        "stride": Range(1, 1024),
+        "padding": PADDING,
+        "channels": Choice((1, 3)),
+        "samples": Choice(("rgb", "yuv420")),
+        "part": Text("ema"),
+        "ignore": Text("*.attn_mask *.relative_index"),
+    }
+
+    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        super().__init__(card, device=device)
+        self.source = ModelSource.of(card)
+        passed = {key: card.settings[key] for key in _PASSED_ON if key in card.settings}
+        ignored = str(card.settings.get("ignore", "")).split()
+        model = {**passed, "ignore": ignored, "video": self.video}
+        self.apart = Apart(card, "model", {"model": model, "device": device})
+
+    def refusal(self, layout: Layout) -> str | None:
+        if self.settings.get("samples") == "yuv420":
+            taken: tuple[str, ...] = ("yuv420",)
+        else:
+            taken = ("gray",) if self.settings.get("channels") == 1 else ("gray", "rgb")
+        if layout.samples in taken:
+            return None
+        return f"{self.card.id} codes {' and '.join(taken)} samples, not {layout.samples}"
+
+    def check_available(self) -> None:
+        self.source.check_ladder(self.card.ladder, ONLY.key)
+        for point in self.card.ladder:
+            self.source.checkpoint(point)
+
+    def versions(self) -> Mapping[str, str]:
+        """Every checkpoint, by content, and the releases that the code loaded."""
+        weights = {f"weights {point}": self.source.digest(point) for point in self.card.ladder}
+        self.apart.encoder_with("describe", ())
+        releases, _ = self.apart.code()
+        return {**releases, **weights}
+
+    @property
+    def isolation(self) -> str:
+        return self.apart.isolation
+
+    def code(self) -> Mapping[str, str]:
+        return self.apart.code()[1]
+
+    def device_kind(self) -> str:
+        from bench.machine import device_kind
+
+        return device_kind(self.device)
 
     def warm_up(self, signal: Signal, point: Point) -> None:
-        network, _ = self.network(point)
-        with inference(self.device):
-            network(self._zeros(network))
-
-    def _zeros(self, network: nn.Module) -> Tensor:
-        stride = self.stride(network)
-        side = -(-_SIDE // stride) * stride
-        return torch.zeros(1, 3, side, side, device=self.device)
-
-    def _tensor(self, signal: Signal, network: nn.Module) -> Tensor:
-        return to_tensor(next(signal.frames()), self.stride(network), self.device)
+        named = {**self._network(point), **_size(signal.layout)}
+        self.apart.encoder_with("warm_up", (), **named)
+        self.apart.decoder_with("warm_up", (), **named)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
-        network, _ = self.network(point)
-        x, geometry = self._tensor(signal, network), Geometry.of(signal.layout)
-        coding = coder(network)
-        with inference(self.device):
-            if coding is None:
-                found = network(x)
-                picture = image(self._frame(found, geometry))
-                return Encoded.as_estimated(picture, _bits(self.card.id, found))
-            coded = coding.compress(x)
-        nested = [_plain(coded[key]) for key in ("strings", "shape")]
-        return self.packed(point, geometry.numbers, nested)
+        answer = self._coded("encode", signal, point)
+        head = _Head.of(signal.layout, video=self.video)
+        if "bits" in answer.result:
+            bits = float(answer.result["bits"])
+            if not math.isfinite(bits):
+                raise CodecError(
+                    f"{self.card.id}: the estimated rate, which is all, is {bits} bits"
+                )
+            return Encoded.as_estimated(head.signal(answer.blobs[0]), bits)
+        tree, blobs = answer.result["nest"], answer.blobs
+        frames = _frame_sizes(answer, signal.layout.frames) if self.video else None
+        if self.source.tells_decoder:
+            tree = {"list": [point.value, *tree["list"]]}
+        data, content = pack_tree(self.card.id, tree, blobs)
+        container = self._container(answer.result["mark"])
+        payload = container.pack([_tag(point), *head.numbers], [data])
+        return Encoded(payload, header_bytes=len(payload) - content, frame_bytes=frames)
 
     def decode(self, payload: bytes) -> Signal:
-        network, contents = self.opened(payload)
-        geometry = Geometry.from_numbers(self.card.id, contents.numbers[1:])
-        strings, shape = _pair(self.card.id, contents)
-        coding = coder(network)
-        assert coding is not None, "a network without compress writes no payload"
-        with inference(self.device):
-            return image(self._frame(coding.decompress(strings, shape), geometry))
+        return self._decoded(payload)
+
+    def decode_elsewhere(self, payload: bytes) -> Signal | None:
+        """``decode`` with another number of threads: sums are then split in another way, which must
+        change no probability that an entropy decoder reads."""
+        return self._decoded(payload, threads=2)
 
     def estimate(self, signal: Signal, point: Point) -> float | None:
-        network, _ = self.network(point)
-        with inference(self.device):
-            found = network(self._tensor(signal, network))
-        return _bits(self.card.id, found) if "likelihoods" in found else None
+        found = self._coded("estimate", signal, point).result
+        return None if found["bits"] is None else Estimate(found["bits"], found["at_bound"])
 
-    def complexity(self) -> Complexity:
+    def complexity(self) -> Complexity | None:
         """Of the first point's network on 256×256 pixels. Parts that only one side runs are told by
         CompressAI's names; a network with other names counts as a whole on both sides."""
-        network, _ = self.network(self.card.ladder[0])
-        x = self._zeros(network)
-        return measure_complexity(
-            network,
-            lambda: network(x),
-            x[0, 0].numel(),
-            encoder_only=("g_a", "h_a"),
-            decoder_only=("g_s",),
+        samples = "gray" if self.settings.get("channels") == 1 else "rgb"
+        named = {"samples": self.settings.get("samples", samples), "width": 1, "height": 1}
+        network = self._network(self.card.ladder[0])
+        found = self.apart.encoder_with("complexity", (), **network, **named).result
+        if not found:
+            return None
+        macs, pixels = found["macs"], float(found["pixels"])
+        total = macs.get("Global", 0.0) - macs.get("entropy_bottleneck", 0.0)
+        encoder = total - macs.get("g_s", 0.0)
+        decoder = total - macs.get("g_a", 0.0) - macs.get("h_a", 0.0)
+        return Complexity(
+            parameters=float(found["parameters"]),
+            encoder_kmac_per_pixel=encoder / pixels / 1000,
+            decoder_kmac_per_pixel=decoder / pixels / 1000,
+            peak_bytes=float(found["peak_bytes"]),
         )
 
-    def _frame(self, found: Mapping[str, Tensor], geometry: Geometry) -> Frame:
-        if "x_hat" not in found:
-            raise CodecError(f"{self.card.id}: the network returns no x_hat, but {sorted(found)}")
-        return to_frame(found["x_hat"].clamp(0, 1), geometry)
+    def _coded(self, call: str, signal: Signal, point: Point) -> Answer:
+        data = b"".join(np.ascontiguousarray(frame).tobytes() for frame in signal.frames())
+        named = {**self._network(point), **_size(signal.layout)}
+        return self.apart.encoder_with(call, (data,), **named)
+
+    def _decoded(self, payload: bytes, **more: object) -> Signal:
+        point, numbers, data = self._opened(payload)
+        head = _Head.read(self.card.id, numbers[1:])
+        tree, blobs = unpack_tree(self.card.id, data)
+        if not isinstance(tree, dict) or not tree.get("list"):
+            raise self._corrupt("holds nothing that was coded")
+        if self.source.tells_decoder:
+            value, *parts = tree["list"]
+            if isinstance(value, dict | None):
+                raise self._corrupt("does not say its operating point")
+            point, tree = Point(point.key, value), {"list": parts}
+        if len(tree["list"]) > _MAX_FRAMES:
+            raise self._corrupt(f"claims {len(tree['list'])} parts")
+        size = {"samples": _KINDS[head.kind], "width": head.width, "height": head.height}
+        named = {**self._network(point), **size, "nest": tree, **more}
+        return head.signal(self.apart.decoder_with("decode", blobs, **named).blobs[0])
+
+    def _network(self, point: Point) -> dict[str, object]:
+        """Which network a call is about."""
+        return {
+            "point": [point.key, point.value],
+            "weights": str(self.source.checkpoint(point)),
+        }
+
+    def _container(self, mark: str) -> Container:
+        return Container(self.card.id, self.kind, bytes.fromhex(mark))
+
+    def _opened(self, payload: bytes) -> tuple[Point, tuple[int, ...], bytes]:
+        """The point whose network wrote a payload, its numbers and what is in it. Raises
+        BitstreamError if no point of the ladder did."""
+        if len(payload) <= Container.NUMBERS_AT:
+            raise BitstreamError(f"{self.card.id}: payload of {len(payload)} bytes is truncated")
+        refused = self._corrupt("was written by no point of the ladder")
+        for point in self._points(payload[Container.NUMBERS_AT]):
+            mark = self.apart.decoder_with("load", (), **self._network(point)).result["mark"]
+            try:
+                contents = self._container(mark).unpack(payload, self.numbers)
+                return point, contents.numbers, contents.sections[0]
+            except BitstreamError as error:
+                refused = error
+        raise refused
+
+    def _points(self, tag: int) -> Iterator[Point]:
+        """Points that may have written a payload with this tag: any, where one network serves
+        all."""
+        if self.source.one_network:
+            yield self.card.ladder[0]
+        else:
+            yield from (point for point in self.card.ladder if _tag(point) == tag)
+
+    def _corrupt(self, what: str) -> BitstreamError:
+        return BitstreamError(f"{self.card.id}: the payload {what}; it is corrupt or foreign")
 
 
-class CompressAIVideoModel(_UserCodec):
-    """Clips, by the interface of ``ssf2020``: ``compress(frames)`` gives a list of strings and one
-    of shapes, ``decompress(strings, shapes)`` the frames, each ``(1, 3, H, W)`` in 0–1."""
+class CompressAIVideoModel(CompressAIModel):
+    """Clips. By the interface of ``ssf2020``: ``compress(frames)`` gives a list of strings and one
+    of shapes, ``decompress(strings, shapes)`` the frames, each ``(1, 3, H, W)`` in 0–1. Or a frame
+    at a time: ``encode(frame, state)`` gives what was coded and the next state, ``decode(coded,
+    state)`` the frame and the next state; the first state is None. With ``samples = "yuv420"`` a
+    frame is a pair, luma ``(1, 1, H, W)`` and chroma ``(1, 2, H/2, W/2)``."""
 
     kind = 0xC8
-    facts = 5
+    video = True
+    numbers = 6
 
-    def warm_up(self, signal: Signal, point: Point) -> None:
-        network, _ = self.network(point)
-        frame = torch.zeros(1, 3, self.stride(network), self.stride(network), device=self.device)
-        with inference(self.device):
-            network([frame, frame])
 
-    def stride(self, network: nn.Module) -> int:
-        return int(self.settings.get("stride", getattr(network, "downsampling_factor", 128)))
+def _frame_sizes(answer: Answer, frames: int) -> tuple[int, ...] | None:
+    """Bytes of the strings of each frame, where what was coded is a list of frames: all of it, or
+    its first part, as of ssf2020's kind."""
+    parts = answer.result["nest"]["list"]
+    if not answer.result["by_frame"]:
+        parts = parts[0].get("list", ()) if isinstance(parts[0], dict) else ()
+    left = iter(answer.blobs)
+    return tuple(string_sizes(part, left) for part in parts) if len(parts) == frames else None
 
-    def _tensors(self, signal: Signal, network: nn.Module) -> list[Tensor]:
-        stride = self.stride(network)
-        return [to_tensor(frame, stride, self.device) for frame in signal.frames()]
 
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        network, _ = self.network(point)
-        frames, geometry = self._tensors(signal, network), Geometry.of(signal.layout)
-        fps = signal.layout.fps
-        coding = video_coder(network)
-        with inference(self.device):
-            if coding is None:
-                found = network(frames)
-                decoded = self._clip(found["x_hat"], geometry, fps)
-                return Encoded.as_estimated(decoded, _bits(self.card.id, found))
-            strings, shapes = coding.compress(frames)
-        nested = [_plain(strings), _plain(shapes)]
-        return self.packed(point, (*geometry.numbers, fps.numerator, fps.denominator), nested)
-
-    def decode(self, payload: bytes) -> Signal:
-        network, contents = self.opened(payload)
-        width, height, gray, rate, base = contents.numbers[1:]
-        geometry = Geometry.from_numbers(self.card.id, (width, height, gray))
-        if not rate or not base:
-            raise BitstreamError(f"{self.card.id}: header says {rate}/{base} fps; corrupt payload")
-        strings, shapes = _pair(self.card.id, contents)
-        if not isinstance(strings, list) or not 0 < len(strings) <= _MAX_FRAMES:
-            raise BitstreamError(f"{self.card.id}: the payload holds no list of frames; corrupt")
-        coding = video_coder(network)
-        assert coding is not None, "a network without compress writes no payload"
-        with inference(self.device):
-            pictures = coding.decompress(strings, shapes)
-            return self._clip(pictures, geometry, Fraction(rate, base))
-
-    def estimate(self, signal: Signal, point: Point) -> float | None:
-        network, _ = self.network(point)
-        with inference(self.device):
-            found = network(self._tensors(signal, network))
-        return _bits(self.card.id, found) if "likelihoods" in found else None
-
-    def complexity(self) -> Complexity:
-        """Of the first point's network on two frames of 256×256, the same on both sides."""
-        network, _ = self.network(self.card.ladder[0])
-        frame = torch.zeros(1, 3, _SIDE, _SIDE, device=self.device)
-        return measure_complexity(
-            network,
-            lambda: network([frame, frame]),
-            2 * _SIDE**2,
-            encoder_only=(),
-            decoder_only=(),
-        )
-
-    def _clip(self, pictures: Iterable[Tensor], geometry: Geometry, fps: Fraction) -> Signal:
-        frames = np.stack([to_frame(picture.clamp(0, 1), geometry) for picture in pictures])
-        return clip(frames, fps=fps)
+def _size(layout: Layout) -> dict[str, object]:
+    return {"samples": layout.samples, "width": layout.width, "height": layout.height}
 
 
 def _tag(point: Point) -> int:
     """One byte that mostly differs between points; the checksum settles the rest."""
     return zlib.crc32(str(point).encode()) % _TAGS
-
-
-def _plain(value: object) -> NestedBytes:
-    """Shapes as CompressAI's networks give them (``torch.Size``, tensors, numpy) in Python's
-    types; what no stream can hold is left for ``pack_nest`` to name."""
-    if isinstance(value, Tensor | np.ndarray | np.integer):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return value  # type: ignore[return-value]
-
-
-def _pair(codec: str, contents: Contents) -> tuple[NestedBytes, NestedBytes]:
-    nested = unpack_nest(codec, contents.sections[0])
-    if not isinstance(nested, list) or len(nested) != 2:
-        raise BitstreamError(f"{codec}: the payload does not hold strings and shapes; corrupt")
-    return nested[0], _shapes(nested[1])
-
-
-def _shapes(nested: NestedBytes) -> NestedBytes:
-    """Lists of numbers as tuples: networks compare them with a tensor's shape."""
-    if isinstance(nested, Mapping):
-        return {key: _shapes(value) for key, value in nested.items()}
-    if isinstance(nested, list):
-        numbers = all(isinstance(value, int) for value in nested)
-        return tuple(nested) if numbers else [_shapes(value) for value in nested]
-    return nested
-
-
-def _bits(codec: str, found: Mapping[str, object]) -> float:
-    """Negative log2 of all likelihoods of a forward pass, however they are nested."""
-    if "likelihoods" not in found:
-        raise CodecError(
-            f"{codec}: the network has no compress, and forward returns no likelihoods but "
-            f"{sorted(found)}; without either there is no rate"
-        )
-    leaves = tree_leaves(found["likelihoods"])
-    return sum(float(-each.double().log2().sum()) for each in leaves if isinstance(each, Tensor))

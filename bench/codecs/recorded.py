@@ -21,15 +21,26 @@ import numpy as np
 from bench import colour
 from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, CodecBase, Encoded, Text
 from bench.codecs.support import exchange
+from bench.codecs.support.programs import has_written
+from bench.codecs.support.recorded_clips import (
+    FORMATS,
+    MATRICES,
+    PLANES,
+    RANGES,
+    Convention,
+    contents,
+)
 from bench.codecs.support.template import CommandLine, Template, parse_template
 from bench.errors import CardError, CodecError, Unavailable
-from bench.signals import Frame, Signal, clip, image
+from bench.signals import Frame, Layout, Signal, clip, image
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
     from bench.records import Point
 
 Decoder = Callable[[bytes], "Signal | Frame"]
+_OF_FILES = frozenset({"output", "size", "format", "matrix", "range"})
+"""Settings that say what decoded files are."""
 _COLUMNS = ("item", "point", "bytes")
 
 
@@ -39,7 +50,9 @@ class Recorded(CodecBase):
     that turns the bytes into uint8 ``(H, W)``, ``(H, W, 3)`` or, of clips, one axis more.
 
     Or ``reconstructions``, a file name of the same kind, and ``sizes``, a CSV with the columns
-    item, point and bytes: the rate is then as reported. Relative names are below the current
+    item, point and bytes: the rate is then as reported. Clips are Y4M, raw YUV (``format``, and
+    ``size`` where it is not the source's) or folders of PNG; for RGB sources planes need a
+    ``matrix`` and a ``range``, which Y4M may say itself. Relative names are below the current
     folder or that of the card; ``{item}`` is the item's name with or without its suffix.
     """
 
@@ -48,14 +61,20 @@ class Recorded(CodecBase):
         "streams": Text("streams/{item}-{point}.bin"),
         "decode": CommandLine(),
         "decoder": Text("package.module:decode"),
-        "output": Choice((*exchange.PICTURES, "y4m")),
+        "output": Choice((*exchange.PICTURES, "y4m", "yuv", "folder")),
+        "size": Text("416x240"),
+        "format": FORMATS,
+        "matrix": MATRICES,
+        "range": RANGES,
         "reconstructions": Text("decoded/{item}-{point}.png"),
         "sizes": Text("sizes.csv"),
     }
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
         super().__init__(card, device=device)
-        given = frozenset(card.settings) - {"output"}
+        given = frozenset(card.settings) - _OF_FILES
+        told = {key: card.settings[key] for key in _OF_FILES - {"output"} if key in card.settings}
+        self._convention = Convention(card.id, **told)
         allowed = ({"streams", "decode"}, {"streams", "decoder"}, {"reconstructions", "sizes"})
         if given not in allowed:
             raise CardError(
@@ -99,11 +118,23 @@ class Recorded(CodecBase):
         """A mark of all files: their names, sizes and times of change."""
         digest = hashlib.sha256(repr(sorted(self._sizes.items()) if self.reported else "").encode())
         for path in self._files():
-            status = path.stat()
-            digest.update(repr((path.name, status.st_size, status.st_mtime_ns)).encode())
-        clips = "y4m" in (self._output, self._pattern.rpartition(".")[2])
-        upsampling = colour.CHROMA_RESAMPLING if clips else {}
-        return {self._key: digest.hexdigest()[:16], **upsampling}
+            for entry in contents(path):
+                digest.update(repr(entry).encode())
+        said = {"colour": self._convention.words, **colour.CHROMA_RESAMPLING}
+        return {self._key: digest.hexdigest()[:16], **(said if self._planes else {})}
+
+    def refusal(self, layout: Layout) -> str | None:
+        if self._planes and layout.samples == "rgb" and self._convention.matrix is None:
+            return (
+                f"{self.card.id}: its files are planes and the source is RGB: say how they were "
+                'made, matrix = "bt709" and range = "full"'
+            )
+        return None
+
+    @property
+    def _planes(self) -> bool:
+        name = self._pattern if self.reported else f"decoded.{self._output}"
+        return Path(name).suffix in PLANES
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         """Looks up what was made of ``signal.name``. Raises Unavailable if nothing was."""
@@ -124,20 +155,23 @@ class Recorded(CodecBase):
                 f"codec {self.card.id}: {self.settings['sizes']} has no row for {signal.name}, "
                 f"{point.value}"
             )
-        return Encoded.as_reported(_signal_of(path), size)
+        return Encoded.as_reported(self._convention.read(path, signal.layout), size)
 
     def decode(self, payload: bytes) -> Signal:
         if self._decoder is not None:
             return _signal(self.card.id, self._decoder(payload))
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             bitstream, output = Path(name) / "coded.bin", Path(name) / f"output.{self._output}"
+            if self._output == "folder":
+                output = Path(name) / "output"
+                output.mkdir()
             bitstream.write_bytes(payload)
             facts = {"bitstream": str(bitstream), "output": str(output)}
             said = self._command.run(facts, Path(name), self.card.reads)
-            if not output.is_file():
+            if not _written(output):
                 program = self._command.words[0]
                 raise CodecError(f"{self.card.id}: {program} wrote no output: {said}")
-            return _signal_of(output)
+            return _held(self._convention.read(output))
 
     @property
     def _output(self) -> str:
@@ -210,18 +244,24 @@ class Recorded(CodecBase):
                 filled = self._pattern.replace("{item}", name).replace("{point}", word)
                 tried.append(filled)
                 path = self._place(filled)
-                if path.is_file():
+                if path.exists():
                     return path
         raise Unavailable(
             f"codec {self.card.id}: {min(tried, key=len)} is missing; make it or drop the point"
         )
 
 
-def _signal_of(path: Path) -> Signal:
-    """A picture or Y4M clip that another program wrote."""
-    if path.suffix == ".y4m":
-        return exchange.read_clip(path)
-    return image(exchange.read_picture(path))
+def _written(output: Path) -> bool:
+    """Whether a program wrote a file, or nothing but files into a folder, and no links."""
+    if output.is_dir() and not output.is_symlink():
+        return all(map(has_written, output.iterdir()))
+    return has_written(output)
+
+
+def _held(signal: Signal) -> Signal:
+    """With its frames in memory: the file that they were read from goes."""
+    frames = [np.array(frame) for frame in signal.frames()]
+    return Signal(signal.layout, lambda: iter(frames))
 
 
 def _names(item: str) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.terminal import make_console
-from bench.metrics.registry import info_of
-from bench.records import Record, split_remarks
+from bench.metrics.registry import info_of, metrics
+from bench.records import RATE_REMARK, Record
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -205,8 +205,9 @@ def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
     for name, value in record.scores.items():
         info = info_of(name)
         yield info.title, f"{value:.4f} {info.unit}".rstrip()
-    for name, reason in split_remarks(record.remarks).items():
-        yield info_of(name).title, f"none: {reason}"
+    for name, reason in record.remarks.items():
+        title = info_of(name).title if name in metrics() else name
+        yield title, reason if name == RATE_REMARK else f"none: {reason}"
     if record.encode_seconds is not None and record.decode_seconds is not None:
         yield "time", f"encode {record.encode_seconds:.3f} s, decode {record.decode_seconds:.3f} s"
 

@@ -102,9 +102,11 @@ def _opened(path: Path) -> Any:
 
     if path.stat().st_size == 0:
         raise Refusal("empty (0 bytes); get it again")
+    # metadata of any encoding, of which nothing is used; from PyAV 19 on that is no option
+    old = int(av.__version__.partition(".")[0]) < 19
+    words: dict[str, Any] = {"metadata_errors": "replace"} if old else {}
     try:
-        # metadata of any encoding; nothing of it is used
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(str(path), **words)
     except av.error.FFmpegError as error:
         raise Refusal(
             f"truncated or no video container ({error.strerror}); get it again"

@@ -143,7 +143,7 @@ def _isolation() -> Entry:
     if found != isolation.ISOLATED:
         cure = (
             "verdicts say so; isolation needs Linux 5.13 with Landlock, and namespaces (in a "
-            "container: allow unshare and landlock; on Ubuntu: "
+            "container: allow unshare, mount and landlock; on Ubuntu: "
             "sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
         )
     return Entry("isolation", "decoders", found, cure)

@@ -70,5 +70,10 @@ def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> A
         if kept is not None:
             stem = f"{Path(record.item).stem}.{record.codec.replace(':', '-')}.{record.point}"
             picture = save / f"{stem}.png" if save.is_dir() else save
-            shutil.copyfile(kept, picture)
+            try:
+                shutil.copyfile(kept, picture)
+            except OSError as error:
+                raise UsageError(
+                    f"--save {picture}: cannot be written: {error.strerror}; give another path"
+                ) from error
     return Attempt(record, verdict, picture)

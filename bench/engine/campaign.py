@@ -11,8 +11,7 @@ from pathlib import Path
 
 from bench.cards import CodecCard, Registry
 from bench.cards.suites import Suite
-from bench.codecs.build import adapter_class, select
-from bench.codecs.variations import check_values
+from bench.codecs.build import select
 from bench.datasets.base import DataOptions, Loader
 from bench.datasets.build import build_loader
 from bench.datasets.excerpt import Taken
@@ -99,7 +98,6 @@ def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, 
     chosen: dict[str, CodecCard] = {}
     for spec in specs:
         card = select(registry, spec)
-        check_values(card, adapter_class(card))
         if card.id in chosen:
             ladder = dict.fromkeys((*chosen[card.id].ladder, *card.ladder))
             card = replace(card, ladder=tuple(ladder))

@@ -24,11 +24,13 @@ import numpy as np
 from pebble import ProcessExpired
 
 from bench.cards import CodecCard, builtin_folder, plugins
+from bench.codecs.foreign.places import modules_of
 from bench.datasets.base import Item, Loader, holds
 from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import measure_tasks, start_worker
 from bench.engine.work import WorkSpec
 from bench.errors import BenchError, StoreError, Unavailable, UsageError
+from bench.processes.isolation import module_places
 from bench.processes.pool import LocalPool
 from bench.records import Task
 from bench.signals import Frame, Layout, PixelFormat, Signal
@@ -156,14 +158,17 @@ class ClusterPool:
         """Prepares the workers of now and later for a run. Raises UsageError where a worker has
         other library versions, or where no worker offers what a codec needs."""
         self._spec = spec
-        self._check_versions()
+        self._check_versions(describe_versions)
+        self._check_versions(describe_code, _modules_of(spec))
         self._check_metrics(spec.metrics)
         self._check_resources(spec)
         self._client.register_plugin(_WorkerSide(spec), name=_PLUGIN)
 
-    def _check_versions(self) -> None:
-        ours = describe_versions()
-        for worker, theirs in self._client.run(describe_versions).items():
+    def _check_versions(
+        self, describe: Callable[..., Mapping[str, str]], *arguments: object
+    ) -> None:
+        ours = describe(*arguments)
+        for worker, theirs in self._client.run(describe, *arguments).items():
             for name in sorted({*ours, *theirs}):
                 if ours.get(name) != theirs.get(name):
                     raise UsageError(
@@ -290,6 +295,30 @@ def describe_versions() -> dict[str, str]:
     from bench.machine import library_versions
 
     return {"bench": bench.__version__, **library_versions()}
+
+
+def describe_code(modules: Sequence[str]) -> dict[str, str]:
+    """Digests of the source of bench and of modules by name, where they are; nothing is imported.
+    A release of one version is the same everywhere, but a checkout may not be."""
+    found = {}
+    for name in ("bench", *modules):
+        digest = hashlib.sha256()
+        for place in module_places(name)[:1]:
+            files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+            for path in files:
+                digest.update(f"{path.relative_to(place.parent)}\0".encode() + path.read_bytes())
+            found[f"code of {name}"] = digest.hexdigest()[:12]
+    return found
+
+
+def _modules_of(spec: WorkSpec) -> list[str]:
+    """The packages of adapters, models and metrics that are not ours, but plug-in files: their text
+    comes from the coordinator."""
+    named = {name for card in spec.codecs.values() for name in modules_of(card)}
+    for group in ("bench.codecs", "bench.metrics"):
+        named |= {entry.module for entry in plugins.entry_points(group)}
+    tops = {name.partition(":")[0].partition(".")[0] for name in named}
+    return sorted(tops - {"bench"} - {plugin.name for plugin in plugins.loaded()})
 
 
 def describe_metrics(names: Sequence[str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ def describe_codec(card: CodecCard, found: Probe) -> CodecInfo:
         complexity={} if found.complexity is None else asdict(found.complexity),
         device=found.device,
         items=card.items,
+        code=dict(found.code),
     )
 
 

@@ -29,7 +29,6 @@ from bench.records import Task
 from bench.results.run_info import Verdict
 from bench.signals import Signal
 
-_DENIALS = ("Permission denied", "Read-only file system", "PermissionError")
 # how far real samples of a source of variance 1 may differ where a float32 synthesis adds in
 # another order: a hundred roundings of 2⁻²⁴ each, times a margin of ten
 _REAL_ROUNDING = 1e-4
@@ -134,7 +133,14 @@ def fresh_decode(
     if kind == isolation.ISOLATED and not all(one.guarded for one in payloads):
         kind = isolation.BY_LANDLOCK_ALONE
     found = decode_again(card, device, payloads, plugged)
-    return [replace(_with_cure(one, kind), isolation=kind) for one in found]
+    return [
+        replace(
+            one,
+            detail=one.detail if one.passed else isolation.with_cure(one.detail),
+            isolation=kind,
+        )
+        for one in found
+    ]
 
 
 def decode_again(
@@ -145,20 +151,27 @@ def decode_again(
     Imports the ``plugged`` files first: a codec's own code may be one of them.
     """
     try:
-        plugins.install(plugged)
+        plugins.note(plugged)
         codec = build_codec(card, device=device)
     except Exception as error:  # whatever a codec raises is the verdict
         return [Finding(False, _one_line(error))] * len(payloads)
     return [_decode_one(codec, one) for one in payloads]
 
 
-def _with_cure(finding: Finding, kind: str) -> Finding:
-    """Adds to a failure that isolation may have caused how an honest card avoids it."""
-    denied = any(word in finding.detail for word in _DENIALS)
-    if finding.passed or not denied or not kind.startswith(isolation.ISOLATED):
-        return finding
-    cure = "a decoder sees no files but programs, packages and what its card names: reads = [...]"
-    return replace(finding, detail=f"{finding.detail}; {cure}")
+def judge_apart(codec: Codec, kind: str, task: Task, payload: bytes, decoded: Signal) -> Verdict:
+    """The verdict on a point of a codec whose every item is decoded apart: what that process was
+    kept from, which is ``kind``, and whether another number of threads decodes the same."""
+    finding = Finding(True)
+    try:
+        elsewhere = codec.decode_elsewhere(payload)
+        if elsewhere is not None:
+            finding = _agree(decoded, elsewhere)
+    except Exception as error:  # whatever a decoder raises is the verdict
+        finding = Finding(False, _one_line(error))
+    return Verdict(
+        "decoded_apart", task.codec, str(task.point), task.item, finding.passed, finding.detail,
+        kind,
+    )  # fmt: skip
 
 
 def _one_line(error: Exception) -> str:

@@ -6,16 +6,17 @@ Stores nothing and never decides what is measured.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from bench.codecs.base import Codec, refusal_of
+from bench.codecs.base import Codec, DecodesApart, refusal_of
 from bench.engine.added_metrics import add_metrics
 from bench.engine.batches import MOST, MetricBatch, code_ahead
 from bench.engine.coding import Coded, code
-from bench.engine.fresh_decode import DecodedPayload
+from bench.engine.estimates import examined
+from bench.engine.fresh_decode import DecodedPayload, judge_apart
 from bench.engine.rate_search import RateSearch
 from bench.engine.task_records import empty_record, one_line, with_result, with_scores
 from bench.engine.timing import pin_to_timing_core
@@ -53,6 +54,7 @@ class Worker:
         self._batching = spec.device != "cpu" if batching is None else batching
         self._spec = spec
         self._search = RateSearch()
+        self._code: dict[str, Mapping[str, str]] = {}
         self.cache = WorkerCache(spec, MOST if self._batching else _REFERENCES_KEPT)
 
     def measure(self, task: Task) -> Measured:
@@ -85,6 +87,14 @@ class Worker:
         batch.finish()
         return tuple(found)
 
+    def new_code(self, name: str) -> Mapping[str, str]:
+        """The files of a codec's code, where more are loaded than when this was asked before."""
+        codec = self.cache.built(name)
+        found: Mapping[str, str] = codec.code() if isinstance(codec, DecodesApart) else {}
+        more = found if found.keys() - self._code.get(name, {}).keys() else {}
+        self._code[name] = found
+        return more
+
     def _measure(self, task: Task, coded: Coded | None) -> _Result:
         """Measures one task; of a task that is ``coded`` already, what follows the coding."""
         record = replace(empty_record(self._spec, task, "failed"), parallel=self._spec.parallel)
@@ -106,10 +116,12 @@ class Worker:
         if coded is None:
             self.cache.warm_up(task.codec, signal, point)
             coded = code(codec, signal, point, spec.repeats)
-        coded = _with_estimate(coded, codec, signal, point)
+        coded, remarks = _with_estimate(coded, codec, signal, point)
         scores = evaluator.score(coded.decoded, batches=not self._batching)
+        record = with_result(record, signal.layout, coded, scores)
         record = replace(
-            with_result(record, signal.layout, coded, scores),
+            record,
+            remarks={**record.remarks, **remarks},
             repeats=spec.repeats or None,
             parallel=spec.parallel * coded.together,
             psnr_rgb_ceiling=self.cache.colour_ceiling(task, signal),
@@ -123,15 +135,19 @@ class Worker:
 
     def _with_payload(self, task: Task, record: Record, coded: Coded, signal: Signal) -> Measured:
         encoded, decoded = coded.encoded, coded.decoded
-        payload = kept = None
-        if task.item in self._spec.decode_again and encoded.reconstruction is None:
+        payload = kept = verdict = None
+        codec = self.cache.codec(task.codec)
+        judged = task.item in self._spec.decode_again and encoded.reconstruction is None
+        if judged and isinstance(codec, DecodesApart):
+            verdict = judge_apart(codec, codec.isolation, task, encoded.payload, decoded)
+        elif judged:
             payload = DecodedPayload(
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
                 isolation.is_guarded(),
             )  # fmt: skip
         if task.item in self._spec.keep:
             kept = make_kept_stream(record, encoded.payload, signal, decoded)
-        return Measured(record, payload, kept)
+        return Measured(record, payload, kept, verdict)
 
 
 def _check_suitable(codec: Codec, signal: Signal, task: Task, spec: WorkSpec) -> None:
@@ -142,13 +158,14 @@ def _check_suitable(codec: Codec, signal: Signal, task: Task, spec: WorkSpec) ->
         raise Unsupported(reason)
 
 
-def _with_estimate(coded: Coded, codec: Codec, signal: Signal, point: Point) -> Coded:
-    """With the codec's estimate of the rate, where ``encode`` gave none; the estimate is not
-    timed."""
-    if coded.encoded.bits_estimated is not None:
-        return coded
-    estimate = codec.estimate(signal, point)
-    return replace(coded, encoded=replace(coded.encoded, bits_estimated=estimate))
+def _with_estimate(
+    coded: Coded, codec: Codec, signal: Signal, point: Point
+) -> tuple[Coded, Mapping[str, str]]:
+    """With the codec's estimate of the rate, where ``encode`` gave none, and remarks on it; the
+    estimate is not timed."""
+    asked = codec.estimate(signal, point) if coded.encoded.bits_estimated is None else None
+    encoded, remarks = examined(coded.encoded, asked)
+    return replace(coded, encoded=encoded), remarks
 
 
 def _check_lossless(codec: Codec, scores: Scores) -> bool | None:
@@ -185,4 +202,10 @@ def measure_tasks(tasks: Sequence[Task]) -> Portion:
         added,
         tuple(one.payload for one in measured if one.payload is not None),
         tuple(one.kept for one in measured if one.kept is not None),
+        tuple(one.verdict for one in measured if one.verdict is not None),
+        {
+            name: files
+            for name in {task.codec for task in tasks}
+            if (files := _worker.new_code(name))
+        },
     )

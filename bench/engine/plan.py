@@ -5,18 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.cards import CodecCard
 from bench.codecs.base import Complexity
 from bench.datasets.base import Item
 from bench.records import Stored, Task
+from bench.results.run_info import CODE, CodecInfo
 
 Key = tuple[str, str, str]
 """Codec, point and item of a task."""
 # Raised when a change of the harness changes measured numbers: older records are measured again.
 RULES = 1
+
+
+def _digest_of(path: str) -> str:
+    """A file's sha256; empty where it is gone."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,33 @@ class Probe:
     """Programs and files that its decoder needs to see."""
     unavailable: str | None = None
     """Why the codec cannot run here, with the cure; None if it can."""
+    failure: str | None = None
+    """Why its code fails before anything is coded; None if it does not."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """By path the sha256 of the files of its code that are part of no installed release."""
+
+    @property
+    def able(self) -> bool:
+        """Whether there is anything to measure."""
+        return self.unavailable is None and self.failure is None
+
+    def with_known_code(self, known: Sequence[CodecInfo]) -> Probe:
+        """With the files that earlier codings of this codec loaded, among the codecs of a folder.
+
+        What the first coding loads is not known before it. A mark stands for the code in the
+        fingerprint, and stays as long as no file that is known has changed.
+        """
+        earlier = next((info for info in known if info.id == self.codec), None)
+        files = {} if earlier is None else earlier.code
+        mark = None if earlier is None else earlier.versions.get(CODE)
+        if not self.able or (not self.code and not files):
+            return self
+        now = {path: self.code.get(path) or _digest_of(path) for path in {*self.code, *files}}
+        if mark is None or now != files:
+            text = json.dumps(sorted(filter(None, now.values())))
+            mark = hashlib.sha256(text.encode()).hexdigest()
+        versions = {**self.versions, CODE: mark}
+        return replace(self, versions=versions, code={p: d for p, d in now.items() if d})
 
 
 @dataclass(frozen=True, slots=True)

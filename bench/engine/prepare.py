@@ -20,8 +20,9 @@ from bench.engine.probe import probe
 from bench.engine.work import WorkSpec
 from bench.errors import BenchError
 from bench.processes.pool import Pool, cause_of_death
-from bench.records import Stored, Task
+from bench.records import Status, Stored, Task
 from bench.results.run_folder import RunFolder
+from bench.results.run_info import CodecInfo
 from bench.results.store import Store
 
 Probed = tuple[CodecCard, Probe]
@@ -33,14 +34,15 @@ def probe_codecs(
     pool: Pool,
     device: str,
     await_one: Callable[[Sequence[Future[Probe]]], None],
+    known: Sequence[CodecInfo],
 ) -> list[Probed]:
-    """What each codec says of itself; ``await_one`` waits until one of some futures is over."""
+    """What each codec says of itself; ``await_one`` waits until one of some futures is over.
+    ``known`` are the codecs of earlier runs into the same folder."""
     futures = [pool.submit(probe, card, device, timeout=_PROBE_SECONDS) for card in cards]
     for future in futures:
         await_one([future])
-    return [
-        (card, _probe_result(card, future)) for card, future in zip(cards, futures, strict=True)
-    ]
+    found = [_probe_result(card, future) for card, future in zip(cards, futures, strict=True)]
+    return [(card, one.with_known_code(known)) for card, one in zip(cards, found, strict=True)]
 
 
 def register(
@@ -53,7 +55,7 @@ def register(
         if campaign.extends and info.id in known:
             info.refuse_other_ladder(str(store.folder), known[info.id])
     for index, (info, (_, found)) in enumerate(zip(infos, pairs, strict=True)):
-        if found.unavailable is not None and info.id in known:
+        if not found.able and info.id in known:
             # what was measured while it was available keeps the versions of then
             infos[index] = replace(known[info.id], ladder=info.ladder, items=info.items)
     store.set_codecs(infos, add_points=campaign.extends)
@@ -74,35 +76,38 @@ def plan_tasks(
     say: Callable[[str], None],
 ) -> Plan:
     """What is left for the codecs that can run; drops what is stored and no longer holds."""
-    able = [(card, found) for card, found in pairs if found.unavailable is None]
+    able = [(card, found) for card, found in pairs if found.able]
     done = folder.done(spec.keep, repeats=spec.repeats)
     lacking = _lacking(items, metrics, folder)
     plan = make_plan(able, items, done, lacking=lacking, earlier=metrics.earlier)
     if plan.stale:
         folder.store.drop(plan.stale)
         say(
-            f"{len(plan.stale)} stored records come from another version, card, weights "
-            "or device; they are measured again"
+            f"{len(plan.stale)} stored records come from another version, code, card, "
+            "weights or device; they are measured again"
         )
     return plan
 
 
-def skipped_tasks(
+def hopeless_tasks(
     pairs: Sequence[Probed], items: Sequence[Item], store: Store, say: Callable[[str], None]
-) -> list[tuple[Task, str]]:
-    """Tasks of codecs that cannot run here and have no stored result, with the reason."""
+) -> dict[Status, list[tuple[Task, str]]]:
+    """Tasks without a stored result of codecs that cannot run here, which are skipped, and of those
+    whose code fails before anything is coded; with the reason."""
     stored = store.done()
-    found = []
+    tasks: dict[Status, list[tuple[Task, str]]] = {"skipped": [], "failed": []}
     for card, probed in pairs:
-        if probed.unavailable is not None:
-            say(f"{card.id} skipped: {probed.unavailable}")
-            found += [
-                (Task(card.id, point, item.name, ""), probed.unavailable)
+        status: Status = "skipped" if probed.failure is None else "failed"
+        reason = probed.unavailable or probed.failure
+        if reason is not None:
+            say(f"{card.id} {status}: {reason}")
+            tasks[status] += [
+                (Task(card.id, point, item.name, ""), reason)
                 for item in items[: card.items]
                 for point in card.ladder
                 if (card.id, str(point), item.name) not in stored
             ]
-    return found
+    return tasks
 
 
 def _lacking(
@@ -137,4 +142,4 @@ def _probe_result(card: CodecCard, future: Future[Probe]) -> Probe:
     except Exception as error:  # a third party's codec may raise anything
         reason = f"cannot start: {type(error).__name__}: {error}"
     reason = f"{reason}; try python -m bench doctor --codec {card.id}"
-    return Probe(card.id, {}, unavailable=reason)
+    return Probe(card.id, {}, failure=reason)

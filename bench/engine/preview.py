@@ -15,7 +15,7 @@ from bench.engine.probe import probe
 from bench.records import Record
 from bench.results.kept_streams import KeptStreams
 from bench.results.recovery import recover_records
-from bench.results.run_info import MeasuredWith, held_metrics
+from bench.results.run_info import MeasuredWith, held_codecs_and_metrics
 from bench.results.store import FILE, TABLE
 
 
@@ -64,9 +64,9 @@ def preview(
     items = campaign.loader.items()
     kept = {item.name for item in [item for item in items if item.problem is None][:keep]}
     records = [] if fresh or not out.is_dir() else recover_records(out / FILE, out / TABLE)
-    pairs = [(card, probe(card, device)) for card in campaign.codecs]
-    able = [(card, found) for card, found in pairs if found.unavailable is None]
-    held = held_metrics(out) if records else MeasuredWith()
+    known, held = held_codecs_and_metrics(out) if records else ((), MeasuredWith())
+    pairs = [(card, probe(card, device).with_known_code(known)) for card in campaign.codecs]
+    able = [(card, found) for card, found in pairs if found.able]
     asked = tuple(dict.fromkeys((*held.names, *campaign.suite.metrics)))
     lacks = lacking(records, items, asked, held)
     done = KeptStreams(out).complete(_done(records), kept)
@@ -83,7 +83,7 @@ def preview(
                 tasks=len(card.ladder) * len(items[: card.items]),
                 left=left[card.id],
                 seconds=seconds.get(card.id),
-                unavailable=found.unavailable,
+                unavailable=found.unavailable or found.failure,
             )
             for card, found in pairs
         ),

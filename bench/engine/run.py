@@ -25,7 +25,7 @@ from bench.engine.fresh_decode import DecodedPayload, FreshDecodes
 from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
-from bench.engine.prepare import plan_tasks, probe_codecs, register, skipped_tasks
+from bench.engine.prepare import hopeless_tasks, plan_tasks, probe_codecs, register
 from bench.engine.run_log import Outcome, Progress, RunLog
 from bench.engine.schedule import Schedule
 from bench.engine.work import Added, Portion, WorkSpec
@@ -198,12 +198,15 @@ class _Runner:
     def _plan(self) -> Iterable[Task]:
         """Asks the codecs what they are and returns the tasks that are left and can be done."""
         job, say = self.job, self.job.progress.say
-        pairs = probe_codecs(job.campaign.codecs, self.pool, self.options.device, self._await)
+        pool, known = self.pool, job.folder.store.codecs()
+        device = self.options.device
+        pairs = probe_codecs(job.campaign.codecs, pool, device, self._await, known)
         register(job.campaign, pairs, job.folder.store, say)
         plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.folder, say)
         total = sum(len(card.ladder) * len(job.items[: card.items]) for card in job.campaign.codecs)
         self.log.begin(total, plan.finished)
-        self.log.keep_blank(skipped_tasks(pairs, job.items, job.folder.store, say), "skipped")
+        for status, blank in hopeless_tasks(pairs, job.items, job.folder.store, say).items():
+            self.log.keep_blank(blank, status)
         problems = {item.name: item.problem for item in job.items if item.problem is not None}
         hopeless = [(task, problems[task.item]) for task in plan.tasks if task.item in problems]
         self.log.keep_blank(hopeless, "failed")
@@ -257,6 +260,9 @@ class _Runner:
             self.job.folder.kept.add(kept)
         self.log.keep(result.records)
         self.log.add(result.added)
+        self.log.judge(result.verdicts)
+        for codec, files in result.code.items():
+            self.job.folder.store.add_code(codec, files)
         self._decode_again(portion, result.payloads)
 
     def _blame(self, portion: tuple[Task, ...], status: Status, reason: str) -> None:

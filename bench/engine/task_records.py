@@ -11,7 +11,7 @@ from bench.engine.coding import Coded
 from bench.engine.work import WorkSpec
 from bench.errors import BenchError, as_cell
 from bench.metrics.base import Scores
-from bench.records import Record, Status, Task, join_remarks, split_remarks
+from bench.records import Record, Status, Task
 from bench.signals import Layout
 
 
@@ -51,11 +51,12 @@ def with_result(record: Record, layout: Layout, coded: Coded, scores: Scores) ->
         "bytes": size,
         "header_bytes": encoded.header_bytes,
         "discarded_bytes": encoded.discarded_bytes,
+        "frame_bytes": " ".join(map(str, encoded.frame_bytes or ())) or None,
         "bpp": _per_pixel(None if size is None else 8 * size, layout.pixels),
         "bpp_estimated": _per_pixel(encoded.bits_estimated, layout.pixels),
         "bpp_likelihood": _per_pixel(encoded.bits_likelihood, layout.pixels),
         "scores": scores.values,
-        "remarks": join_remarks(scores.remarks),
+        "remarks": scores.remarks,
         "encode_seconds": encoding.wall_seconds,
         "decode_seconds": decoding.wall_seconds,
         "encode_cpu_seconds": encoding.cpu_seconds,
@@ -74,9 +75,9 @@ def with_scores(record: Record, scores: Scores) -> Record:
     """A finished record with further scores; another record as it is."""
     if record.status != "done":
         return record
-    remarks = {**split_remarks(record.remarks), **scores.remarks}
+    remarks = {**record.remarks, **scores.remarks}
     merged = {**record.scores, **scores.values}
-    return replace(record, scores=merged, remarks=join_remarks(remarks))
+    return replace(record, scores=merged, remarks=remarks)
 
 
 def _size_of_stream(encoded: Encoded) -> int | None:

@@ -15,7 +15,7 @@ import bench.datasets.images
 import bench.engine.measure
 import bench.metrics.evaluate
 import bench.metrics.ssim  # noqa: F401
-from bench.metrics.registry import metrics
+from bench.metrics.registry import built_in
 from bench.processes import isolation
 
 # what a worker raises that is started while its run ends: its pipe is closed before it has read all
@@ -31,7 +31,7 @@ def _say_nothing_of_the_end(
 
 sys.excepthook = _say_nothing_of_the_end
 Image.init()
-metrics()
+built_in()
 isolation.describe()
 # a first collection in every worker would walk, and so copy, all that was imported here
 gc.freeze()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from bench.cards import CodecCard, plugins
 from bench.datasets.base import Item, Loader
 from bench.engine.fresh_decode import DecodedPayload
+from bench.metrics import foreign
 from bench.metrics.base import Scores
 from bench.records import Record, Task
 from bench.results.kept_streams import KeptStream
 from bench.results.packed import Packed
+from bench.results.run_info import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +44,34 @@ class WorkSpec:
         # A loader or an item may be an object of a class that a plug-in file defines. Pickle would
         # look for this class before anything of ours runs in the worker, and fail. So the fields
         # are pickled on their own into bytes, and travel behind the plug-in files: the worker
-        # calls _unpack, which imports the files first and unpickles the bytes afterwards.
+        # calls _unpack, which imports those files that the run has imported for a loader first,
+        # and unpickles the bytes afterwards.
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return _unpack, (plugins.loaded(), pickle.dumps(values))
+        told = dict(foreign.described())
+        return _unpack, (plugins.loaded(), plugins.installed(), told, pickle.dumps(values))
 
 
-def _unpack(files: Sequence[plugins.Plugin], values: bytes) -> WorkSpec:
-    plugins.install(files)
+def _unpack(
+    files: Sequence[plugins.Plugin],
+    imported: Sequence[plugins.Plugin],
+    told: Mapping[foreign.Source, list[dict[str, Any]]],
+    values: bytes,
+) -> WorkSpec:
+    plugins.note(files)
+    plugins.install(imported)
+    foreign.adopt(told)
     return WorkSpec(**pickle.loads(values))
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The record of a task and, of the items that the run names, its payload and what is kept."""
+    """The record of a task and, of the items that the run names, its payload or verdict and what is
+    kept."""
 
     record: Record
     payload: DecodedPayload | None = None
     kept: KeptStream | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +91,6 @@ class Portion:
     added: tuple[Added, ...] = ()
     payloads: tuple[DecodedPayload, ...] = ()
     kept: tuple[KeptStream, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By codec the files of code that it loaded, where they are more than were told before."""

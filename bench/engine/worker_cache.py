@@ -38,6 +38,10 @@ class WorkerCache:
             self._codecs[name] = codec
         return self._codecs[name]
 
+    def built(self, name: str) -> Codec | None:
+        """The adapter of a codec, if it was built."""
+        return self._codecs.get(name)
+
     def codec_of(self, task: Task) -> Codec:
         """The adapter of a task's codec. Raises Unavailable on another kind of device than the one
         that the run was planned for."""

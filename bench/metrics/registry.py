@@ -6,7 +6,6 @@ A row is a class with its info; what computes it is imported on first use. Measu
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -66,42 +65,40 @@ def metrics() -> Mapping[str, type[Metric]]:
     for plugin in plugins.loaded():
         if _seen.get(plugin.name) != plugin:
             _seen[plugin.name] = plugin
-            _add_plugin(plugin.name)
+            _add_plugin(plugin)
     return _table
+
+
+def built_in() -> None:
+    """Imports the metrics of the project."""
+    for path in BUILT_IN:
+        importlib.import_module(path.partition(":")[0])
 
 
 def _add_installed() -> None:
     """The metrics of installed packages: each entry point names a class."""
     for entry in plugins.entry_points(ENTRY_POINTS):
-        try:
-            metric = entry.load()
-        except Exception as error:  # a third party's module may raise anything
-            raise UsageError(
-                f"entry point {entry.name!r} of group {ENTRY_POINTS}: {entry.value!r} cannot be "
-                f"imported: {type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(getattr(metric, "info", None), MetricInfo):
-            raise UsageError(
-                f"entry point {entry.name!r} of group {ENTRY_POINTS}: {entry.value!r} is no class "
-                "of a metric with `info = MetricInfo(…)`; see bench.metrics.base"
-            )
-        _add(metric)
+        from bench.metrics.foreign import Source, metrics_of
+
+        name = f"entry point {entry.name!r} of group {ENTRY_POINTS}"
+        for metric in metrics_of(Source(name, attribute=entry.value)):
+            _add(metric)
 
 
-def _add_plugin(name: str) -> None:
+def _add_plugin(plugin: plugins.Plugin) -> None:
     """The metrics that a plug-in file defines, in the place of those of an earlier text of it."""
-    for known in [one for one, metric in _table.items() if metric.__module__ == name]:
+    from bench.metrics.foreign import Source, metrics_of
+
+    for known in [one for one, metric in _table.items() if metric.__module__ == plugin.name]:
         del _table[known]
-    for value in list(vars(sys.modules[name]).values()):
-        own = isinstance(value, type) and value.__module__ == name
-        if own and isinstance(getattr(value, "info", None), MetricInfo):
-            _add(value)
+    for metric in metrics_of(Source(f"--plugin {plugin.path}", plugin)):
+        _add(metric)
 
 
 def versions_of(name: str) -> dict[str, str]:
     """What a metric's values depend on outside the project, by name."""
     metric = metrics()[name]
-    return {**metric.versions(), **plugins.version(metric.__module__)}
+    return dict(metric.versions())
 
 
 def register(metric: type[Metric]) -> None:

@@ -1,22 +1,25 @@
 """Decides which files a confined process may read: programs, libraries and what its card names.
 
-Never the original. sandbox.py enforces the rules; ``describe`` says how far they go on this system.
-Starts no program and knows no codec.
+Never the original. Starts programs so confined; landlock.py, namespaces.py and seccomp.py enforce
+the rules, and ``describe`` says how far they go on this system. Knows no codec.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
-from bench.processes import sandbox
+from bench.processes import landlock, linux, namespaces, orphans, seccomp
 
 ISOLATED = "isolated"
 NOT_ISOLATED = "not isolated"
@@ -26,12 +29,19 @@ _SYSTEM = tuple(
     Path(name)
     for name in (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt",
-    "/nix/store", "/gnu/store", "/run/opengl-driver", "/proc", "/sys",
+    "/nix/store", "/gnu/store", "/run/opengl-driver", "/proc",
+    # not /sys/fs: the highest use of memory of a control group is kept there
+    "/sys/bus", "/sys/class", "/sys/dev", "/sys/devices", "/sys/kernel/mm", "/sys/module",
     )
 )  # fmt: skip
 _DEVICES = ("null", "zero", "full", "random", "urandom", "dri", "kfd", "dxg")
 _PACKAGES = ("site-packages", "dist-packages")
-_SHARED_MEMORY = Path("/dev/shm")
+_SHARED_MEMORY = namespaces.SHARED_FOLDERS[-1]
+_PROC, _EVERYTHING = Path("/proc"), Path("/")
+_DEVICE_LINKS = tuple(
+    (Path("/dev", name), Path("/proc/self/fd", number))
+    for name, number in (("fd", ""), ("stdin", "0"), ("stdout", "1"), ("stderr", "2"))
+)
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP", "XDG_CACHE_HOME")
 # where libraries keep downloaded weights: the variable, and the folder in the user's cache
 _WEIGHT_CACHES = {"TORCH_HOME": "torch", "HF_HOME": "huggingface"}
@@ -39,9 +49,17 @@ _WEIGHTS_VARIABLE = "BENCH_WEIGHTS"
 _LAUNCH_VARIABLE = "BENCH_LAUNCH_FOLDER"
 
 BY_LANDLOCK_ALONE = (
-    f"{ISOLATED} by Landlock alone: UDP, shared memory, attributes of files and what an encoder "
-    "left among its packages stay open"
+    f"{ISOLATED} by Landlock alone: UDP, shared memory, attributes of files, other processes, the "
+    "host's name and what an encoder left among its packages stay open"
 )
+# what is open without namespaces of this kind, although others are there
+_OPEN_WITHOUT = {
+    namespaces.PROCESSES: "it sees other processes and what they leave in /tmp",
+    namespaces.USER: "it is root among users",
+}
+_DENIALS = ("Permission denied", "Read-only file system", "PermissionError", "No such file")
+_CURE = "isolated, it sees no files but programs, packages and what its card names: reads = [...]"
+_UNFILTERED = "no filter of system calls on this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +85,24 @@ def describe() -> str:
     """``isolated``, or in words what this system leaves open."""
     if sys.platform != "linux":
         return f"{NOT_ISOLATED}: {sys.platform} has no Landlock"
-    version = sandbox.landlock_version()
-    if not version:
+    if not landlock.version():
         return f"{NOT_ISOLATED}: this kernel offers no Landlock (Linux 5.13, enabled at boot)"
-    if sandbox.spaces():
-        return ISOLATED
-    if not sandbox.forbids_network():
+    offered = namespaces.offered()
+    if not offered and not landlock.forbids_network():
         return f"{NOT_ISOLATED}: neither namespaces nor Landlock (Linux 6.7) close the network here"
-    return BY_LANDLOCK_ALONE
+    if not offered:
+        return BY_LANDLOCK_ALONE
+    left = [words for kind, words in _OPEN_WITHOUT.items() if not offered & kind]
+    if not seccomp.is_known_machine():
+        left.append(_UNFILTERED)
+    return f"{ISOLATED}, but {'; '.join(left)}" if left else ISOLATED
+
+
+def with_cure(failure: str) -> str:
+    """Adds to a failure that isolation may have caused how an honest card avoids it."""
+    if _CURE in failure or not any(word in failure for word in _DENIALS):
+        return failure
+    return f"{failure}; {_CURE}" if describe().startswith(ISOLATED) else failure
 
 
 def hide(hidden: HiddenPaths) -> None:
@@ -90,11 +118,11 @@ def guard_code() -> bool:
     not allow it.
     """
     global _guarded
-    if sandbox.spaces():
+    if namespaces.offered():
         scratch = Path(tempfile.gettempdir())
         code = [place for place in _hidden.code if not scratch.is_relative_to(place)]
         with contextlib.suppress(OSError):  # the verdicts then say that code was not guarded
-            sandbox.protect(sandbox.spaces(), code)
+            namespaces.protect(code)
             _guarded = True
     return _guarded
 
@@ -110,43 +138,152 @@ def _real(places: Iterable[Path]) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """Rules that ``confine`` has made for a process that is about to be confined."""
+    """Rules that ``confine`` has made for a process that is about to be confined.
+
+    ``kinds`` are flags of the namespaces that it moves into.
+    """
 
     ruleset: int
-    spaces: int
+    kinds: int
     own: Path
+    view: namespaces.View | None
 
     def enter(self) -> None:
-        """Confines the calling process for good: a child before its exec, or this process."""
+        """Confines the calling process for good, or with PROCESSES its grandchild, in which this
+        returns."""
         global _confined
-        if self.spaces:
-            sandbox.leave(self.spaces, self.own)
-            # in its new namespace the process has a shared memory of its own
-            sandbox.allow(self.ruleset, _SHARED_MEMORY, sandbox.OWN)
-        sandbox.restrict(self.ruleset)
+        if self.kinds:
+            namespaces.enter(self.kinds, self.own, self.view)
+            self._allow_what_is_new()
+        linux.leave_keyring()
+        landlock.restrict(self.ruleset)
+        seccomp.filter_calls()
         _confined = True
+
+    def _allow_what_is_new(self) -> None:
+        """Of file systems that this process alone sees."""
+        shared = namespaces.SHARED_FOLDERS
+        for place in shared[-1:] if self.view is None else shared:
+            landlock.allow(self.ruleset, place, landlock.OWN)
+        landlock.allow(self.ruleset, _PROC, landlock.READ)
+        if self.view is not None:
+            landlock.allow(self.ruleset, Path("/"), landlock.LIST)
 
     def close(self) -> None:
         os.close(self.ruleset)
 
 
-def confine(own: Path, reads: Iterable[Path] = ()) -> Confinement | None:
+def confine(own: Path, reads: Iterable[Path] = (), *, alone: bool = False) -> Confinement | None:
     """Rules for a process that may write into the folder ``own`` alone.
 
     The process reads the system's programs, installed packages and ``reads``, without hidden
-    paths. None where this system cannot enforce rules.
+    paths. None where this system cannot enforce rules. With ``alone`` the process that enters is a
+    new one that sees no other processes and files, where the system has that. A process that is
+    confined passes on its own namespaces: it may make no others.
     """
-    if not sandbox.landlock_version():
+    if not landlock.version():
         return None
     data = os.environ.get(DATA_VARIABLE)
     hidden = replace(_hidden, private=(*_hidden.private, *_real([Path(data)]))) if data else _hidden
-    rules = list(_visible(tuple(reads), hidden))
-    rules += [(Path("/dev", name), sandbox.DEVICE) for name in _DEVICES]
-    rules += [(path, sandbox.DEVICE) for path in Path("/dev").glob("nvidia*")]
-    if _confined and sandbox.spaces():
-        rules.append((_SHARED_MEMORY, sandbox.OWN))
-    ruleset = sandbox.make_ruleset([*rules, (own, sandbox.OWN)])
-    return Confinement(ruleset, 0 if _confined else sandbox.spaces(), own)
+    reads, name, own = tuple(reads), own, own.resolve()
+    rules = [*_visible(reads, hidden), *_devices()]
+    if _confined and namespaces.offered():
+        rules.append((_SHARED_MEMORY, landlock.OWN))
+    ruleset = landlock.make_ruleset([*rules, (own, landlock.OWN)])
+    if _confined or not namespaces.offered():
+        return Confinement(ruleset, 0, own, None)
+    if not alone:
+        return Confinement(ruleset, namespaces.offered_here(), own, None)
+    if _EVERYTHING in reads:
+        return Confinement(ruleset, namespaces.offered(), own, None)
+    view = _view(reads, tuple(rules))
+    view = replace(view, links=(*view.links, *namespaces.links_on(name)))
+    return Confinement(ruleset, namespaces.offered(), own, view)
+
+
+@cache
+def _devices() -> tuple[tuple[Path, int], ...]:
+    named = (Path("/dev", name) for name in _DEVICES)
+    return tuple((path, landlock.DEVICE) for path in (*named, *Path("/dev").glob("nvidia*")))
+
+
+@cache
+def _view(reads: tuple[Path, ...], rules: tuple[tuple[Path, int], ...]) -> namespaces.View:
+    """What the rules allow to read, and the names by which that is asked for."""
+    listed = tuple(path for path, rights in rules if rights == landlock.LIST)
+    found: dict[Path, None] = {}
+    places = (path for path, rights in rules if rights != landlock.LIST and path != _PROC)
+    for path in sorted(places, key=lambda one: len(one.parts)):
+        if not any(outer in found for outer in path.parents):
+            found[path] = None
+    names = (*_SYSTEM, *python_folders(), *reads)
+    links = dict(link for name in names for link in namespaces.links_on(name))
+    return namespaces.View(tuple(found), (*links.items(), *_DEVICE_LINKS), listed)
+
+
+def launch(
+    arguments: Sequence[str],
+    own: Path,
+    reads: Iterable[Path] = (),
+    *,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = subprocess.STDOUT,
+    pass_fds: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts a program that writes into the folder ``own`` alone, its current and temporary one.
+
+    It reads the system's programs, installed packages and ``reads`` without hidden paths. It sees
+    no other process, /tmp, /var/tmp and /dev/shm are its own, and when it ends or this thread does,
+    so does all that it has started. ``environment`` is this process's unless given. The process
+    object is that of a parent of the program: ``terminate`` ends both. How far the program is
+    confined says ``describe``. Raises OSError if it does not start, SubprocessError if it cannot be
+    confined.
+    """
+    confinement = confine(own, reads, alone=True)
+    reason, telling = os.pipe()
+
+    def confine_child() -> None:
+        try:
+            orphans.die_with_parent()
+            if confinement is not None:
+                confinement.enter()
+                linux.drop_capabilities()
+        except OSError as error:
+            os.write(telling, str(error).encode())
+            raise
+
+    variables = os.environ if environment is None else environment
+    kept = {key: value for key, value in variables.items() if key != DATA_VARIABLE}
+    # numba writes into its cache or refuses to work, and beside installed packages it may not
+    kept = {"NUMBA_CACHE_DIR": str(own), **kept, **dict.fromkeys(_TEMPORARY[:3], str(own))}
+    try:
+        return subprocess.Popen(
+            arguments, cwd=own, env=kept, stdin=stdin, stdout=stdout, stderr=stderr,
+            pass_fds=pass_fds, start_new_session=True, preexec_fn=confine_child,
+        )  # fmt: skip
+    except subprocess.SubprocessError as error:
+        os.write(telling, b" ")  # so that there is something to read
+        raise subprocess.SubprocessError(os.read(reason, 1000).decode().strip()) from error
+    finally:
+        os.close(reason)
+        os.close(telling)
+        if confinement is not None:
+            confinement.close()
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """Ends a launched program and all that it started; the exit status, which is the program's own
+    if it had ended."""
+    alone = not _confined and namespaces.offered() & namespaces.PROCESSES
+    if alone:
+        process.terminate()
+        return process.wait()
+    process.kill()
+    status = process.wait()
+    orphans.end_session(process.pid)
+    return status
 
 
 def confine_this_process(own: Path, reads: Iterable[Path], *, since: float) -> str:
@@ -158,7 +295,8 @@ def confine_this_process(own: Path, reads: Iterable[Path], *, since: float) -> s
     kind = describe()
     os.environ[_LAUNCH_VARIABLE] = str(Path.cwd())
     _set_environment(own)
-    confinement = confine(own, (*_hidden.code, *reads, *_downloaded_weights(since)))
+    reads = (*_hidden.code, *reads, *downloaded_weights(since))
+    confinement = confine(own, reads)
     if confinement is not None:
         try:
             confinement.enter()
@@ -183,7 +321,8 @@ def _set_environment(own: Path) -> None:
     tempfile.tempdir = str(own)
 
 
-def _downloaded_weights(since: float) -> Iterator[Path]:
+def downloaded_weights(since: float = math.inf) -> Iterator[Path]:
+    """Files in the caches of downloaded weights that did not change after ``since``."""
     for name in (*_WEIGHT_CACHES, _WEIGHTS_VARIABLE):
         for folder, _, files in os.walk(os.environ.get(name, "")):
             for path in (Path(folder, file) for file in files):
@@ -195,10 +334,11 @@ def _downloaded_weights(since: float) -> Iterator[Path]:
 @cache
 def _visible(reads: tuple[Path, ...], paths: HiddenPaths) -> tuple[tuple[Path, int], ...]:
     """Rules for what may be read. A named path may lie in a private folder, but not among the
-    originals."""
+    originals; the folder that it lies in can be listed, since Python looks for modules so."""
     originals = [f"{place}/" for place in paths.originals]
     hidden = [*originals, *(f"{place}/" for place in paths.private)]
-    return tuple(
+    named = dict.fromkeys(place.parent for place in _real(reads))
+    return tuple((folder, landlock.LIST) for folder in named) + tuple(
         rule
         for place in _real((*_SYSTEM, *python_folders(), *reads))
         if not any(f"{place}/".startswith(one) for one in originals)
@@ -214,9 +354,9 @@ def _around(place: Path, hidden: Sequence[str]) -> Iterator[tuple[Path, int]]:
     """
     inside = [one for one in hidden if one.startswith(f"{place}/")]
     if not inside:
-        yield place, sandbox.READ
+        yield place, landlock.READ
     elif f"{place}/" not in inside and place.is_dir():
-        yield place, sandbox.LIST
+        yield place, landlock.LIST
         for path in _entries(place):
             yield from _around(path, inside)
 
@@ -249,13 +389,14 @@ def source_places(modules: Iterable[str]) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     imported = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
     for name in dict.fromkeys((*(name.partition(".")[0] for name in modules), *sorted(imported))):
-        for place in _module_places(name.partition(":")[0]):
+        for place in module_places(name.partition(":")[0]):
             if not any(f"{place}/".startswith(one) for one in installed):
                 found.update(dict.fromkeys((place, *_code_in(place.parent))))
     return tuple(found)
 
 
-def _module_places(name: str) -> tuple[Path, ...]:
+def module_places(name: str) -> tuple[Path, ...]:
+    """Where a top-level module lies, or would lie in the current folder. Imports nothing."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):  # such as __main__

@@ -24,6 +24,7 @@ _REAP_SECONDS = 2.0
 _linux = sys.platform == "linux"
 _c = ctypes.CDLL(None) if _linux else None
 _adopting = False
+_kept: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,17 @@ def end_session(leader: int) -> None:
         _end(lambda: [one for one in _everyone() if one.session == leader])
 
 
+def keep(pid: int) -> None:
+    """Spares a child of this process, and what it starts, until ``end_kept``."""
+    _kept.add(pid)
+
+
+def end_kept(pid: int) -> None:
+    """Ends a child that was kept, and all that is left of its session."""
+    _kept.discard(pid)
+    end_session(pid)
+
+
 def end_orphans() -> int:
     """Ends the children of this process that are in other process groups, with their descendants.
 
@@ -88,7 +100,7 @@ def end_descendants() -> None:
 
 def _orphans() -> list[_Process]:
     ours = os.getpgrp()
-    roots = [one for one in _children(os.getpid()) if one.group != ours]
+    roots = [one for one in _children(os.getpid()) if one.group != ours and one.pid not in _kept]
     return roots + _below([one.pid for one in roots])
 
 

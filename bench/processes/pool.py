@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 # how often pools look at their workers; with pebble's 0.1 s the end of a run took 0.3 s
 _POLL_SECONDS = 0.01
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
 
 
 def available_cores() -> int:
@@ -146,9 +147,20 @@ def scratch_name(out: Path) -> str:
 def cause_of_death(error: ProcessExpired) -> str:
     """Why a worker ended, in words."""
     code = getattr(error, "exitcode", None)
-    if isinstance(code, int) and code < 0:
-        return f"killed by {signal.Signals(-code).name}; out of memory?"
-    return f"exit status {code}"
+    if not isinstance(code, int) or code >= 0:
+        return f"exit status {code}"
+    return ended(code).removeprefix("was ")
+
+
+def ended(status: int, doing: str = "") -> str:
+    """How a process ended while it was ``doing`` something, in words."""
+    while_ = f" while {doing}" if doing else ""
+    if status >= 0:
+        return f"was ended by exit({status}){while_}"
+    name = signal.Signals(-status).name
+    if name == "SIGKILL":
+        return f"was killed by SIGKILL{while_}; out of memory?"
+    return f"crashed ({name}){while_}" if name in _CRASHES else f"was ended by {name}{while_}"
 
 
 def _pack(call: Callable[..., None], *arguments: object) -> bytes:

@@ -43,12 +43,13 @@ RECORDS: Mapping[str, str] = {
     "reached": "the parameter that came closest to a target rate",
     "bpp_likelihood": "likelihood of the coded symbols, where `bpp_estimated` is another estimate",
     "fingerprint": "hash of all that the result depends on; records of two are never pooled",
-    "remarks": "why metrics that were asked for have no value",
+    "remarks": "why columns have no value; `rate`: an estimate that is far from the stream",
     "rate": "`estimated` or `reported` where no stream was decoded, else empty",
     "frames_identical": "of a clip: frames whose decoded samples equal the source's; each counts "
     "100 dB in the clip's mean PSNR",
     "worst_frame": "of a clip: the frame with the largest mse, counted from 0",
     "group": "the source that the item shares with others, such as one production, where known",
+    "frame_bytes": "of a clip: bytes of each frame in order, where the codec tells",
     "format": "pixel format of the item as ffmpeg names it, then its matrix and range if it says "
     "them; YUV that says no range is taken as limited",
 }

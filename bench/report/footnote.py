@@ -98,16 +98,24 @@ def _limit_sentences(content: Content) -> list[str]:
     return [f"{said} Plots are over the {content.shared.results.run.items} that all have."]
 
 
+_PROOFS = {
+    "fresh_decode": "streams gave the same pixels in a fresh process",
+    "decoded_apart": (
+        "points of codecs of others had every item decoded in a process that received no original"
+    ),
+}
+
+
 def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
     """How many streams a fresh process decoded to the same pixels, and what it could see."""
-    proofs = [verdict for verdict in verdicts if verdict.check == "fresh_decode"]
-    kinds = dict.fromkeys(verdict.isolation for verdict in proofs)
-    return [
-        f"{sum(one.passed for one in proofs if one.isolation == kind)} of "
-        f"{sum(one.isolation == kind for one in proofs)} streams gave the same pixels in a fresh "
-        f"process ({kind or 'how far it was isolated is not recorded'})."
-        for kind in kinds
-    ]
+    sentences = []
+    for check, words in _PROOFS.items():
+        proofs = [verdict for verdict in verdicts if verdict.check == check]
+        for kind in dict.fromkeys(verdict.isolation for verdict in proofs):
+            of_kind = [one.passed for one in proofs if one.isolation == kind]
+            how = kind or "how far it was isolated is not recorded"
+            sentences.append(f"{sum(of_kind)} of {len(of_kind)} {words} ({how}).")
+    return sentences
 
 
 def describe(content: Content, codec: str) -> str:

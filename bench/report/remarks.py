@@ -11,9 +11,10 @@ from itertools import combinations
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison, small_overlap
 from bench.analysis.bootstrap import MIN_ITEMS, few_groups, few_items, too_few_groups
 from bench.analysis.bounds import Measured, violations
-from bench.records import split_remarks
+from bench.records import RATE_REMARK
 from bench.report.content import Content, source_bound
 from bench.results.run_info import Verdict
+from bench.results.table import split_remarks
 
 
 def warnings_of(content: Content) -> list[str]:
@@ -38,6 +39,8 @@ def warnings_of(content: Content) -> list[str]:
     found += _doubts([c for c in content.bd.comparisons if c.codec in curves], said, titles)
     found += _fallen_frames(content)
     found += _empty_cells(content)
+    found += _rates_apart(content)
+    found += _same_points(content)
     found += _disagreement(content)
     found += _drawn_only(content)
     found += _single_points(content)
@@ -105,12 +108,53 @@ def _empty_cells(content: Content) -> list[str]:
     said = Counter[tuple[str, str]]()
     for text, count in done.dropna().astype(str).value_counts().items():
         for name, reason in split_remarks(str(text)).items():
-            said[name, reason] += int(count)
+            if name != RATE_REMARK:
+                said[name, reason] += int(count)
     lines: dict[str, str] = {}
     for (name, reason), _ in said.most_common():
         total = sum(count for (other, _), count in said.items() if other == name)
         lines.setdefault(name, f"{name}: no value on {total} of {len(done)} records ({reason})")
     return list(lines.values())
+
+
+def _rates_apart(content: Content) -> list[str]:
+    """One line a codec whose estimated rate is not that of its streams, with the first record."""
+    records = content.results.records
+    lines = []
+    for codec, group in records.groupby("codec", observed=True):
+        texts = [text if isinstance(text, str) else None for text in group["remarks"]]
+        said = [split_remarks(text).get(RATE_REMARK) for text in texts]
+        apart = [(row, text) for row, text in enumerate(said) if text]
+        if apart:
+            row, text = apart[0]
+            first = group.iloc[row]
+            lines.append(
+                f"{codec}: estimated and measured rate differ by more than headers and 5 % on "
+                f"{len(apart)} of {len(group)} records ({first['point']} on {first['item']}: "
+                f"{text})"
+            )
+    return lines
+
+
+def _same_points(content: Content) -> list[str]:
+    """One line a codec of which two points gave streams of one size and pixels of one quality on
+    every item: one checkpoint under two names, or a value that nothing reads."""
+    records = content.results.records
+    done = records[(records["status"] == "done") & records["bytes"].notna()]
+    axes = [axis.column for axis in content.axes if axis.column in done]
+    lines = []
+    for codec, group in done.groupby("codec", observed=True):
+        seen: dict[object, object] = {}
+        for point, rows in group.groupby("point", observed=True, sort=False):
+            rows = rows.sort_values("item")
+            key = tuple(map(tuple, rows[["item", "bytes", *axes]].astype(str).to_numpy()))
+            if axes and key in seen:
+                lines.append(
+                    f"{codec}: {seen[key]} and {point} gave streams of the same sizes and the same "
+                    f"quality on all {len(rows)} {content.item_word}; are they one measurement?"
+                )
+            seen.setdefault(key, point)
+    return lines
 
 
 _CLEAR_PERCENT = 1.0

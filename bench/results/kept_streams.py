@@ -19,6 +19,9 @@ from pathlib import Path
 from bench.records import Record
 from bench.signals import Layout, Signal
 
+_LONGEST = 200
+"""Characters of a file's name, which with its suffix may have 255."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeptStream:
@@ -125,9 +128,9 @@ def _write(path: Path, content: bytes) -> None:
 def _file_name(word: str) -> str:
     """A name that every file system allows, different for different words."""
     plain = re.sub(r"[^A-Za-z0-9.=_-]", "_", word).lstrip(".")
-    if plain == word:
+    if plain == word and len(plain) <= _LONGEST:
         return plain
-    return f"{plain}-{hashlib.sha256(word.encode()).hexdigest()[:6]}"
+    return f"{plain[:_LONGEST]}-{hashlib.sha256(word.encode()).hexdigest()[:6]}"
 
 
 def _png(signal: Signal, source: Layout) -> bytes:

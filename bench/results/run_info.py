@@ -17,7 +17,8 @@ from bench.errors import StoreError, UsageError
 from bench.records import TARGET
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
-FORMAT = 4
+# 5: code of codecs
+FORMAT = 5
 _KEYS = {"metric_info": "metric_facts"}
 
 
@@ -27,6 +28,8 @@ def shortened(version: str) -> str:
     return version[:12] if is_hash else version
 
 
+CODE = "code"
+"""What stands among a codec's versions for files of code that are part of no release."""
 MetricTable = Mapping[str, Any]
 """A metric's info as JSON has it; bench.metrics.info writes and reads it."""
 
@@ -52,6 +55,8 @@ class CodecInfo:
     where they depend on none, and in runs of versions that did not say."""
     items: int | None = None
     """How many of the run's items it was to be measured on, the first ones; None: all."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """By path the sha256 of every file of its code that is part of no installed release."""
 
     @property
     def ladder_key(self) -> str | None:
@@ -74,7 +79,9 @@ class Verdict:
     """The outcome of a check that was made once for a codec or one of its points."""
 
     check: str
-    """``fresh_decode``: the payload, decoded again in a fresh process, gives the same pixels."""
+    """``fresh_decode``: the payload, decoded again in a fresh process, gives the same pixels.
+    ``decoded_apart``: of a codec that is not ours, every payload was decoded in a process that
+    never received a sample of an original."""
     codec: str
     point: str
     item: str
@@ -210,8 +217,13 @@ class MeasuredWith:
 
 def held_metrics(folder: Path) -> MeasuredWith:
     """What a folder's run.json says of its metrics; nothing where there is none."""
+    return held_codecs_and_metrics(folder)[1]
+
+
+def held_codecs_and_metrics(folder: Path) -> tuple[tuple[CodecInfo, ...], MeasuredWith]:
+    """What a folder's run.json says of its codecs and metrics; nothing where there is none."""
     try:
         run = read_run(folder)
     except StoreError:
-        return MeasuredWith()
-    return MeasuredWith(run.metrics, run.metric_info, run.metric_versions)
+        return (), MeasuredWith()
+    return run.codecs, MeasuredWith(run.metrics, run.metric_info, run.metric_versions)

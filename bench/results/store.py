@@ -23,8 +23,6 @@ from bench.records import (
     Stored,
     columns_of,
     is_of_frames,
-    join_remarks,
-    split_remarks,
 )
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
@@ -38,7 +36,7 @@ TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
 # for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs;
 # 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group;
-# 9: format
+# 9: frame_bytes, format
 FORMAT = 9
 
 Key = tuple[str, str, str]
@@ -274,6 +272,15 @@ class Store:
             if mark in (None, row_checksum(self._columns, row))
         ]
 
+    def add_code(self, codec: str, files: Mapping[str, str]) -> None:
+        """Notes files of a codec's code that a coding loaded."""
+        with self._transaction() as db:
+            for (text,) in db.execute("SELECT info FROM codecs WHERE id = ?", (codec,)).fetchall():
+                info = json.loads(text)
+                info["code"] = {**info.get("code", {}), **files}
+                row = (json.dumps(info, ensure_ascii=False), codec)
+                db.execute("UPDATE codecs SET info = ? WHERE id = ?", row)
+
     def set_codecs(self, codecs: Sequence[CodecInfo], *, add_points: bool) -> None:
         """Registers the codecs of this run, and their ladders.
 
@@ -398,10 +405,10 @@ class Store:
             record = self._record(key)
             if record is None:
                 return
-            said = {**split_remarks(record.remarks), **remarks}
+            said = {**record.remarks, **remarks}
             said = {name: why for name, why in said.items() if name not in scores}
             merged = {**record.scores, **scores}
-            record = replace(record, scores=merged, remarks=join_remarks(said))
+            record = replace(record, scores=merged, remarks=said)
             self._insert([pack(record if frames is None else record.with_frames(frames))])
 
     def _record(self, key: Key) -> Record | None:

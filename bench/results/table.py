@@ -14,7 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import StoreError
+from bench.errors import StoreError, as_cell
 from bench.records import COLUMNS, FIRST_METRICS, RESERVED, Record, is_of_frames
 from bench.results.damage import implausible, ragged, suspicious
 
@@ -56,20 +56,43 @@ def score_columns(header: Iterable[str]) -> tuple[str, ...]:
 
 def cells(record: Record, columns: tuple[str, ...]) -> tuple[Cell, ...]:
     """The values of a record under these columns; None where there is none."""
-    read, metrics = _reader(columns)
+    read, metrics, remarks = _reader(columns)
     row, scores, of_frames = list(read(record)), record.scores, record.frame_scores
     for at, name in metrics:
         row[at] = scores.get(name, of_frames.get(name))
+    if remarks is not None:
+        row[remarks] = join_remarks(record.remarks)
     return tuple(row)
 
 
 @cache
 def _reader(
     columns: tuple[str, ...],
-) -> tuple[Callable[[Record], tuple[Cell, ...]], tuple[tuple[int, str], ...]]:
-    """What reads all columns at once, of a metric something else, and where the metrics stand."""
+) -> tuple[Callable[[Record], tuple[Cell, ...]], tuple[tuple[int, str], ...], int | None]:
+    """What reads all columns at once, of a metric something else, and where metrics and remarks
+    stand."""
     metrics = tuple((at, name) for at, name in enumerate(columns) if name not in _KINDS)
-    return attrgetter(*(name if name in _KINDS else "item" for name in columns)), metrics
+    remarks = columns.index("remarks") if "remarks" in columns else None
+    read = attrgetter(*(name if name in _KINDS else "item" for name in columns))
+    return read, metrics, remarks
+
+
+def join_remarks(remarks: Mapping[str, str]) -> str | None:
+    """The cell of a record's ``remarks``: ``name: reason``, joined by semicolons."""
+    return "; ".join(f"{name}: {_plain(why)}" for name, why in remarks.items()) or None
+
+
+def _plain(reason: str) -> str:
+    return as_cell(reason.replace(";", ","))
+
+
+def split_remarks(text: str | None) -> dict[str, str]:
+    """The remarks of a cell."""
+    found = {}
+    for part in filter(None, (text or "").split("; ")):
+        name, _, reason = part.partition(": ")
+        found[name] = reason
+    return found
 
 
 def record_of(values: Mapping[str, Any]) -> Record:
@@ -89,7 +112,8 @@ def _with_scores(
     """The record of its own columns and of what was found of metrics and of frames."""
     of_frames = {name: value for name, value in found.items() if is_of_frames(name, header)}
     scores = {name: value for name, value in found.items() if name not in of_frames}
-    return Record(scores=scores, frame_scores=of_frames, **own)
+    remarks = split_remarks(own.get("remarks"))
+    return Record(scores=scores, frame_scores=of_frames, **{**own, "remarks": remarks})
 
 
 def write_records(path: Path, rows: Iterable[Sequence[Cell]], columns: Sequence[str]) -> None:

@@ -147,11 +147,7 @@ def yuv_in_single_precision(rgb: Pixels) -> Planes:
     fused products, blue first: a stream depends on them, so that they are a convention."""
     kr, kg, kb = 0.2126, 0.7152, 0.0722
     matrix = np.float32(
-        [
-            [kr, kg, kb],
-            [-kr / 1.8556, -kg / 1.8556, 0.5],
-            [0.5, -kg / 1.5748, -kb / 1.5748],
-        ]
+        [[kr, kg, kb], [-kr / 1.8556, -kg / 1.8556, 0.5], [0.5, -kg / 1.5748, -kb / 1.5748]]
     ).astype(float)
     found = []
     for row, offset in zip(matrix, (0, 128, 128), strict=True):

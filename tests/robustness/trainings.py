@@ -11,15 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.robustness.trial import (
-    Finding,
-    Room,
-    call,
-    chance,
-    finish,
-    running,
-    start,
-)
+from tests.robustness.trial import Finding, Room, call, chance, finish, running, start
 
 _STEPS = 400
 _CODEC = ("train", "gaussian-ae", "--part", "d10", "--steps", _STEPS, "--threads", 1)

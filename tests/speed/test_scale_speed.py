@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.fakes import written
 from tests.speed.scaling import measure_resume
 from tests.speed.test_run_speed import CORES, ENVIRONMENT, bench, best
 
+_PATH = os.pathsep.join((str(Path(__file__).parents[2]), os.environ["PYTHONPATH"]))
 PICTURES, RECORDS = 10_000, 1_000_000
 _DASK = {"DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms"}
 """As docs/cluster.md says."""
@@ -79,7 +81,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
             running.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "dask", *words], stdout=log, stderr=log,
-                    env={**ENVIRONMENT, **_DASK, "PYTHONPATH": str(Path(__file__).parents[2])},
+                    env={**ENVIRONMENT, **_DASK, "PYTHONPATH": _PATH},
                 )
             )  # fmt: skip
 

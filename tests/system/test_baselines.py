@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.baselines import GUARDS, ROOT, Guard, bench, measured
+from tests.baselines import GUARDS, ROOT, Guard, measured
+from tests.command import bench
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)

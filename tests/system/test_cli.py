@@ -225,6 +225,59 @@ def test_a_full_disk_is_one_line_wherever_it_is_met(
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(("soft", "hard"), [(20, 20), (20, 4096)])
+def test_few_open_files_are_named_or_made_more(soft: int, hard: int) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit -Sn {soft}; ulimit -Hn {hard}; exec "$@"', "-",
+         sys.executable, "-m", "bench", "list", "codecs"],
+        capture_output=True, text=True, cwd=ROOT, timeout=120, check=False,
+    )  # fmt: skip
+    if hard == soft:
+        assert "allows 20 open files, 48 are needed; ulimit -n 4096" in refused(done)
+    else:
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_run_goes_on_when_nobody_reads(cards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["run", "--suite", "noise", "--cards", cards, "--jobs", 1, "--no-report", "--out", out]
+    command = [sys.executable, "-m", "bench", *map(str, words)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, "")
+    assert (out / "records.csv").is_file() and (out / "run.json").is_file()
+
+
+def test_a_list_that_nobody_reads_ends_quietly() -> None:
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m bench list | true"],
+        capture_output=True, text=True, cwd=ROOT, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+
+
+def test_the_locale_c_gets_a_whole_summary(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "ü.png")
+    done = bench(
+        "run", "--input", tmp_path, "--codecs", "jpeg:quality=50,webp:quality=50", "--jobs", 1,
+        "--metrics", "psnr_rgb", "--out", tmp_path / "out", LC_ALL="C", PYTHONUTF8="0",
+        PYTHONCOERCECLOCALE="0",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "see table.md" in done.stdout
+    with (tmp_path / "out" / "records.csv").open(encoding="utf-8") as file:
+        assert [row["item"] for row in csv.DictReader(file)] == ["ü", "ü"]
+
+
+def test_messages_are_one_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--codecs", "jpeg", "--input", "a\nb\x1b[31m\udcff"]) == 2
+    assert capsys.readouterr().err == "bench: a b\\x1b[31m\\xff: no such file or folder\n"
+
+
 HELLO = """
 import argparse
 
@@ -251,13 +304,13 @@ def test_a_subcommand_is_a_file_and_a_line(
     (tmp_path / "greeting_plugin.py").write_text("print('loaded first')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(COMMANDS, "hello", "hello_of_a_test")
-    monkeypatch.setattr("bench.cards.plugins._loaded", {})
+    monkeypatch.setattr("bench.cards.plugins._known", {})
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
     assert "    hello     greets\n" in capsys.readouterr().out
     assert main(["hello", "--times", "2", "--plugin", str(tmp_path / "greeting_plugin.py")]) == 7
-    assert capsys.readouterr().out == "loaded first\nhello hello \n"
+    assert capsys.readouterr().out == "hello hello \n"  # noted, but not imported
     with pytest.raises(SystemExit) as end:
         main(["hello", "--times", "0"])
     assert end.value.code == 2

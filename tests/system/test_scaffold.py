@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench.commands.scaffold import new_codec
+from bench.commands.scaffold import Template, new_codec
+from bench.engine.run_log import Outcome
 from bench.errors import UsageError
 from tests.command import bench
 from tests.system.codecs.tiny_zoo import picture
@@ -59,3 +61,43 @@ def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:
         new_codec("mine", "python", tmp_path)
     with pytest.raises(UsageError, match="'My Codec' is no codec id"):
         new_codec("My Codec", "python", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "said"),
+    [
+        ("jpeg", "python", "'jpeg' is there already; take another name, such as my-jpeg"),
+        ("x265", "command", "'x265' is there already"),
+        ("json", "python", "Python has its own 'json'; take another name, such as my-json"),
+        ("bench", "model", "Python has its own 'bench'"),
+        ("true", "python", "Python has its own 'true'"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused_before_anything_is_written(
+    name: str, template: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        new_codec(name, cast("Template", template), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_try_that_is_stopped_has_nothing_to_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.cli import main
+    from bench.engine import attempt
+
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    monkeypatch.setattr(attempt, "run", lambda *_: Outcome(interrupted=True))
+    assert main(["try", "jpeg", str(tmp_path / "mine.png")]) == 1
+    assert capsys.readouterr().err == "bench: stopped\n"
+
+
+def test_try_that_cannot_save_says_so(tmp_path: Path) -> None:
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    done = bench(tmp_path, "try", "jpeg:quality=30", "mine.png", "--save", "nowhere/out.png")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bench: --save nowhere/out.png: cannot be written: No such file or directory; give another "
+        "path\n"
+    )

@@ -5,13 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from bench.cards import load_registry, read_codec, read_dataset
 from bench.cards.codec import _CODEC_KEYS
 from bench.cards.codec_specs import parse_value, split_codecs, split_values
 from bench.cards.dataset import _DATASET_KEYS
-from bench.cli import main
 from bench.codecs.base import Codec
 from bench.codecs.build import CODEC_NEEDS, select
 from bench.datasets.build import loader_class
@@ -55,40 +53,6 @@ def test_a_bad_card_is_named_with_key_and_value(tmp_path: Path, text: str, says:
     with pytest.raises(CardError, match=r"bad\.toml") as caught:
         read_codec(write(tmp_path, text))
     assert says in str(caught.value)
-
-
-def test_an_adapter_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    write(tmp_path, GOOD)
-    with pytest.raises(CardError, match=r"'a\.b:C' cannot be imported"):
-        select(load_registry([tmp_path]), "bad:q=1")
-
-
-NO_CODECS = {
-    "os:system": "adapter 'os:system' is a builtin_function_or_method, not a class",
-    "fractions:Fraction": "adapter 'fractions:Fraction' has no encode, decode, parameters",
-    "broken:X": "'broken:X' cannot be imported: ZeroDivisionError: division by zero",
-    "leaving:X": "'leaving:X' cannot be imported: SystemExit: 3",
-    "untyped:X": "adapter 'untyped:X': parameters is a list; write a mapping of names",
-}
-
-
-@pytest.mark.parametrize("adapter", NO_CODECS)
-def test_what_is_no_codec_is_one_line_and_status_2(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, adapter: str
-) -> None:
-    (tmp_path / "broken.py").write_text("1 / 0\n")
-    (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
-    (tmp_path / "untyped.py").write_text(
-        "from bench.codecs.base import CodecBase\nclass X(CodecBase):\n    parameters = ['q']\n"
-    )
-    write(tmp_path, GOOD.replace("a.b:C", adapter))
-    Image.new("L", (8, 8)).save(tmp_path / "p.png")
-    monkeypatch.syspath_prepend(tmp_path)
-    words = ["run", "--input", str(tmp_path / "p.png"), "--codecs", "bad", "--cards", str(tmp_path)]
-    assert main([*words, "--out", str(tmp_path / "out")]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and said.startswith(f"bench: {tmp_path.name}/bad.toml: ")
-    assert NO_CODECS[adapter] in said
 
 
 def test_a_class_that_loads_nothing_is_no_loader(tmp_path: Path) -> None:
@@ -282,3 +246,19 @@ def test_a_suite_has_a_timeout_and_notes(tmp_path: Path) -> None:
     (tmp_path / "wrong").mkdir()
     with pytest.raises(CardError, match="timeout is 0; give seconds"):
         read_dataset(write(tmp_path / "wrong", head + "timeout = 0\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "ladder", "said"),
+    [
+        ("=x", "q = [1]", "letters and digits"),
+        ("a\x1b[31m", "q = [1]", "letters and digits"),
+        ("a", 'q = ["\\u001b[31m"]', "points stand in tables"),
+        ("a", '"=q" = [1]', "points stand in tables"),
+    ],
+)
+def test_ids_and_points_can_be_shown(tmp_path: Path, name: str, ladder: str, said: str) -> None:
+    text = f'title = "t"\nadapter = "a:B"\nmedia = ["image"]\n[ladder]\n{ladder}\n'
+    (tmp_path / f"{name}.toml").write_text(text)
+    with pytest.raises(CardError, match=said):
+        load_registry([tmp_path]).codec(name)

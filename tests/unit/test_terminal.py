@@ -79,3 +79,22 @@ def test_what_an_encoding_lacks_is_stood_in_for_one_for_one() -> None:
     stream.write("−8.5 … −7.7 × λ │")
     stream.flush()
     assert buffer.getvalue() == b"-8.5 . -7.7 x ? |"
+
+
+def test_the_locale_c_is_no_obstacle() -> None:
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, "ascii", errors="surrogateescape", newline="")
+    print_plainly(stream)
+    stream.write("webp† \udcff")
+    stream.flush()
+    assert buffer.getvalue() == b"webp+ ?"
+
+
+@pytest.mark.parametrize("character", ["\x1b[31m", "\x07", "\r", "\x9b31m", "\u202e", "\udcff"])
+def test_what_acts_on_a_terminal_is_written_out(
+    character: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = make_console()
+    print_table(console, character, ["codec", "what"], [[f"a{character}", f"b{character}"]])
+    console.print(f"c{character}", markup=False)
+    assert character not in capsys.readouterr().out

@@ -20,7 +20,7 @@ from bench.codecs.support.process import read_exactly
 from bench.codecs.support.stopwatch import untimed
 from bench.codecs.support.y4m import read_format, read_frames
 from bench.errors import CodecError
-from bench.signals import GRAY, RGB, Frame, Layout, Signal
+from bench.signals import Frame, Layout, Signal
 
 PICTURES = ("png", "ppm")
 VIDEOS = ("y4m", "yuv")
@@ -100,14 +100,6 @@ def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
     if not buffer.count:
         raise CodecError("the decoder wrote a file without frames")
     return buffer.signal()
-
-
-def read_clip(path: Path) -> Signal:
-    """A whole Y4M file of its own size: gray, or RGB as BT.709 in full range. Raises CodecError."""
-    with path.open("rb") as file:
-        coded = read_format(file).planes
-    kind = GRAY if coded.chroma == "400" else RGB
-    return read_video(path, Layout("video", kind, coded.width, coded.height), coded)
 
 
 def _read_yuv(file: IO[bytes], coded: PlaneFormat) -> Iterator[bytes]:

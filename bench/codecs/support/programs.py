@@ -11,17 +11,16 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from bench.errors import CodecError
-from bench.processes import isolation, orphans
+from bench.processes import isolation
 
 _FOLDERS_OF_PROGRAMS = ("bin", "sbin")
 _BESIDE_THEM = ("lib", "lib32", "lib64", "libexec", "share", "include", "etc", "pyvenv.cfg")
 _SEARCHED = ("LD_LIBRARY_PATH", "PYTHONPATH")
-_TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 _SHEBANG_BYTES = 256
 
 
@@ -30,44 +29,34 @@ def run_confined(
 ) -> int:
     """The exit status of a program whose messages go to ``log``; negative: the signal that ended
     it. Its folder is its current and temporary one. Raises OSError if it does not start."""
-    named = (path for path in named_places(arguments[1:]) if not path.is_relative_to(folder))
-    program = places_of_program(Path(arguments[0]))
-    confinement = isolation.confine(folder, (*program, *named, *reads))
-
-    def confine_this_process() -> None:
-        orphans.die_with_parent()
-        if confinement is not None:
-            confinement.enter()
-
-    try:
-        process = subprocess.Popen(
-            arguments,
-            cwd=folder,
-            env=_environment(folder),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=confine_this_process,
-        )
-    except subprocess.SubprocessError as error:
-        raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error
-    finally:
-        if confinement is not None:
-            confinement.close()
+    process = launch_program(arguments, folder, reads, stdout=log)
     try:
         return process.wait()
     finally:
-        process.kill()
-        orphans.end_session(process.pid)
+        isolation.end(process)
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """This process's, without the way to the data and with temporary files in ``folder``."""
-    variables: Mapping[str, str] = {name: str(folder) for name in _TEMPORARY}
-    kept = {key: value for key, value in os.environ.items() if key != isolation.DATA_VARIABLE}
-    # numba writes into its cache or refuses to work, and beside installed packages it may not
-    return {"NUMBA_CACHE_DIR": str(folder), **kept, **variables}
+def launch_program(
+    arguments: Sequence[str],
+    folder: Path,
+    reads: Sequence[Path],
+    *,
+    stdout: int | IO[bytes],
+    stderr: int = subprocess.STDOUT,
+) -> subprocess.Popen[bytes]:
+    """``isolation.launch`` with what the program needs and what its arguments name."""
+    named = (path for path in named_places(arguments[1:]) if not path.is_relative_to(folder))
+    places = (*places_of_program(Path(arguments[0])), *named, *reads)
+    try:
+        return isolation.launch(arguments, folder, places, stdout=stdout, stderr=stderr)
+    except subprocess.SubprocessError as error:
+        raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error
+
+
+def has_written(path: Path) -> bool:
+    """Whether a program wrote a file of its own there. A link may lead to what it could not read
+    itself, such as the original."""
+    return path.is_file() and not path.is_symlink()
 
 
 def places_of_program(program: Path) -> Iterator[Path]:

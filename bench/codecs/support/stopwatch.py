@@ -63,6 +63,13 @@ def untimed() -> Iterator[None]:
         _untimed.total += now() - start
 
 
+def count_as(inside: Seconds, *, since: Seconds) -> None:
+    """What this thread did from ``since`` on counts as ``inside``: the time of another process that
+    it waited for, measured there."""
+    if not _untimed.inside:
+        _untimed.total += now() - since - inside
+
+
 def cpu_seconds() -> float:
     import resource
 

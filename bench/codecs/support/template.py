@@ -18,12 +18,19 @@ from pathlib import Path
 
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.process import describe_failure, summarize
-from bench.codecs.support.programs import named_places, places_of_program, run_confined
+from bench.codecs.support.programs import (
+    launch_program,
+    named_places,
+    places_of_program,
+    run_confined,
+)
 from bench.errors import CardError, CodecError, Unavailable, near_matches
+from bench.processes import isolation
 from bench.records import Value
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _FFMPEG = "{ffmpeg}"
+_PIPE = subprocess.PIPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,11 @@ class Template:
         program = places_of_program(Path(self.program()))
         return (*program, *named_places(self.words[1:]))
 
+    def named_files(self) -> list[Path]:
+        """The files that the words behind the program name."""
+        paths = (Path(part) for word in self.words[1:] for part in (word, *word.split("=")[1:]))
+        return [path.absolute() for path in paths if path.is_file()]
+
     def fill(self, facts: Mapping[str, Value]) -> list[str]:
         """The arguments: placeholders replaced inside each word, so that a value with spaces or
         shell characters stays one argument."""
@@ -104,7 +116,8 @@ class Template:
             log.seek(max(0, log.seek(0, 2) - 4000))
             said = summarize(log.read().decode(errors="replace"))
         if status:
-            raise CodecError(f"{self.codec}: {describe_failure(arguments[0], status, said)}")
+            failure = describe_failure(arguments[0], status, said)
+            raise CodecError(f"{self.codec}: {isolation.with_cure(failure)}")
         return said
 
 
@@ -121,20 +134,42 @@ def parse_template(codec: str, key: str, value: object) -> Template:
 
 
 @cache
-def first_line(arguments: tuple[str, ...]) -> str:
-    """The first line that a version command prints, on either stream."""
-    try:
-        done = subprocess.run(
-            arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{arguments[0]} does not tell its version: {error}") from error
-    lines = (done.stdout + b"\n" + done.stderr).decode(errors="replace").split("\n")
+def first_line(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = None) -> str:
+    """The first line that a version command prints, on either stream.
+
+    With ``reads`` the command is confined to them as when it codes: for what a card names.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        try:
+            if reads is None:
+                process = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, stdout=_PIPE, stderr=_PIPE
+                )
+            else:
+                process = launch_program(arguments, Path(folder), reads, stdout=_PIPE, stderr=_PIPE)
+            with process:
+                try:
+                    said, complaint = process.communicate(timeout=60)
+                finally:
+                    process.kill()
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Unavailable(f"{arguments[0]} does not tell its version: {error}") from error
+    lines = (said + b"\n" + complaint).decode(errors="replace").split("\n")
     return next((line.strip() for line in lines if line.strip()), "unknown")
 
 
-@cache
 def program_hash(path: str) -> str:
     """The beginning of a program's sha256: names a build that tells no version."""
-    with Path(path).open("rb") as file:
-        return f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+    return f"sha256 {file_digest(Path(path))[:16]}"
+
+
+def file_digest(path: Path) -> str:
+    """A file's sha256; computed again when the file changes."""
+    status = path.stat()
+    return _digest(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _digest(path: Path, _changed: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,25 +1,21 @@
-"""A user's own network: found by the words of a card, built, and given its checkpoint.
+"""A user's own network in the words of a card: what builds it, its checkpoints, what its operating
+points are.
 
-Owns names, files and their mistakes; codes nothing.
+Owns names, files and their mistakes; imports and codes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
-from bench.codecs.support.nested_bytes import NestedBytes
-from bench.codecs.support.zoo_weights import read_checkpoint
-from bench.errors import CardError, Unavailable
+from bench.codecs.base import Choice
+from bench.errors import CardError, Unavailable, near_matches
 from bench.processes.isolation import launch_folder
 
 if TYPE_CHECKING:
@@ -27,27 +23,16 @@ if TYPE_CHECKING:
     from bench.records import Point
 
 _FIELD = re.compile(r"\{(\w+)\}")
-
-
-class CompressionNetwork(Protocol):
-    """What CompressAI's models offer: the coding side of a network."""
-
-    def compress(self, x: Tensor) -> Mapping[str, NestedBytes]: ...
-
-    def decompress(self, strings: NestedBytes, shape: NestedBytes) -> Mapping[str, Tensor]: ...
-
-
-class VideoCompressionNetwork(Protocol):
-    """The same of networks for clips, such as ``ssf2020``."""
-
-    def compress(self, frames: list[Tensor]) -> tuple[NestedBytes, NestedBytes]: ...
-
-    def decompress(self, strings: NestedBytes, shapes: NestedBytes) -> list[Tensor]: ...
+_HASHED_NAME = re.compile(r"-([0-9a-f]{8})\.pth")
+_CALLS = ("compress", "decompress", "forward", "encode", "decode", "set", "point")
+_OF_DECODER = ("decompress", "decode", "set", "point")
+"""Entries of ``call`` through which a decoder depends on the operating point."""
+PADDING = Choice(("replicate", "zero", "centre-zero"))
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """The settings ``model``, ``weights`` and ``arguments`` of a card.
+    """The settings of a card that say which network it is.
 
     ``folder`` is the card's: relative checkpoints are looked for in the current folder, then there.
     """
@@ -55,33 +40,69 @@ class ModelSource:
     codec: str
     model: str
     weights: str
-    arguments: Mapping[str, object]
+    call: Mapping[str, object]
+    built: Mapping[str, object]
+    """``arguments`` and ``update``, in which a point's value may stand, too."""
     folder: Path
 
     @classmethod
     def of(cls, card: CodecCard) -> ModelSource:
-        """Raises CardError for a card without ``model`` or ``weights``."""
+        """Raises CardError for a card without ``model`` or ``weights``, or with an unknown call."""
         settings = card.settings
         for key in ("model", "weights"):
             if not settings.get(key):
                 raise CardError(f"codec {card.id}: settings.{key} is missing; add it")
-        return cls(
-            card.id,
-            str(settings["model"]),
-            str(settings["weights"]),
-            dict(settings.get("arguments", {})),
-            card.folder,
+        if not re.fullmatch(r"[\w.]+:\w+", str(settings["model"])):
+            raise CardError(
+                f"codec {card.id}: model is {settings['model']!r}; write package.module:Class"
+            )
+        call = dict(settings.get("call", {}))
+        for key, value in call.items():
+            if key not in _CALLS:
+                raise CardError(
+                    f"codec {card.id}: unknown call {key!r}; {near_matches(key, _CALLS)}"
+                )
+            if not isinstance(value, str if key == "point" else Mapping):
+                example = '"module:function"' if key == "point" else '{ q = "{q}" }'
+                raise CardError(f"codec {card.id}: call.{key} is {value!r}; write {example}")
+        built = {key: settings[key] for key in ("arguments", "update") if key in settings}
+        model, weights = str(settings["model"]), str(settings["weights"])
+        return cls(card.id, model, weights, call, built, card.folder)
+
+    @property
+    def tells_decoder(self) -> bool:
+        """Whether a decoder must be told the value of the operating point."""
+        return "point" in self.call or any(
+            True for key in _OF_DECODER if key in self.call for _ in _fields(self.call[key])
         )
 
-    def check_ladder(self, points: Sequence[Point]) -> None:
-        """Raises CardError where two points would be measured with one checkpoint."""
-        fields = _FIELD.findall(self.weights)
-        for name in fields:
-            if any(point.key != name for point in points):
-                raise CardError(
-                    f"codec {self.codec}: weights {self.weights!r} has the placeholder "
-                    f"{{{name}}}, but the ladder's key is {points[0].key!r}"
-                )
+    @property
+    def one_network(self) -> bool:
+        """Whether all points are of one network, with one set of weights."""
+        return not {*_fields(self.weights), *_fields(self.built)}
+
+    def check_ladder(self, points: Sequence[Point], only: str) -> None:
+        """Raises CardError where nothing reads the ladder's key, where another name stands in
+        braces, or where two points would be one measurement. ``only`` is the key of no ladder."""
+        key = points[0].key
+        named = {"weights": self.weights, "call": self.call, **self.built}
+        read = "point" in self.call
+        for place, words in named.items():
+            for name in _fields(words):
+                read = read or name == key
+                if name != key:
+                    raise CardError(
+                        f"codec {self.codec}: {place} has the placeholder {{{name}}}, but the "
+                        f"ladder's key is {key!r}"
+                    )
+        if not read and key != only:
+            raise CardError(
+                f"codec {self.codec}: neither weights nor call reads {key}: all its values would "
+                f"be one measurement; put {{{key}}} into weights, or pass it on: [call] compress = "
+                f'{{ {key} = "{{{key}}}" }}'
+            )
+        if {*_fields(self.call), *_fields(self.built)} or "point" in self.call:
+            return
         seen: dict[str, Point] = {}
         for point in points:
             path = self.candidates(point)[0]
@@ -89,7 +110,8 @@ class ModelSource:
             if mark in seen:
                 raise CardError(
                     f"codec {self.codec}: {seen[mark]} and {point} are one checkpoint, {path}: it "
-                    f"would be measured twice; put {{{point.key}}} into weights, or leave one point"
+                    f"would be measured twice; put {{{point.key}}} into weights or pass it in "
+                    "[call], or leave one point"
                 )
             seen[mark] = point
 
@@ -100,11 +122,15 @@ class ModelSource:
         return (path,) if path.is_absolute() else (here / path, here / self.folder / path)
 
     def checkpoint(self, point: Point) -> Path:
-        """The checkpoint of a point. Raises Unavailable naming where it was looked for."""
+        """The checkpoint of a point. Raises Unavailable naming where it was looked for, CardError
+        where its name holds a hash that its content has not."""
         found = self._found(point)
         if found is None:
             places = " or ".join(str(path) for path in self.candidates(point))
             raise Unavailable(f"codec {self.codec}: no checkpoint for {point}: {places} is missing")
+        named = _HASHED_NAME.search(found.name)
+        if named and not file_digest(found).startswith(named[1]):
+            raise CardError(f"{found}: content does not have the hash {named[1]}; get it again")
         return found
 
     def digest(self, point: Point) -> str:
@@ -114,81 +140,14 @@ class ModelSource:
     def _found(self, point: Point) -> Path | None:
         return next((path for path in self.candidates(point) if path.is_file()), None)
 
-    def load(self, point: Point) -> nn.Module:
-        """The network of a point in evaluation mode, its coding tables made.
 
-        Raises CardError for a model that cannot be built or does not fit its checkpoint.
-        """
-        path = self.checkpoint(point)
-        state = read_checkpoint(path)
-        build = self.importable()
-        try:
-            network = self._built(build, state)
-        except Exception as error:  # whatever a user's constructor raises
-            detail = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            raise CardError(
-                f"codec {self.codec}: {path} does not fit {self.model} with arguments "
-                f"{dict(self.arguments)} ({detail}); change settings.arguments or weights"
-            ) from error
-        if not isinstance(network, nn.Module):
-            raise CardError(
-                f"codec {self.codec}: {self.model} gives a {type(network).__name__}, not a "
-                "torch.nn.Module"
-            )
-        update = getattr(network, "update", None)
-        if callable(update):
-            update()
-        return network.eval()
-
-    def _built(self, build: object, state: Mapping[str, Tensor]) -> object:
-        from_state_dict = getattr(build, "from_state_dict", None)
-        if from_state_dict is not None and not self.arguments:
-            return from_state_dict(dict(state))
-        network = build(**self.arguments)  # type: ignore[operator]
-        if isinstance(network, nn.Module):
-            network.load_state_dict(dict(state))
-        return network
-
-    def importable(self) -> object:
-        """The class or function that ``model`` names. Raises CardError if it cannot be imported."""
-        module, colon, name = self.model.partition(":")
-        if not colon or not name:
-            raise CardError(
-                f"codec {self.codec}: model is {self.model!r}; write package.module:Class"
-            )
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)
-        try:
-            found: object = getattr(importlib.import_module(module), name)
-        except Exception as error:  # a user's module may raise anything while it is imported
-            detail = f"{type(error).__name__}: {error}"
-            raise CardError(
-                f"codec {self.codec}: model {self.model!r} cannot be imported from {here}: {detail}"
-            ) from error
-        if not callable(found):
-            raise CardError(f"codec {self.codec}: {self.model} is no class or function")
-        return found
-
-    def code_digest(self) -> str:
-        """Hash of the file that defines the model: another network is another measurement."""
-        module = sys.modules[getattr(self.importable(), "__module__", "")]
-        file = getattr(module, "__file__", None)
-        return file_digest(Path(file)) if file else "unknown"
-
-
-def coder(network: nn.Module) -> CompressionNetwork | None:
-    """The network as a coder of pictures; None where it has only ``forward``."""
-    return cast(CompressionNetwork, network) if _codes(network) else None
-
-
-def video_coder(network: nn.Module) -> VideoCompressionNetwork | None:
-    """The network as a coder of clips; None where it has only ``forward``."""
-    return cast(VideoCompressionNetwork, network) if _codes(network) else None
-
-
-def _codes(network: nn.Module) -> bool:
-    return all(callable(getattr(network, name, None)) for name in ("compress", "decompress"))
+def _fields(words: object) -> Iterator[str]:
+    """The placeholders in text, tables and lists."""
+    if isinstance(words, str):
+        yield from _FIELD.findall(words)
+    elif isinstance(words, Mapping | list):
+        for one in words.values() if isinstance(words, Mapping) else words:
+            yield from _fields(one)
 
 
 def file_digest(path: Path) -> str:

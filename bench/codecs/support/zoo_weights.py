@@ -11,6 +11,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,11 @@ class ZooModel:
 
     def find(self) -> Path:
         """The checkpoint on this machine. Raises Unavailable with the cure."""
+        if not find_spec("compressai"):
+            raise Unavailable(
+                f"codec {self.codec}: compressai is not installed; it has wheels for Python 3.11 "
+                "and 3.12: pip install compressai there"
+            )
         if self.location:
             path = Path(self.location.replace("{quality}", str(self.quality))).expanduser()
             if path.is_file():

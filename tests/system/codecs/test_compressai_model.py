@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("compressai")
+
 from bench.cards import CodecCard, read_codec
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec
+from bench.codecs.foreign.host import Answer, refuse
+from bench.codecs.foreign.model_backend import Backend
+from bench.codecs.foreign.plain import Fault
+from bench.codecs.foreign.worker import described
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import clip, image
+from bench.signals import Signal, clip, image
 from tests.system.codecs.tiny_zoo import picture
 
 MODELS = """
@@ -61,7 +73,7 @@ class ForwardOnly(nn.Module):
 
 class Strange(ForwardOnly):
     def compress(self, x):
-        return {"strings": [[b"a"]], "shape": 0.5}
+        return {"strings": [[b"a"]], "shape": {1, 2}}
 
     def decompress(self, strings, shape):
         return {"x_hat": torch.zeros(1, 3, 64, 64)}
@@ -69,6 +81,146 @@ class Strange(ForwardOnly):
 
 def tiny_flow():
     return ScaleSpaceFlow(num_levels=2)
+
+
+class Copy(nn.Module):
+    '''Sends samples as they are, in steps; the point is told by argument, attribute or function.'''
+
+    def __init__(self, level=1.0):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(level))
+        self.register_buffer("step", torch.tensor(1.0))
+        self.tables = 0
+
+    def update(self, force=False):
+        if not force:
+            raise RuntimeError("call update(force=True)")
+        self.tables += 1
+
+    def compress(self, x, step=None):
+        step = self.step if step is None else step
+        return {"strings": [packed(x, step)], "shape": x.shape[-2:], "time": {"enc": 0.25}}
+
+    def decompress(self, strings, shape, step=None):
+        step = self.step if step is None else step
+        return {"x_hat": unpacked(strings[0], shape, step)}
+
+
+def packed(x, step):
+    return bytes((x * 255 / step).round().clamp(0, 255).byte().flatten().tolist())
+
+
+def unpacked(data, shape, step):
+    size = (-1, *shape)
+    return torch.tensor(list(data)).reshape(size)[None].float() * step / 255
+
+
+def set_step(network, value):
+    network.step.fill_(float(value))
+
+
+def force(network, times=1):
+    for _ in range(times):
+        network.update(force=True)
+
+
+class Inherits(Copy):
+    '''Has a from_state_dict that is another network's.'''
+
+    @classmethod
+    def from_state_dict(cls, state):
+        return cls(state["g_a.0.weight"].size(0))
+
+
+class NeedsGpu(Copy):
+    def update(self, force=False):
+        self.tables = torch.zeros(1, device="cuda")
+
+
+class Bare(Copy):
+    '''Bytes alone.'''
+
+    def compress(self, x):
+        return packed(x, 1)
+
+    def decompress(self, data):
+        return unpacked(data, (64, 64), 1)
+
+
+class Pair(Copy):
+    '''A tuple, nested lists, and a tensor instead of a table.'''
+
+    def compress(self, x):
+        return [[packed(x, 1)], [b"second", [b""]]], list(x.shape[-2:])
+
+    def decompress(self, strings, shape):
+        assert strings[1] == [b"second", [b""]] and shape == [64, 64], (strings, shape)
+        return unpacked(strings[0][0], shape, 1)
+
+
+class Needs(Copy):
+    '''A third thing that the decoder needs: a mean, a name, a number below 0.'''
+
+    def compress(self, x):
+        return {**super().compress(x), "mean": x.mean(), "about": ("a", -3, None, 0.1, [1, 2])}
+
+    def decompress(self, strings, shape, about, mean):
+        assert about == ("a", -3, None, 0.1, [1, 2]), about
+        assert mean.dtype == torch.float32 and mean.shape == ()
+        return super().decompress(strings, shape)["x_hat"] * 0 + mean
+
+
+class Gains(Copy):
+    '''Output times a gain: 255 is another range, 1.3 an overshoot, 0/0 is NaN.'''
+
+    def decompress(self, strings, shape, gain=1.0):
+        x = super().decompress(strings, shape)["x_hat"]
+        return {"x_hat": (x - 0.5) / (gain + 1) * 0 / 0 if gain == -1 else x * gain}
+
+
+class Loose(MyNet):
+    def load_state_dict(self, state_dict, strict=True):
+        return super().load_state_dict(state_dict, strict=False)
+
+
+class Drops(ForwardOnly):
+    '''Takes nothing of the checkpoint, in silence.'''
+
+    def load_state_dict(self, state_dict, strict=True):
+        return super().load_state_dict(self.state_dict())
+
+
+class Endless(ForwardOnly):
+    def forward(self, x):
+        found = super().forward(x)
+        return {**found, "likelihoods": {"y": found["likelihoods"] ["y"] * 0}}
+
+
+class Stepwise(nn.Module):
+    '''A frame at a time: differences to the frame before, which is the state.'''
+
+    def __init__(self):
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(1))
+
+    def encode(self, frame, state, q=1):
+        parts = frame if isinstance(frame, tuple) else (frame,)
+        state = state or [torch.zeros_like(one) for one in parts]
+        coded = [((one - old) * 255).round().to(torch.int16) for one, old in zip(parts, state)]
+        state = [old + one.float() / 255 for old, one in zip(state, coded)]
+        shapes = [tuple(one.shape) for one in coded]
+        return [[one.numpy().tobytes() for one in coded], shapes], state
+
+    def decode(self, coded, state, q=1):
+        import numpy as np
+
+        found = [
+            torch.from_numpy(np.frombuffer(data, np.int16).reshape(shape).astype(np.float32)) / 255
+            for data, shape in zip(*coded)
+        ]
+        state = state or [torch.zeros_like(one) for one in found]
+        state = [old + one for old, one in zip(state, found)]
+        return (tuple(state) if len(state) == 2 else state[0]), state
 """
 
 
@@ -85,6 +237,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "Latent": (1,),
         "ForwardOnly": (1,),
         "Strange": (1,),
+        "Copy": (1,),
+        "Stepwise": (1,),
     }.items():
         for point in points:
             torch.manual_seed(point)
@@ -95,19 +249,64 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Here:
+    """Stands for the two processes of a network: as many backends, in this process."""
+
+    isolation = "none"
+
+    def __init__(self, card: CodecCard, _backend: str, opening: Mapping[str, Any]) -> None:
+        self._codec, self._opening = card.id, opening
+        self._opened: dict[str, Backend] = {}
+
+    def encoder_with(self, call: str, blobs: Sequence[bytes], **named: Any) -> Answer:
+        return self._call("encoder", call, blobs, named)
+
+    def decoder_with(self, call: str, blobs: Sequence[bytes], **named: Any) -> Answer:
+        return self._call("decoder", call, blobs, named)
+
+    def code(self) -> tuple[dict[str, str], dict[str, str]]:
+        return {}, {}
+
+    def _call(
+        self, side: str, call: str, blobs: Sequence[bytes], named: Mapping[str, Any]
+    ) -> Answer:
+        try:
+            if side not in self._opened:
+                backend = Backend()
+                backend.open(json.loads(json.dumps(self._opening)), [])
+                self._opened[side] = backend
+            named = json.loads(json.dumps(named))
+            result, found = getattr(self._opened[side], call)(named, list(blobs))
+            return Answer(json.loads(json.dumps(result)), found)
+        except Exception as error:
+            kind = {"kind": error.kind, "type": "Fault"} if isinstance(error, Fault) else {}
+            refuse(self._codec, {**described(error), **kind})
+
+
+@pytest.fixture(autouse=True)
+def here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests are about what is said to a network, and need no processes."""
+    if "apart" not in request.node.name:
+        monkeypatch.setattr("bench.codecs.compressai_model.Apart", Here)
+
+
 @pytest.fixture(autouse=True)
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend(str(home))
+    monkeypatch.delitem(sys.modules, "usernets", raising=False)
 
 
 def card(
-    folder: Path, model: str, ladder: str = "", extra: str = "", video: bool = False
+    folder: Path,
+    model: str,
+    ladder: str = "",
+    extra: str = "",
+    video: bool = False,
+    weights: str = "",
 ) -> CodecCard:
     kind = "CompressAIVideoModel" if video else "CompressAIModel"
-    weights = (
-        f"checkpoints/{model}-{{lmbda}}.pth" if "lmbda" in ladder else f"checkpoints/{model}-1.pth"
-    )
+    weights = f"checkpoints/{weights or model}-{'{lmbda}' if 'lmbda' in ladder else '1'}.pth"
     path = folder / f"{model.lower()}.toml"
     path.write_text(
         textwrap.dedent(f"""
@@ -135,7 +334,7 @@ LADDER = "[ladder]\nlmbda = [1, 2]"
 ONLY = Point("mode", "only")
 
 
-def test_a_card_alone_codes_both_points_and_each_knows_its_network(tmp_path: Path) -> None:
+def test_a_card_alone_codes_both_points_apart_and_each_knows_its_network(tmp_path: Path) -> None:
     mine = card(tmp_path, "MyNet", LADDER, "[settings.arguments]\nN = 8\nM = 12")
     pixels = picture(70, 101)
     payloads = {}
@@ -189,7 +388,7 @@ def test_a_model_of_forward_alone_has_an_estimate_and_no_stream(tmp_path: Path) 
 
 
 def test_what_no_stream_can_hold_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CodecError, match=r"compress returned a float \(0\.5\)"):
+    with pytest.raises(CodecError, match=r"compress returned a set \(\{1, 2\}\)"):
         built(card(tmp_path, "Strange")).encode(image(picture(64, 64)), ONLY)
 
 
@@ -197,7 +396,7 @@ def test_one_checkpoint_is_one_point(tmp_path: Path, home: Path) -> None:
     path = tmp_path / "twice.toml"
     mine = card(tmp_path, "MyNet", LADDER)
     path.write_text(mine.path.read_text().replace("MyNet-{lmbda}", "MyNet-1"))
-    with pytest.raises(CardError, match="lmbda=1 and lmbda=2 are one checkpoint"):
+    with pytest.raises(CardError, match="neither weights nor call reads lmbda"):
         built(read_codec(path))
 
 
@@ -212,9 +411,12 @@ def test_copies_of_one_checkpoint_are_one_point(tmp_path: Path, home: Path) -> N
 def test_missing_checkpoints_and_models_say_where_they_were_looked_for(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"no checkpoint for lmbda=7: .*MyNet-7\.pth or "):
         built(card(tmp_path, "MyNet", "[ladder]\nlmbda = [1, 7]"))
-    with pytest.raises(CardError, match=r"'usernets:Gone' cannot be imported"):
-        built(card(tmp_path, "Gone"))
-    with pytest.raises(CardError, match=r"does not fit usernets:MyNet with arguments \{'N': 9\}"):
+    (Path("checkpoints") / "Gone-1.pth").touch()
+    with pytest.raises(
+        CodecError, match=r"cannot be imported: usernets \(.*\) has no class .* Gone"
+    ):
+        built(card(tmp_path, "Gone")).versions()
+    with pytest.raises(CodecError, match=r"does not fit usernets:MyNet with arguments \{'N': 9\}"):
         mine = card(tmp_path, "MyNet", LADDER, "[settings.arguments]\nN = 9")
         built(mine).encode(image(picture(64, 64)), Point("lmbda", 1))
 
@@ -238,7 +440,214 @@ def test_a_video_model_of_the_ssf_kind(tmp_path: Path, home: Path) -> None:
     torch.manual_seed(0)
     torch.save(tiny_flow().state_dict(), home / "checkpoints" / "tiny_flow-1.pth")
     codec = built(card(tmp_path, "tiny_flow", video=True))
-    frames = np.stack([picture(60, 90, seed) for seed in range(3)])
+    frames = np.stack([picture(60, 90, seed) for seed in range(2)])
     encoded = codec.encode(clip(frames), ONLY)
-    assert codec.decode(encoded.payload).layout.frames == 3
+    assert encoded.frame_bytes is not None and len(encoded.frame_bytes) == 2
+    assert min(encoded.frame_bytes) > 0
+    assert sum(encoded.frame_bytes) == len(encoded.payload) - (encoded.header_bytes or 0)
+    assert codec.decode(encoded.payload).layout.frames == 2
     assert codec.estimate(clip(frames), ONLY) is not None
+
+
+CALLS = {
+    "argument": '[call]\ncompress = { step = "{q}" }\ndecompress = { step = "{q}" }',
+    "attribute": '[call]\nset = { step = "{q}" }',
+    "function": '[call]\npoint = "usernets:set_step"',
+}
+FORCED = "[settings.update]\nforce = true\n"
+PIXELS = picture(64, 64)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_the_operating_point_reaches_one_checkpoint_and_its_value_is_counted(
+    tmp_path: Path, call: str
+) -> None:
+    codec = built(card(tmp_path, "Copy", f"{call}\n[ladder]\nq = [1, 8, 300]", FORCED))
+    sizes = {}
+    for point in codec.card.ladder:
+        encoded = codec.encode(image(PIXELS), point)
+        sizes[point.value] = len(encoded.payload) - 3 * 64 * 64
+        expected = np.rint(np.clip(np.rint(PIXELS / point.value), 0, 255) * point.value)
+        decoded = codec.decode(encoded.payload).array()[0]
+        np.testing.assert_allclose(decoded, expected.clip(0, 255), atol=1)
+        assert encoded.header_bytes == sizes[point.value]
+    # a value below 32 takes one byte more than no value, one of 300 two
+    assert sizes[300] - sizes[8] == 1 and sizes[8] == sizes[1]
+
+
+def test_what_the_encoder_alone_reads_is_not_in_the_stream(tmp_path: Path) -> None:
+    told = card(tmp_path, "Copy", f"{CALLS['argument']}\n[ladder]\nq = [1]", FORCED)
+    inside = len(built(told).encode(image(PIXELS), Point("q", 1)).payload)
+    call = '[call]\ncompress = { step = "{q}" }\n[ladder]\nq = [1]'
+    alone = built(card(tmp_path, "Copy", call, FORCED)).encode(image(PIXELS), Point("q", 1))
+    assert len(alone.payload) == inside - 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("[ladder]\nq = [1]", "neither weights nor call reads q: all its values would be one"),
+        ('[call]\ncompress = { step = "{p}" }\n[ladder]\nq = [1]', r"call has the placeholder {p}"),
+        ('[call]\ncompres = { step = "{q}" }\n[ladder]\nq = [1]', "unknown call 'compres'"),
+        ('[call]\nset = "step"\n[ladder]\nq = [1]', "call.set is 'step'; write"),
+    ],
+)
+def test_points_that_nothing_reads_are_refused(tmp_path: Path, extra: str, said: str) -> None:
+    with pytest.raises(CardError, match=said):
+        built(card(tmp_path, "Copy", extra, FORCED))
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("", r"update\(\) failed \(RuntimeError: call update\(force=True\)\)"),
+        ('[call]\nset = { gain = "{q}" }\n[ladder]\nq = [1]', "call.set names gain, which the net"),
+        ('[call]\ncompress = { gain = "{q}" }\n[ladder]\nq = [1]', "unexpected keyword argument"),
+    ],
+)
+def test_what_a_network_does_not_take_fails_by_name(tmp_path: Path, extra: str, said: str) -> None:
+    codec = built(card(tmp_path, "Copy", extra, FORCED if extra else ""))
+    with pytest.raises(CodecError, match=said):
+        codec.encode(image(PIXELS), codec.card.ladder[0])
+
+
+@pytest.mark.parametrize(
+    "update", [FORCED, '[settings.update]\nfunction = "usernets:force"\ntimes = 2']
+)
+@pytest.mark.parametrize("model", ["Copy", "Inherits", "Bare", "Pair", "Needs"])
+def test_whatever_compress_returns_reaches_decompress(
+    tmp_path: Path, model: str, update: str
+) -> None:
+    codec = built(card(tmp_path, model, extra=update, weights="Copy"))
+    encoded = codec.encode(image(PIXELS), ONLY)
+    decoded = codec.decode(encoded.payload).array()[0]
+    mean = np.full_like(PIXELS, np.rint(PIXELS.mean()))
+    np.testing.assert_array_equal(decoded, mean if model == "Needs" else PIXELS)
+    assert len(encoded.payload) - 3 * 64 * 64 < (80 if model == "Needs" else 40)
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ("255.0", r"samples from 0 to 255; return 0–1, not 0–255"),
+        ("-1", "12288 of 12288 samples"),
+        ("1.3", ""),
+    ],
+)
+def test_another_range_and_nan_fail_and_an_overshoot_is_cut(
+    tmp_path: Path, gain: str, said: str
+) -> None:
+    call = f"[call]\ndecompress = {{ gain = {gain} }}"
+    codec = built(card(tmp_path, "Gains", call, FORCED, weights="Copy"))
+    payload = codec.encode(image(PIXELS), ONLY).payload
+    if said:
+        with pytest.raises(CodecError, match=said):
+            codec.decode(payload)
+    else:
+        expected = np.rint(np.minimum(PIXELS * 1.3, 255))
+        np.testing.assert_allclose(codec.decode(payload).array()[0], expected, atol=1)
+
+
+def test_a_network_of_one_gray_channel(tmp_path: Path) -> None:
+    codec = built(card(tmp_path, "Copy", extra=f"channels = 1\n{FORCED}"))
+    encoded = codec.encode(image(PIXELS[..., 0].copy()), ONLY)
+    assert len(encoded.payload) < 64 * 64 + 40
+    np.testing.assert_array_equal(codec.decode(encoded.payload).array()[0], PIXELS[..., 0])
+    assert codec.refusal(image(PIXELS).layout) == "copy codes gray samples, not rgb"
+
+
+def test_padding_is_centred_where_the_card_says_so(tmp_path: Path) -> None:
+    small = picture(50, 61)
+    codec = built(card(tmp_path, "Copy", extra=f'padding = "centre-zero"\nstride = 64\n{FORCED}'))
+    payload = codec.encode(image(small), ONLY).payload
+    sent = np.frombuffer(payload[-3 * 64 * 64 :], np.uint8).reshape(3, 64, 64)
+    expected = np.zeros_like(sent)
+    expected[:, 7 : 7 + 50, 1 : 1 + 61] = small.transpose(2, 0, 1)
+    np.testing.assert_array_equal(sent, expected)
+    np.testing.assert_array_equal(codec.decode(payload).array()[0], small)
+
+
+@pytest.mark.parametrize(
+    ("saved", "part"),
+    [
+        (lambda s: {"net": s, "epoch": 3}, ""),
+        (lambda s: {"ema": {"module": s}}, ""),
+        (
+            lambda s: {
+                "model": {f"module.{k}": v for k, v in s.items()},
+                "optimizer": {"state": {}},
+            },
+            "",
+        ),
+        (lambda s: {"model": s, "ema": {k: v * 0 for k, v in s.items()}}, "model"),
+    ],
+)
+def test_layouts_of_checkpoints(tmp_path: Path, home: Path, saved: Any, part: str) -> None:
+    state = {"level": torch.tensor(0.25)}
+    torch.save(saved(state), home / "checkpoints" / "Layout-1.pth")
+    if part:
+        mine = card(tmp_path, "ForwardOnly", weights="Layout")
+        with pytest.raises(CodecError, match="holds model and ema, which both fit; name one"):
+            built(mine).encode(image(PIXELS), ONLY)
+    mine = card(tmp_path, "ForwardOnly", extra=f'part = "{part}"', weights="Layout")
+    found = built(mine).encode(image(PIXELS), ONLY).reconstruction
+    assert found is not None and found.array().max() == 64
+
+
+@pytest.mark.parametrize(
+    ("model", "state", "said"),
+    [
+        (
+            "Loose",
+            "renamed",
+            r"missing in the checkpoint: g_a.0.weight.*; unknown to the network: enc",
+        ),
+        ("Drops", {"level": 0.25}, "it does not take over level"),
+        ("ForwardOnly", {"level": 0.25, "extra": 1.0}, "unknown to the network: extra"),
+        ("ForwardOnly", "namespace", "holds the class argparse.Namespace, and unpickling it runs"),
+        ("ForwardOnly", "text", "is no readable PyTorch checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_by_its_names(
+    tmp_path: Path, home: Path, model: str, state: Any, said: str
+) -> None:
+    path = home / "checkpoints" / "Wrong-1.pth"
+    if state == "renamed":
+        right = torch.load(home / "checkpoints" / "MyNet-1.pth")["state_dict"]
+        torch.save({key.replace("g_a", "enc"): value for key, value in right.items()}, path)
+    elif state == "namespace":
+        torch.save({"args": argparse.Namespace(a=1), "net": {}}, path)
+    elif state == "text":
+        path.write_text("no checkpoint")
+    else:
+        torch.save({key: torch.tensor(value) for key, value in state.items()}, path)
+    with pytest.raises(CodecError, match=said):
+        built(card(tmp_path, model, weights="Wrong")).encode(image(PIXELS), ONLY)
+
+
+def test_an_infinite_estimate_without_a_stream_fails(tmp_path: Path) -> None:
+    codec = built(card(tmp_path, "Endless", weights="ForwardOnly"))
+    with pytest.raises(CodecError, match="the estimated rate, which is all, is inf bits"):
+        codec.encode(image(PIXELS), ONLY)
+
+
+@pytest.mark.parametrize("samples", ["rgb", "yuv420"])
+def test_a_video_model_a_frame_at_a_time(tmp_path: Path, samples: str) -> None:
+    extra = f'samples = "{samples}"\nstride = 16'
+    codec = built(card(tmp_path, "Stepwise", extra=extra, video=True))
+    rgb = np.stack([picture(29, 43, seed) for seed in range(3)])
+    planes = np.stack([frame.ravel()[: 29 * 43 + 2 * 15 * 22] for frame in rgb])
+    layout = replace(clip(rgb).layout, samples=samples)
+    signal = Signal(layout, lambda: iter(planes if samples == "yuv420" else rgb))
+    encoded = codec.encode(signal, ONLY)
+    one = 2 * (3 * 32 * 48 if samples == "rgb" else 32 * 48 + 2 * 16 * 24)
+    assert encoded.frame_bytes == (one, one, one)
+    np.testing.assert_array_equal(codec.decode(encoded.payload).array(), signal.array())
+    other = replace(layout, samples="rgb" if samples == "yuv420" else "yuv420")
+    assert codec.refusal(other) is not None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_network_that_needs_a_gpu_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="needsgpu needs a CUDA device"):
+        built(card(tmp_path, "NeedsGpu", weights="Copy")).encode(image(PIXELS), ONLY)

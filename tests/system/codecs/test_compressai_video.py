@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+pytest.importorskip("compressai")
+
 from compressai.models.video import ScaleSpaceFlow
 
 from bench.cards import CodecCard, load_registry
@@ -36,11 +39,11 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> ZooVideo:
     folder = tmp_path_factory.mktemp("ssf2020")
     torch.save(_network().state_dict(), folder / "ssf.pth")
     card = CodecCard(
-        id="ssf2020",
-        path=folder / "card.toml",
-        title="",
-        adapter="",
-        media=("video",),
+        "ssf2020",
+        folder / "card.toml",
+        "",
+        "",
+        ("video",),
         settings={"architecture": "ssf2020", "weights": str(folder / "ssf.pth")},
         ladder=(POINT,),
     )

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from compressai.utils.eval_model import __main__ as eval_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("compressai")
+
+from compressai.utils.eval_model import __main__ as eval_model
 
 from bench.cards import CodecCard, load_registry
 from bench.codecs.compressai_zoo import ZooImage
@@ -62,13 +65,7 @@ def _codec(architecture: str, folder: Path, **changes: object) -> ZooImage:
         torch.save(_state(architecture), path)
     values = {"architecture": architecture, "metric": "mse", "weights": str(path), **changes}
     card = CodecCard(
-        id=architecture,
-        path=folder / "card.toml",
-        title="",
-        adapter="",
-        media=("image",),
-        settings=values,
-        ladder=(POINT,),
+        architecture, folder / "card.toml", "", "", ("image",), settings=values, ladder=(POINT,)
     )
     return ZooImage(card)
 
@@ -220,11 +217,11 @@ def test_a_users_checkpoint_with_arguments_and_no_quality(tmp_path: Path) -> Non
     path = tmp_path / "mine.pth"
     torch.save({"state_dict": _state("cheng2020-attn")}, path)
     card = CodecCard(
-        id="mine",
-        path=tmp_path / "mine.toml",
-        title="",
-        adapter="",
-        media=("image",),
+        "mine",
+        tmp_path / "mine.toml",
+        "",
+        "",
+        ("image",),
         settings={
             "architecture": "cheng2020-attn",
             "weights": str(path),

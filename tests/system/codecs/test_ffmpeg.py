@@ -143,9 +143,7 @@ def test_what_one_rounding_is_worth(crf: int, least: float, kodak_folder: Path) 
     assert 10 * np.log10(errors[1] / errors[0]) > least
 
 
-def test_exactly_codecs_that_halve_chroma_say_how(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_exactly_codecs_that_halve_chroma_say_how(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of all others stay what they are: their versions do not change."""
     monkeypatch.setattr(ffmpeg_binary, "versions", lambda encoder: {"ffmpeg": "7.1"})
     installed = Installation(Path("encoder"), Path("decoder"), Path("cfg"))

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from bench.cards import load_registry
-from bench.codecs.build import build_codec
 from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.weights import save_weights
 from bench.datasets.base import DataOptions
@@ -52,9 +51,7 @@ def newcomer(folder: Path, seed: int | None = 0) -> Path:
 
 
 def codec(folder: Path, seed: int | None = 0) -> LearnedCodec:
-    built = build_codec(load_registry([newcomer(folder, seed)]).codec("blocks"))
-    assert isinstance(built, LearnedCodec)
-    return built
+    return BlockCodec(load_registry([newcomer(folder, seed)]).codec("blocks"))
 
 
 @pytest.fixture
@@ -69,7 +66,7 @@ def test_a_run_measures_and_proves_it(tmp_path: Path) -> None:
     assert all(float(row["bpp"]) > 0 for row in rows(out))
     facts = json.loads((out / "run.json").read_text())
     (info,) = facts["codecs"]
-    assert set(info["versions"]) == {"torch", "weights"}
+    assert {"torch", "weights", "code"} <= set(info["versions"])
     # a 3×16 kernel of 8×8 over blocks of 64 pixels, on both sides
     assert info["complexity"]["decoder_kmac_per_pixel"] == pytest.approx(3 * 16 / 1000)
     assert info["device"] == device_kind("cpu")
@@ -152,7 +149,7 @@ def test_a_gpu_that_is_not_there_is_said(tmp_path: Path) -> None:
         pytest.skip("this machine has a GPU")
     card = load_registry([newcomer(tmp_path)]).codec("blocks")
     with pytest.raises(Unavailable, match="no CUDA device is visible; run with --device cpu"):
-        build_codec(card, device="cuda").check_available()
+        BlockCodec(card, device="cuda").check_available()
 
 
 def test_weights_of_another_architecture_are_named(tmp_path: Path, picture: Signal) -> None:
@@ -162,4 +159,4 @@ def test_weights_of_another_architecture_are_named(tmp_path: Path, picture: Sign
     save_weights(folder, "blocks", "model", state, precision="float32")
     card = load_registry([cards]).codec("blocks")
     with pytest.raises(CardError, match="another architecture"):
-        build_codec(card).encode(picture, Point("step", 4))
+        BlockCodec(card).encode(picture, Point("step", 4))

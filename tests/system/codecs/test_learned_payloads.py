@@ -69,11 +69,11 @@ def _digest(payload: bytes) -> str:
 
 def _card(folder: Path, codec: str, *points: Point, **settings: object) -> CodecCard:
     return CodecCard(
-        id=codec,
-        path=folder / f"{codec}.toml",
-        title="",
-        adapter="",
-        media=("image",),
+        codec,
+        folder / f"{codec}.toml",
+        "",
+        "",
+        ("image",),
         settings=settings,
         ladder=points or (ONLY,),
     )

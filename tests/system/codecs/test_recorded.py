@@ -19,7 +19,7 @@ from bench.codecs.support import exchange
 from bench.codecs.support.planes import PlaneFormat
 from bench.errors import BenchError, CardError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Signal, clip, image
+from bench.signals import YUV420, Layout, Signal, clip, image
 from tests.system.codecs.tiny_zoo import picture
 
 PIXELS = picture(24, 40)
@@ -120,13 +120,111 @@ def test_mistakes_of_a_card_are_named(tmp_path: Path, settings: str, said: str) 
     assert isinstance(caught.value, BenchError) and said in str(caught.value)
 
 
-def test_clips_come_as_y4m(tmp_path: Path) -> None:
-    frames = np.stack([picture(24, 40, seed) for seed in range(2)])
+SIZES = "item,point,bytes\nball,10,99\n"
+REPORTED = 'sizes = "sizes.csv"\nreconstructions = "decoded/{item}-{point}'
+
+
+def reported(folder: Path, kind: str, settings: str, source: Signal) -> Signal:
+    """What a card of reported sizes finds for the item "ball"."""
+    (folder / "sizes.csv").write_text(SIZES)
+    theirs = codec(folder, f'{REPORTED}{kind}"\n{settings}')
+    if reason := theirs.refusal(source.layout):
+        raise CodecError(reason)
+    found = theirs.encode(replace(source, name="ball"), Point("q", 10)).reconstruction
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def rgb_clip(tmp_path: Path) -> Signal:
     (tmp_path / "decoded").mkdir()
+    return clip(np.stack([picture(24, 40, seed) for seed in range(2)]))
+
+
+def test_444_y4m_becomes_rgb_where_its_matrix_is_said(tmp_path: Path, rgb_clip: Signal) -> None:
     file = tmp_path / "decoded" / "ball-10.y4m"
-    exchange.write_video(file, clip(frames), PlaneFormat("444", 8, 40, 24))
-    (tmp_path / "sizes.csv").write_text("item,point,bytes\nball,10,99\n")
-    theirs = codec(tmp_path, 'reconstructions = "decoded/{item}-{point}.y4m"\nsizes = "sizes.csv"')
-    found = theirs.encode(replace(clip(frames), name="ball"), Point("q", 10)).reconstruction
-    assert found is not None and found.layout.frames == 2
-    assert np.abs(found.array().astype(int) - frames).max() <= 2
+    exchange.write_video(file, rgb_clip, PlaneFormat("444", 8, 40, 24))
+    found = reported(tmp_path, ".y4m", 'matrix = "bt709"', rgb_clip)
+    assert np.abs(found.array().astype(int) - rgb_clip.array()).max() <= 2
+    with pytest.raises(CodecError, match='say how they were made, matrix = "bt709"'):
+        reported(tmp_path, ".y4m", "", rgb_clip)
+
+
+PLANES = np.arange(2 * 1440, dtype=np.uint32).reshape(2, 1440) * 7 % 256
+"""Two 4:2:0 frames of 40×24."""
+
+
+def planar(layout: Layout) -> Signal:
+    frames = PLANES.astype(np.uint8)
+    return Signal(replace(layout, format=YUV420), lambda: iter(frames))
+
+
+@pytest.mark.parametrize("kind", [".y4m", ".yuv"])
+def test_420_planes_stay_planes(tmp_path: Path, rgb_clip: Signal, kind: str) -> None:
+    source = planar(rgb_clip.layout)
+    exchange.write_video(tmp_path / f"decoded/ball-10{kind}", source, PlaneFormat("420", 8, 40, 24))
+    found = reported(tmp_path, kind, "", source)
+    assert found.layout.samples == "yuv420"
+    np.testing.assert_array_equal(found.array(), PLANES)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "range_", "expected"),
+    # of Y 100, Cb 90, Cr 180 by the formulas of ITU-T H.273, 8.3, with its luma weights, in doubles
+    [
+        ("bt709", "full", (182, 83, 29)),
+        ("bt709", "limited", (191, 78, 18)),
+        ("bt601", "limited", (181, 70, 21)),
+    ],
+)
+def test_420_planes_become_rgb_by_the_matrix_and_range_that_are_said(
+    tmp_path: Path, rgb_clip: Signal, matrix: str, range_: str, expected: tuple[int, ...]
+) -> None:
+    flat = np.concatenate([np.full(960, 100), np.full(240, 90), np.full(240, 180)])
+    (tmp_path / "decoded" / "ball-10.yuv").write_bytes(flat.astype(np.uint8).tobytes() * 2)
+    said = f'matrix = "{matrix}"\nrange = "{range_}"'
+    found = reported(tmp_path, ".yuv", said, rgb_clip)
+    assert tuple(found.array()[0, 0, 0]) == expected
+    with pytest.raises(CodecError, match="does not say its range"):
+        reported(tmp_path, ".yuv", f'matrix = "{matrix}"', rgb_clip)
+    theirs = codec(tmp_path, f'{REPORTED}.yuv"\n{said}')
+    assert theirs.versions()["colour"] == f"{matrix} of {range_} to RGB"
+
+
+def test_a_folder_of_pictures_is_a_clip(tmp_path: Path, rgb_clip: Signal) -> None:
+    folder = tmp_path / "decoded" / "ball-10"
+    folder.mkdir()
+    for place, frame in enumerate(rgb_clip.frames(), 9):  # 9 comes before 10
+        Image.fromarray(frame).save(folder / f"im{place}.png")
+    found = reported(tmp_path, "", "", rgb_clip)
+    np.testing.assert_array_equal(found.array(), rgb_clip.array())
+
+
+def test_a_decoder_writes_raw_yuv_of_a_stated_size(tmp_path: Path, rgb_clip: Signal) -> None:
+    source = planar(rgb_clip.layout)
+    (tmp_path / "ball-10.bin").write_bytes(PLANES.astype(np.uint8).tobytes())
+    theirs = codec(
+        tmp_path,
+        'streams = "{item}-{point}.bin"\noutput = "yuv"\nsize = "40x24"\n'
+        'decode = "cp {bitstream} {output}"',
+    )
+    payload = theirs.encode(replace(source, name="ball"), Point("q", 10)).payload
+    np.testing.assert_array_equal(theirs.decode(payload).array(), PLANES)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("cp {bitstream} {output}/im1.png", ""), ("ln -s {bitstream} {output}/im1.png", "no output")],
+)
+def test_a_decoder_writes_a_folder_of_pictures_and_no_links(
+    tmp_path: Path, rgb_clip: Signal, command: str, said: str
+) -> None:
+    Image.fromarray(rgb_clip.array()[0]).save(tmp_path / "ball-10.bin", "PNG")
+    settings = f'streams = "{{item}}-{{point}}.bin"\noutput = "folder"\ndecode = "{command}"'
+    theirs = codec(tmp_path, settings)
+    payload = (tmp_path / "ball-10.bin").read_bytes()
+    if said:
+        with pytest.raises(CodecError, match=said):
+            theirs.decode(payload)
+    else:
+        np.testing.assert_array_equal(theirs.decode(payload).array(), rgb_clip.array()[:1])

@@ -39,11 +39,11 @@ def _network(seed: int = 0) -> Vae3d:
 
 def _card(folder: Path) -> CodecCard:
     return CodecCard(
-        id="vae3d",
-        path=folder / "vae3d.toml",
-        title="",
-        adapter="",
-        media=("video",),
+        "vae3d",
+        folder / "vae3d.toml",
+        "",
+        "",
+        ("video",),
         ladder=tuple(Point("lambda", value) for value in LAMBDAS),
     )
 

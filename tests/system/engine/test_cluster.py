@@ -28,6 +28,7 @@ from bench.errors import UsageError
 from tests.speed.scaling import Tiny
 
 __all__ = ["mark"]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -60,7 +61,8 @@ class Cluster:
         self, *words: str, cwd: Path | None = None, packages: Path | None = None
     ) -> subprocess.Popen[bytes]:
         log = (self.folder / f"log{len(self.processes)}").open("wb")
-        root = os.pathsep.join(map(str, filter(None, (packages, Path(__file__).parents[3]))))
+        places = (packages, ROOT, os.environ["PYTHONPATH"])
+        root = os.pathsep.join(map(str, filter(None, places)))
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", *words], stdout=log, stderr=log, cwd=cwd,
             env={**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
@@ -126,7 +128,7 @@ def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
     outcome, _ = measure(cards, out, codecs, cluster=cluster.address, timeout=2)
     assert outcome.exit_status == 1
     status = {(row["codec"], row["item"]): (row["status"], row["reason"]) for row in numbers(out)}
-    assert "killed by SIGSEGV" in status["coarse:fault=crash,on=2", "noise2"][1]
+    assert "crashed (SIGSEGV)" in status["coarse:fault=crash,on=2", "noise2"][1]
     assert status["coarse:fault=hang,on=1", "noise1"][0] == "timeout"
     assert [found[0] for found in status.values()].count("done") == 6
 
@@ -150,7 +152,7 @@ def test_a_worker_without_the_data_gets_them_from_the_coordinator(
             [sys.executable, "-m", "bench", "run", "--input", "pictures", "--codecs", "jpeg,png",
              "--jobs", "2", "--out", str(out), *words],
             cwd=data.parent, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}"},
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         tables.append(numbers(out))
@@ -221,7 +223,7 @@ def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster:
     plugin.write_text(PLUGIN)
     cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
     for card in (*cards.glob("codecs/*.toml"), *cards.glob("datasets/*.toml")):
-        text = card.read_text().replace("tests.fakes:Coarse", "mine:Wavering")
+        text = card.read_text().replace("bench.fakes:Coarse", "mine:Wavering")
         card.write_text(text.replace("tests.fakes:Noise", "mine:MoreNoise"))
     away = tmp_path / "away"
     away.mkdir()

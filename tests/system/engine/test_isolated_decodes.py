@@ -1,4 +1,4 @@
-"""Python codecs that cheat: measured as if they worked, refuted by the fresh process."""
+"""Python codecs that cheat: their decoder finds nothing of the picture."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.processes import isolation, sandbox
+from bench.processes import isolation
 from tests.system.engine import peeking
 
 ROOT = Path(__file__).parents[3]
@@ -56,23 +56,11 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, d
     return {way: (status[way], found.get(way, {})) for way in WAYS}
 
 
-@pytest.mark.parametrize("way", ["place", "early", "original", "data"])
-def test_a_decoder_that_peeks_is_refuted(
+@pytest.mark.parametrize("way", WAYS)
+def test_a_decoder_that_peeks_fails(
     findings: dict[str, tuple[str, dict[str, object]]], way: str
 ) -> None:
     """Also in its constructor, and also where the card names the folder of the originals."""
-    status, verdict = findings[way]
-    assert (status, verdict["passed"]) == ("done", False)
-    assert verdict["isolation"] == isolation.describe()
-    if way != "data":
-        assert "what its card names: reads = [...]" in str(verdict["detail"])
-
-
-@pytest.mark.parametrize("way", ["beside", "package", "named"])
-@pytest.mark.skipif(not sandbox.spaces(), reason="needs namespaces, which are not allowed here")
-def test_an_encoder_leaves_nothing_where_its_decoder_may_read(
-    findings: dict[str, tuple[str, dict[str, object]]], way: str
-) -> None:
     assert findings[way] == ("failed", {})
 
 

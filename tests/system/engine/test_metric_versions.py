@@ -15,8 +15,7 @@ from PIL import Image
 
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.ffmpeg_binary import find_ffmpeg
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.command import ROOT, bench
 
 
 @pytest.fixture
@@ -42,19 +41,16 @@ def picture(tmp_path: Path) -> Path:
     return tmp_path / "a.png"
 
 
-def bench(*words: object, ffmpeg: str = "") -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+def measure(picture: Path, out: Path, ffmpeg: str = "") -> str:
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     variables.pop(ffmpeg_binary.VARIABLE, None)
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *map(str, words)], capture_output=True, text=True, cwd=ROOT,
+    codecs = "jpeg:quality=10+30,x264:crf=40+30"
+    words = ("run", "--input", picture, "--codecs", codecs, "--metrics", "psnr_y,vmaf",
+             "--out", out, "--jobs", "1", "--no-report")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], capture_output=True, text=True, cwd=ROOT,
         env=variables | ({ffmpeg_binary.VARIABLE: ffmpeg} if ffmpeg else {}),
     )  # fmt: skip
-
-
-def measure(picture: Path, out: Path, *words: str, ffmpeg: str = "") -> str:
-    codecs = "jpeg:quality=10+30,x264:crf=40+30"
-    base = ("run", "--input", picture, "--codecs", codecs, "--metrics", "psnr_y,vmaf")
-    done = bench(*base, "--out", out, "--jobs", 1, "--no-report", *words, ffmpeg=ffmpeg)
     assert done.returncode == 0, done.stdout + done.stderr
     return " ".join(done.stdout.split())
 

@@ -140,7 +140,7 @@ def test_a_decoder_that_depends_on_its_process_is_refuted(cards: Path, out: Path
     ("fault", "status", "says"),
     [
         ("raise", "failed", "ValueError: fake trouble"),
-        ("crash", "failed", "the worker process died (killed by SIGSEGV"),
+        ("crash", "failed", "the worker process died (crashed (SIGSEGV)"),
         ("hang", "timeout", "no result within 1.5 s; raise --timeout"),
     ],
 )

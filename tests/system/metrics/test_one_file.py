@@ -13,8 +13,8 @@ import pytest
 
 from bench.errors import UsageError
 from bench.metrics import registry
+from tests.command import ROOT, bench
 
-ROOT = Path(__file__).resolve().parents[3]
 METRIC = """
 import numpy as np
 from bench.metrics.base import FrameMetric, MetricInfo
@@ -62,11 +62,11 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def bench(site: Path | None, *words: object) -> subprocess.CompletedProcess[str]:
-    path = {"PYTHONPATH": str(site)} if site else {}
+def installed(site: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """Of an interpreter that has the package of the metric."""
     return subprocess.run(
         [sys.executable, "-m", "bench", *map(str, words)], capture_output=True, text=True,
-        cwd=ROOT, env={**os.environ, **path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(site), "COLUMNS": "200"},
     )  # fmt: skip
 
 
@@ -77,10 +77,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_metric_of_one_file_reaches_every_room(site: Path, tmp_path: Path) -> None:
     out, baseline = tmp_path / "out", tmp_path / "baseline"
-    done = bench(site, "run", "--suite", "blocks", "--cards", site / "cards", "--out", out,
+    done = installed(site, "run", "--suite", "blocks", "--cards", site / "cards", "--out", out,
                  "--codecs", "jpeg:quality=10+30+50+70+90,webp:quality=5+25+50+75")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "worst_block  Worst block: PSNR" in bench(site, "list", "metrics").stdout
+    assert "worst_block  Worst block: PSNR" in installed(site, "list", "metrics").stdout
 
     records = rows(out / "records.csv")
     assert list(records[0])[-1] == "worst_block"
@@ -94,9 +94,9 @@ def test_a_metric_of_one_file_reaches_every_room(site: Path, tmp_path: Path) -> 
     assert '"id":"worst_block"' in (out / "report.html").read_text()
     assert json.loads((out / "run.json").read_text())["metric_facts"][0]["cap"] == 60.0
 
-    assert bench(site, "check", out, "--against", baseline, "--update").returncode == 0
+    assert installed(site, "check", out, "--against", baseline, "--update").returncode == 0
     _lower(out / "records.csv", "worst_block", 0.5)
-    checked = bench(site, "check", out, "--against", baseline)
+    checked = installed(site, "check", out, "--against", baseline)
     assert checked.returncode == 1
     assert "worst_block -0.500 dB (tolerance 0.2 dB)" in " ".join(checked.stdout.split())
 
@@ -114,10 +114,10 @@ def test_a_report_and_a_check_need_no_plug_in(site: Path, tmp_path: Path) -> Non
     """What run.json says of the metric is enough where its package is not installed."""
     out = tmp_path / "out"
     words = ("--suite", "blocks", "--cards", site / "cards", "--out", out, "--no-report")
-    assert bench(site, "run", *words, "--limit", 1).returncode == 0
-    assert bench(None, "report", out).returncode == 0
+    assert installed(site, "run", *words, "--limit", 1).returncode == 0
+    assert bench("report", out).returncode == 0
     assert (out / "rd_worst_block.pdf").is_file()
-    checked = bench(None, "check", out, "--against", out)
+    checked = bench("check", out, "--against", out)
     assert checked.returncode == 0 and "worst_block (0.2 dB)" in checked.stdout
 
 
@@ -138,7 +138,7 @@ def test_an_entry_point_that_is_no_metric_is_named(site: Path, points: str, says
         "class Psnr(WorstBlock):\n    info = replace(WorstBlock.info, id='psnr_rgb')\n"
     )
     (site / "blocks-1.0.dist-info" / "entry_points.txt").write_text(f"[bench.metrics]\n{points}\n")
-    done = bench(site, "list", "metrics")
+    done = installed(site, "list", "metrics")
     assert done.returncode == 2 and says in done.stderr
 
 

@@ -168,3 +168,31 @@ def test_of_two_with_one_name_the_table_of_items_stays(tmp_path: Path) -> None:
         assert curve.table is not None
     with pytest.raises(UsageError, match="two published curves are called 'cool'"):
         load_overlays((means, means), "kodak")
+
+
+def _dcvc(rate: float, yuv: bool) -> dict[str, float]:
+    """One sequence at one rate, with the keys of DCVC's generate_log_json."""
+    shared = {"i_frame_num": 1, "p_frame_num": 95, "ave_all_frame_bpp": rate}
+    values = {"ave_all_frame_psnr": 30 + rate, "ave_all_frame_msssim": 0.9}
+    of_yuv = {"ave_all_frame_psnr_y": 29 + rate, "ave_all_frame_msssim_y": 0.95}
+    return {**shared, **values, **(of_yuv if yuv else {})}
+
+
+def test_dcvc_json_is_a_curve_for_each_data_set_with_every_sequence(tmp_path: Path) -> None:
+    table = {
+        "HEVC_D": {
+            "BasketballPass": {"000": _dcvc(0.2, True), "001": _dcvc(0.1, True)},
+            "RaceHorses": {"000": _dcvc(0.4, True), "001": _dcvc(0.3, True)},
+        },
+        "RGB": {"one": {"000": _dcvc(0.5, False)}},
+        "untested": {},
+    }
+    first, second = load_overlay(written(tmp_path, "dcvc.json", json.dumps(table)), "")
+    assert (first.name, second.name) == ("dcvc HEVC_D", "dcvc RGB")
+    assert first.rate == pytest.approx((0.2, 0.3)) and first.labels == ("001", "000")
+    assert first.values["psnr_yuv"] == pytest.approx((30.2, 30.3))
+    assert first.values["psnr_y"] == pytest.approx((29.2, 29.3))
+    assert first.values["ms_ssim"] == pytest.approx((0.95, 0.95))
+    assert first.table is not None and first.table.items == ("BasketballPass", "RaceHorses")
+    assert "means over 96 frames" in first.convention and "1 intra" in first.convention
+    assert second.values["psnr_rgb"] == pytest.approx((30.5,)) and "psnr_yuv" not in second.values

@@ -93,11 +93,7 @@ def shift(*, bits_percent: float = 0.0, db: float = 0.0, only: str = "") -> Chan
         spread = 1 + 0.1 * ITEMS.index(str(row["item"]))
         size = round(int(str(row["bytes"])) * (1 + bits_percent * spread / 100))
         psnr = float(str(row["psnr_rgb"])) + db * spread
-        return recoded(row) | {
-            "bytes": size,
-            "psnr_rgb": psnr,
-            "ms_ssim": 1 - 10 ** (-psnr / 20),
-        }
+        return recoded(row) | {"bytes": size, "psnr_rgb": psnr, "ms_ssim": 1 - 10 ** (-psnr / 20)}
 
     return change
 
@@ -249,9 +245,7 @@ def test_more_items_than_the_baseline_are_left_out(tmp_path: Path) -> None:
 def test_what_changed_around_the_codec_is_the_likely_cause(tmp_path: Path) -> None:
     old = folder(tmp_path / "old", versions={"libwebp": "1.4.0", "weights q=1": "a" * 64})
     new = folder(
-        tmp_path / "new",
-        shift(db=-1),
-        versions={"libwebp": "1.5.0", "weights q=1": "b" * 64},
+        tmp_path / "new", shift(db=-1), versions={"libwebp": "1.5.0", "weights q=1": "b" * 64}
     )
     assert checked(old, new).codecs[0].causes == (
         "libwebp 1.4.0 → 1.5.0",

@@ -61,11 +61,7 @@ def _icc(size: int, gamma: float, named: bytes) -> bytes:
         return struct.pack(">i", round(value * 65536))
 
     # D50 XYZ of Adobe RGB (1998), Bradford-adapted: Lindbloom's table
-    wide = (
-        (0.60974, 0.31111, 0.01947),
-        (0.20528, 0.62567, 0.06087),
-        (0.14919, 0.06322, 0.74457),
-    )
+    wide = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
     tags = {
         b"desc": b"desc" + bytes(4) + struct.pack(">I", len(named) + 1) + named + bytes(79),
         b"wtpt": b"XYZ " + bytes(4) + s15(0.9642) + s15(1) + s15(0.8249),

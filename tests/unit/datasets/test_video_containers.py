@@ -38,8 +38,9 @@ def test_words_in_a_container_may_be_in_any_encoding(suffix: str, tmp_path: Path
     written = path.read_bytes()
     assert b"TTTTTTTT" in written
     path.write_bytes(written.replace(b"TTTTTTTT", b"\xff\xfe\x80\xb5\xe9\xc3\xff\xff"))
-    with pytest.raises(UnicodeDecodeError), av.open(str(path)):
-        pass
+    if int(av.__version__.split(".")[0]) < 19:  # later releases read such words themselves
+        with pytest.raises(UnicodeDecodeError), av.open(str(path)):
+            pass
     source = ContainerFile(path)
     assert source.layout().frames == 3
     assert len(list(source.frames())) == 3

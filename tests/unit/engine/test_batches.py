@@ -100,9 +100,7 @@ def test_batches_give_the_records_of_single_tasks(together: Worker) -> None:
     assert all(record.status == "done" for record in records)
 
 
-def test_each_has_its_share_of_the_time_and_says_that_it_was_not_alone(
-    together: Worker,
-) -> None:
+def test_each_has_its_share_of_the_time_and_says_that_it_was_not_alone(together: Worker) -> None:
     first, *_, last = _records(together, _tasks(0, 1, 2, 3))
     assert (first.encode_seconds, first.decode_seconds) == (ENCODE / 8, DECODE / 8)
     assert (last.encode_seconds, last.decode_seconds) == (ENCODE / 4, DECODE / 4)

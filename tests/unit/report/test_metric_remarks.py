@@ -103,9 +103,9 @@ def test_metrics_that_agree_say_nothing(tmp_path: Path) -> None:
 
 def test_empty_cells_are_one_line_a_metric(tmp_path: Path) -> None:
     rows = scored(samples.curve_records("good", 1.0), 1.0)
-    missing = "distance: its weights are missing; vmaf: not defined on images"
+    missing = {"distance": "its weights are missing", "vmaf": "not defined on images"}
     rows[:7] = [replace(row, remarks=missing) for row in rows[:7]]
-    rows[7] = replace(rows[7], remarks="distance: ValueError: odd")
+    rows[7] = replace(rows[7], remarks={"distance": "ValueError: odd"})
     found = warnings_of(collect(folder(tmp_path, rows)))
     assert "distance: no value on 8 of 30 records (its weights are missing)" in found
     assert "vmaf: no value on 7 of 30 records (not defined on images)" in found
@@ -115,3 +115,48 @@ def test_the_page_says_what_a_metric_is_good_for(tmp_path: Path) -> None:
     content = collect(samples.plain_folder(tmp_path))
     assert all(metric["purpose"] for metric in page_data(content)["metrics"])
     assert not np.isnan(content.curves["ssim_db"]).all()
+
+
+def test_an_estimate_far_from_the_stream_is_one_line_a_codec(tmp_path: Path) -> None:
+    sound = scored(samples.curve_records("sound", 1.0), 1.0)
+    said = {"rate": "800 bytes by the likelihoods, 1000 in the strings"}
+    apart = scored(samples.curve_records("apart", 1.1), 1.0)
+    apart[1:] = [replace(row, remarks=said) for row in apart[1:]]
+    found = [
+        line for line in warnings_of(collect(folder(tmp_path, sound, apart))) if "estimated" in line
+    ]
+    assert found == [
+        f"apart: estimated and measured rate differ by more than headers and 5 % on "
+        f"{len(apart) - 1} of {len(apart)} records ({apart[1].point} on {apart[1].item}: "
+        f"{said['rate']})"
+    ]
+
+
+def test_an_estimate_that_is_no_number_is_an_empty_cell_with_its_reason(tmp_path: Path) -> None:
+    rows = scored(samples.curve_records("net", 1.0), 1.0)
+    said = {"bpp_estimated": "the likelihoods give inf bits"}
+    rows[0] = replace(rows[0], bpp_estimated=None, remarks=said)
+    assert (
+        f"bpp_estimated: no value on 1 of {len(rows)} records (the likelihoods give inf bits)"
+        in warnings_of(collect(folder(tmp_path, rows)))
+    )
+
+
+def test_two_points_that_give_the_same_are_remarked(tmp_path: Path) -> None:
+    rows = scored(samples.curve_records("net", 1.0), 1.0)
+    points = list(dict.fromkeys(row.point for row in rows))
+
+    def copied(row: Record) -> Record:
+        """The second point with the sizes and scores of the first."""
+        twin = next(r for r in rows if (r.item, r.point) == (row.item, points[0]))
+        return replace(twin, point=row.point) if row.point == points[1] else row
+
+    found = [
+        line
+        for line in warnings_of(collect(folder(tmp_path, [copied(row) for row in rows])))
+        if "one measurement" in line
+    ]
+    assert len(found) == 1 and found[0].startswith(f"net: {points[0]} and {points[1]} gave streams")
+    assert not any(
+        "one measurement" in line for line in warnings_of(collect(folder(tmp_path / "b", rows)))
+    )

@@ -94,9 +94,7 @@ def test_only_done_records_answer_a_task(tmp_path: Path) -> None:
         assert store.done() == {}
 
 
-def test_csv_has_the_contract_columns_first_and_empty_where_nothing_applies(
-    tmp_path: Path,
-) -> None:
+def test_csv_has_the_contract_columns_first_and_empty_where_nothing_applies(tmp_path: Path) -> None:
     contract = (
         "suite,dataset,item,codec,point,status,width,height,frames,channels,bytes,header_bytes,"
         "discarded_bytes,bpp,bpp_estimated,mse,psnr_rgb,psnr_y,psnr_yuv,ssim,ms_ssim,vmaf,"

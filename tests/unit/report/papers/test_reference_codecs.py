@@ -11,11 +11,7 @@ import pytest
 
 from bench.analysis.bd import Curve
 from bench.analysis.overlays import load_overlay
-from bench.analysis.reference_distance import (
-    complete,
-    distance,
-    rates_at_equal_quality,
-)
+from bench.analysis.reference_distance import complete, distance, rates_at_equal_quality
 from bench.learned.pages.reference_codecs import write
 from bench.records import Record
 from bench.report.content import Content, collect

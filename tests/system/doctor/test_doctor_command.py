@@ -10,7 +10,7 @@ import pytest
 from bench.cards import load_registry
 from bench.cli import main
 from bench.doctor.ladder import ladder_faults
-from tests.unit.doctor.test_examine import CARD
+from tests.system.doctor.test_examine import CARD
 
 
 def test_every_point_is_tried_and_commands_get_a_hint(tmp_path: Path) -> None:

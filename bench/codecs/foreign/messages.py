@@ -1,0 +1,143 @@
+"""Signals and streams as they travel between a codec's host and its worker.
+
+What comes from a worker is plain JSON and bytes, checked here: nothing of it is unpickled.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.codecs.base import Complexity, Encoded
+from bench.errors import CodecError
+from bench.signals import FORMATS, REAL, Frame, Layout, PixelFormat, Signal
+
+_ENCODED = (
+    "header_bytes discarded_bytes bits_estimated bits_likelihood coded_here rate bytes_reported"
+).split()
+_MOST_FRAMES = 1 << 20
+
+
+def call_of(arguments: Sequence[object]) -> list[bytes]:
+    """The blobs of a call: its arguments, in which a number stands for a signal, then frames."""
+    frames: list[bytes] = []
+    plain: list[object] = []
+    for one in arguments:
+        if isinstance(one, Signal):
+            data = [np.ascontiguousarray(frame).tobytes() for frame in one.frames()]
+            plain.append(_Sent(one.layout, one.name, len(frames), len(data)))
+            frames += data
+        else:
+            plain.append(one)
+    return [pickle.dumps(plain), *frames]
+
+
+class _Sent:
+    """A signal in a call: its frames are among the blobs."""
+
+    def __init__(self, layout: Layout, name: str, first: int, count: int) -> None:
+        self.layout, self.name, self.first, self.count = layout, name, first, count
+
+
+def arguments_of(blobs: Sequence[bytes]) -> list[Any]:
+    """The arguments of a call, in the worker."""
+    found = []
+    for one in pickle.loads(blobs[0]):
+        if isinstance(one, _Sent):
+            data = blobs[1 + one.first : 1 + one.first + one.count]
+            found.append(
+                _signal(one.layout, [_array(one.layout, frame) for frame in data], one.name)
+            )
+        else:
+            found.append(one)
+    return found
+
+
+def _array(layout: Layout, data: bytes) -> Frame:
+    return np.frombuffer(bytearray(data), layout.frame_dtype).reshape(layout.frame_shape)
+
+
+def _signal(layout: Layout, frames: Sequence[Frame], name: str = "") -> Signal:
+    return Signal(layout, lambda: iter(frames), name)
+
+
+def answer_of(value: object) -> tuple[dict[str, Any], list[bytes]]:
+    """What a codec's method returned, in plain data. Raises CodecError for what none returns."""
+    if isinstance(value, Signal):
+        return _sent_signal(value)
+    if isinstance(value, Encoded):
+        if not isinstance(value.payload, bytes | bytearray | memoryview):
+            raise CodecError(f"the payload is a {type(value.payload).__name__}, not bytes")
+        table: dict[str, Any] = {name: getattr(value, name) for name in _ENCODED}
+        told, frames = ({}, []) if value.reconstruction is None else answer_of(value.reconstruction)
+        return {"encoded": table | told}, [bytes(value.payload), *frames]
+    if isinstance(value, Complexity):
+        return {"complexity": asdict(value)}, []
+    if isinstance(value, Mapping):
+        return {"value": {str(key): str(one) for key, one in value.items()}}, []
+    if isinstance(value, list | tuple):
+        return {"value": [str(one) for one in value]}, []
+    return {"value": None if value is None else _scalar(value)}, []
+
+
+def _scalar(value: object) -> object:
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _sent_signal(signal: Signal) -> tuple[dict[str, Any], list[bytes]]:
+    frames, kinds = [], []
+    for frame in map(np.asarray, signal.frames()):
+        frames.append(np.ascontiguousarray(frame).tobytes())
+        kinds.append([frame.dtype.str, list(frame.shape)])
+        if len(frames) > signal.layout.frames:  # one too many is told, a stream without end is not
+            break
+    layout = asdict(signal.layout) | {"fps": str(signal.layout.fps)}
+    return {"signal": layout, "frames": kinds}, frames
+
+
+def signal_of(answer: Mapping[str, Any], blobs: Sequence[bytes]) -> Signal:
+    """The signal of an answer. Raises CodecError where it is none."""
+    try:
+        table = answer["signal"]
+        kind = PixelFormat(**table["format"])
+        layout = Layout(**{**table, "format": kind, "fps": Fraction(table["fps"])})
+        sizes = (layout.width, layout.height, layout.frames)
+        if not all(isinstance(one, int) and one > 0 for one in sizes) or (
+            layout.frames > _MOST_FRAMES or kind.name not in (*FORMATS, REAL.name)
+        ):
+            raise ValueError(f"a layout of {sizes} {kind}")
+        frames = [
+            np.frombuffer(data, kind).reshape(shape)
+            for data, (kind, shape) in zip(blobs, answer["frames"], strict=True)
+        ]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise CodecError(f"decodes to no signal: {error}") from error
+    return _signal(layout, frames)
+
+
+def encoded_of(answer: Mapping[str, Any], blobs: Sequence[bytes]) -> Encoded:
+    """The stream of an answer. Raises CodecError where it is none."""
+    try:
+        table = answer["encoded"]
+        signal = signal_of(table, blobs[1:]) if "signal" in table else None
+        facts = {name: table[name] for name in _ENCODED}
+        return Encoded(blobs[0], reconstruction=signal, **facts)
+    except (KeyError, TypeError, IndexError) as error:
+        raise CodecError(f"encode returns no Encoded: {error}") from error
+
+
+def complexity_of(answer: Mapping[str, Any]) -> Complexity | None:
+    """The complexity of an answer, if it has one."""
+    table = answer.get("complexity")
+    return None if table is None else Complexity(**{key: float(one) for key, one in table.items()})
+
+
+def paths_of(answer: Mapping[str, Any]) -> tuple[Path, ...]:
+    """The paths of an answer."""
+    return tuple(Path(one) for one in answer.get("value") or ())

@@ -1,0 +1,308 @@
+"""Code that is not ours, in processes of its own: failures, identity, what it cannot change."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.cards import load_registry
+from bench.codecs.build import build_codec, select
+from bench.codecs.foreign.codec import ForeignCodec
+from bench.engine.probe import probe
+from bench.errors import CodecError, Unavailable, UsageError
+from bench.records import Point
+from bench.signals import Signal, image
+
+CODEC = """
+import os, signal, sys
+import numpy as np
+from bench.codecs.toolkit import CodecBase, Encoded, Range, Choice, image
+from bench.signals import Signal
+
+FAULTS = ("none", "exit", "segv", "kill", "sysexit", "keyboard", "base", "speechless", "decode",
+          "remember", "patch")
+MEMORY = {}
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class Own(BaseException):
+    pass
+
+
+def fail(how):
+    if how == "exit":
+        os._exit(3)
+    if how == "segv":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "sysexit":
+        sys.exit(0)
+    if how == "keyboard":
+        raise KeyboardInterrupt
+    if how == "base":
+        raise Own("of its own kind")
+    if how == "speechless":
+        raise Speechless
+
+
+class Plain(CodecBase):
+    parameters = {"step": Range(1, 9), "fault": Choice(FAULTS)}
+
+    def encode(self, signal, point):
+        how = self.settings.get("fault", "none")
+        frame = next(signal.frames())
+        if how == "remember":
+            MEMORY[0] = frame
+        if how == "patch":
+            Signal.sha256 = lambda self: "0" * 64
+        fail(how)
+        return Encoded(bytes(frame.shape[:2]) + frame.tobytes())
+
+    def decode(self, payload):
+        if self.settings.get("fault") == "decode":
+            sys.exit(0)
+        if self.settings.get("fault") == "remember":
+            return image(MEMORY[0])
+        height, width = payload[:2]
+        return image(np.frombuffer(payload[2:], np.uint8).reshape(height, width, 3))
+"""
+CARD = 'title = "Plain"\nadapter = "plain_codec:Plain"\nmedia = ["image"]\n'
+PIXELS = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with an adapter, its card and a picture."""
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "plain_codec.py").write_text(CODEC)
+    (tmp_path / "cards" / "plain.toml").write_text(CARD + "[ladder]\nstep = [1]\n")
+    Image.fromarray(PIXELS).save(tmp_path / "pictures" / "p.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def codec(spec: str) -> ForeignCodec:
+    found = build_codec(select(load_registry([Path("cards")]), spec))
+    assert isinstance(found, ForeignCodec)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("exit", "its process was ended by exit(3) while encoding"),
+        ("segv", "its process crashed (SIGSEGV) while encoding"),
+        ("kill", "its process was killed by SIGKILL while encoding; out of memory?"),
+        ("sysexit", "SystemExit: called sys.exit(0) at plain_codec.py"),
+        ("keyboard", "KeyboardInterrupt: at plain_codec.py"),
+        ("base", "Own: of its own kind at plain_codec.py"),
+        ("speechless", "Speechless: its message cannot be shown at plain_codec.py"),
+    ],
+)
+def test_whatever_an_encoder_does_is_a_reason_and_the_next_call_works(
+    home: Path, fault: str, says: str
+) -> None:
+    failing = codec(f"plain:fault={fault}")
+    for _ in range(2):
+        with pytest.raises(CodecError) as caught:
+            failing.encode(image(PIXELS), Point("step", 1))
+        assert says in str(caught.value)
+    sound = codec("plain")
+    payload = sound.encode(image(PIXELS), Point("step", 1)).payload
+    assert (sound.decode(payload).array()[0] == PIXELS).all()
+
+
+def test_a_decoder_knows_nothing_of_its_encoder_and_neither_changes_the_harness(
+    home: Path,
+) -> None:
+    remembering = codec("plain:fault=remember")
+    payload = remembering.encode(image(PIXELS), Point("step", 1)).payload
+    with pytest.raises(CodecError, match=r"KeyError: 0 at plain_codec\.py"):
+        remembering.decode(payload)
+    before = Signal.sha256
+    patching = codec("plain:fault=patch")
+    patching.encode(image(PIXELS), Point("step", 1))
+    assert Signal.sha256 is before and "plain_codec" not in sys.modules
+
+
+def test_values_are_checked_where_the_adapter_is(home: Path) -> None:
+    with pytest.raises(UsageError, match="step"):
+        codec("plain:step=12")
+    varied = codec("plain:fault=none,step=2+3").card
+    assert varied.id == "plain:fault=none"
+    assert varied.ladder == (Point("step", 2), Point("step", 3))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "says"),
+    [
+        ("a.b:C", "cannot be imported: ModuleNotFoundError: No module named 'a'"),
+        ("os:system", "adapter 'os:system' is a builtin_function_or_method, not a class"),
+        ("fractions:Fraction", "adapter 'fractions:Fraction' has no encode, decode, parameters"),
+        ("broken:X", "ZeroDivisionError: division by zero at broken.py:1"),
+        ("leaving:X", "SystemExit: called sys.exit(3) at leaving.py:1"),
+        ("untyped:X", "adapter 'untyped:X': parameters is a list; write a mapping of names"),
+    ],
+)
+def test_what_is_no_codec_fails_its_rows(home: Path, adapter: str, says: str) -> None:
+    (home / "broken.py").write_text("1 / 0\n")
+    (home / "leaving.py").write_text("raise SystemExit(3)\n")
+    (home / "untyped.py").write_text(
+        "from bench.codecs.base import CodecBase\nclass X(CodecBase):\n    parameters = ['q']\n"
+    )
+    card = f'title = "x"\nadapter = "{adapter}"\nmedia = ["image"]\n[ladder]\nq = [1, 2]\n'
+    (home / "cards" / "bad.toml").write_text(card)
+    card_of_two = select(load_registry([Path("cards")]), "bad:q=2")
+    assert card_of_two.ladder == (Point("q", 2),)
+    assert says in (probe(card_of_two, "cpu").failure or "")
+
+
+@pytest.mark.parametrize(("key", "word"), [("path", '["cloned"]'), ("python", '"envs/python"')])
+def test_an_environment_that_is_not_here_skips(home: Path, key: str, word: str) -> None:
+    text = f"{CARD}[environment]\n{key} = {word}\n"
+    (home / "cards" / "away.toml").write_text(text)
+    found = probe(load_registry([Path("cards")]).codec("away"), "cpu")
+    assert word.strip('[]"') in (found.unavailable or "")
+
+
+def test_two_repositories_with_one_package_name_side_by_side(home: Path) -> None:
+    for name, gain in (("a", 1), ("b", 2)):
+        package = home / name / "models"
+        package.mkdir(parents=True)  # without __init__.py
+        (package / "gain.py").write_text(f"GAIN = {gain}\n")
+        (package / "net.py").write_text(
+            "from models.gain import GAIN\nfrom bench.codecs.toolkit import *\n"
+            "class Net(CodecBase):\n"
+            "    def encode(self, signal, point): return Encoded(b'x')\n"
+            "    def decode(self, payload):\n"
+            "        import numpy\n"
+            "        return image(numpy.full((8, 8, 3), GAIN, numpy.uint8))\n"
+        )
+        (home / "cards" / f"net{name}.toml").write_text(
+            'title = "x"\nadapter = "models.net:Net"\nmedia = ["image"]\n'
+            f'[environment]\npath = ["{name}"]\n'
+        )
+    for name, gain in (("neta", 1), ("netb", 2), ("neta", 1)):
+        net = codec(name)
+        payload = net.encode(image(PIXELS), Point("mode", "only")).payload
+        assert int(net.decode(payload).array().max()) == gain
+
+
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *words], capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_an_edit_of_a_module_loaded_late_is_measured_again_and_named(home: Path) -> None:
+    source = CODEC.replace("        fail(how)\n", "        import layers\n        fail(how)\n")
+    (home / "plain_codec.py").write_text(source)
+    (home / "layers.py").write_text("GAIN = 1\n")
+    run = ["run", "--input", "pictures", "--cards", "cards", "--codecs", "plain", "--metrics"]
+    run += ["psnr_rgb", "--jobs", "1", "--no-report", "--out"]
+    said = [bench(*run, "out") for _ in range(2)]
+    assert "1 measured" in said[0].stdout and "0 measured, 1 kept" in said[1].stdout
+    (codecs,) = json.loads((home / "out" / "run.json").read_text())["codecs"]
+    assert sorted(Path(path).name for path in codecs["code"]) == ["layers.py", "plain_codec.py"]
+    (home / "layers.py").write_text("GAIN = 2\n")
+    again = bench(*run, "out")
+    assert "1 measured" in again.stdout
+    assert "another version, code" in again.stdout + again.stderr
+
+
+def test_a_run_names_failed_rows_and_ends_with_status_1(home: Path) -> None:
+    done = bench(
+        "run", "--input", "pictures", "--cards", "cards", "--codecs",
+        "plain:fault=decode,plain,jpeg:quality=50", "--metrics", "psnr_rgb", "--jobs", "1",
+        "--no-report", "--out", "out",
+    )  # fmt: skip
+    assert done.returncode == 1
+    with (home / "out" / "records.csv").open() as file:
+        rows = {row["codec"]: row for row in csv.DictReader(file)}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "plain:fault=decode": "failed",
+        "plain": "done",
+        "jpeg": "done",
+    }
+    assert "called sys.exit(0)" in rows["plain:fault=decode"]["reason"]
+    verdicts = json.loads((home / "out" / "run.json").read_text())["verdicts"]
+    checks = {(one["codec"].partition(":")[0], one["check"]) for one in verdicts}
+    assert checks == {("plain", "decoded_apart"), ("jpeg", "fresh_decode")}
+
+
+def test_unavailable_is_no_failure(home: Path) -> None:
+    text = CODEC + (
+        "    def check_available(self):\n"
+        "        raise RuntimeError('Found no NVIDIA driver on your system')\n"
+    )
+    (home / "plain_codec.py").write_text(text)
+    with pytest.raises(Unavailable, match="needs a CUDA device"):
+        codec("plain").check_available()
+
+
+def test_an_interpreter_that_the_card_names_runs_its_code(home: Path) -> None:
+    link = home / "envs" / "python"
+    link.parent.mkdir()
+    link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    link.chmod(0o755)
+    text = f'{CARD}[environment]\npython = "envs/python"\n'
+    (home / "cards" / "own.toml").write_text(text)
+    own = codec("own")
+    payload = own.encode(image(PIXELS), Point("mode", "only")).payload
+    assert (own.decode(payload).array()[0] == PIXELS).all()
+
+
+PLUGIN = """
+import dataclasses
+import bench.engine.measure as measure
+from bench.metrics.base import FrameMetric
+from bench.metrics.info import MetricInfo
+
+made = measure.with_result
+
+
+def with_result(record, layout, coded, scores):
+    values = {**scores.values, "psnr_rgb": 99.0}
+    return made(record, layout, coded, dataclasses.replace(scores, values=values))
+
+
+measure.with_result = with_result
+
+
+class Nice(FrameMetric):
+    info = MetricInfo(id="nice", title="Nice", definition="x", purpose="x", tolerance=1)
+
+    def prepare(self, reference):
+        return reference
+
+    def score(self, prepared, decoded):
+        return float(prepared.mean())
+"""
+
+
+def test_a_metric_of_a_plug_in_changes_no_other(home: Path) -> None:
+    (home / "nice_metric.py").write_text(PLUGIN)
+    done = bench(
+        "run", "--input", "pictures", "--codecs", "jpeg:quality=50", "--jobs", "1", "--no-report",
+        "--metrics", "psnr_rgb,nice", "--plugin", "nice_metric.py", "--out", "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (home / "out" / "records.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["psnr_rgb"]) < 60
+    assert float(row["nice"]) == PIXELS.mean()
