@@ -16,7 +16,7 @@ from bench.codecs.base import Choice
 from bench.codecs.support import exchange
 from bench.codecs.support.planes import PlaneFormat
 from bench.datasets.clips import PictureClip
-from bench.datasets.rawvideo import RAW_FORMATS, RawFile, Y4mFile, raw_template
+from bench.datasets.rawvideo import RAW_FORMATS, RawFile, Y4mFile, raw_size
 from bench.datasets.sources import Refusal, Source, natural_key
 from bench.errors import CodecError, DataError
 from bench.signals import GRAY, RGB, Frame, Layout, Matrix, Range, Signal, image
@@ -68,7 +68,7 @@ class Convention:
             size = self.size or (f"{source.width}x{source.height}" if source else None)
             planar = source is None or source.samples == "yuv420" or self.matrix is not None
             kind = self.format or ("yuv420p" if planar else None)
-            return self._signal(RawFile(path, raw_template(size, kind, rate)))
+            return self._signal(RawFile(path, raw_size(size), kind, rate))
         if path.suffix != ".y4m":
             raise Refusal("is neither PNG, PPM, Y4M, .yuv nor a folder of pictures")
         with path.open("rb") as file:

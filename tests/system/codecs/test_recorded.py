@@ -19,7 +19,7 @@ from bench.codecs.support import exchange
 from bench.codecs.support.planes import PlaneFormat
 from bench.errors import BenchError, CardError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Layout, Signal, clip, image
+from bench.signals import YUV420, Layout, Signal, clip, image
 from tests.system.codecs.tiny_zoo import picture
 
 PIXELS = picture(24, 40)
@@ -156,7 +156,7 @@ PLANES = np.arange(2 * 1440, dtype=np.uint32).reshape(2, 1440) * 7 % 256
 
 def planar(layout: Layout) -> Signal:
     frames = PLANES.astype(np.uint8)
-    return Signal(replace(layout, samples="yuv420"), lambda: iter(frames))
+    return Signal(replace(layout, format=YUV420), lambda: iter(frames))
 
 
 @pytest.mark.parametrize("kind", [".y4m", ".yuv"])
