@@ -168,3 +168,40 @@ def _double_rows(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
     doubled[0::2] = 3 * samples + above
     doubled[1::2] = 3 * samples + below
     return doubled
+
+
+def at_depth(
+    plane: Frame, depth: int, wanted: int, full_range: bool, *, is_chroma: bool = False
+) -> Frame:
+    """Samples of a depth rounded once at another; whole ones of the same depth as they are."""
+    if depth == wanted and plane.dtype.kind == "u":
+        return plane
+    scaled = on_8_bits(plane, depth, full_range, is_chroma=is_chroma)
+    return _to_depth(scaled, wanted, full_range, is_chroma=is_chroma)
+
+
+def _to_depth(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool) -> Frame:
+    """Samples on the 8-bit scale, rounded once at their depth: shifted in limited range, scaled so
+    that white stays white in full range (ITU-T H.273, equations 20–31)."""
+    if depth == 8:
+        return round_to_uint8(plane)
+    samples, high = plane.astype(np.float32), (1 << depth) - 1
+    if not full_range:
+        scaled = samples * (1 << (depth - 8))
+    elif is_chroma:
+        scaled = (samples - 128) * (high / 255) + (1 << (depth - 1))
+    else:
+        scaled = samples * (high / 255)
+    rounded: Frame = np.clip(np.rint(scaled), 0, high)
+    return rounded.astype("<u2")
+
+
+def on_8_bits(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool = False) -> Frame:
+    """Samples on the 8-bit scale, not yet rounded; the inverse of `_to_depth`."""
+    if depth == 8:
+        return plane
+    samples: Frame = plane if plane.dtype == np.float64 else plane.astype(np.float32)
+    if not full_range:
+        return samples / np.float32(1 << (depth - 8))
+    scale, middle = 255 / ((1 << depth) - 1), 1 << (depth - 1)
+    return (samples - middle) * scale + 128 if is_chroma else samples * scale

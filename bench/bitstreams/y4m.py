@@ -39,6 +39,8 @@ class Y4mHeader:
     progressive: bool
     range: Literal["full", "limited"] | None
     """As ``XCOLORRANGE`` says; None where it says nothing."""
+    pixel_shape: Fraction = Fraction(1)
+    """Width over height of a pixel; 1 where nothing is known of it."""
 
 
 def read_header(file: IO[bytes]) -> Y4mHeader:
@@ -64,6 +66,15 @@ def read_header(file: IO[bytes]) -> Y4mHeader:
         colour=colour,
         progressive=fields.get("I", "p") in ("p", "?"),
         range=next((kind for word, kind in _RANGES.items() if word in words), None),
+        pixel_shape=_shape(fields.get("A", "")),
+    )
+
+
+def _shape(text: str) -> Fraction:
+    width, _, height = text.partition(":")
+    known = width.isdecimal() and height.isdecimal() and len(text) <= 32
+    return (
+        Fraction(int(width), int(height)) if known and int(width) and int(height) else Fraction(1)
     )
 
 

@@ -40,6 +40,9 @@ class PictureClip:
             raise Refusal("has no frames")
         return replace(first, media="video", frames=len(self.paths), fps=self.fps)
 
+    def facts(self) -> tuple[str, ...]:
+        return ()
+
     def digest(self) -> str:
         digest = sha256()
         for path in self.paths:

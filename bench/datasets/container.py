@@ -1,11 +1,11 @@
-"""Compressed video files (MP4, MKV, WebM, MOV, AVI) as sources, decoded by PyAV.
+"""Compressed video files and streams as sources, decoded by PyAV: the frames that players show.
 
-4:2:0 stays planes as they are, gray stays gray, RGB stays RGB; nothing is converted or scaled.
+Every pixel format stays as it is; nothing is converted, turned or scaled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,10 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from bench.datasets.sources import Refusal, file_digest
+from bench.datasets.sources import Refusal, file_digest, pixel_shape
 from bench.signals import FORMATS, FULL_RANGE, RGB, Frame, Layout, Matrix, PixelFormat, Range
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg"),
+    *(".m2v", ".mxf", ".flv", ".ogv", ".3gp", ".264", ".h264", ".avc", ".265", ".h265", ".hevc"),
+    *(".266", ".h266", ".vvc", ".ivf", ".obu"),
+)
+_TOLD_BY_PACKETS = ("mov", "matroska")
+"""Containers in which a packet is a frame and says when, and whether, it is shown."""
 _FORMATS: dict[str, PixelFormat] = {
     **FORMATS,
     **dict.fromkeys(("bgr24", "gbrp", "rgb0", "bgr0"), RGB),
@@ -28,11 +34,14 @@ _MATRICES: dict[int, Matrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 _RANGES: dict[int, Range] = {1: "limited", 2: "full"}
 # ITU-T H.273, table 3: transfer characteristics of SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+_COVER = 0x400
+"""AV_DISPOSITION_ATTACHED_PIC of libavformat/avformat.h."""
+_RATE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerFile:
-    """The first video stream of a container: 8-bit, constant frame rate, progressive."""
+    """The video stream that players choose: constant frame rate, progressive, not to be turned."""
 
     path: Path
 
@@ -41,9 +50,27 @@ class ContainerFile:
             stream = _stream(container)
             kind = _format(stream)
             width, height = stream.codec_context.width, stream.codec_context.height
-            count = _count(container, stream)
-            fps = stream.average_rate or stream.guessed_rate or Fraction(25)
-        return Layout("video", kind, width, height, count, Fraction(fps))
+            packets = _Packets.of(container, stream)
+            fps = packets.fps(stream)
+        count = len(packets.shown)
+        if not container.format.name.startswith(_TOLD_BY_PACKETS) or not packets.are_stamped:
+            count = sum(1 for _ in self.frames())
+        next(self.frames(), None)  # refuses what only a decoded frame says
+        return Layout("video", kind, width, height, count, fps)
+
+    def facts(self) -> tuple[str, ...]:
+        """What of it is measured as stored, though a player would show it otherwise, and which of
+        several streams it is."""
+        with _opened(self.path) as container:
+            stream, streams = _stream(container), _streams(container)
+            kind, shape = _format(stream), stream.sample_aspect_ratio
+        found = [pixel_shape(shape)] if shape else []
+        found += [f"matrix {kind.matrix}"] if kind.matrix not in (None, "bt709") else []
+        found += ["full range"] if kind.is_yuv and kind.full_range else []
+        if len(streams) > 1:
+            place = streams.index(stream) + 1
+            found.append(f"video stream {place} of {len(streams)}, the others left out")
+        return tuple(filter(None, found))
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -60,6 +87,11 @@ class ContainerFile:
             stream.thread_type = "NONE"
             try:
                 for frame in container.decode(stream):
+                    if frame.rotation:
+                        raise Refusal(
+                            f"to be turned by {frame.rotation}° (display matrix); turn the frames "
+                            "and remove the mark"
+                        )
                     yield _pixels(frame, kind)
             except FFmpegError as error:
                 raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
@@ -81,10 +113,17 @@ def _opened(path: Path) -> Any:
         ) from error
 
 
+def _streams(container: Any) -> list[Any]:
+    """The video streams but for cover pictures."""
+    return [one for one in container.streams.video if not one.disposition.value & _COVER]
+
+
 def _stream(container: Any) -> Any:
-    if not container.streams.video:
+    found = _streams(container)
+    if not found:
         raise Refusal("has no video stream")
-    return container.streams.video[0]
+    best = container.streams.best("video")
+    return best if best in found else found[0]
 
 
 def _format(stream: Any) -> PixelFormat:
@@ -97,8 +136,12 @@ def _format(stream: Any) -> PixelFormat:
     kind = context.format
     if kind is None:
         raise Refusal("its video stream cannot be decoded; convert it with ffmpeg")
+    says_alpha = any(key.lower() == "alpha_mode" and value == "1" for key, value in
+                     stream.metadata.items())  # fmt: skip
+    if says_alpha or any(component.is_alpha for component in kind.components):
+        raise Refusal("with an alpha channel; flatten it first")
     if kind.name not in _FORMATS:
-        raise Refusal(f"{kind.name}, which is not read; convert it to {', '.join(FORMATS)}")
+        raise Refusal(f"{kind.name}, which is not read; convert it to one of {', '.join(FORMATS)}")
     found = _FORMATS[kind.name]
     if found.samples == "rgb":  # taken as of full range
         return found
@@ -107,42 +150,80 @@ def _format(stream: Any) -> PixelFormat:
     return replace(found, matrix=matrix, range=range_)
 
 
-def _count(container: Any, stream: Any) -> int:
-    """Number of frames from the packets, without decoding. Raises Refusal for truncated files and
-    variable frame rate."""
-    from av.error import FFmpegError
+@dataclass(frozen=True, slots=True)
+class _Packets:
+    """Time stamps of the packets of a stream, in its time base; those of an edit list that are
+    only to be decoded are not among the shown ones."""
 
-    stamps: list[int] = []
-    try:
-        for packet in container.demux(stream):
-            if packet.size == 0:
-                continue
-            if packet.is_corrupt:
-                raise Refusal(f"truncated or corrupt after {len(stamps)} frames; get it again")
-            if packet.pts is not None:
-                stamps.append(packet.pts)
-    except FFmpegError as error:
-        raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
-    if not stamps:
-        raise Refusal("no frames with time stamps; remux it with ffmpeg")
-    if stream.frames and len(stamps) < stream.frames:
-        raise Refusal(f"truncated: {len(stamps)} of {stream.frames} frames; get it again")
-    _check_rate(sorted(stamps))
-    missing = _announced_seconds(stream) - float(
-        (max(stamps) - min(stamps)) * stream.time_base + 1 / (stream.average_rate or 1)
-    )
-    if len(stamps) > 1 and missing > 2 / float(stream.average_rate or 1):
-        raise Refusal(f"truncated: its last {missing:.1f} s are missing; get it again")
-    return len(stamps)
+    shown: Sequence[int]
+    are_stamped: bool
+    rate: Fraction | None
+    """What the time stamps say, None where they say nothing."""
+
+    @classmethod
+    def of(cls, container: Any, stream: Any) -> _Packets:
+        """Without decoding. Raises Refusal for truncated files and variable frame rate."""
+        from av.error import FFmpegError
+
+        packets: list[Any] = []
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0:
+                    continue
+                if packet.is_corrupt:
+                    raise Refusal(f"truncated or corrupt after {len(packets)} frames; get it again")
+                packets.append(packet)
+        except FFmpegError as error:
+            raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
+        if not packets:
+            raise Refusal("holds no frame; get it again")
+        # AVI keeps the times of decoding alone
+        decoding = container.format.name == "avi"
+        stamps = [
+            packet.dts if decoding or packet.pts is None else packet.pts for packet in packets
+        ]
+        told = [stamp for stamp in stamps if stamp is not None]
+        stamped = len(told) == len(stamps)
+        rate = _rate(sorted(told), stream) if stamped else None
+        _refuse_cut(len(packets), sorted(told), rate, stream)
+        pairs = zip(packets, stamps, strict=True)
+        shown = [stamp or 0 for packet, stamp in pairs if not packet.is_discard]
+        return cls(shown, stamped, rate)
+
+    def fps(self, stream: Any) -> Fraction:
+        """That of the header, unless the time stamps contradict it, as those of AVI may."""
+        said = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        if self.rate is None or abs(self.rate / said - 1) < _RATE_TOLERANCE:
+            return said
+        return self.rate
 
 
-def _check_rate(stamps: list[int]) -> None:
+def _rate(stamps: Sequence[int], stream: Any) -> Fraction | None:
     """Steps between frames may differ by the rounding of the time base, no more."""
     steps = np.diff(np.array(stamps, np.int64))
-    if len(steps) and steps.max() - steps.min() > max(1, 0.02 * float(np.median(steps))):
+    if not len(steps):
+        return None
+    if steps.max() - steps.min() > max(1, _RATE_TOLERANCE * float(np.median(steps))):
         raise Refusal(
             "variable frame rate; convert it to a constant one (ffmpeg -i IN -fps_mode cfr OUT)"
         )
+    step = int(np.median(steps))
+    return 1 / (step * Fraction(stream.time_base)) if step > 0 else None
+
+
+def _refuse_cut(count: int, stamps: Sequence[int], rate: Fraction | None, stream: Any) -> None:
+    """Raises Refusal where fewer frames follow than the header announces, in number or seconds."""
+    said = Fraction(stream.average_rate or stream.guessed_rate or 25)
+    announced = stream.frames
+    if rate is not None and abs(rate / said - 1) >= _RATE_TOLERANCE:
+        said, announced = rate, round(announced * rate / said)
+    if announced and count < announced:
+        raise Refusal(f"truncated: {count} of {announced} frames; get it again")
+    if len(stamps) > 1:
+        there = float((stamps[-1] - stamps[0]) * stream.time_base + 1 / said)
+        missing = _announced_seconds(stream) - there
+        if missing > 2 / float(said):
+            raise Refusal(f"truncated: its last {missing:.1f} s are missing; get it again")
 
 
 def _announced_seconds(stream: Any) -> float:

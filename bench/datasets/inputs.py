@@ -17,7 +17,7 @@ from bench.datasets.clips import PictureClip
 from bench.datasets.container import ContainerFile
 from bench.datasets.images import PictureFiles
 from bench.datasets.pictures import REFUSED_SUFFIXES, SUFFIXES
-from bench.datasets.rawvideo import Y4mFile, raw_file
+from bench.datasets.rawvideo import RawFile, Y4mFile, check_format, raw_size
 from bench.datasets.sources import Clips, Source, item_names, natural_key, safe_name
 from bench.errors import DataError
 from bench.signals import Media
@@ -37,9 +37,9 @@ _NAMED = 12
 class _Reading:
     """How the command line says that files without a header are to be read."""
 
-    size: str | None
+    size: tuple[int, int] | None
     pixel_format: str | None
-    fps: Fraction
+    fps: Fraction | None
 
 
 def input_loader(
@@ -60,7 +60,7 @@ def input_loader(
     What is left out is a note of the loader. Raises DataError for anything else.
     """
     options = options or DataOptions()
-    reading = _Reading(size, pixel_format, _rate(fps))
+    reading = _Reading(raw_size(size), check_format(pixel_format), _rate(fps))
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     found = _Found([path]) if path.is_file() else _look(path)
@@ -74,7 +74,7 @@ def input_loader(
         return "image", _stills(path, found.pictures, found.notes(path), options)
     if found.pictures:
         name = item_names([path], path.parent)[0]
-        clip = PictureClip(tuple(found.pictures), reading.fps)
+        clip = PictureClip(tuple(found.pictures), reading.fps or Fraction(25))
         return "video", Clips({name: clip}, path, found.notes(path))
     if found.videos:
         names = item_names(found.videos, path if path.is_dir() else path.parent)
@@ -162,7 +162,7 @@ def _video(file: Path, reading: _Reading) -> Source:
     if suffix == _Y4M:
         return Y4mFile(file)
     if suffix in _RAW_SUFFIXES:
-        return raw_file(file, reading.size, reading.pixel_format, reading.fps)
+        return RawFile(file, reading.size, reading.pixel_format, reading.fps)
     return ContainerFile(file)
 
 
@@ -184,7 +184,9 @@ def _folders(
         files = [one.pictures[0] for one in inside.values()]
         return "image", _stills(path, files, (*notes, note), options)
     names = [safe_name(folder.name) for folder in inside]
-    clips = [PictureClip(tuple(one.pictures), reading.fps) for one in inside.values()]
+    clips = [
+        PictureClip(tuple(one.pictures), reading.fps or Fraction(25)) for one in inside.values()
+    ]
     if short := [name for name, clip in zip(names, clips, strict=True) if len(clip.paths) == 1]:
         notes += (f"clips of one frame: {', '.join(short[:_NAMED])}",)
     places = _chosen(names, list(inside), path, options)
@@ -227,9 +229,9 @@ def read_list(path: Path) -> list[str]:
     return names
 
 
-def _rate(text: str | None) -> Fraction:
+def _rate(text: str | None) -> Fraction | None:
     if text is None:
-        return Fraction(25)
+        return None
     try:
         rate = Fraction(text.replace(":", "/"))
     except (ValueError, ZeroDivisionError) as error:

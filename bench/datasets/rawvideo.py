@@ -14,7 +14,8 @@ from typing import BinaryIO
 import numpy as np
 
 from bench.bitstreams import y4m
-from bench.datasets.sources import Refusal, file_digest
+from bench.datasets.clip_names import SaidByName, read_name
+from bench.datasets.sources import Refusal, file_digest, pixel_shape
 from bench.errors import BitstreamError, DataError
 from bench.signals import FORMATS, FULL_RANGE, YUV420, Frame, Layout, PixelFormat, Samples
 
@@ -28,6 +29,8 @@ RAW_FORMATS: dict[str, PixelFormat] = {
 """The names of ``--format``, as ffmpeg has them: ``yuvj420p`` is 4:2:0 in full range."""
 _INTERLEAVED = {"nv12": 0, "p010le": 6}
 """Formats whose U and V lie beside each other, and how many bits their samples are shifted by."""
+_BY_SUFFIX = {".yuv": "yuv420p", ".rgb": "rgb24", ".gray": "gray"}
+"""What a raw file is taken for whose name says its size, but not its format."""
 _Y4M_SAMPLES: dict[str, Samples] = {
     "mono": "gray", "420": "yuv420", "422": "yuv422", "444": "yuv444"
 }  # fmt: skip
@@ -39,6 +42,12 @@ class Y4mFile:
     """A YUV4MPEG2 file: mono, 4:2:0, 4:2:2 or 4:4:4 of 8, 10 or 12 bits."""
 
     path: Path
+
+    def facts(self) -> tuple[str, ...]:
+        with self.path.open("rb") as file:
+            header = y4m.read_header(file)
+        found = [pixel_shape(header.pixel_shape), "full range" if header.range == "full" else ""]
+        return tuple(filter(None, found))
 
     def layout(self) -> Layout:
         size = self.path.stat().st_size
@@ -71,24 +80,36 @@ class Y4mFile:
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """Headerless frames one after the other; ``template`` says their size and kind."""
+    """Headerless frames one after the other, of the size, format and rate that the command line or
+    the file's name says; what contradicts each other or the file's bytes is refused."""
 
     path: Path
-    template: Layout
-    shift: int | None = None
-    """Of U and V that lie beside each other: by how many bits their samples are shifted."""
+    size: tuple[int, int] | None = None
+    format: str | None = None
+    fps: Fraction | None = None
 
     def layout(self) -> Layout:
-        size, frame = self.path.stat().st_size, self.template.frame_bytes
+        template = self._template()
+        size, frame = self.path.stat().st_size, template.frame_bytes
         if size == 0:
             raise Refusal("empty (0 bytes); get it again")
         if size % frame:
             raise Refusal(
                 f"{size} bytes are {size / frame:.2f} frames of {frame} bytes "
-                f"({self.template.width}×{self.template.height}); correct --size or --format, or "
-                "get it again"
+                f"({template.width}×{template.height} {template.format.name}); correct --size or "
+                "--format, or get it again"
             )
-        return replace(self.template, frames=size // frame)
+        count = size // frame
+        with self.path.open("rb") as file:
+            for place in sorted({0, count // 2, count - 1}):
+                file.seek(place * frame)
+                self._check(_read_frame(file, template, place + 1), template)
+        return replace(template, frames=count)
+
+    def facts(self) -> tuple[str, ...]:
+        if self.format is not None or self._said.said_format is not None:
+            return ()
+        return (f"taken as {self._template().format.name}, which no name and no --format says",)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -97,41 +118,93 @@ class RawFile:
         return (self.path,)
 
     def frames(self) -> Iterator[Frame]:
+        template = self._template()
         with self.path.open("rb") as file:
             count = 0
             while file.peek(1):
                 count += 1
-                frame = _read_frame(file, self.template, count)
-                yield frame if self.shift is None else self._planar(frame)
+                yield self._planar(_read_frame(file, template, count), template)
 
-    def _planar(self, frame: Frame) -> Frame:
-        """Y, U and V one after the other."""
-        luma = self.template.width * self.template.height
+    @property
+    def _said(self) -> SaidByName:
+        return read_name(self.path.stem)
+
+    @property
+    def _named(self) -> str | None:
+        return self.format or self._said.said_format or _BY_SUFFIX.get(self.path.suffix.lower())
+
+    def _template(self) -> Layout:
+        """The layout of one frame."""
+        said, asked = self._said, self.size
+        size, name = asked or said.size, self._named
+        if size is None or name is None:
+            raise Refusal(
+                "raw video has no header; give --size, such as 416x240, and --format: "
+                f"{', '.join(RAW_FORMATS)}; or name it as in Clip_416x240_50fps_420_8bit.yuv"
+            )
+        if said.size not in (None, size):
+            raise Refusal(f"{_contradiction(said.size, '--size', size)}")
+        if said.contradicts(name):
+            raise Refusal(_contradiction(said.said_format, "--format", name))
+        if self.fps and said.fps and self.fps != said.fps:
+            raise Refusal(_contradiction(said.fps, "--fps", self.fps))
+        fps = self.fps or said.fps or Fraction(25)
+        return Layout("video", RAW_FORMATS[name], *size, 1, fps)
+
+    def _planar(self, frame: Frame, template: Layout) -> Frame:
+        """Y, U and V one after the other, where U and V lie beside each other."""
+        shift = _INTERLEAVED.get(str(self._named))
+        if shift is None:
+            return frame
+        luma = template.width * template.height
         both = frame[luma:]
-        planar: Frame = np.concatenate([frame[:luma], both[0::2], both[1::2]]) >> self.shift
+        planar: Frame = np.concatenate([frame[:luma], both[0::2], both[1::2]]) >> shift
         return planar
 
+    def _check(self, frame: Frame, template: Layout) -> None:
+        """Raises Refusal where a frame's bytes are plainly those of another depth."""
+        depth, shift = template.depth, _INTERLEAVED.get(str(self._named)) or 0
+        if depth > 8:
+            if shift and (frame & ((1 << shift) - 1)).any():
+                raise Refusal(f"samples of {16 - shift} bits are not in its upper bits, as "
+                              f"{self._named} has them; correct --format")  # fmt: skip
+            most = int(frame.max()) >> shift
+            if most > template.format.peak:
+                raise Refusal(
+                    f"samples up to {most}, more than {depth} bits hold; it is of 8 bits, of more "
+                    "or big-endian: correct --format"
+                )
+            return
+        flat = frame.reshape(-1)
+        odd, even = flat[1::2], flat[0::2]
+        if odd.size and odd.max() <= 15 < even.max() and odd.any():
+            bits = 10 if odd.max() <= 3 else 12
+            raise Refusal(
+                f"every second byte is at most {odd.max()}, as of samples of {bits} bits, not 8; "
+                f"give --format {template.format.name}{bits}le"
+            )
 
-def raw_file(path: Path, size: str | None, pixel_format: str | None, fps: Fraction) -> RawFile:
-    """The file as ``--size`` and ``--format`` describe it. Raises DataError as `raw_template`."""
-    template = raw_template(size, pixel_format, fps)
-    return RawFile(path, template, _INTERLEAVED.get(str(pixel_format)))
+
+def _contradiction(said: object, option: str, given: object) -> str:
+    words = ["x".join(map(str, one)) if isinstance(one, tuple) else one for one in (said, given)]
+    return f"its name says {words[0]}, {option} {words[1]}; correct the name or leave out {option}"
 
 
-def raw_template(size: str | None, pixel_format: str | None, fps: Fraction) -> Layout:
-    """The layout of one frame from ``--size`` and ``--format``. Raises DataError, which says how
-    to give them, if one is missing or not understood."""
-    if size is None or pixel_format is None:
-        raise DataError(
-            "raw video has no header; give --size, such as 416x240, and --format: "
-            f"{', '.join(RAW_FORMATS)}"
-        )
-    width, _, height = size.lower().replace("×", "x").partition("x")
+def raw_size(text: str | None) -> tuple[int, int] | None:
+    """Width and height of ``--size``. Raises DataError."""
+    if text is None:
+        return None
+    width, _, height = text.lower().replace("×", "x").partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise DataError(f"--size {size!r} is not WIDTHxHEIGHT, such as 416x240")
-    if pixel_format not in RAW_FORMATS:
-        raise DataError(f"--format {pixel_format!r} is not one of {', '.join(RAW_FORMATS)}")
-    return Layout("video", RAW_FORMATS[pixel_format], int(width), int(height), 1, fps)
+        raise DataError(f"--size {text!r} is not WIDTHxHEIGHT, such as 416x240")
+    return int(width), int(height)
+
+
+def check_format(name: str | None) -> str | None:
+    """The word of ``--format``. Raises DataError for one that there is not."""
+    if name is not None and name not in RAW_FORMATS:
+        raise DataError(f"--format {name!r} is not one of {', '.join(RAW_FORMATS)}")
+    return name
 
 
 def _read_frame(file: BinaryIO, layout: Layout, number: int) -> Frame:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -20,17 +21,27 @@ from bench.signals import Frame, Layout, Signal
 WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed whole."""
 REMEMBERED_BYTES = 64 * 2**20
+_NAMED = 6
 
 
 class Refusal(Exception):
     """Why a file cannot be used and what to do, without its name."""
 
 
+def pixel_shape(shape: Fraction) -> str:
+    """What is said of pixels that are no squares, which are measured as they are stored."""
+    return "" if shape in (0, 1) else f"pixels of {shape.numerator}:{shape.denominator}"
+
+
 class Source(Protocol):
-    """One clip on disk; picklable. Both methods raise Refusal for what cannot be used."""
+    """One clip on disk; picklable. All methods raise Refusal for what cannot be used."""
 
     def layout(self) -> Layout:
         """Kind, size, number of frames and frame rate, without decoding them."""
+
+    def facts(self) -> tuple[str, ...]:
+        """What a reader of its results must know: what is measured as stored though players show
+        it otherwise, or taken for granted."""
 
     def digest(self) -> str:
         """Changes when the content does."""
@@ -48,7 +59,7 @@ class Clips:
     def __init__(self, sources: dict[str, Source], where: Path, notes: Iterable[str] = ()) -> None:
         self._sources = sources
         self._items = tuple(_item(name, source) for name, source in sources.items())
-        self._notes = tuple(notes)
+        self._notes = (*notes, *_facts(sources, self._items))
         if all(item.problem is not None for item in self._items):
             problems = [item.problem or "" for item in self._items]
             if len(problems) == 1:
@@ -74,6 +85,19 @@ class Clips:
             return self._notes
         found = f"{problems} of {len(self._items)} clips cannot be used; each record says why"
         return (*self._notes, found)
+
+
+def _facts(sources: Mapping[str, Source], items: Sequence[Item]) -> Iterator[str]:
+    """Each fact once, with the clips that it is said of."""
+    said: dict[str, list[str]] = {}
+    usable = [item.name for item in items if item.problem is None]
+    for name in usable:
+        for fact in sources[name].facts():
+            said.setdefault(fact, []).append(name)
+    for fact, names in said.items():
+        whose = "all clips" if len(names) == len(usable) > 1 else ", ".join(names[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if whose != "all clips" and names[_NAMED:] else ""
+        yield f"{whose}{more}: {fact}"
 
 
 def _item(name: str, source: Source) -> Item:

@@ -75,7 +75,7 @@ def input_campaign(
         dataset=path.resolve().name,
         title=path.resolve().name,
         codecs=tuple(card.id for card in chosen),
-        metrics=default_metrics(media),
+        metrics=default_metrics(media, [one.layout for one in loader.items() if one.layout]),
         anchor=registry.anchor(),
     )
     title = f"{path.resolve().name} (your files)"

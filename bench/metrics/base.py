@@ -69,6 +69,9 @@ def mean_over_frames(values: Values, info: MetricInfo) -> float:
         return float(values[0])
     import numpy as np
 
+    if info.of_errors:
+        with np.errstate(divide="ignore"):
+            return float(-10 * np.log10((10 ** (-values / 10)).mean()))
     if np.isinf(values).all():
         return float(values[0])
     return float(_capped(values, info).mean())

@@ -5,10 +5,11 @@ Owns their info; what they compute lies in error.py and ssim.py, imported on fir
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from bench.metrics.base import Basis, SharedMetric
-from bench.metrics.info import MetricInfo
+from bench.metrics.info import YUV, MetricInfo
 
 _PURPOSE = (
     "Predicts error energy, the quantity that most codecs minimise. Ranks settings of one codec; "
@@ -23,6 +24,7 @@ _SIMILARITY = (
     "in dB as −10·log10(1 − mean)."
 )
 _PSNR_CAP_DB = 100.0
+_DEPTHS = (8, 10, 12, 16)
 _SIMILARITY_SATURATION_DB = 50.0
 _TOLERANCE_DB = 0.05
 
@@ -57,7 +59,8 @@ class Mse(_OfSquaredError):
         saturation=_PSNR_CAP_DB,
         tolerance=_TOLERANCE_DB,
         media=("image", "video", "vector"),
-        samples=("rgb", "gray", "yuv420", "real"),
+        samples=("rgb", "gray", *YUV, "real"),
+        depths=_DEPTHS,
     )
 
 
@@ -68,8 +71,10 @@ class PsnrRgb(_OfSquaredError):
         id="psnr_rgb",
         title="PSNR-RGB",
         unit="dB",
-        definition="10·log10(255²/MSE) per image or frame on 8-bit RGB or gray, then the mean",
+        definition="10·log10(peak²/MSE) per image or frame of RGB or gray, then the mean; the peak "
+        "of n bits is 2ⁿ − 1",
         purpose=_PURPOSE,
+        depths=_DEPTHS,
         cap=_PSNR_CAP_DB,
         saturation=_PSNR_CAP_DB,
         tolerance=_TOLERANCE_DB,
@@ -87,13 +92,88 @@ class PsnrY(_OfSquaredError):
         id="psnr_y",
         title="PSNR-Y",
         unit="dB",
-        definition="PSNR of BT.709 luma; for 4:2:0 sources of the plane as it is",
+        definition="PSNR of BT.709 luma; for YUV sources of the plane as it is, at its depth",
         purpose=f"{_PURPOSE} Blind to colour.",
         cap=_PSNR_CAP_DB,
         saturation=_PSNR_CAP_DB,
         tolerance=_TOLERANCE_DB,
-        samples=("rgb", "gray", "yuv420"),
+        samples=("rgb", "gray", *YUV),
+        depths=_DEPTHS,
         default_for=("image", "video"),
+    )
+
+
+class PsnrYPooled(_OfSquaredError):
+    """PSNR of luma whose errors are averaged over a clip."""
+
+    info: ClassVar[MetricInfo] = replace(
+        PsnrY.info,
+        id="psnr_y_pooled",
+        title="PSNR-Y (pooled)",
+        definition="PSNR of the mean squared error of luma over the frames of a clip",
+        of_errors=True,
+        default_for=(),
+    )
+
+
+class PsnrU(_OfSquaredError):
+    """PSNR of the plane U."""
+
+    info: ClassVar[MetricInfo] = replace(
+        PsnrY.info,
+        id="psnr_u",
+        title="PSNR-U",
+        definition="PSNR of the plane U (Cb); for RGB by BT.709, before rounding",
+        purpose=f"{_PURPOSE} Blind to luma.",
+        samples=("rgb", *YUV),
+        default_for=(),
+    )
+
+
+class PsnrV(_OfSquaredError):
+    """PSNR of the plane V."""
+
+    info: ClassVar[MetricInfo] = replace(
+        PsnrU.info,
+        id="psnr_v",
+        title="PSNR-V",
+        definition=PsnrU.info.definition.replace("U (Cb)", "V (Cr)"),
+    )
+
+
+class _AsRgb(SharedMetric):
+    @classmethod
+    def basis(cls) -> type[Basis]:
+        from bench.metrics.error import ErrorsAsRgb
+
+        return ErrorsAsRgb
+
+
+class PsnrRgb709(_AsRgb):
+    """PSNR of what YUV becomes in RGB by BT.709."""
+
+    info: ClassVar[MetricInfo] = replace(
+        PsnrRgb.info,
+        id="psnr_rgb_bt709",
+        title="PSNR-RGB (BT.709)",
+        definition="PSNR-RGB of YUV sources: both sides converted to 8-bit RGB by BT.709, chroma "
+        "bilinear, whatever matrix the source says",
+        samples=YUV,
+        default_for=(),
+        pooled=False,
+        aliases=(),
+        footnote="",
+    )
+
+
+class PsnrRgb601(_AsRgb):
+    """PSNR of what YUV becomes in RGB by BT.601."""
+
+    info: ClassVar[MetricInfo] = replace(
+        PsnrRgb709.info,
+        id="psnr_rgb_bt601",
+        title="PSNR-RGB (BT.601)",
+        definition=PsnrRgb709.info.definition.replace("709", "601"),
     )
 
 
@@ -109,7 +189,8 @@ class PsnrYuv(_OfSquaredError):
         cap=_PSNR_CAP_DB,
         saturation=_PSNR_CAP_DB,
         tolerance=_TOLERANCE_DB,
-        samples=("rgb", "yuv420"),
+        samples=("rgb", *YUV),
+        depths=_DEPTHS,
         default_for=("image", "video"),
     )
 
@@ -126,6 +207,7 @@ class Ssim(_OfStructure):
         cap=_PSNR_CAP_DB,
         saturation=_SIMILARITY_SATURATION_DB,
         tolerance=_TOLERANCE_DB,
+        depths=_DEPTHS,
         smallest=(11, 11),
         default_for=("image", "video"),
         footnote=_SIMILARITY,
@@ -144,8 +226,40 @@ class MsSsim(_OfStructure):
         cap=_PSNR_CAP_DB,
         saturation=_SIMILARITY_SATURATION_DB,
         tolerance=_TOLERANCE_DB,
+        depths=_DEPTHS,
         smallest=(161, 161),
         default_for=("image", "video"),
         aliases=("ms-ssim-rgb", "ms-ssim"),
         footnote=_SIMILARITY,
+    )
+
+
+class SsimY(_OfStructure):
+    """Structural similarity of the luma of YUV."""
+
+    info: ClassVar[MetricInfo] = replace(
+        Ssim.info,
+        id="ssim_y",
+        title="SSIM-Y",
+        definition="SSIM of the plane Y of YUV sources as it is, data range 2ⁿ − 1 of n bits",
+        purpose=f"{_STRUCTURE} Blind to colour.",
+        samples=YUV,
+        default_for=("video",),
+        footnote=_SIMILARITY.replace("mean over channels", "of YUV sources luma alone"),
+    )
+
+
+class MsSsimY(_OfStructure):
+    """SSIM of the luma of YUV over five scales."""
+
+    info: ClassVar[MetricInfo] = replace(
+        MsSsim.info,
+        id="ms_ssim_y",
+        title="MS-SSIM-Y",
+        definition="MS-SSIM of the plane Y of YUV sources; short side above 160 pixels",
+        purpose=SsimY.info.purpose,
+        samples=YUV,
+        default_for=("video",),
+        aliases=(),
+        footnote=SsimY.info.footnote,
     )

@@ -37,6 +37,7 @@ class Butteraugli(FrameMetric[bytes]):
         ),
         higher_is_better=False,
         tolerance=0.02,
+        shown=True,
         smallest=(8, 8),
         media=("image",),
         samples=("rgb",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.filter_metric import NEEDS, FilterMetric
-from bench.metrics.info import MetricInfo
+from bench.metrics.info import YUV, MetricInfo
 
 if TYPE_CHECKING:
     from bench.metrics.filter_probe import Chroma
@@ -21,7 +21,7 @@ class Ciede(FilterMetric):
         title="CIEDE2000",
         unit="dB",
         definition=(
-            "libvmaf's ciede2000: 45 − 20·log10(mean ΔE₀₀), k_L 0.65, k_C 1, k_H 4, of 8-bit "
+            "libvmaf's ciede2000: 45 − 20·log10(mean ΔE₀₀), k_L 0.65, k_C 1, k_H 4, of "
             "limited range that it takes for BT.709 whatever the source says"
         ),
         purpose=(
@@ -31,6 +31,7 @@ class Ciede(FilterMetric):
         cap=100.0,
         saturation=100.0,
         tolerance=0.05,
-        samples=("rgb", "yuv420"),
+        samples=("rgb", *YUV),
+        depths=(8, 10, 12),
         needs=NEEDS,
     )

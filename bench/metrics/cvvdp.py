@@ -35,6 +35,7 @@ class Cvvdp(SignalMetric["tuple[cvvdp, Signal]"]):
         cap=10.0,
         saturation=10.0,
         tolerance=0.02,
+        shown=True,
         samples=("rgb",),
         smallest=(32, 32),
         whole=True,

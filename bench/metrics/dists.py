@@ -32,6 +32,7 @@ class Dists(BatchMetric["list[torch.Tensor]"]):
         ),
         higher_is_better=False,
         tolerance=0.002,
+        shown=True,
         samples=("rgb",),
         smallest=(64, 64),
         needs=f"{EXTRA} and `bench fetch {VGG16.name}`",

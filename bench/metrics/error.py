@@ -6,18 +6,30 @@ Works on arrays of frames; knows nothing of files or of which metrics a suite wa
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.colour import RGB_TO_YUV
+from bench.colour import RGB_TO_YUV, shown
 from bench.metrics.base import Basis, Stack, Values
 from bench.metrics.loops import cross_moments
-from bench.signals import Layout, split_planes
+from bench.signals import Layout, Matrix, split_planes
 
 PSNR_CAP_DB = 100.0
 """What a lossless frame counts in a mean of frames that are not all lossless."""
+
+
+_OF_PLANES = frozenset(("psnr_y", "psnr_u", "psnr_v", "psnr_yuv", "psnr_y_pooled"))
+
+
+_MATRICES: tuple[Matrix, ...] = ("bt709", "bt601")
+
+
+def to_8_bits(layout: Layout) -> float:
+    """What puts a squared error of this depth on the 8-bit scale, on which 255² is the peak's."""
+    return 1.0 if layout.samples == "real" else (255 / layout.format.peak) ** 2
 
 
 class SquaredErrors(Basis):
@@ -27,22 +39,52 @@ class SquaredErrors(Basis):
         self, frames: Stack, layout: Layout, wanted: frozenset[str], *, keep: bool
     ) -> None:
         self._frames, self._layout, self._wanted = frames, layout, wanted
-        self._planes = layout.channels == 3 and bool(wanted & {"psnr_y", "psnr_yuv"})
+        self._planes = layout.channels == 3 and bool(wanted & _OF_PLANES)
 
     def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
         found = {"mse": mse}
         if self._planes:
-            y, u, v = map(psnr, self._plane_errors(decoded))
-            found |= {"psnr_y": y, "psnr_yuv": weighted_yuv(y, u, v)}
-        if "psnr_rgb" in self._wanted or ("psnr_y" in self._wanted and not self._planes):
+            errors = self._plane_errors(decoded)
+            y, u, v = map(psnr, errors)
+            found |= {"psnr_y": y, "psnr_u": u, "psnr_v": v, "psnr_yuv": weighted_yuv(y, u, v)}
+            found["psnr_y_pooled"] = y
+        if "psnr_rgb" in self._wanted or not (self._planes or self._wanted == {"mse"}):
             found["psnr_rgb"] = psnr(mse)
             found.setdefault("psnr_y", found["psnr_rgb"])
+            found.setdefault("psnr_y_pooled", found["psnr_rgb"])
         return found
 
     def _plane_errors(self, decoded: Stack) -> tuple[Values, ...]:
         if self._layout.samples == "rgb":
-            return rgb_yuv_mse(self._frames, decoded)
-        return plane_mse(self._frames, decoded, self._layout)
+            errors = rgb_yuv_mse(self._frames, decoded)
+        else:
+            errors = plane_mse(self._frames, decoded, self._layout)
+        return tuple(to_8_bits(self._layout) * plane for plane in errors)
+
+
+class ErrorsAsRgb(Basis):
+    """PSNR of YUV frames after conversion to 8-bit RGB, by the matrix in a metric's id."""
+
+    def __init__(
+        self, frames: Stack, layout: Layout, wanted: frozenset[str], *, keep: bool
+    ) -> None:
+        self._frames = frames
+        self._layouts = {
+            f"psnr_rgb_{matrix}": replace(layout, format=replace(layout.format, matrix=matrix))
+            for matrix in _MATRICES
+            if f"psnr_rgb_{matrix}" in wanted
+        }
+
+    def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
+        found = {}
+        for name, layout in self._layouts.items():
+            pairs = zip(self._frames, decoded, strict=True)
+            errors = [
+                frame_mse(shown(one, layout)[np.newaxis], shown(other, layout)[np.newaxis])[0]
+                for one, other in pairs
+            ]
+            found[name] = psnr(np.array(errors))
+        return found
 
 
 def psnr(mse: Values | float) -> Values:
@@ -63,15 +105,15 @@ def weighted_yuv(y: Values, u: Values, v: Values) -> Values:
 
 
 def frame_mse(reference: NDArray[Any], decoded: NDArray[Any]) -> Values:
-    """Mean squared error of each frame of two stacks of equal shape, exact for uint8."""
-    if reference.dtype == np.uint8:
+    """Mean squared error of each frame of two stacks of equal shape, exact for whole samples."""
+    if reference.dtype.kind == "u":
         sums = [_squared_error(one, other) for one, other in zip(reference, decoded, strict=True)]
         return np.array(sums, np.float64) / float(reference[0].size)
     errors: Values = (np.asarray(reference, np.float64) - decoded) ** 2
     return np.asarray(errors.reshape(len(reference), -1).mean(axis=1), np.float64)
 
 
-def rgb_yuv_mse(reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> tuple[Values, ...]:
+def rgb_yuv_mse(reference: NDArray[Any], decoded: NDArray[Any]) -> tuple[Values, ...]:
     """Mean squared error of Y', Cb and Cr, BT.709 full range before rounding, of each RGB frame.
 
     The conversion is linear, so the error of a plane with weights w is wᵀMw, where M is the mean
@@ -83,10 +125,8 @@ def rgb_yuv_mse(reference: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> tup
     return tuple(np.maximum(errors, 0))
 
 
-def plane_mse(
-    reference: NDArray[np.uint8], decoded: NDArray[np.uint8], layout: Layout
-) -> tuple[Values, ...]:
-    """Mean squared error of the Y, U and V planes of each yuv420 frame, as they are."""
+def plane_mse(reference: NDArray[Any], decoded: NDArray[Any], layout: Layout) -> tuple[Values, ...]:
+    """Mean squared error of the Y, U and V planes of each frame of YUV, as they are."""
     errors = np.empty((3, len(reference)))
     for index, (one, other) in enumerate(zip(reference, decoded, strict=True)):
         planes = zip(split_planes(one, layout), split_planes(other, layout), strict=True)
@@ -95,7 +135,7 @@ def plane_mse(
     return tuple(errors)
 
 
-def _squared_error(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
+def _squared_error(one: NDArray[Any], other: NDArray[Any]) -> int:
     """Sum of squared differences of two arrays of one shape, exact: OpenCV adds whole numbers, and
     then takes the root's square."""
     import cv2

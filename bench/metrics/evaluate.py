@@ -8,13 +8,15 @@ where a clip is large.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
+from bench.colour import at_depth, shown
 from bench.errors import BenchError, CodecError
 from bench.metrics.base import (
     ALWAYS,
@@ -32,11 +34,11 @@ from bench.metrics.base import (
     mean_over_frames,
     worst_and_percentile,
 )
-from bench.metrics.error import frame_mse
+from bench.metrics.error import frame_mse, to_8_bits
 from bench.metrics.info import MetricInfo
 from bench.metrics.registry import applicable, info_of, metrics
 from bench.records import FrameSummary
-from bench.signals import Frame, Layout, Signal
+from bench.signals import GRAY, RGB, Frame, Layout, Signal
 
 CACHE_BYTES = 256 * 2**20
 """A reference side that would be larger than this is computed again for each decoded signal."""
@@ -129,6 +131,7 @@ class Evaluator:
         Raises CodecError, before any metric, if its layout differs from the reference's, and if
         it yields another number of frames than it says."""
         check_layout(self._layout, decoded.layout)
+        decoded = rounded(decoded, self._layout.depth)
         remarks = dict(self._remarks)
         late = self._batched if self.batches and not batches else frozenset()
         found: list[Mapping[str, Values]] = []
@@ -180,9 +183,11 @@ class Evaluator:
     ) -> None:
         name = metric.info.id
         try:
+            is_shown = metric.info.is_shown(self._layout)
+            view = partial(_shown_signal, layout=self._layout) if is_shown else _same
             if name not in self._prepared:
-                self._prepared[name] = metric.prepare(self._reference)
-            value = float(metric.score(self._prepared[name], decoded))
+                self._prepared[name] = metric.prepare(view(self._reference))
+            value = float(metric.score(self._prepared[name], view(decoded)))
         except Exception as error:  # a plug-in may raise anything: it is that cell's remark
             remarks[name] = _reason(error)
             return
@@ -198,6 +203,33 @@ _NAN = "its value is not a number"
 def _reason(error: Exception) -> str:
     kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
     return " ".join(f"{kind}{error}".split())[:300]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _shown_signal(signal: Signal, layout: Layout) -> Signal:
+    """In 8-bit RGB or gray; ``layout`` has range and matrix, which decoders do not say."""
+    kind = GRAY if layout.samples == "gray" else RGB
+    return replace(
+        signal,
+        layout=replace(signal.layout, format=kind),
+        open=lambda: (shown(frame, layout) for frame in signal.frames()),
+    )
+
+
+def rounded(decoded: Signal, depth: int) -> Signal:
+    """A decoded signal of more bits rounded once to so many; any other as it is."""
+    layout = decoded.layout
+    if layout.depth <= depth:
+        return decoded
+    convert = partial(at_depth, depth=layout.depth, wanted=depth, full_range=not layout.is_yuv)
+    return replace(
+        decoded,
+        layout=replace(layout, format=replace(layout.format, depth=depth)),
+        open=lambda: map(convert, decoded.frames()),
+    )
 
 
 def colour_ceiling(original: Signal, converted: Signal | None) -> float | None:
@@ -256,7 +288,8 @@ class _Part:
         if self.basis is not None:
             return self.basis(frames, layout, self.wanted, keep=keep)
         assert self.metric is not None
-        return _Alone(self.metric, frames, keep=keep)
+        view = partial(shown, layout=layout) if self.metric.info.is_shown(layout) else None
+        return _Alone(self.metric, frames, keep=keep, view=view)
 
 
 def _together(built: Iterable[JointMetric]) -> list[list[JointMetric]]:
@@ -282,12 +315,21 @@ def _group(built: Iterable[Metric]) -> tuple[_Part, ...]:
 class _Alone(Basis):
     """A frame metric's reference side, prepared on first use."""
 
-    def __init__(self, metric: FrameMetric[object], frames: Stack, *, keep: bool) -> None:
-        self._metric, self._frames, self._keep = metric, frames, keep
+    def __init__(
+        self,
+        metric: FrameMetric[object],
+        frames: Iterable[Frame],
+        *,
+        keep: bool,
+        view: Callable[[Frame], Frame] | None,
+    ) -> None:
+        self._metric, self._keep = metric, keep
+        self._view: Callable[[Iterable[Frame]], Iterable[Frame]] = partial(map, view or _same)
+        self._frames = frames
         self._prepared: list[object] | None = None
 
     def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
-        pairs = zip(self._references(), decoded, strict=True)
+        pairs = zip(self._references(), self._view(decoded), strict=True)
         values = [self._metric.score(one, other) for one, other in pairs]
         return {self._metric.info.id: np.array(values, np.float64)}
 
@@ -295,14 +337,15 @@ class _Alone(Basis):
         """The value of each of several pictures; every stack is one frame."""
         assert isinstance(self._metric, BatchMetric)
         (prepared,) = self._references()
-        return list(self._metric.score_many(prepared, [stack[0] for stack in decoded]))
+        frames = list(self._view(stack[0] for stack in decoded))
+        return list(self._metric.score_many(prepared, frames))
 
     def _references(self) -> Iterable[object]:
         if self._prepared is not None:
             return self._prepared
         if not self._keep:
-            return map(self._metric.prepare, self._frames)
-        self._prepared = list(map(self._metric.prepare, self._frames))
+            return map(self._metric.prepare, self._view(self._frames))
+        self._prepared = list(map(self._metric.prepare, self._view(self._frames)))
         return self._prepared
 
 
@@ -313,7 +356,7 @@ class _Reference:
         self, frames: Stack, layout: Layout, parts: tuple[_Part, ...], *, keep: bool
     ) -> None:
         self.count = len(frames)
-        self._frames = frames
+        self._frames, self._scale = frames, to_8_bits(layout)
         self._bases = [(part.wanted, part.prepare(frames, layout, keep=keep)) for part in parts]
 
     def alone(self, names: Collection[str]) -> Iterator[tuple[str, _Alone]]:
@@ -327,7 +370,7 @@ class _Reference:
     ) -> Mapping[str, Values]:
         """Values of each frame but of ``late`` metrics; one that fails gets a remark, and no value
         from then on."""
-        mse = frame_mse(self._frames, decoded)
+        mse = self._scale * frame_mse(self._frames, decoded)
         values: dict[str, Values] = {}
         for wanted, basis in self._bases:
             if wanted <= remarks.keys() or (late and wanted <= set(late)):

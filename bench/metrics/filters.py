@@ -20,7 +20,7 @@ import numpy as np
 from bench.codecs.support.ffmpeg_binary import command_of
 from bench.metrics.base import ClipValues
 from bench.metrics.filter_probe import Chroma, Logs, Wanted, failure, libvmaf_options
-from bench.metrics.limited_range import Plane, converter
+from bench.metrics.limited_range import Plane, converter, planes_of
 from bench.signals import Layout, Signal
 
 
@@ -72,16 +72,17 @@ def _one_pass(
 
 def _stacked(above: Sequence[Plane], below: Sequence[Plane]) -> Iterator[memoryview]:
     for planes in zip(above, below, strict=True):
-        yield from (np.ascontiguousarray(plane).data for plane in planes)
+        yield from (np.ascontiguousarray(plane).data.cast("B") for plane in planes)
 
 
 def _command(
     wanted: Sequence[Wanted], layout: Layout, chroma: Chroma, logs: Logs, binary: str
 ) -> list[str]:
     """ffmpeg on frames of which the upper half is the reference and the lower half decoded."""
-    step = 1 if chroma == "444" else 2
-    width, height = (-(-side // step) * step for side in (layout.width, layout.height))
-    pixels = "yuv444p" if chroma == "444" else "yuv420p"
+    kind = planes_of(layout, chroma)
+    width = layout.width + layout.width % (1 if kind == "444" else 2)
+    height = layout.height + layout.height % (2 if kind == "420" else 1)
+    pixels = f"yuv{kind}p" if layout.depth == 8 else f"yuv{kind}p{layout.depth}le"
     both = ffmpeg.input(
         "pipe:0", format="rawvideo", pix_fmt=pixels, s=f"{width}x{2 * height}",
         framerate=str(layout.fps),

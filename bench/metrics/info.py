@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 Scale = Literal["linear", "one_minus_db", "error_db"]
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
-_KINDS = {"rgb": "RGB", "gray": "gray", "yuv420": "4:2:0", "real": "real samples"}
+_KINDS: Mapping[Samples, str] = {
+    "rgb": "RGB", "gray": "gray", "yuv420": "4:2:0", "yuv422": "4:2:2", "yuv444": "4:4:4",
+    "real": "real samples",
+}  # fmt: skip
+YUV: tuple[Samples, ...] = ("yuv420", "yuv422", "yuv444")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +53,17 @@ class MetricInfo:
     """On the axis: ``check`` takes a point whose mean moved by less as unchanged."""
     media: tuple[Media, ...] = ("image", "video")
     samples: tuple[Samples, ...] = ("rgb", "gray")
+    depths: tuple[int, ...] = (8,)
+    """Bits a sample that it compares."""
+    shown: bool = False
+    """True: YUV and samples of other depths are compared as a screen of 8 bits shows them, in RGB
+    or gray, by the source's matrix (else BT.709) and range."""
     smallest: tuple[int, int] = (1, 1)
     """Short and long side of the smallest picture, in pixels."""
     whole: bool = False
     """True: one value for a whole clip; False: the mean over one value for each frame."""
+    of_errors: bool = False
+    """Of a PSNR: its mean over frames is the PSNR of the mean of their squared errors."""
     default_for: tuple[Media, ...] = ()
     """Media on which it is measured where nobody names metrics."""
     pooled: bool = False
@@ -92,7 +103,9 @@ class MetricInfo:
     @property
     def admits(self) -> str:
         """The inputs that it applies to, in words: ``RGB or gray images or videos from 11×11``."""
-        kinds = _any_of(_KINDS[kind] for kind in self.samples)
+        yuv = set(YUV) <= set(self.samples)
+        words = [_KINDS[kind] for kind in self.samples if not (yuv and kind in YUV)]
+        kinds = _any_of([*words, "YUV"] if yuv or self.shown else words)
         media = _any_of(f"{medium}s" for medium in self.media)
         least = "×".join(map(str, reversed(self.smallest)))
         return f"{kinds} {media}" + ("" if self.smallest == (1, 1) else f" from {least}")
@@ -101,13 +114,22 @@ class MetricInfo:
         """Why it does not apply to signals of this layout; None if it does."""
         if layout.media not in self.media:
             return f"not defined on {layout.media}s"
-        if layout.samples not in self.samples:
+        as_it_is = not self.is_shown(layout)
+        if as_it_is and layout.samples not in self.samples:
             return f"not defined on {_KINDS[layout.samples]}"
+        if as_it_is and layout.depth not in self.depths:
+            return f"not defined on samples of {layout.depth} bits"
         short, long_ = sorted((layout.width, layout.height))
         if short < self.smallest[0] or long_ < self.smallest[1]:
             least = "×".join(map(str, reversed(self.smallest)))
             return f"needs {least} pixels, has {layout.width}×{layout.height}"
         return None
+
+    def is_shown(self, layout: Layout) -> bool:
+        """Whether signals of this layout are converted for it, as ``shown`` says."""
+        if not self.shown or layout.samples == "real":
+            return False
+        return layout.samples not in self.samples or layout.depth not in self.depths
 
     def default(self, media: str) -> bool:
         """Whether it is measured on this medium where nobody names metrics."""

@@ -98,11 +98,11 @@ def halve(plane: Plane) -> Floats:
     return out
 
 
-def cross_moments(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
+def cross_moments(one: Plane, other: Plane) -> NDArray[np.float64]:
     """Sums ``(3, 3)`` of the products of the differences of two frames ``(H, W, 3)``, exact."""
     one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
     sums = np.zeros((3, 3))
-    if _library() is None:
+    if _library() is None or one.dtype != np.uint8:
         import cv2
 
         difference = cv2.subtract(one, other, dtype=cv2.CV_64F).reshape(-1, 3)

@@ -53,6 +53,7 @@ class Vif(PiqMetric):
             "to colour."
         ),
         tolerance=0.003,
+        shown=True,
         smallest=(41, 41),
         needs=EXTRA,
     )
@@ -76,6 +77,7 @@ class HaarPsi(PiqMetric):
         ),
         cap=1.0,
         tolerance=0.002,
+        shown=True,
         smallest=(32, 32),
         needs=EXTRA,
     )

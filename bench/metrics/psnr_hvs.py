@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.filter_metric import NEEDS, FilterMetric
-from bench.metrics.info import MetricInfo
+from bench.metrics.info import YUV, MetricInfo
 
 if TYPE_CHECKING:
     from bench.metrics.filter_probe import Chroma
@@ -20,9 +20,7 @@ class PsnrHvs(FilterMetric):
         id="psnr_hvs",
         title="PSNR-HVS",
         unit="dB",
-        definition=(
-            "libvmaf's psnr_hvs: errors weighted 8:1:1, 8-bit limited range (RGB: BT.709 4:4:4)"
-        ),
+        definition=("libvmaf's psnr_hvs: errors weighted 8:1:1, limited range (RGB: BT.709 4:4:4)"),
         purpose=(
             "Predicts the visibility of block-transform noise: errors count by the contrast "
             "sensitivity of their frequency and by what masks them. Made for JPEG-like coding; "
@@ -32,7 +30,8 @@ class PsnrHvs(FilterMetric):
         cap=100.0,
         saturation=100.0,
         tolerance=0.05,
-        samples=("rgb", "yuv420"),
+        samples=("rgb", *YUV),
+        depths=(8, 10, 12),
         smallest=(8, 8),
         needs=NEEDS,
     )

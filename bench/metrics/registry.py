@@ -27,6 +27,13 @@ BUILT_IN = (
     "bench.metrics.basics:Ssim",
     "bench.metrics.basics:MsSsim",
     "bench.metrics.vmaf:Vmaf",
+    "bench.metrics.basics:PsnrU",
+    "bench.metrics.basics:PsnrV",
+    "bench.metrics.basics:PsnrYPooled",
+    "bench.metrics.basics:PsnrRgb709",
+    "bench.metrics.basics:PsnrRgb601",
+    "bench.metrics.basics:SsimY",
+    "bench.metrics.basics:MsSsimY",
     "bench.metrics.vmaf:VmafNeg",
     "bench.metrics.vmaf:VmafV1",
     "bench.metrics.vmaf:Vmaf4k",
@@ -151,9 +158,12 @@ def foreign_info(names: Iterable[str]) -> tuple[MetricInfo, ...]:
     return tuple(one.info for one in chosen if one.__module__ not in ours)
 
 
-def default_metrics(media: str) -> tuple[str, ...]:
-    """What is measured on a medium where no suite says it."""
-    return tuple(name for name, one in metrics().items() if one.info.default(media))
+def default_metrics(media: str, layouts: Iterable[Layout] = ()) -> tuple[str, ...]:
+    """What is measured on a medium where no suite says it: all that has a value on samples of one
+    of the ``layouts``, if there are any."""
+    kinds = {layout.samples for layout in layouts}
+    usual = [name for name, one in metrics().items() if one.info.default(media)]
+    return tuple(one for one in usual if not kinds or kinds & {*info_of(one).samples})
 
 
 def applicable(layout: Layout, names: Iterable[str]) -> tuple[str, ...]:

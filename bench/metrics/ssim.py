@@ -22,7 +22,6 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 BYTES_PER_SAMPLE = 1 + 4 / 3 + 8 * 4 / 3
 """What a kept reference takes: its samples at five scales, of which the last four are float32, and
 two float32 of each."""
-_PEAK = 255.0
 
 Samples = NDArray[Any]
 
@@ -41,22 +40,33 @@ class Similarity:
 
 
 class Structure(Basis):
-    """``ssim`` and ``ms_ssim`` of a stack of frames, each of every frame."""
+    """``ssim`` and ``ms_ssim`` of a stack of frames, of YUV ``ssim_y`` and ``ms_ssim_y``."""
 
     def __init__(
         self, frames: Stack, layout: Layout, wanted: frozenset[str], *, keep: bool
     ) -> None:
-        self._multi_scale = "ms_ssim" in wanted
-        self._reference = SsimReference(frames, multi_scale=self._multi_scale, keep=keep)
+        self._layout = layout
+        self._names = ("ssim_y", "ms_ssim_y") if layout.is_yuv else ("ssim", "ms_ssim")
+        self._multi_scale = self._names[1] in wanted
+        self._reference = SsimReference(
+            self._compared(frames), layout.format.peak, multi_scale=self._multi_scale, keep=keep
+        )
+
+    def _compared(self, frames: Stack) -> Stack:
+        """Of YUV luma alone."""
+        if not self._layout.is_yuv:
+            return frames
+        height, width = self._layout.plane_shapes[0]
+        return frames[:, : height * width].reshape(-1, height, width)
 
     def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
         ones = np.ones(len(mse))
         found = Similarity(ones, ones if self._multi_scale else None)
         if mse.any():
-            found = self._reference.compare(decoded)
+            found = self._reference.compare(self._compared(decoded))
         found = found.exact_where(mse == 0)
-        scores = {"ssim": found.ssim}
-        return scores if found.ms_ssim is None else scores | {"ms_ssim": found.ms_ssim}
+        scores = {self._names[0]: found.ssim}
+        return scores if found.ms_ssim is None else scores | {self._names[1]: found.ms_ssim}
 
     @staticmethod
     def kept_bytes(wanted: frozenset[str]) -> float:
@@ -64,7 +74,7 @@ class Structure(Basis):
 
 
 class SsimReference:
-    """Frames to compare against: uint8 ``(T, H, W)`` gray or ``(T, H, W, 3)``.
+    """Frames to compare against: ``(T, H, W)`` gray or ``(T, H, W, 3)`` of samples up to ``peak``.
 
     SSIM follows Wang et al., Image quality assessment (2004), equation 13, over the region where
     the window lies inside the picture; MS-SSIM follows Wang et al. (2003) with 2×2 means between
@@ -72,12 +82,15 @@ class SsimReference:
     is pytorch-msssim's definition. Without ``keep`` it takes no memory but its samples.
     """
 
-    def __init__(self, frames: Samples, *, multi_scale: bool, keep: bool = True) -> None:
+    def __init__(
+        self, frames: Samples, peak: float = 255, *, multi_scale: bool, keep: bool = True
+    ) -> None:
+        self._peak = peak
         self._levels = len(WEIGHTS) if multi_scale else 1
         self._channels = frames.shape[3] if frames.ndim == 4 else 1
         self._planes = [list(_pyramid(plane, self._levels)) for plane in _planes(frames)]
         self._moments = [
-            [loops.moments(scale, _PEAK) if keep else None for scale in scales]
+            [loops.moments(scale, peak) if keep else None for scale in scales]
             for scales in self._planes
         ]
 
@@ -99,7 +112,7 @@ class SsimReference:
         last, product = self._levels - 1, 1.0
         for level, decoded in enumerate(_pyramid(plane, self._levels)):
             ssim, contrast = loops.similarity(
-                scales[level], decoded, moments[level], _PEAK, luminance=level in (0, last)
+                scales[level], decoded, moments[level], self._peak, luminance=level in (0, last)
             )
             if level == 0:
                 first = ssim

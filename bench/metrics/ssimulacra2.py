@@ -53,6 +53,7 @@ class Ssimulacra2(FrameMetric[list[_Scale]]):
         cap=100.0,
         saturation=100.0,
         tolerance=0.2,
+        shown=True,
         media=("image",),
         samples=("rgb",),
         smallest=(_SMALLEST_SIDE, _SMALLEST_SIDE),

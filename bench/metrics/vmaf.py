@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.filter_metric import NEEDS, FilterMetric
-from bench.metrics.info import MetricInfo
+from bench.metrics.info import YUV, MetricInfo
 
 if TYPE_CHECKING:
     from bench.metrics.filter_probe import Chroma
@@ -20,7 +20,7 @@ class Vmaf(FilterMetric):
         id="vmaf",
         title="VMAF",
         definition=(
-            "libvmaf's model vmaf_v0.6.1 on 8-bit luma of limited range (RGB: BT.709), mean over "
+            "libvmaf's model vmaf_v0.6.1 on luma of limited range (RGB: BT.709), mean over "
             "frames; from 176×144"
         ),
         purpose=(
@@ -31,7 +31,8 @@ class Vmaf(FilterMetric):
         cap=100.0,
         saturation=100.0,
         tolerance=0.1,
-        samples=("rgb", "gray", "yuv420"),
+        samples=("rgb", "gray", *YUV),
+        depths=(8, 10, 12),
         # the model was fitted to pictures of hundreds of lines, and below QCIF its four-scale
         # features see next to no pixels
         smallest=(144, 176),
@@ -84,13 +85,13 @@ class VmafV1(FilterMetric):
         id="vmaf_v1",
         title="VMAF v1",
         definition=(
-            "libvmaf's model vmaf_v1.0.16_3d0h on 8-bit 4:2:0 of limited range (RGB: BT.709), mean "
-            "over frames; from 216×160"
+            "libvmaf's model vmaf_v1.0.16_3d0h on planes of limited range (RGB: BT.709 4:2:0), "
+            "mean over frames; from 216×160"
         ),
         purpose=(
             "Predicts opinion scores of 1080 lines at three times the height of the screen, chroma "
-            "and banding included. Its authors feed 10 bits, which see banding better; here the 8 "
-            "bits of the source are compared. Other numbers than VMAF 0.6.1."
+            "and banding included. Its authors feed 10 bits, which see banding better; here the "
+            "source's own depth is compared. Other numbers than VMAF 0.6.1."
         ),
         # below, its chroma and banding features have no pixels left at their coarsest scale
         smallest=(160, 216),

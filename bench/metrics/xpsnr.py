@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from bench.metrics.filter_metric import FilterMetric
-from bench.metrics.info import MetricInfo
+from bench.metrics.info import YUV, MetricInfo
 
 
 class Xpsnr(FilterMetric):
@@ -16,7 +16,7 @@ class Xpsnr(FilterMetric):
         title="XPSNR",
         unit="dB",
         definition=(
-            "ffmpeg's xpsnr of luma alone, 8-bit limited range (RGB: BT.709); of a clip the "
+            "ffmpeg's xpsnr of luma alone, limited range (RGB: BT.709); of a clip the "
             "filter's own average: −20·log10 of the mean of 10^(−x/20)"
         ),
         purpose=(
@@ -27,7 +27,8 @@ class Xpsnr(FilterMetric):
         cap=100.0,
         saturation=100.0,
         tolerance=0.05,
-        samples=("rgb", "gray", "yuv420"),
+        samples=("rgb", "gray", *YUV),
+        depths=(8, 10, 12),
         whole=True,
         needs="ffmpeg 7.1 or later with xpsnr, as imageio-ffmpeg brings it",
     )

@@ -91,7 +91,7 @@ def write_planes(frame: Frame, layout: Layout, coded: PlaneFormat) -> Data:
         if plane.shape != (height, width):
             grow = ((0, height - plane.shape[0]), (0, width - plane.shape[1]))
             plane = np.pad(plane, grow, mode="edge")
-        plane = _at_depth(plane, depth, coded.depth, full_range, is_chroma=index > 0)
+        plane = colour.at_depth(plane, depth, coded.depth, full_range, is_chroma=index > 0)
         written.append(np.ascontiguousarray(plane).tobytes())
     return b"".join(written)
 
@@ -137,7 +137,7 @@ def read_planes(data: Data, coded: PlaneFormat, layout: Layout) -> Frame:
         return _to_rgb(planes, coded, layout.width, layout.height)
     full_range = not layout.is_yuv and not coded.shifted
     found = [
-        _at_depth(plane[:rows, :columns], coded.depth, layout.depth, full_range)
+        colour.at_depth(plane[:rows, :columns], coded.depth, layout.depth, full_range)
         for plane, (rows, columns) in zip(planes, layout.plane_shapes, strict=False)
     ]
     return np.concatenate([plane.ravel() for plane in found]) if layout.is_yuv else found[0]
@@ -179,45 +179,10 @@ def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) ->
         u, v = (colour.full_chroma(plane, "420", height, width) for plane in (u, v))
         y = y.astype(np.float64)
     parts = [
-        _to_8_bit(plane[:height, :width], coded.depth, not coded.shifted, is_chroma=index > 0)
+        colour.on_8_bits(
+            plane[:height, :width], coded.depth, not coded.shifted, is_chroma=index > 0
+        )
         for index, plane in enumerate((y, u, v))
     ]
     yuv = np.stack(parts, axis=2)
     return colour.truncated_yuv_to_rgb(yuv) if coded.truncated else colour.yuv_to_rgb(yuv)
-
-
-def _at_depth(
-    plane: Frame, depth: int, wanted: int, full_range: bool, *, is_chroma: bool = False
-) -> Frame:
-    """Samples of a depth rounded once at another; whole ones of the same depth as they are."""
-    if depth == wanted and plane.dtype.kind == "u":
-        return plane
-    on_8_bits = _to_8_bit(plane, depth, full_range, is_chroma=is_chroma)
-    return _to_depth(on_8_bits, wanted, full_range, is_chroma=is_chroma)
-
-
-def _to_depth(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool) -> Frame:
-    """Samples on the 8-bit scale, rounded once at their depth: shifted in limited range, scaled so
-    that white stays white in full range (ITU-T H.273, equations 20–31)."""
-    if depth == 8:
-        return colour.round_to_uint8(plane)
-    samples, high = plane.astype(np.float32), (1 << depth) - 1
-    if not full_range:
-        scaled = samples * (1 << (depth - 8))
-    elif is_chroma:
-        scaled = (samples - 128) * (high / 255) + (1 << (depth - 1))
-    else:
-        scaled = samples * (high / 255)
-    rounded: Frame = np.clip(np.rint(scaled), 0, high)
-    return rounded.astype("<u2")
-
-
-def _to_8_bit(plane: Frame, depth: int, full_range: bool, *, is_chroma: bool = False) -> Frame:
-    """Samples on the 8-bit scale, not yet rounded; the inverse of `_to_depth`."""
-    if depth == 8:
-        return plane
-    samples: Frame = plane if plane.dtype == np.float64 else plane.astype(np.float32)
-    if not full_range:
-        return samples / np.float32(1 << (depth - 8))
-    scale, middle = 255 / ((1 << depth) - 1), 1 << (depth - 1)
-    return (samples - middle) * scale + 128 if is_chroma else samples * scale

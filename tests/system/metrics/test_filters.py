@@ -115,9 +115,15 @@ def bare(name: str, source: Path, decoded: Path, tmp_path: Path) -> tuple[float,
     return found["pooled_metrics"][key]["mean"], frames
 
 
-def of_planes(frames: Sequence[Sequence[np.ndarray]], range_: Range | None = None) -> Signal:
+def of_planes(
+    frames: Sequence[Sequence[np.ndarray]],
+    range_: Range | None = None,
+    samples: Samples = "yuv420",
+    depth: int = 8,
+) -> Signal:
     height, width = frames[0][0].shape
-    layout = Layout("video", PixelFormat("yuv420", range=range_), width, height, len(frames))
+    kind = PixelFormat(samples, depth, range=range_)
+    layout = Layout("video", kind, width, height, len(frames))
     flat = [np.concatenate([plane.ravel() for plane in frame]) for frame in frames]
     return Signal(layout, lambda: iter(flat))
 
@@ -144,6 +150,54 @@ def test_equals_ffmpeg_on_two_files(
     percentile = low + 0.15 * (next_ - low)
     assert scores.frames.scores[f"{name}_p5"] == pytest.approx(percentile, abs=1e-4)
     assert 1 < min(frames) < max(frames) < 99
+
+
+@pytest.mark.parametrize(
+    ("word", "samples", "depth"),
+    [("C420p10", "yuv420", 10), ("C422", "yuv422", 8), ("C444p12", "yuv444", 12)],
+)
+def test_equals_ffmpeg_at_other_depths_and_chroma(
+    word: str, samples: Samples, depth: int, tmp_path: Path
+) -> None:
+    """Of limited range as it is; full range is scaled first, here in double precision."""
+    unit = 1 << (depth - 8)
+    heights, widths = {"yuv420": (2, 2), "yuv422": (1, 2), "yuv444": (1, 1)}[samples]
+    dtype = np.uint8 if depth == 8 else np.dtype("<u2")
+
+    def signal(step: int) -> list[list[np.ndarray]]:
+        found = []
+        for picture in pictures():
+            luma, *chroma = planes(picture[np.newaxis], full=False, chroma=444)[0]
+            parts = [luma, *(plane[::heights, ::widths] for plane in chroma)]
+            fine = [unit * part.astype(int) + unit // 3 for part in parts]
+            found.append([((part // step) * step).astype(dtype) for part in fine])
+        return found
+
+    source, decoded = signal(1), signal(13 * unit)
+    files = [y4m(tmp_path / f"{i}.y4m", one, word) for i, one in enumerate((source, decoded))]
+    names = ("vmaf", "vmaf_neg", "xpsnr", "ciede2000")
+    pair = [of_planes(one, None, samples, depth) for one in (source, decoded)]
+    scores = Evaluator(pair[0], names).score(pair[1])
+    for name in names:
+        whole, _ = bare(name, files[0], files[1], tmp_path)
+        assert scores.values[name] == pytest.approx(whole, abs=1e-4), name
+
+    full = [[_to_full(plane, index, depth) for index, plane in enumerate(one)] for one in source]
+    near = [[_to_full(plane, index, depth) for index, plane in enumerate(one)] for one in decoded]
+    pair = [of_planes(one, "full", samples, depth) for one in (full, near)]
+    again = Evaluator(pair[0], names).score(pair[1])
+    for name in names:
+        assert again.values[name] == pytest.approx(scores.values[name], abs=0.2), name
+
+
+def _to_full(plane: np.ndarray, index: int, depth: int) -> np.ndarray:
+    """ITU-T H.273, equations 20 to 22 against 23 to 25."""
+    unit, peak = 1 << (depth - 8), (1 << depth) - 1
+    if index:
+        found = (plane - 128.0 * unit) * peak / (224 * unit) + 128 * unit
+    else:
+        found = (plane - 16.0 * unit) * peak / (219 * unit)
+    return np.clip(np.rint(found), 0, peak).astype(plane.dtype)
 
 
 @pytest.mark.parametrize("name", ALL)

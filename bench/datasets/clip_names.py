@@ -1,0 +1,86 @@
+"""What the names of raw clips say of them, as data sets of video name their files.
+
+``Beauty_1920x1080_120fps_420_8bit_YUV``, ``BasketballPass_416x240_50``: size, frames a second, bits
+and chroma. Opens nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bench.signals import FORMATS, FULL_RANGE
+
+_EDGE = r"(?<![A-Za-z0-9])"
+_SIZE = re.compile(r"(?<!\d)(\d{2,5})[xX×](\d{2,5})(?!\d)")
+_RATE = re.compile(r"(?<![\d.])(\d{1,3}(?:[.p]\d{1,3})?)[ _-]?(?:fps|[hH]z)(?![A-Za-z])")
+_AFTER_SIZE = re.compile(r"^p?[_-](\d{2,3}(?:\.\d{1,3})?)(?=[_-]|$)")
+_BITS = re.compile(r"(?<![\d.])(8|10|12|16)[ _-]?bits?(?![A-Za-z])", re.IGNORECASE)
+_CHROMA = re.compile(rf"{_EDGE}(?:yuv)?(4:?0:?0|4:?2:?0|4:?2:?2|4:?4:?4)p?(?![A-Za-z0-9])", re.I)
+_FORMAT = re.compile(
+    rf"{_EDGE}({'|'.join(sorted({*FORMATS, *FULL_RANGE, 'nv12', 'p010le'}, key=len)[::-1])})"
+    r"(?![A-Za-z0-9])"
+)
+_NTSC = {"23.976": 24000, "23.98": 24000, "29.97": 30000, "59.94": 60000, "119.88": 120000}
+"""Rates that are written as decimals of n·1000/1001."""
+_DIGITS = {"400": "gray", "420": "yuv420", "422": "yuv422", "444": "yuv444"}
+
+
+@dataclass(frozen=True, slots=True)
+class SaidByName:
+    """What a name says; None where it says nothing."""
+
+    size: tuple[int, int] | None = None
+    fps: Fraction | None = None
+    format: str | None = None
+    """By ffmpeg's name, where the name has that."""
+    samples: str | None = None
+    depth: int | None = None
+
+    def contradicts(self, name: str) -> bool:
+        """Whether it speaks of other samples than the format of this name."""
+        kind = FORMATS.get(name) or FULL_RANGE.get(name)
+        samples = kind.samples if kind else "yuv420"
+        depth = kind.depth if kind else 10 if name == "p010le" else 8
+        differs = self.format is not None and self.format != name
+        return (
+            differs
+            or (self.samples or samples) != samples
+            or (self.depth is not None and self.depth != depth)
+        )
+
+    @property
+    def said_format(self) -> str | None:
+        """The format that samples and depth together name; 8 bits of 4:2:0 where one is missing,
+        None where both are."""
+        if self.format is not None or (self.samples is None and self.depth is None):
+            return self.format
+        samples, depth = self.samples or "yuv420", self.depth or 8
+        named = [
+            name for name, kind in FORMATS.items() if (kind.samples, kind.depth) == (samples, depth)
+        ]
+        return named[0] if named else None
+
+
+def read_name(stem: str) -> SaidByName:
+    """What a file's name without its suffix says."""
+    size = _SIZE.search(stem)
+    rate = _RATE.search(stem) or (size and _AFTER_SIZE.match(stem[size.end() :]))
+    if rate and rate[1] in _DIGITS:
+        rate = None
+    bits, chroma, named = _BITS.search(stem), _CHROMA.search(stem), _FORMAT.search(stem)
+    return SaidByName(
+        (int(size[1]), int(size[2])) if size else None,
+        _fps(rate[1]) if rate else None,
+        named[1] if named else None,
+        _DIGITS[chroma[1].replace(":", "")] if chroma and not named else None,
+        int(bits[1]) if bits else None,
+    )
+
+
+def _fps(word: str) -> Fraction | None:
+    word = word.replace("p", ".")
+    if word in _NTSC:
+        return Fraction(_NTSC[word], 1001)
+    return Fraction(word) or None
