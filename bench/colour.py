@@ -7,11 +7,13 @@ one definition. Never resamples alpha, reads files or knows a codec.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.signals import Chroma, Frame, Layout, Matrix, split_planes
+from bench.signals import Chroma, Frame, Layout, Matrix, PixelFormat, Range, split_planes
 
 KR = 0.2126
 KB = 0.0722
@@ -113,6 +115,68 @@ def shown(frame: Frame, layout: Layout) -> NDArray[np.uint8]:
     return _centred_to_rgb(centred, matrix * (255 / np.array([luma_steps, *[chroma_steps] * 2])))
 
 
+def convertible(kind: PixelFormat, wanted: PixelFormat) -> PixelFormat | None:
+    """The format that `converted` makes of ``kind`` where a format of this name is asked for: YUV
+    keeps matrix and range, RGB becomes BT.709 of limited range. None for what it does not make."""
+    if "real" in (kind.samples, wanted.samples) or (wanted.samples == "rgb" and wanted.depth != 8):
+        return None
+    if kind.name == wanted.name:
+        return kind
+    if wanted.samples == "rgb":
+        return wanted
+    matrix: Matrix | None = "bt709" if kind.samples == "rgb" else kind.matrix
+    range_: Range = "full" if kind.is_yuv and kind.full_range else "limited"
+    return replace(wanted, matrix=matrix if wanted.is_yuv else None, range=range_)
+
+
+def converted(frame: Frame, layout: Layout, wanted: PixelFormat) -> Frame:
+    """A frame in the format that `convertible` names, rounded once: chroma is averaged or
+    interpolated bilinearly, sited at the centre of its luma samples; depths of YUV are shifted."""
+    if wanted.samples == "rgb":
+        found = shown(frame, layout)
+        return found if found.ndim == 3 else np.repeat(found[..., np.newaxis], 3, axis=2)
+    kind, depth = layout.format, layout.depth
+    full = kind.is_yuv and kind.full_range
+    if kind.is_yuv:
+        parts = [
+            on_8_bits(plane, depth, full, is_chroma=index > 0)
+            for index, plane in enumerate(split_planes(frame, layout))
+        ]
+    else:
+        parts = _limited(on_8_bits(frame, depth, kind.full_range), kind)
+    if wanted.samples == "gray":
+        return _to_depth(parts[0], wanted.depth, full, is_chroma=False)
+    shapes = wanted.plane_shapes(layout.width, layout.height)
+    planes = [
+        _to_depth(_resized(part, shape), wanted.depth, full, is_chroma=index > 0).ravel()
+        for index, (part, shape) in enumerate(zip(parts, shapes, strict=True))
+    ]
+    return np.concatenate(planes)
+
+
+def _limited(samples: Frame, kind: PixelFormat) -> list[Frame]:
+    """Y', Cb and Cr of gray or RGB on the 8-bit scale, not rounded, in limited range."""
+    if kind.samples == "gray":
+        chroma = np.full(samples.shape, 128.0)
+        return [16 + samples * (219 / 255) if kind.full_range else samples, chroma, chroma]
+    yuv = rgb_to_yuv_float(samples)
+    chromas = (128 + (yuv[..., index] - 128) * (224 / 255) for index in (1, 2))
+    return [16 + yuv[..., 0] * (219 / 255), *chromas]
+
+
+def _resized(plane: Frame, shape: tuple[int, int]) -> Frame:
+    """A plane with halved or doubled rows and columns, where its shape is another."""
+    for axis in (0, 1):
+        plane, length = plane.T if axis else plane, shape[axis]
+        if plane.shape[0] > length:
+            padded = np.pad(plane, ((0, plane.shape[0] % 2), (0, 0)), mode="edge")
+            plane = (padded[0::2] + padded[1::2].astype(np.float64)) / 2
+        elif plane.shape[0] < length:
+            plane = _double_rows(plane.astype(np.float64))[:length] / 4
+        plane = plane.T if axis else plane
+    return plane
+
+
 def _centred_to_rgb(centred: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Of samples around 0 in double precision, in which halves of gray stay halves."""
     import cv2
@@ -160,11 +224,11 @@ def full_chroma(plane: Frame, chroma: Chroma, height: int, width: int) -> NDArra
     return _double_rows(rows.T).T[:, :width] / scale
 
 
-def _double_rows(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def _double_rows(samples: NDArray[Any]) -> NDArray[Any]:
     """Rows at twice the density, weights 3/4 and 1/4, scaled by 4; edges repeated."""
     above = np.concatenate([samples[:1], samples[:-1]])
     below = np.concatenate([samples[1:], samples[-1:]])
-    doubled = np.empty((2 * samples.shape[0], *samples.shape[1:]), np.uint16)
+    doubled = np.empty((2 * samples.shape[0], *samples.shape[1:]), samples.dtype)
     doubled[0::2] = 3 * samples + above
     doubled[1::2] = 3 * samples + below
     return doubled

@@ -84,6 +84,18 @@ def _listed(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def deep_png(picture: Image.Image, content: bytes) -> int | None:
+    """Bits a sample of a PNG of 16-bit gray or RGB: as many as its chunk sBIT calls significant;
+    None for any other picture."""
+    if picture.format != "PNG" or len(content) < 26:
+        return None
+    depth, colour_type = content[24:26]
+    if depth != 16 or colour_type not in (0, 2):
+        return None
+    significant = dict(_png_chunks(content)).get(b"sBIT", b"")
+    return max(significant) if significant and max(significant) in (10, 12) else 16
+
+
 def is_lossy(picture: Image.Image, content: bytes) -> bool:
     """Whether a TIFF or WebP file holds samples that went through a lossy codec."""
     if picture.format == "WEBP":

@@ -18,7 +18,7 @@ TASK_SECONDS = 600.0
 
 _KEYS = frozenset(
     "title codecs metrics anchor items limits settings tolerances keep timeout papers examples "
-    "notes".split()
+    "notes frames start".split()
 )
 
 
@@ -49,6 +49,9 @@ class Suite:
     examples: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    frames: int | None = None
+    """Frames of each clip, from ``start`` on; None: all."""
+    start: int = 0
 
     def limit(self, codec: str) -> int | None:
         """How many items a codec is measured on, the first ones; None: on all. What is said of a
@@ -75,7 +78,16 @@ def read_suite(table: Table, dataset: str, name: str) -> Suite:
         limits=_limits(table),
         timeout=_timeout(table),
         notes=table.words("notes"),
+        frames=_count(table, "frames", 1),
+        start=_count(table, "start", 0) or 0,
     )
+
+
+def _count(table: Table, key: str, least: int) -> int | None:
+    count = table.get(key, int, None)
+    if count is not None and count < least:
+        raise CardError(f"{table.where}: {key} is {count}; give a number of frames")
+    return count
 
 
 def _timeout(table: Table) -> float:

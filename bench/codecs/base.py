@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -190,7 +190,6 @@ class Codec(Protocol):
     """
 
     parameters: ClassVar[Mapping[str, Allowed]]
-    formats: ClassVar[Sequence[str]]
     lossless: bool
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
@@ -276,14 +275,26 @@ USUAL = ("gray", "rgb24", "yuv420p", "float64")
 """What a codec that says nothing else is asked to code or to refuse."""
 
 
+_CURES = ("yuv420p10le", "yuv420p", "rgb24", "gray")
+"""What a refused source may be converted to, the nearest first."""
+
+
 def refusal_of(codec: Codec, layout: Layout) -> str | None:
-    """Why a codec cannot code inputs of this layout, with the cure, or None."""
-    name = layout.format.name
-    if name in codec.formats:
-        return codec.refusal(layout)
-    if layout.samples == "real" or not (able := [one for one in codec.formats if one in FORMATS]):
-        return f"codes {', '.join(codec.formats)}, not {name}"
-    return f"codes {', '.join(codec.formats)}, not {name}; convert the source with --to {able[-1]}"
+    """Why a codec cannot code inputs of this layout, with the cure where there is one, or None."""
+    # not in the protocol: adapters of before say nothing
+    formats: Sequence[str] = getattr(codec, "formats", USUAL)
+    reason = codec.refusal(layout)
+    if layout.format.name not in formats:
+        reason = f"codes {', '.join(formats)}, not {layout.format.name}"
+    if reason is None or layout.samples == "real":
+        return reason
+    for name in _CURES:
+        kind = FORMATS[name]
+        if name not in formats or kind.depth > layout.depth or name == layout.format.name:
+            continue
+        if codec.refusal(replace(layout, format=kind)) is None:
+            return f"{reason}; --to {name} converts the source first"
+    return reason
 
 
 LOSSLESS_BYTES = 512 << 20

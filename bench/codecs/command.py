@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench import colour
 from bench.bitstreams import Stripped, annexb, obu, stills
-from bench.codecs.base import Allowed, AnyValue, Choice, Encoded, Range, Text
+from bench.codecs.base import USUAL, Allowed, AnyValue, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.planes import PlaneFormat, through_planes
@@ -85,6 +85,7 @@ class CommandCodec(StillCodec):
     bound the ladder. Every other setting, and the ladder's key, fills the placeholder of its name.
     """
 
+    formats: ClassVar[Sequence[str]] = USUAL
     codes_gray = False
     parameters: ClassVar[Mapping[str, Allowed]] = _OpenParameters(
         {

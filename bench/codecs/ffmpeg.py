@@ -176,7 +176,11 @@ class VVenC(FfmpegCodec):
         library += ["Range=full"] if not layout.is_yuv else []
         library += [f"IntraPeriod={interval}"] if interval not in (None, 1) else []
         library += ["sta=0"] if interval == ONCE else []  # no intra slices at changes of scene
-        library += ["PicReordering=0:DecodingRefreshType=none"] if self.settings.get("structure") == "low-delay" else []
+        library += (
+            ["PicReordering=0:DecodingRefreshType=none:GOPSize=8"]
+            if self.settings.get("structure") == "low-delay"
+            else []
+        )
         library += [self.params] if self.params else []
         return {
             **self.rate(point),

@@ -64,6 +64,12 @@ def positive(word: str) -> int:
     return number
 
 
+def whole(word: str) -> int:
+    if not word.isdigit():
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 0 up")
+    return int(word)
+
+
 def repeats(word: str) -> int:
     number = int(word) if word.isdigit() else 0
     if number < 3:

@@ -18,6 +18,7 @@ from bench.commands.options import (
     rates,
     repeats,
     seconds,
+    whole,
 )
 from bench.errors import UsageError
 
@@ -54,6 +55,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
+    parser.add_argument("--frames", type=positive, metavar="N", help="only N frames of each clip")
+    parser.add_argument(
+        "--start", type=whole, default=0, metavar="N", help="from frame N on, counted from 0"
+    )
+    parser.add_argument(
+        "--to", metavar="FMT", help="convert the source first, such as yuv420p; the tables say so"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--no-report",
@@ -187,6 +195,7 @@ def _campaign(options: argparse.Namespace) -> Campaign:
     from bench.cards import load_registry
     from bench.cards.codec_specs import split_codecs
     from bench.datasets.base import DataOptions
+    from bench.datasets.excerpt import Taken
     from bench.engine.campaign import (
         at_target_rates,
         input_campaign,
@@ -197,8 +206,9 @@ def _campaign(options: argparse.Namespace) -> Campaign:
     registry = load_registry(options.cards)
     codecs = split_codecs(options.codecs) if options.codecs else []
     data = DataOptions(options.data, options.list, options.limit)
+    taken = Taken(options.start, options.frames, options.to)
     if options.suite:
-        campaign = suite_campaign(registry, options.suite, codecs, data)
+        campaign = suite_campaign(registry, options.suite, codecs, data, taken)
     else:
         from bench.datasets.inputs import input_loader
 
@@ -206,6 +216,7 @@ def _campaign(options: argparse.Namespace) -> Campaign:
             options.input, size=options.size, pixel_format=options.format, fps=options.fps,
             as_video=options.as_video, options=data,
         )  # fmt: skip
+        loader = taken.of(loader, media)
         campaign = input_campaign(registry, options.input, codecs, media, loader)
     if options.metrics:
         campaign = with_metrics(campaign, _metrics(options))

@@ -52,7 +52,7 @@ class ContainerFile:
             width, height = stream.codec_context.width, stream.codec_context.height
             packets = _Packets.of(container, stream)
             fps = packets.fps(stream)
-        count = len(packets.shown)
+        count = packets.shown
         if not container.format.name.startswith(_TOLD_BY_PACKETS) or not packets.are_stamped:
             count = sum(1 for _ in self.frames())
         next(self.frames(), None)  # refuses what only a decoded frame says
@@ -152,43 +152,40 @@ def _format(stream: Any) -> PixelFormat:
 
 @dataclass(frozen=True, slots=True)
 class _Packets:
-    """Time stamps of the packets of a stream, in its time base; those of an edit list that are
-    only to be decoded are not among the shown ones."""
+    """What the packets of a stream say without being decoded: how many frames are shown, which
+    those of an edit list that only serve decoding are not."""
 
-    shown: Sequence[int]
+    shown: int
     are_stamped: bool
     rate: Fraction | None
     """What the time stamps say, None where they say nothing."""
 
     @classmethod
     def of(cls, container: Any, stream: Any) -> _Packets:
-        """Without decoding. Raises Refusal for truncated files and variable frame rate."""
+        """Raises Refusal for truncated files and variable frame rate."""
         from av.error import FFmpegError
 
-        packets: list[Any] = []
+        # AVI keeps the times of decoding alone
+        decoding = container.format.name == "avi"
+        stamps: list[int | None] = []
+        shown: list[bool] = []
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:
                     continue
                 if packet.is_corrupt:
-                    raise Refusal(f"truncated or corrupt after {len(packets)} frames; get it again")
-                packets.append(packet)
+                    raise Refusal(f"truncated or corrupt after {len(stamps)} frames; get it again")
+                stamps.append(packet.dts if decoding or packet.pts is None else packet.pts)
+                shown.append(not packet.is_discard)
         except FFmpegError as error:
             raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
-        if not packets:
+        if not stamps:
             raise Refusal("holds no frame; get it again")
-        # AVI keeps the times of decoding alone
-        decoding = container.format.name == "avi"
-        stamps = [
-            packet.dts if decoding or packet.pts is None else packet.pts for packet in packets
-        ]
-        told = [stamp for stamp in stamps if stamp is not None]
+        told = sorted(stamp for stamp in stamps if stamp is not None)
         stamped = len(told) == len(stamps)
-        rate = _rate(sorted(told), stream) if stamped else None
-        _refuse_cut(len(packets), sorted(told), rate, stream)
-        pairs = zip(packets, stamps, strict=True)
-        shown = [stamp or 0 for packet, stamp in pairs if not packet.is_discard]
-        return cls(shown, stamped, rate)
+        rate = _rate(told, stream) if stamped else None
+        _refuse_cut(len(stamps), told, rate, stream)
+        return cls(sum(shown), stamped, rate)
 
     def fps(self, stream: Any) -> Fraction:
         """That of the header, unless the time stamps contradict it, as those of AVI may."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from bench.cards.files import read_text
 from bench.datasets import container
 from bench.datasets.base import DataOptions, Loader
 from bench.datasets.clips import PictureClip
 from bench.datasets.container import ContainerFile
 from bench.datasets.images import PictureFiles
+from bench.datasets.listing import read_list
 from bench.datasets.pictures import REFUSED_SUFFIXES, SUFFIXES
 from bench.datasets.rawvideo import RawFile, Y4mFile, check_format, raw_size
 from bench.datasets.sources import Clips, Source, item_names, natural_key, safe_name
@@ -214,19 +214,6 @@ def _chosen(
             )
         places = sorted({place for name in wanted for place in known[name]})
     return places[: options.limit]
-
-
-def read_list(path: Path) -> list[str]:
-    """The names in a list file, one a line, blank lines left out. Raises DataError if it cannot be
-    read or names nothing."""
-    try:
-        names = [line.strip() for line in read_text(path).splitlines()]
-    except (OSError, ValueError) as error:
-        raise DataError(f"--list {path}: cannot be read: {error}") from error
-    names = [name for name in names if name]
-    if not names:
-        raise DataError(f"--list {path}: names nothing; write one name a line")
-    return names
 
 
 def _rate(text: str | None) -> Fraction | None:

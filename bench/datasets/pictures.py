@@ -9,15 +9,14 @@ import io
 import warnings
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from bench.bitstreams.still_header import (
     CORRUPT,
     colour_refusal,
+    deep_png,
     depth_refusal,
     is_lossy,
     orientation_refusal,
@@ -25,7 +24,7 @@ from bench.bitstreams.still_header import (
 from bench.datasets.base import Item
 from bench.datasets.sources import Refusal
 from bench.errors import DataError
-from bench.signals import Layout, PixelFormat
+from bench.signals import Frame, Layout, PixelFormat
 
 _FORMATS: dict[str, tuple[str, ...]] = {
     "PNG": (".png",),
@@ -75,26 +74,29 @@ def picture_item(path: Path, name: str) -> Item:
         return Item(name, digest, None, f"{path.name}: {refusal}")
 
 
-def header_layout(content: bytes, suffix: str) -> Layout:
+def header_layout(content: bytes, suffix: str, *, deep: bool = False) -> Layout:
     """The layout of a picture file's content, from its header. Raises Refusal with the reason and
-    the cure for anything but one 8-bit gray or RGB picture whose format matches ``suffix``."""
+    the cure for anything but one 8-bit gray or RGB picture whose format matches ``suffix``, with
+    ``deep`` also a PNG of 16 bits, of which its chunk sBIT may call 10 or 12 significant."""
     with _opened(content, suffix) as picture:
-        kind = PixelFormat(_samples(picture, content))
+        kind = _format(picture, content, deep)
         return Layout("image", kind, picture.width, picture.height)
 
 
-def decode_picture(content: bytes, suffix: str) -> NDArray[np.uint8]:
+def decode_picture(content: bytes, suffix: str, *, deep: bool = False) -> Frame:
     """The samples: ``(H, W)`` gray or ``(H, W, 3)`` RGB. Raises Refusal as header_layout does, and
     if the content is truncated or corrupt."""
     with _opened(content, suffix) as picture:
-        _samples(picture, content)
+        kind = _format(picture, content, deep)
+        if kind.depth > 8:
+            return _decode_deep(content, kind.depth)
         try:
             return np.asarray(picture)
         except CORRUPT as error:
             raise Refusal(f"truncated or corrupt ({error}); get it again") from error
 
 
-def load_picture(path: Path, item: Item) -> NDArray[np.uint8]:
+def load_picture(path: Path, item: Item) -> Frame:
     """The samples of an item's file. Raises DataError if it is gone, changed or corrupt."""
     try:
         content = path.read_bytes()
@@ -138,26 +140,37 @@ def _opened(content: bytes, suffix: str) -> Image.Image:
     return picture
 
 
-def _samples(picture: Image.Image, content: bytes) -> Literal["gray", "rgb"]:
+def _decode_deep(content: bytes, depth: int) -> Frame:
+    import cv2
+
+    found: Frame | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
+        raise Refusal("truncated or corrupt; get it again")
+    ordered = found if found.ndim == 2 else found[..., ::-1]
+    return np.ascontiguousarray(ordered >> (16 - depth))
+
+
+def _format(picture: Image.Image, content: bytes, deep: bool) -> PixelFormat:
     """Raises Refusal for what has a problem or is corrupt."""
+    depth = deep_png(picture, content) if deep else None
     try:
-        problem = _problem(picture, content)
+        problem = _problem(picture, content, depth)
     except CORRUPT as error:
         raise Refusal(f"truncated or corrupt ({error}); get it again") from error
     if problem is not None:
         raise Refusal(problem)
-    return "gray" if picture.mode == "L" else "rgb"
+    return PixelFormat("rgb" if picture.mode == "RGB" else "gray", depth or 8)
 
 
-def _problem(picture: Image.Image, content: bytes) -> str | None:
+def _problem(picture: Image.Image, content: bytes, depth: int | None) -> str | None:
     """Says what is wrong with animation, alpha, more than 8 bits, colour spaces other than gray
     and sRGB, and samples that a viewer would turn or convert before they are seen."""
     frames = getattr(picture, "n_frames", 1)
     if frames != 1:
         return f"animated or of {frames} pages; save the one picture that is meant"
-    if odd := depth_refusal(picture):
+    if depth is None and (odd := depth_refusal(picture)):
         return odd
-    if picture.mode not in ("L", "RGB"):
+    if depth is None and picture.mode not in ("L", "RGB"):
         return _KINDS.get(picture.mode, f"of Pillow mode {picture.mode}; convert it to RGB")
     if "transparency" in picture.info:
         return "transparent (a tRNS chunk); flatten it first"

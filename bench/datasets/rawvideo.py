@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 from bench.bitstreams import y4m
 from bench.datasets.clip_names import SaidByName, read_name
 from bench.datasets.sources import Refusal, file_digest, pixel_shape
+from bench.datasets.zipped import File, files_of
 from bench.errors import BitstreamError, DataError
 from bench.signals import FORMATS, FULL_RANGE, YUV420, Frame, Layout, PixelFormat, Samples
 
@@ -41,7 +42,7 @@ _Y4M_DEPTHS = (8, 10, 12)
 class Y4mFile:
     """A YUV4MPEG2 file: mono, 4:2:0, 4:2:2 or 4:4:4 of 8, 10 or 12 bits."""
 
-    path: Path
+    path: File
 
     def facts(self) -> tuple[str, ...]:
         with self.path.open("rb") as file:
@@ -67,7 +68,7 @@ class Y4mFile:
         return file_digest(self.path)
 
     def places(self) -> tuple[Path, ...]:
-        return (self.path,)
+        return files_of([self.path])
 
     def frames(self) -> Iterator[Frame]:
         with self.path.open("rb") as file:
@@ -83,7 +84,7 @@ class RawFile:
     """Headerless frames one after the other, of the size, format and rate that the command line or
     the file's name says; what contradicts each other or the file's bytes is refused."""
 
-    path: Path
+    path: File
     size: tuple[int, int] | None = None
     format: str | None = None
     fps: Fraction | None = None
@@ -115,15 +116,13 @@ class RawFile:
         return file_digest(self.path)
 
     def places(self) -> tuple[Path, ...]:
-        return (self.path,)
+        return files_of([self.path])
 
     def frames(self) -> Iterator[Frame]:
         template = self._template()
         with self.path.open("rb") as file:
-            count = 0
-            while file.peek(1):
-                count += 1
-                yield self._planar(_read_frame(file, template, count), template)
+            for number in range(1, -(-self.path.stat().st_size // template.frame_bytes) + 1):
+                yield self._planar(_read_frame(file, template, number), template)
 
     @property
     def _said(self) -> SaidByName:
@@ -131,7 +130,8 @@ class RawFile:
 
     @property
     def _named(self) -> str | None:
-        return self.format or self._said.said_format or _BY_SUFFIX.get(self.path.suffix.lower())
+        usual = _BY_SUFFIX.get(self.path.suffix.lower()) if self._said.size else None
+        return self.format or self._said.said_format or usual
 
     def _template(self) -> Layout:
         """The layout of one frame."""
@@ -207,14 +207,14 @@ def check_format(name: str | None) -> str | None:
     return name
 
 
-def _read_frame(file: BinaryIO, layout: Layout, number: int) -> Frame:
+def _read_frame(file: IO[bytes], layout: Layout, number: int) -> Frame:
     content = file.read(layout.frame_bytes)
     if len(content) != layout.frame_bytes:
         raise Refusal(f"truncated in frame {number}; get it again")
     return np.frombuffer(content, layout.frame_dtype).reshape(layout.frame_shape)
 
 
-def _to_frame(file: BinaryIO, number: int) -> bool:
+def _to_frame(file: IO[bytes], number: int) -> bool:
     """Whether there is a frame of this number; the file is then at its samples."""
     try:
         return y4m.read_marker(file)
@@ -222,7 +222,7 @@ def _to_frame(file: BinaryIO, number: int) -> bool:
         raise Refusal(f"truncated or corrupt at frame {number}: {error}; get it again") from error
 
 
-def _y4m_layout(file: BinaryIO) -> Layout:
+def _y4m_layout(file: IO[bytes]) -> Layout:
     """The layout of one frame, from the header."""
     try:
         header = y4m.read_header(file)

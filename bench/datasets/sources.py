@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
 from itertools import pairwise
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.datasets.base import Item
+from bench.datasets.zipped import File
 from bench.errors import FORMULA, DataError, plain
 from bench.signals import Frame, Layout, Signal
 
@@ -56,9 +57,16 @@ class Source(Protocol):
 class Clips:
     """Items of clip sources by name; frames are read when they are asked for, one at a time."""
 
-    def __init__(self, sources: dict[str, Source], where: Path, notes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        sources: dict[str, Source],
+        where: Path,
+        notes: Iterable[str] = (),
+        check: Callable[[Item], Item] = lambda item: item,
+    ) -> None:
+        """``check`` may add to an item what is known of it, or a problem."""
         self._sources = sources
-        self._items = tuple(_item(name, source) for name, source in sources.items())
+        self._items = tuple(check(_item(name, source)) for name, source in sources.items())
         self._notes = (*notes, *_facts(sources, self._items))
         if all(item.problem is not None for item in self._items):
             problems = [item.problem or "" for item in self._items]
@@ -97,7 +105,7 @@ def _facts(sources: Mapping[str, Source], items: Sequence[Item]) -> Iterator[str
     for fact, names in said.items():
         whose = "all clips" if len(names) == len(usable) > 1 else ", ".join(names[:_NAMED])
         more = f" and {len(names) - _NAMED} more" if whose != "all clips" and names[_NAMED:] else ""
-        yield f"{whose}{more}: {fact}"
+        yield f"{fact}: {whose}{more}"
 
 
 def _item(name: str, source: Source) -> Item:
@@ -145,7 +153,7 @@ def remembered(signal: Signal) -> Signal:
     return Signal(signal.layout, opened)
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: File) -> str:
     """sha256 of a file up to 64 MB; of a larger one that of its size, modification time and first
     and last megabyte, since hashing hours of video would take longer than coding a little of it."""
     facts = path.stat()
@@ -176,13 +184,13 @@ def safe_name(name: str) -> str:
     return f"./{word}" if word.startswith(FORMULA) else word
 
 
-def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
+def natural_key(path: File) -> tuple[tuple[int, str], ...]:
     """Sorts ``f2`` before ``f10``."""
     parts = re.findall(r"\d+|\D+", path.name)
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
-def frame_gap(paths: Sequence[Path]) -> str | None:
+def frame_gap(paths: Sequence[File]) -> str | None:
     """What is wrong with the numbering of a clip's frames, or None: numbered names must follow
     each other, since a missing file would be a jump in the motion."""
     found = [re.fullmatch(r"(.*?)(\d+)", path.stem) for path in paths]

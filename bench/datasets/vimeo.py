@@ -21,7 +21,7 @@ from PIL import Image
 from bench.cards import DatasetCard
 from bench.cards.toml import label
 from bench.datasets.base import DataOptions, Item
-from bench.datasets.inputs import read_list
+from bench.datasets.listing import read_list
 from bench.datasets.locate import locate
 from bench.datasets.pictures import decode_picture
 from bench.datasets.sources import Refusal, remembered

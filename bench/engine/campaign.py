@@ -14,6 +14,7 @@ from bench.cards.suites import Suite
 from bench.codecs.build import select
 from bench.datasets.base import DataOptions, Loader
 from bench.datasets.build import build_loader
+from bench.datasets.excerpt import Taken
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
 from bench.records import TARGET, Point
@@ -35,7 +36,11 @@ class Campaign:
 
 
 def suite_campaign(
-    registry: Registry, name: str, codecs: Sequence[str], options: DataOptions
+    registry: Registry,
+    name: str,
+    codecs: Sequence[str],
+    options: DataOptions,
+    taken: Taken | None = None,
 ) -> Campaign:
     """The campaign of a named suite; ``codecs`` replace the suite's own list if there are any.
 
@@ -51,6 +56,12 @@ def suite_campaign(
         limit = suite.items
         chosen = tuple(replace(card, items=suite.limit(card.id)) for card in chosen)
     loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
+    taken = taken or Taken()
+    if taken.frames is None:
+        taken = replace(taken, frames=suite.frames)
+    if not taken.start:
+        taken = replace(taken, start=suite.start)
+    loader = taken.of(loader, card.media)
     return Campaign(
         suite=suite,
         codecs=chosen,

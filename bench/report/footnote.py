@@ -15,6 +15,8 @@ from bench.report.content import Content
 from bench.results.rates import mark_sentences
 from bench.results.run_info import Verdict, shortened
 
+_USUAL_FORMATS = {"gray", "rgb24"}
+
 
 def footnote(content: Content) -> list[str]:
     """Sentences that let a number be quoted: averaging, colour path, presets, versions."""
@@ -24,6 +26,7 @@ def footnote(content: Content) -> list[str]:
         f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
         f"in {content.rate_unit}; rate and quality are means over {word}.",
         *(sentence_of(note) for note in (*run.dataset_notes, *run.notes)),
+        *_format_sentences(content),
         *_limit_sentences(content),
         *mark_sentences((*content.results.codecs, *(one.codec for one in content.published))),
         *_metric_sentences(content),
@@ -66,6 +69,17 @@ def _drawn(content: Content) -> str:
 def sentence_of(note: str) -> str:
     """A note of a loader or a card with a capital letter and a full stop."""
     return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
+
+
+def _format_sentences(content: Content) -> list[str]:
+    """Which pixel formats the items have, where they are other than 8-bit gray and RGB."""
+    records = content.results.records
+    each = records[["item", "format"]].dropna().drop_duplicates("item")["format"].astype(str)
+    counts = each.value_counts()
+    if set(counts.index) <= _USUAL_FORMATS:
+        return []
+    told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    return [f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."]
 
 
 def _limit_sentences(content: Content) -> list[str]:

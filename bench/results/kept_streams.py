@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -140,7 +140,8 @@ def _png(signal: Signal, source: Layout) -> bytes:
     from bench.colour import shown
 
     frame = next(islice(signal.frames(), signal.layout.frames // 2, None))
-    picture = Image.fromarray(shown(frame, source))
+    kind = replace(source.format, depth=signal.layout.depth)
+    picture = Image.fromarray(shown(frame, replace(source, format=kind)))
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,7 +20,7 @@ from tests.system.codecs.tiny_zoo import picture
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-ELSEWHERE = ("--cluster", "kodak")
+ELSEWHERE = ("--cluster", "kodak", "hevc-d")
 """Words of commands that need a cluster or data sets that are not in a package."""
 
 
@@ -39,12 +40,16 @@ def commands(block: str) -> Iterator[list[str]]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """What the pages take for granted: a picture, two folders of pictures, streams of others."""
+    """What the pages take for granted: a picture, two folders of pictures, a clip, streams."""
     Image.fromarray(picture(96, 128)).save(tmp_path / "photo.png")
     for folder in ("pictures", "data/corner"):
         (tmp_path / folder).mkdir(parents=True)
         for seed, name in enumerate(("one", "two")):
             Image.fromarray(picture(96, 128, seed)).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "clips").mkdir()
+    luma = np.add.outer(3 * np.arange(40), 2 * np.arange(64 * 48)).astype(np.uint8)
+    frames = np.hstack([luma, np.full((40, 2 * 32 * 24), 128, np.uint8)])
+    (tmp_path / "clips" / "waves_64x48_25.yuv").write_bytes(frames.tobytes())
     for folder in ("streams", "decoded"):
         (tmp_path / folder).mkdir()
     rows = ["item,point,bytes"]

@@ -6,6 +6,7 @@ files on disk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ class StillCodec(CodecBase):
     format that knows only colour is preceded by one counted byte that says so.
     """
 
+    formats: ClassVar[Sequence[str]] = ("gray", "rgb24")
     max_side: ClassVar[int] = 65535
     codes_gray: ClassVar[bool] = True
 

@@ -6,8 +6,9 @@ Owns no quantiser and no entropy coder.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,8 @@ def unpack_header(payload: bytes) -> tuple[VectorHeader, bytes]:
 
 class VectorCodec(CodecBase):
     """Base of the codecs of real vectors."""
+
+    formats: ClassVar[Sequence[str]] = ("float64",)
 
     def refusal(self, layout: Layout) -> str | None:
         if layout.samples != "real":

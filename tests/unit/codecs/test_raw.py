@@ -13,7 +13,7 @@ from bench.codecs.base import Codec
 from bench.codecs.build import build_codec
 from bench.errors import BitstreamError
 from bench.records import Point
-from bench.signals import RGB, YUV420, Layout, Signal, clip, image, vectors
+from bench.signals import RGB, YUV420, Layout, PixelFormat, Signal, clip, image, vectors
 
 POINT = Point("mode", "only")
 GOLDEN = ["b78417fd09d56713", "ed5cdde5e72f78f4", "743a67d9db6407b2"]
@@ -119,3 +119,32 @@ def test_a_flipped_checksum_is_seen() -> None:
     payload[-1] ^= 1
     with pytest.raises(BitstreamError, match="check"):
         adapter.decode(bytes(payload))
+
+
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        # medium and format in bytes of their own: video; samples, and depth - 8 times eight
+        (PixelFormat("yuv420", 10), b"\xac\x01\x12\x05\x03\x02\x19\x01"),
+        (PixelFormat("yuv422"), b"\xac\x01\x04\x05\x03\x02\x19\x01"),
+        (PixelFormat("gray", 16), b"\xac\x01\x40\x05\x03\x02\x19\x01"),
+    ],
+)
+@pytest.mark.parametrize("name", ["none", "zlib"])
+def test_formats_beyond_the_usual_come_back(name: str, kind: PixelFormat, header: bytes) -> None:
+    layout = Layout("video", kind, 5, 3, 2)
+    rng = np.random.default_rng(kind.depth)
+    shape = (2, *layout.frame_shape)
+    frames = rng.integers(0, 1 << kind.depth, shape).astype(layout.frame_dtype)
+    encoded = codec(name).encode(Signal(layout, lambda: iter(frames)), POINT)
+    assert encoded.payload.startswith(header) and encoded.header_bytes == len(header)
+    decoded = codec(name).decode(encoded.payload)
+    assert decoded.layout == layout and (decoded.array() == frames).all()
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\xac", b"\xac\x03\x12\x05", b"\xac\x01\x4f\x05", b"\xac\x01"]
+)
+def test_damaged_formats_are_refused(payload: bytes) -> None:
+    with pytest.raises(BitstreamError):
+        codec("none").decode(payload)

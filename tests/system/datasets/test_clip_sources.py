@@ -1,0 +1,211 @@
+"""Clips that ffmpeg makes, read by the project and by ffmpeg itself: the frames that players show,
+at their own format."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from bench.cards import load_registry
+from bench.codecs.base import refusal_of
+from bench.codecs.build import build_codec
+from bench.datasets.inputs import input_loader
+from bench.errors import DataError
+from bench.signals import FORMATS, PixelFormat
+
+SOURCE = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.8")
+
+
+def ffmpeg(*words: object) -> bytes:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, words)]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def shown(path: Path, pix_fmt: str, stream: str = "0:v:0") -> bytes:
+    """All frames as ffmpeg shows them."""
+    options = ("-map", stream, "-pix_fmt", pix_fmt, "-fps_mode", "passthrough")
+    return ffmpeg("-i", path, *options, "-f", "rawvideo", "-")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "whole.mp4"
+    ffmpeg(*SOURCE, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "10", path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "frames"),
+    [
+        ("cut.mp4", ("-c", "copy"), 8),
+        ("remuxed.avi", ("-c", "copy"), 20),
+        ("transport.ts", ("-c", "copy"), 20),
+        ("elementary.264", ("-c", "copy", "-bsf:v", "h264_mp4toannexb"), 20),
+        ("elementary.hevc", ("-c:v", "libx265", "-x265-params", "log-level=none:keyint=8"), 20),
+        ("clip.flv", ("-c", "copy"), 20),
+        ("clip.m2v", ("-c:v", "mpeg2video"), 20),
+        ("clip.ivf", ("-c:v", "libvpx-vp9", "-deadline", "realtime"), 20),
+    ],
+)
+def test_frames_that_players_show(
+    name: str, options: Sequence[str], frames: int, whole: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    # 10 packets from the key frame on, of which two only serve decoding
+    start = ("-ss", "0.48") if name == "cut.mp4" else ()
+    ffmpeg(*start, "-i", whole, *options, path)
+    _, loader = input_loader(tmp_path)
+    (item,) = loader.items()
+    assert item.layout is not None and item.problem is None
+    assert (item.layout.frames, item.layout.fps) == (frames, 25)
+    assert loader.load(item).array().tobytes() == shown(path, "yuv420p")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("-c:v", "libvpx-vp9", "-vf", "format=yuva420p", "-auto-alt-ref", "0"),
+            "an alpha channel",
+        ),
+        (("-c:v", "ffv1", "-pix_fmt", "bgra"), "an alpha channel"),
+        (("-c:v", "ffv1", "-pix_fmt", "yuv410p"), "yuv410p, which is not read"),
+    ],
+)
+def test_alpha_is_refused(options: Sequence[str], message: str, tmp_path: Path) -> None:
+    ffmpeg(*SOURCE, *options, tmp_path / "clip.mkv")
+    with pytest.raises(DataError, match=f"clip: .*{message}"):
+        input_loader(tmp_path)
+
+
+def test_rotation_is_refused(whole: Path, tmp_path: Path) -> None:
+    ffmpeg("-display_rotation", "90", "-i", whole, "-c", "copy", tmp_path / "turned.mp4")
+    with pytest.raises(DataError, match="to be turned by 90"):
+        input_loader(tmp_path)
+
+
+def test_what_is_measured_as_stored_is_noted(whole: Path, tmp_path: Path) -> None:
+    h264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+    ffmpeg(*SOURCE, "-vf", "setsar=16/11", *h264, tmp_path / "a.mp4")
+    ffmpeg(*SOURCE, *h264, "-colorspace", "bt2020nc", tmp_path / "b.mp4")
+    full = ("-vf", "scale=out_range=full,format=yuvj420p")
+    ffmpeg(*SOURCE, *full, "-c:v", "libx264", tmp_path / "c.mp4")
+    other = ("-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=0.04")
+    ffmpeg(*other, "-i", whole, "-map", "0", "-map", "1", *h264, tmp_path / "d.mkv")
+    ffmpeg(*SOURCE, "-vf", "setsar=4/3", "-pix_fmt", "yuv420p", tmp_path / "e.y4m")
+    (tmp_path / "f_16x16_25.yuv").write_bytes(bytes(range(128)) * 3)
+    _, loader = input_loader(tmp_path)
+    assert loader.notes() == (
+        "pixels of 16:11: a",
+        "matrix bt2020: b",
+        "full range: c",
+        "video stream 2 of 2, the others left out: d",
+        "pixels of 4:3: e",
+        "taken as yuv420p, which no name and no --format says: f_16x16_25",
+    )
+    facts = {item.name: item.layout for item in loader.items()}
+    assert facts["d"] is not None and facts["d"].width == 96
+    assert facts["b"] is not None and facts["b"].format.matrix == "bt2020"
+    assert facts["c"] is not None and facts["c"].format.full_range
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pix_fmt"),
+    [
+        *((".y4m", name) for name in FORMATS if name.startswith("yuv") or name == "gray"),
+        *((".mkv", name) for name in ("yuv422p10le", "yuv444p12le", "gray10le", "gbrp10le")),
+        *((".yuv", name) for name in ("yuv420p10le", "yuv422p", "nv12", "p010le", "rgb48le")),
+    ],
+)
+def test_every_format_is_read_as_it_is(suffix: str, pix_fmt: str, tmp_path: Path) -> None:
+    path = tmp_path / f"clip_96x64_25fps_{pix_fmt}{suffix}"
+    container = {".yuv": ("-f", "rawvideo"), ".mkv": ("-c:v", "ffv1")}.get(suffix, ())
+    ffmpeg(*SOURCE, "-pix_fmt", pix_fmt, *container, "-strict", "-1", path)
+    _, loader = input_loader(path)
+    (item,) = loader.items()
+    planar = {"nv12": "yuv420p", "p010le": "yuv420p10le"}.get(pix_fmt, pix_fmt)
+    assert item.layout is not None and item.layout.format.name == planar
+    found = loader.load(item).array()
+    assert (len(found), item.layout.fps) == (20, Fraction(25))
+    if pix_fmt == "gbrp10le":
+        found = found[..., [1, 2, 0]].transpose(0, 3, 1, 2)
+    if pix_fmt in ("nv12", "p010le"):  # without swscale in between, which need not be exact here
+        raw = np.frombuffer(path.read_bytes(), np.uint8 if pix_fmt == "nv12" else "<u2")
+        luma, both = np.split(raw.reshape(20, -1), [96 * 64], axis=1)
+        exact = np.concatenate([luma, both[:, 0::2], both[:, 1::2]], axis=1)
+        assert (found == exact >> (0 if pix_fmt == "nv12" else 6)).all()
+    else:
+        assert found.tobytes() == shown(path, planar) if suffix != ".yuv" else path.read_bytes()
+    if suffix == ".yuv":
+        assert found.size * found.itemsize == path.stat().st_size
+
+
+def _raw(path: Path, pix_fmt: str) -> Path:
+    ffmpeg(*SOURCE, "-pix_fmt", pix_fmt, "-f", "rawvideo", path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "pix_fmt", "options", "message"),
+    [
+        ("a_96x64_25fps_420_10bit", "yuv420p10le", {"pixel_format": "yuv420p"}, "--format yuv420p"),
+        ("a_96x64_25", "yuv420p", {"size": "48x64"}, "its name says 96x64, --size 48x64"),
+        ("a_96x64_25", "yuv420p", {"fps": "30"}, "its name says 25, --fps 30"),
+        ("a_96x64_25_8bit", "yuv420p10le", {}, "is at most 3, as of samples of 10 bits"),
+        ("a_96x64_25_8bit", "yuv420p12le", {}, r"is at most 1\d, as of samples of 12 bits"),
+        ("a_96x64_25_10bit", "yuv420p12le", {}, "more than 10 bits hold"),
+        ("a_96x64_p010le", "yuv420p10le", {}, "not in its upper bits"),
+        ("a_96x64_10bit", "p010le", {}, "more than 10 bits hold"),
+        ("a_90x64_25", "yuv420p", {}, "frames of 8640 bytes"),
+        ("a", "yuv420p", {"size": "96x64", "pixel_format": "yuv420p"}, "9216 bytes"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused(
+    name: str, pix_fmt: str, options: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    path = _raw(tmp_path / f"{name}.yuv", pix_fmt)
+    if name == "a":
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=f"{name}: .*{message}"):
+        input_loader(path, **options)  # type: ignore[arg-type]
+
+
+def test_one_folder_holds_clips_of_several_sizes(tmp_path: Path) -> None:
+    for size, kind in (("96x64", "yuv420p"), ("48x32", "yuv422p10le")):
+        ffmpeg(
+            *SOURCE,
+            "-s",
+            size,
+            "-pix_fmt",
+            kind,
+            "-f",
+            "rawvideo",
+            tmp_path / f"a_{size}_25_{kind}.yuv",
+        )
+    found = [item.layout for item in input_loader(tmp_path)[1].items()]
+    assert [(one.width, one.format) for one in found if one] == [
+        (48, PixelFormat("yuv422", 10)),
+        (96, PixelFormat("yuv420")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "reason"),
+    [
+        ("jpeg", "yuv420p", "codes gray, rgb24, not yuv420p; --to rgb24 converts the source first"),
+        ("none", "yuv444p12le", None),
+        ("zlib", "gray16le", None),
+        ("lloyd-max", "yuv420p", "codes float64, not yuv420p"),
+    ],
+)
+def test_a_refusal_says_the_cure(codec: str, pix_fmt: str, reason: str | None) -> None:
+    from bench.signals import Layout
+
+    adapter = build_codec(load_registry([]).codec(codec))
+    assert refusal_of(adapter, Layout("video", FORMATS[pix_fmt], 96, 64, 3)) == reason

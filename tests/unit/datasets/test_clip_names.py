@@ -1,0 +1,51 @@
+"""Names of raw clips as data sets of video have them."""
+
+from fractions import Fraction
+
+import pytest
+
+from bench.datasets.clip_names import read_name
+
+
+@pytest.mark.parametrize(
+    ("stem", "size", "fps", "kind"),
+    [
+        # UVG, HEVC classes, MCL-JCV and JVET name their files so
+        ("Beauty_1920x1080_120fps_420_8bit_YUV", (1920, 1080), 120, "yuv420p"),
+        ("BasketballPass_416x240_50", (416, 240), 50, None),
+        ("videoSRC05_1920x1080_25", (1920, 1080), 25, None),
+        ("Tango2_3840x2160_60fps_10bit_420", (3840, 2160), 60, "yuv420p10le"),
+        ("CatRobot_3840x2160_60fps_10bit_420_jvet", (3840, 2160), 60, "yuv420p10le"),
+        ("Traffic_2560x1600_30_crop", (2560, 1600), 30, None),
+        ("ParkScene_1920x1080_24_10bit_444", (1920, 1080), 24, "yuv444p10le"),
+        ("clip_64x48_29.97fps_yuv422p10le", (64, 48), Fraction(30000, 1001), "yuv422p10le"),
+        ("a_176X144_15Hz_nv12", (176, 144), 15, "nv12"),
+        ("x_64x64_400_8bit", (64, 64), None, "gray"),
+        ("BQMall_832x480_60_420_12bits", (832, 480), 60, "yuv420p12le"),
+        ("foreman_cif", None, None, None),
+        ("take 1080p50", None, None, None),
+    ],
+)
+def test_what_names_say(
+    stem: str, size: tuple[int, int] | None, fps: int | None, kind: str | None
+) -> None:
+    found = read_name(stem)
+    assert (found.size, found.fps, found.said_format) == (size, fps, kind)
+
+
+@pytest.mark.parametrize(
+    ("stem", "name", "contradicts"),
+    [
+        ("a_8x8_10bit_420", "yuv420p", True),
+        ("a_8x8_10bit_420", "yuv420p10le", False),
+        ("a_8x8_10bit", "p010le", False),
+        ("a_8x8_8bit", "p010le", True),
+        ("a_8x8_420", "nv12", False),
+        ("a_8x8_420", "yuv422p", True),
+        ("a_8x8_nv12", "yuv420p", True),
+        ("a_8x8_420_8bit", "yuvj420p", False),
+        ("a_8x8_50", "yuv444p12le", False),
+    ],
+)
+def test_contradictions(stem: str, name: str, contradicts: bool) -> None:
+    assert read_name(stem).contradicts(name) is contradicts
