@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from bench.cards import CodecCard, plugins
-from bench.codecs.base import Choice, Codec, Range
+from bench.codecs.base import USUAL, Choice, Codec, Range
 from bench.codecs.build import adapter_class
 from bench.codecs.foreign.messages import answer_of, arguments_of
 from bench.codecs.support import stopwatch
@@ -62,7 +62,7 @@ class Backend:
         module = self._card.adapter.partition(":")[0]
         return {
             "lossless": bool(self.codec.lossless),
-            "formats": [*map(str, self.codec.formats)],
+            "formats": [*map(str, getattr(self.codec, "formats", USUAL))],
             "parameters": parameters,
             "plugin": dict(plugins.version(module)),
         }, []
