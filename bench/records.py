@@ -166,6 +166,11 @@ class Record:
     """Of a clip the bytes of each frame in order, where the codec tells: ``912 40 38``."""
     format: str | None = None
     """The item's pixel format, with matrix and range as far as it says them."""
+    kbps: float | None = None
+    """Of a clip 1000 bits a second, at its frame rate."""
+    encode_fps: float | None = None
+    """Of a clip the frames that are coded a second of ``encode_seconds``."""
+    decode_fps: float | None = None
 
     def with_frames(self, frames: FrameSummary) -> Record:
         """With what is known of the frames of its clip."""

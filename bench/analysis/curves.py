@@ -39,6 +39,7 @@ _MEANS = (
     *("bpp", "bpp_estimated", "encode_seconds", "decode_seconds", "psnr_rgb_ceiling", "bytes"),
     *("header_bytes", "discarded_bytes", "pixels", "bpp_likelihood"),
 )
+_OF_CLIPS = ("kbps", "encode_fps", "decode_fps")
 
 
 def mean_curves(results: Results) -> pd.DataFrame:
@@ -63,7 +64,7 @@ def mean_curves(results: Results) -> pd.DataFrame:
     done[list(caps)] = done[list(caps)].clip(upper=pd.Series(caps), axis=1)
     finished = done.groupby(key, observed=True, sort=True)
     sums = finished[["bytes", "pixels", "squared_error", "infinite"]].sum(min_count=1)
-    table = counts.join(finished[[*_MEANS, *results.metrics]].mean())
+    table = counts.join(finished[[*_MEANS, *_OF_CLIPS, *results.metrics]].mean())
     table["items"] = finished.size()
     table["items"] = table["items"].fillna(0).astype(int)
     table["items_expected"] = [results.expected(str(codec)) for codec, _ in table.index]
@@ -86,7 +87,8 @@ def mean_curves(results: Results) -> pd.DataFrame:
     worst = [name for name in columns if is_of_frames(name, columns) and name[-4:] in _WORST]
     for name in worst:
         table[name] = finished[name].agg(_WORST[name[-4:]])
-    own = (*results.metrics, *(axis.id for axis in derived), *worst)
+    clips = [name for name in _OF_CLIPS if table[name].notna().any()]
+    own = (*results.metrics, *(axis.id for axis in derived), *worst, *clips)
     further = [name for name in own if name not in CURVE_COLUMNS]
     return table.reset_index()[[*CURVE_COLUMNS, *further]]
 

@@ -57,7 +57,7 @@ def _installed(group: str, path: tuple[str, ...]) -> EntryPoints:
 def load(path: Path) -> Plugin:
     """Notes a file of the user's, which is imported where its classes are used: codecs and metrics
     in processes of their own. Raises UsageError if it cannot be read, or if its name is that of
-    another module."""
+    another module or file."""
     try:
         source = read_text(path)
     except (OSError, ValueError) as error:
@@ -65,7 +65,8 @@ def load(path: Path) -> Plugin:
     name = path.stem
     if path.suffix != ".py" or not name.isidentifier():
         raise UsageError(f"--plugin {path}: name it as a Python module, such as my_metrics.py")
-    if name not in _known and _is_other(name, path):
+    other = _known[name].path != path.resolve() if name in _known else _is_other(name, path)
+    if other:
         raise UsageError(f"--plugin {path}: there is another module {name!r}; rename the file")
     plugin = Plugin(name, path.resolve(), source)
     note([plugin])

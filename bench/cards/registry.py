@@ -13,6 +13,7 @@ from typing import Literal
 from bench.cards import plugins
 from bench.cards.codec import CodecCard, read_codec
 from bench.cards.dataset import DatasetCard, read_dataset
+from bench.cards.protocols import Protocol, read_protocol
 from bench.cards.suites import Suite
 from bench.errors import FORMULA, CardError, UsageError, near_matches, plain
 
@@ -28,6 +29,7 @@ class Registry:
 
     codecs: Mapping[str, Path]
     datasets: Mapping[str, Path]
+    protocols: Mapping[str, Path]
 
     def codec(self, name: str) -> CodecCard:
         """The card of a codec id without settings. Raises UsageError naming near matches."""
@@ -39,6 +41,11 @@ class Registry:
         if name not in self.datasets:
             raise UsageError(f"unknown data set {name!r}; {near_matches(name, self.datasets)}")
         return read_dataset(self.datasets[name])
+
+    def protocol(self, name: str) -> Protocol:
+        if name not in self.protocols:
+            raise UsageError(f"unknown protocol {name!r}; {near_matches(name, self.protocols)}")
+        return read_protocol(self.protocols[name])
 
     def anchor(self) -> str | None:
         """The codec whose card says that it is one; of several the last found, so that a user's
@@ -75,7 +82,8 @@ def builtin_folder(kind: Kind) -> Path:
 def load_registry(folders: Iterable[Path] = ()) -> Registry:
     """Every codec and data set card: ours, installed packages', and those in ``folders``.
 
-    A folder may hold ``*.toml`` codec cards directly or ``codecs/`` and ``datasets/``.
+    A folder may hold ``*.toml`` codec cards directly or ``codecs/`` and ``datasets/``; protocols
+    lie in ``protocols/`` beside the cards of data sets.
     """
     codecs, datasets = [builtin_folder("codecs")], [builtin_folder("datasets")]
     codecs += _entry_point_folders()
@@ -88,7 +96,8 @@ def load_registry(folders: Iterable[Path] = ()) -> Registry:
         codecs.append(nested[0] if nested[0].is_dir() else folder)
         if nested[1].is_dir():
             datasets.append(nested[1])
-    return Registry(_index(codecs), _index(datasets))
+    protocols = [folder / "protocols" for folder in datasets]
+    return Registry(_index(codecs), _index(datasets), _index(protocols))
 
 
 def _where_cards_lie(folder: Path) -> str:

@@ -78,12 +78,13 @@ def read_suite(table: Table, dataset: str, name: str) -> Suite:
         limits=_limits(table),
         timeout=_timeout(table),
         notes=table.words("notes"),
-        frames=_count(table, "frames", 1),
-        start=_count(table, "start", 0) or 0,
+        frames=frame_count(table, "frames", 1),
+        start=frame_count(table, "start", 0) or 0,
     )
 
 
-def _count(table: Table, key: str, least: int) -> int | None:
+def frame_count(table: Table, key: str, least: int) -> int | None:
+    """A number of frames of a card, or None. Raises CardError for one below ``least``."""
     count = table.get(key, int, None)
     if count is not None and count < least:
         raise CardError(f"{table.where}: {key} is {count}; give a number of frames")

@@ -211,6 +211,12 @@ class Codec(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Name and version of everything whose change may change the bits."""
 
+    def command(self, layout: Layout, point: Point) -> Sequence[str]:
+        """The command that codes inputs of this layout, for run.json; empty where there is none."""
+
+    def compared_depth(self) -> int | None:
+        """The bits at which YUV of fewer is coded and compared; None: at those of the source."""
+
     def colour_path(self, signal: Signal) -> Signal | None:
         """``signal`` through the codec's colour conversion and back, without coding; None where
         the codec codes the samples as they are."""
@@ -352,6 +358,12 @@ class CodecBase(ABC):
 
     def versions(self) -> Mapping[str, str]:
         return {}
+
+    def command(self, layout: Layout, point: Point) -> Sequence[str]:
+        return ()
+
+    def compared_depth(self) -> int | None:
+        return None
 
     def colour_path(self, signal: Signal) -> Signal | None:
         return None

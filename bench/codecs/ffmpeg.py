@@ -1,38 +1,24 @@
 """Video codecs driven through ffmpeg: H.264, H.265, H.266, AV1, VP9.
 
-Pixels go in and come out through pipes as planes that this project converts itself; payloads are
-elementary streams without signatures and containers. One thread per process.
+Each adapter says its encoder's formats, settings and options; ffmpeg_codec.py runs them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import ffmpeg
-
-from bench import colour
 from bench.bitstreams import Stripped, annexb, obu
 from bench.bitstreams.containers import read_ivf, write_ivf
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
-from bench.codecs.support import ffmpeg_binary
-from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
-from bench.codecs.support.keyint import KEYINT, ONCE, frames_between
-from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import (
-    PlaneFormat,
-    coded_planes,
-    decoded_signal,
-    through_planes,
-)
-from bench.codecs.support.process import read_all, run_piped, run_to_file
-from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
-from bench.errors import BitstreamError, CardError, CodecError
-from bench.records import Point, Value
-from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
+from bench.codecs.base import Allowed, Choice, Range
+from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
+from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval
+from bench.codecs.support.framing import join_frames, split_frames
+from bench.codecs.support.library_parameters import read_parameters
+from bench.codecs.support.y4m import DecodedFormat
+from bench.records import Point
+from bench.signals import GRAY, Layout, PixelFormat
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -40,178 +26,6 @@ if TYPE_CHECKING:
 _X26X_PRESETS = Choice(
     tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split())
 )
-# parameters of the libraries that would take the place of the ladder, or clamp it
-_RATES = frozenset(
-    "crf qp qp-constant bitrate pass crf-min crf-max qpmin qpmax qp-min qp-max vbv-maxrate "
-    "vbv-bufsize vbv-init ratetol strict-cbr".split()
-)
-# what would not be timed on one thread any more
-_THREADS = frozenset(
-    "threads lookahead-threads sliced-threads pools numa-pools frame-threads".split()
-)
-_KEYINTS = frozenset(("keyint", "keyint-max"))
-Options = dict[str, Value]
-
-
-class FfmpegCodec(CodecBase):
-    """An encoder of ffmpeg whose stream ffmpeg decodes; subclasses name it and its options.
-
-    Pictures are padded to even sizes for 4:2:0, unless ``odd_420``, and to ``smallest_side`` by
-    repeating edges. The true size then goes ahead of the stream as counted side information, as
-    does "gray" where the encoder has no 4:0:0.
-    """
-
-    encoder: ClassVar[str]
-    muxer: ClassVar[str]
-    has_400: ClassVar[bool] = False
-    has_444: ClassVar[bool] = False
-    depth: ClassVar[int] = 8
-    odd_420: ClassVar[bool] = False
-    smallest_side: ClassVar[int] = 1
-    largest_side: ClassVar[int] = 16384
-
-    def options(self, point: Point, layout: Layout) -> Options:
-        """ffmpeg output options of the encoder, thread limits included."""
-        raise NotImplementedError
-
-    def strip(self, stream: bytes) -> Stripped:
-        """What the muxer wrote, without what no decoder needs."""
-        raise NotImplementedError
-
-    def count_pictures(self, stream: bytes) -> int:
-        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
-        raise NotImplementedError
-
-    def to_demuxer(self, stream: bytes) -> bytes:
-        """The stripped stream as ffmpeg's demuxer of ``muxer`` reads it."""
-        return stream
-
-    def stream_format(self, stream: bytes, decoded: DecodedFormat) -> PixelFormat:
-        """Kind of samples where no side information tells: what the stream itself signals."""
-        if decoded.planes.chroma == "400":
-            return GRAY
-        return RGB if decoded.full_range or decoded.planes.chroma == "444" else YUV420
-
-    def coded_format(self, layout: Layout) -> PlaneFormat:
-        """The planes that the encoder gets for a signal of ``layout``."""
-        chroma = self._chroma_of(layout.format)
-        even = chroma in ("420", "422") and not self.odd_420
-        steps = (1 + even, 1 + (even and chroma == "420"))
-        width, height = (
-            max(self.smallest_side, -(-side // step) * step)
-            for side, step in zip((layout.width, layout.height), steps, strict=True)
-        )
-        depth = max(self.depth, layout.depth)
-        return PlaneFormat(chroma, depth, width, height)
-
-    def _chroma_of(self, kind: PixelFormat) -> Chroma:
-        if kind.is_yuv:
-            return kind.chroma
-        if kind.samples == "gray":
-            return "400" if self.has_400 else "420"
-        return "444" if self.has_444 and self.settings.get("chroma", 444) == 444 else "420"
-
-    def refusal(self, layout: Layout) -> str | None:
-        if layout.samples == "real":
-            return f"{self.card.id} codes 8-bit pictures, not real numbers"
-        if max(layout.width, layout.height) > self.largest_side:
-            return (
-                f"{self.card.id} codes at most {self.largest_side} pixels a side, "
-                f"not {layout.width}x{layout.height}"
-            )
-        return None
-
-    def check_available(self) -> None:
-        ffmpeg_binary.check_encoder(self.card.id, self.encoder)
-
-    def reads(self) -> tuple[Path, ...]:
-        return tuple(places_of_program(Path(ffmpeg_binary.find_ffmpeg())))
-
-    def versions(self) -> Mapping[str, str]:
-        halves = self._chroma_of(RGB) == "420"
-        return {
-            **ffmpeg_binary.versions(self.encoder),
-            **(colour.CHROMA_RESAMPLING if halves else {}),
-        }
-
-    def colour_path(self, signal: Signal) -> Signal | None:
-        if signal.layout.samples != "rgb":
-            return None
-        return through_planes(signal, self.coded_format(signal.layout))
-
-    def side_info(self, layout: Layout, coded: PlaneFormat) -> SideInfo | None:
-        """What a decoder of the stream could not know."""
-        if (coded.width, coded.height) != (layout.width, layout.height):
-            return SideInfo(layout.format, layout.width, layout.height)
-        if layout.samples == "gray" and coded.chroma != "400":
-            return SideInfo(layout.format)
-        return None
-
-    def encode_command(self, layout: Layout, coded: PlaneFormat, point: Point) -> list[str]:
-        """The ffmpeg command from planes on standard input to the stream on standard output."""
-        source = ffmpeg.input(
-            "pipe:0",
-            format="rawvideo",
-            pix_fmt=coded.pix_fmt,
-            s=f"{coded.width}x{coded.height}",
-            framerate=str(layout.fps),
-        )
-        if layout.samples == "rgb":
-            source = source.filter("setparams", range="pc", colorspace="bt709")
-        elif layout.samples == "gray":
-            source = source.filter("setparams", range="pc")
-        options = {"c:v": self.encoder, "fps_mode": "passthrough", **self.options(point, layout)}
-        return ffmpeg_binary.command_of(
-            ffmpeg.output(source, "pipe:1", format=self.muxer, **options)
-        )
-
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        layout = signal.layout
-        coded = self.coded_format(layout)
-        planes = coded_planes(signal, coded)
-        stream = run_piped(self.encode_command(layout, coded, point), planes, read_all)
-        stripped = self.strip(stream)
-        count = self.count_pictures(stripped.payload)
-        if count != layout.frames:
-            raise CodecError(
-                f"{self.card.id} at {point}: {self.encoder} coded {count} frames of {layout.frames}"
-            )
-        info = self.side_info(layout, coded)
-        side = info.write() if info is not None else b""
-        return Encoded(
-            side + stripped.payload,
-            header_bytes=len(side) + stripped.header_bytes,
-            discarded_bytes=stripped.discarded_bytes,
-        )
-
-    def decode_command(self) -> list[str]:
-        """The ffmpeg command from the stream on standard input to Y4M on standard output."""
-        source = ffmpeg.input("pipe:0", format=self.muxer, threads=1, err_detect="explode")
-        output = ffmpeg.output(
-            source, "pipe:1", format="yuv4mpegpipe", strict="-1", fps_mode="passthrough"
-        )
-        return ffmpeg_binary.command_of(output.global_args("-xerror"))
-
-    def decode(self, payload: bytes) -> Signal:
-        info, stream = read_side_info(payload)
-        count = self.count_pictures(stream)
-        with run_to_file(self.decode_command(), [self.to_demuxer(stream)]) as written:
-            decoded = read_format(written)
-            coded = decoded.planes
-            places = frame_places(written, coded)
-            kind = info.format if info else self.stream_format(stream, decoded)
-            if kind.is_yuv and not info:
-                kind = replace(kind, depth=coded.depth)
-            width = (info and info.width) or coded.width
-            height = (info and info.height) or coded.height
-            if width > coded.width or height > coded.height:
-                raise BitstreamError(
-                    f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
-                )
-            if len(places) != count:
-                raise BitstreamError(f"{self.card.id}: decoded {len(places)} frames of {count}")
-            layout = Layout("image" if count == 1 else "video", kind, width, height)
-            return decoded_signal(written, places, coded, layout)
 
 
 class _X26x(FfmpegCodec):
@@ -221,50 +35,59 @@ class _X26x(FfmpegCodec):
     has_444 = True
     standard: ClassVar[annexb.Standard]
     library_options: ClassVar[str]
-    library_key: ClassVar[str]
     infinite: ClassVar[str]
     """The library's word for an interval of intra pictures without end."""
+    ladder_keys = ("crf", "qp", "kbps")
+    rate_parameters = frozenset(
+        "crf qp qp-constant bitrate pass crf-min crf-max qpmin qpmax qp-min qp-max vbv-maxrate "
+        "vbv-bufsize vbv-init ratetol strict-cbr".split()
+    )
+    thread_parameters = frozenset(
+        "threads lookahead-threads sliced-threads pools numa-pools frame-threads".split()
+    )
+    interval_parameters = frozenset(("keyint", "keyint-max"))
 
     @classmethod
     def overridden(cls, card: CodecCard) -> Mapping[str, str]:
         settings = card.settings
         given = read_parameters(settings.get("params", "")) or {}
-        keyint = settings.get("keyint")
-        if _RATES & given.keys():
-            return {"params": f"the ladder of {card.rate_key}"}
-        if _THREADS & given.keys():
-            return {"params": "the one thread of every encoder here"}
-        quantised = len(card.ladder) > 1 or card.ladder[0].value != 0
-        if given.get("lossless", "0") != "0" and quantised:
+        if found := super().overridden(card):
+            return found
+        if given.get("lossless", "0") != "0" and any(point.value for point in card.ladder):
             return {card.rate_key: f"params={settings['params']}"}
-        repeated = keyint is not None and bool(_KEYINTS & given.keys())
-        cut = keyint == ONCE and given.get("scenecut", "0") != "0"
-        if repeated or cut:
-            return {"params": f"keyint={keyint}", "keyint": f"params={settings['params']}"}
+        if settings.get("keyint") == ONCE and given.get("scenecut", "0") != "0":
+            return {"params": f"keyint={ONCE}", "keyint": f"params={settings['params']}"}
+        structure = settings.get("structure")
+        if structure and "bframes" in given:
+            clash = f"params={settings['params']}"
+            return {"params": f"structure={structure}", "structure": clash}
+        if structure == "random-access" and settings.get("tune") == "zerolatency":
+            return {"tune": f"structure={structure}", "structure": "tune=zerolatency"}
         return {}
 
     def options(self, point: Point, layout: Layout) -> Options:
         settings = self.settings
-        tune, keyint = settings.get("tune", "psnr"), settings.get("keyint", 250)
-        once = f"keyint={self.infinite}:scenecut=0" if keyint == ONCE else ""
-        library = ":".join(filter(None, [self.library_options, once, settings.get("params", "")]))
+        interval = intra_interval(settings)
+        words = [self.library_options]
+        words += [f"keyint={self.infinite}:scenecut=0"] if interval == ONCE else []
+        if settings.get("structure") == "low-delay":
+            words.append("bframes=0")
+        elif settings.get("structure") == "random-access" and self._without_b():
+            words.append("bframes=3")
+        words += [self.params] if self.params else []
         chosen = {
-            point.key: point.value,
+            **self.rate(point),
             "preset": settings.get("preset", "veryslow"),
-            **({} if once else {"g": keyint}),
+            **({} if interval == ONCE else {"g": 250 if interval is None else interval}),
             "threads": 1,
-            self.library_key: library,
+            self.library_key: ":".join(words),
         }
+        tune = settings.get("tune", "psnr")
         return chosen if tune == "default" else {**chosen, "tune": tune}
 
-    def check_available(self) -> None:
-        super().check_available()
-        params = str(self.settings.get("params", ""))
-        if said := ffmpeg_binary.complaint(self.encoder, self.library_key, params):
-            raise CardError(
-                f"codec {self.card.id}: {self.encoder} says {said!r} and codes without; "
-                "change params"
-            )
+    def _without_b(self) -> bool:
+        """Whether the preset codes no B-frames."""
+        return False
 
     def strip(self, stream: bytes) -> Stripped:
         return annexb.strip(stream, self.standard)
@@ -282,7 +105,7 @@ class X264(_X26x):
     library_key = "x264-params"
     library_options = "lookahead-threads=1"
     infinite = "infinite"
-    ladder_keys = ("crf", "qp")
+    formats = formats_of((8, 10))
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 51, integer=False),
         "qp": Range(0, 51),
@@ -290,15 +113,17 @@ class X264(_X26x):
         "tune": Choice(
             ("psnr", "ssim", "film", "animation", "grain", "stillimage", "zerolatency", "default")
         ),
-        "keyint": KEYINT,
         "chroma": Choice((444, 420)),
-        "params": LibraryParameters(),
+        **RATES,
     }
 
     def stream_format(self, stream: bytes, decoded: DecodedFormat) -> PixelFormat:
         if annexb.is_monochrome_h264(stream):
-            return GRAY
+            return replace(GRAY, depth=decoded.planes.depth)
         return super().stream_format(stream, decoded)
+
+    def _without_b(self) -> bool:
+        return str(self.settings.get("preset", "veryslow")) == "ultrafast"
 
 
 class X265(_X26x):
@@ -311,15 +136,14 @@ class X265(_X26x):
     library_key = "x265-params"
     library_options = "pools=none:frame-threads=1:log-level=error"
     infinite = "-1"
-    ladder_keys = ("crf", "qp")
+    formats = formats_of((8, 10, 12))
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 51, integer=False),
         "qp": Range(0, 51),
         "preset": _X26X_PRESETS,
         "tune": Choice(("psnr", "ssim", "grain", "animation", "zerolatency", "default")),
-        "keyint": KEYINT,
         "chroma": Choice((444, 420)),
-        "params": LibraryParameters(),
+        **RATES,
     }
 
 
@@ -332,28 +156,39 @@ class VVenC(FfmpegCodec):
     depth = 10
     # 32x32 and 34x34 work, 24x24 and 8x64 fail in VVenC 1.15
     smallest_side = 32
-    ladder_keys = ("qp",)
+    formats = formats_of((8, 10), ("420",))
+    library_key = "vvenc-params"
+    rate_parameters = frozenset("qp targetbitrate maxbitrate bitrate numpasses pass".split())
+    thread_parameters = frozenset("threads wppmode maxparallelframes ifp".split())
+    interval_parameters = frozenset("intraperiod refreshsec".split())
+    ladder_keys = ("qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 63),
         "preset": Choice(("faster", "fast", "medium", "slow", "slower")),
         "tune": Choice(("psnr", "default")),
-        "keyint": KEYINT,
+        **RATES,
     }
 
     def options(self, point: Point, layout: Layout) -> Options:
-        keyint = self.settings.get("keyint")
+        interval = intra_interval(self.settings)
         library = ["verbosity=1"]
         # ffmpeg does not hand the range to libvvenc, and of intervals only that of intra coding
         library += ["Range=full"] if not layout.is_yuv else []
-        library += [f"IntraPeriod={keyint}"] if keyint not in (None, 1) else []
-        library += ["sta=0"] if keyint == ONCE else []  # no intra slices at changes of scene
+        library += [f"IntraPeriod={interval}"] if interval not in (None, 1) else []
+        library += ["sta=0"] if interval == ONCE else []  # no intra slices at changes of scene
+        library += (
+            ["PicReordering=0:DecodingRefreshType=none:GOPSize=8"]
+            if self.settings.get("structure") == "low-delay"
+            else []
+        )
+        library += [self.params] if self.params else []
         return {
-            point.key: point.value,
+            **self.rate(point),
             "preset": self.settings.get("preset", "fast"),
             "qpa": int(self.settings.get("tune", "psnr") == "default"),
-            **({"g": 1} if keyint == 1 else {}),
+            **({"g": 1} if interval == 1 else {}),
             "threads": 1,
-            "vvenc-params": ":".join(library),
+            self.library_key: ":".join(library),
         }
 
     def strip(self, stream: bytes) -> Stripped:
@@ -371,23 +206,35 @@ class SvtAv1(FfmpegCodec):
     # below this SVT-AV1 4.2 corrupts its heap on noise of 4x10 and 5x7 pixels
     smallest_side = 64
     odd_420 = True
-    ladder_keys = ("crf",)
+    formats = formats_of((8, 10), ("420",))
+    library_key = "svtav1-params"
+    rate_parameters = frozenset("crf qp rc tbr mbr pass passes aq-mode".split())
+    thread_parameters = frozenset("lp pin ss".split())
+    interval_parameters = frozenset(("keyint",))
+    ladder_keys = ("crf", "qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(1, 63),
+        "qp": Range(1, 63),
         "preset": Range(-1, 11),  # above 11 SVT-AV1 4.2 takes 11
         "tune": Choice(("psnr", "ssim", "vq", "default")),
-        "keyint": KEYINT,
+        **RATES,
     }
     _tunes: ClassVar[Mapping[str, str]] = {"vq": "tune=0:", "psnr": "tune=1:", "ssim": "tune=2:"}
+    _structures: ClassVar[Mapping[str, str]] = {
+        "low-delay": ":pred-struct=1", "random-access": ":pred-struct=2",
+    }  # fmt: skip
 
     def options(self, point: Point, layout: Layout) -> Options:
-        tune, keyint = self.settings.get("tune", "psnr"), self.settings.get("keyint", 250)
-        once = f":keyint={ONCE}" if keyint == ONCE else ""
+        settings, interval = self.settings, intra_interval(self.settings)
+        once = f":keyint={ONCE}" if interval == ONCE else ""
+        structure = self._structures.get(str(settings.get("structure")), "")
+        params = f":{self.params}" if self.params else ""
+        tune = self._tunes.get(str(settings.get("tune", "psnr")), "")
         return {
-            point.key: point.value,
-            "preset": self.settings.get("preset", 4),
-            **({} if once else {"g": keyint}),
-            "svtav1-params": self._tunes.get(tune, "") + "lp=1" + once,
+            **self.rate(point),
+            "preset": settings.get("preset", 4),
+            **({} if once else {"g": 250 if interval is None else interval}),
+            self.library_key: f"{tune}lp=1{once}{structure}{params}",
         }
 
     def strip(self, stream: bytes) -> Stripped:
@@ -404,26 +251,36 @@ class Vp9(FfmpegCodec):
     muxer = "ivf"
     has_444 = True
     odd_420 = True
-    ladder_keys = ("crf",)
+    formats = formats_of((8, 10, 12))
+    rate_parameters = frozenset("crf b:v qmin qmax minrate maxrate pass".split())
+    thread_parameters = frozenset(("threads", "row-mt"))
+    interval_parameters = frozenset(("g", "keyint-min"))
+    ladder_keys = ("crf", "qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 63),
+        "qp": Range(0, 63),
         "cpu-used": Range(0, 5),  # above 5 libvpx takes 5 where the deadline is good
         "tune": Choice(("psnr", "ssim", "default")),
-        "keyint": KEYINT,
         "chroma": Choice((444, 420)),
+        **RATES,
     }
 
+    def rate(self, point: Point) -> Options:
+        return constant_quality(point) or super().rate(point)
+
     def options(self, point: Point, layout: Layout) -> Options:
-        tune = self.settings.get("tune", "psnr")
-        chosen = {
-            point.key: point.value,
-            "b:v": 0,
+        tune, interval = self.settings.get("tune", "psnr"), intra_interval(self.settings)
+        low_delay = self.settings.get("structure") == "low-delay"
+        return {
+            **self.rate(point),
             "deadline": "good",
             "cpu-used": self.settings.get("cpu-used", 1),
-            "g": frames_between(self.settings.get("keyint", 250), layout.frames),
+            "g": frames_between(250 if interval is None else interval, layout.frames),
             "threads": 1,
+            **({"lag-in-frames": 0, "auto-alt-ref": 0} if low_delay else {}),
+            **({} if tune == "default" else {"tune": tune}),
+            **(read_parameters(self.params) or {}),
         }
-        return chosen if tune == "default" else {**chosen, "tune": tune}
 
     def strip(self, stream: bytes) -> Stripped:
         payload, framing = join_frames(read_ivf(stream))

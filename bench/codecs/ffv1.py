@@ -14,18 +14,24 @@ import numpy as np
 from bench.bitstreams.containers import read_avi, write_ivf
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, refuse_large
 from bench.codecs.support import ffmpeg_binary
+from bench.codecs.support.clip_settings import KEYINT, frames_between
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
-from bench.codecs.support.keyint import KEYINT, frames_between
 from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.spool import Data, mapped, spooled
 from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
-from bench.signals import Frame, Layout, Samples, Signal
+from bench.signals import FORMATS, RGB, Frame, Layout, PixelFormat, Signal
 
-_PIX_FMT: Mapping[Samples, str] = {"gray": "gray", "rgb": "bgr0", "yuv420": "yuv420p"}
+_GBR = [1, 2, 0]
+"""Places of the planes of RGB, as ffmpeg orders them, in a pixel."""
+
+
+def _pix_fmt(kind: PixelFormat) -> str:
+    """How ffmpeg's encoder takes samples."""
+    return "bgr0" if kind == RGB else kind.name
 
 
 class Ffv1(CodecBase):
@@ -33,6 +39,7 @@ class Ffv1(CodecBase):
     which therefore goes ahead of the frames."""
 
     lossless = True
+    formats = tuple(FORMATS)
     ladder_keys = ()
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "context": Choice((0, 1)),
@@ -40,8 +47,6 @@ class Ffv1(CodecBase):
     }
 
     def refusal(self, layout: Layout) -> str | None:
-        if layout.samples not in _PIX_FMT:
-            return f"{self.card.id} codes 8-bit pictures, not real numbers"
         return refuse_large(self.card.id, layout)
 
     def check_available(self) -> None:
@@ -58,7 +63,7 @@ class Ffv1(CodecBase):
         source = ffmpeg.input(
             "pipe:0",
             format="rawvideo",
-            pix_fmt=_PIX_FMT[layout.samples],
+            pix_fmt=_pix_fmt(layout.format),
             s=f"{layout.width}x{layout.height}",
         )
         output = ffmpeg.output(
@@ -93,12 +98,16 @@ class Ffv1(CodecBase):
         layout = Layout(
             "image" if len(frames) == 1 else "video", info.format, info.width, info.height
         )
-        pix_fmt = _PIX_FMT.get(info.format.samples)
-        if pix_fmt is None:
+        pix_fmt = _pix_fmt(info.format)
+        if info.format.name not in self.formats:
             raise BitstreamError(f"no FFV1 payload: it claims {info.format} samples")
         source = ffmpeg.input("pipe:0", format="ivf", threads=1, err_detect="crccheck+explode")
         output = ffmpeg.output(
-            source, "pipe:1", format="rawvideo", pix_fmt=pix_fmt, fps_mode="passthrough"
+            source,
+            "pipe:1",
+            format="rawvideo",
+            pix_fmt=pix_fmt,
+            fps_mode="passthrough",
         )
 
         file = write_ivf(frames, b"FFV1", info.width, info.height)
@@ -109,35 +118,46 @@ class Ffv1(CodecBase):
 
 def _samples(signal: Signal) -> Iterator[Data]:
     """Frames as ffmpeg takes them; packing RGB is not timed."""
-    if signal.layout.samples != "rgb":
+    kind = signal.layout.format
+    if kind.samples != "rgb" or kind.depth == 16:
         return (np.ascontiguousarray(frame).data.cast("B") for frame in signal.frames())
     with untimed():
-        return spooled(_pack(frame) for frame in signal.frames())
+        return spooled(_pack(frame, kind.depth) for frame in signal.frames())
 
 
-def _pack(frame: Frame) -> bytes:
+def _pack(frame: Frame, depth: int) -> bytes:
+    if depth > 8:
+        return frame.transpose(2, 0, 1)[_GBR].tobytes()
     packed = np.zeros((*frame.shape[:2], 4), np.uint8)
     packed[..., :3] = frame[..., ::-1]
     return packed.tobytes()
 
 
+def _unpack(packed: Frame) -> Frame:
+    if packed.dtype == np.uint8:
+        return np.ascontiguousarray(packed[..., 2::-1])
+    return np.ascontiguousarray(packed[np.argsort(_GBR)].transpose(1, 2, 0))
+
+
 def _decoded(data: memoryview, layout: Layout, codec: str) -> Signal:
     """The signal of all that ffmpeg wrote, which is its samples but for packed RGB."""
-    packed = layout.samples == "rgb"
-    shape = (layout.height, layout.width, 4) if packed else layout.frame_shape
-    size = math.prod(shape)
+    packed = layout.samples == "rgb" and layout.depth < 16
+    shape, dtype = layout.frame_shape, np.dtype(layout.frame_dtype)
+    if packed:
+        size_of = (layout.height, layout.width)
+        shape = (*size_of, 4) if layout.depth == 8 else (3, *size_of)
+    size = math.prod(shape) * dtype.itemsize
     if len(data) % size:
         raise BitstreamError("the decoder stopped inside a frame")
     if len(data) != size * layout.frames:
         raise BitstreamError(f"{codec}: decoded {len(data) // size} frames of {layout.frames}")
 
     def frames() -> Iterator[Frame]:
-        whole = np.frombuffer(data, np.uint8).reshape(-1, *shape)
-        return iter(whole)
+        return iter(np.frombuffer(data, dtype).reshape(-1, *shape))
 
     if not packed:
         return Signal(layout, frames)
     with untimed():
         buffer = FrameBuffer(layout)
-        buffer.extend(np.ascontiguousarray(frame[..., 2::-1]) for frame in frames())
+        buffer.extend(map(_unpack, frames()))
         return buffer.signal()

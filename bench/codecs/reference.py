@@ -1,7 +1,7 @@
 """The reference encoders of H.265 and H.266, HM and VTM, by their own programs and configurations.
 
-Pixels go in as 8-bit planes that this project converts and come out at the codec's internal
-depth; payloads are elementary streams without SEI. One thread, one process a task.
+Pixels go in as planes that this project converts and come out at the codec's internal depth;
+payloads are elementary streams without SEI. One thread, one process a task.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,24 +17,41 @@ from typing import TYPE_CHECKING, ClassVar
 from bench import colour
 from bench.bitstreams import annexb
 from bench.bitstreams.hevc import picture_size
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.codecs.support import exchange
+from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
 from bench.codecs.support.framing import SideInfo, read_side_info
+from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import PlaneFormat, through_planes
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
+from bench.signals import FORMATS, GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
 
 _INTERNAL_DEPTH = 10
 _SMALLEST_SIDE = 8
-_FORMATS: Mapping[Chroma, PixelFormat] = {"400": GRAY, "420": YUV420, "444": RGB}
+_FORMATS: Mapping[Chroma, PixelFormat] = {
+    "400": GRAY, "420": YUV420, "422": PixelFormat("yuv422"), "444": RGB,
+}  # fmt: skip
 """What a stream without side information holds."""
+_GIVEN: Mapping[str, str] = {
+    "the ladder of qp": "qp q targetbitrate ratecontrol initialqp",
+    "what the harness says of the source": (
+        "inputfile bitstreamfile reconfile sourcewidth sourceheight framerate framestobeencoded "
+        "inputbitdepth inputchromaformat chromaformatidc conformancewindowmode frameskip "
+        "temporalsubsampleratio outputbitdepth"
+    ),
+    "keyint": "intraperiod",
+    "refresh": "decodingrefreshtype",
+    "level": "level",
+}
+"""Parameters of the programs, and what says them already."""
+_OPTIONAL = ("keyint", "refresh", "level")
 _NAME = re.compile(r"[\w./-]+\.cfg")
 
 
@@ -56,7 +73,10 @@ class ConfigurationFile:
 
 
 _PARAMETERS: Mapping[str, Allowed] = {
-    "structure": Choice(("random-access", "low-delay", "intra")),
+    **CLIP_SETTINGS,
+    "refresh": Range(0, 3),
+    "level": Text("6.2"),
+    "params": LibraryParameters("SearchRange=384:AMP=0"),
     "chroma": Choice((444, 420)),
     "conversion": Choice(("rounded", "compressai")),
     "frames": Range(1, 100000),
@@ -65,6 +85,10 @@ _PARAMETERS: Mapping[str, Allowed] = {
     "random-access": ConfigurationFile("encoder_randomaccess_vtm.cfg"),
 }
 """What both families take; the configurations code pictures and clips of that structure."""
+
+
+def _depths(kind: PixelFormat) -> tuple[int, ...]:
+    return (8,) if kind.samples == "rgb" else (8, _INTERNAL_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +115,7 @@ class ReferenceCodec(CodecBase):
     side_step: ClassVar[int] = 1
     """Sides of coded pictures are multiples of this, and never below 8."""
     largest_side: ClassVar[int] = 8192
+    formats = tuple(kind.name for kind in FORMATS.values() if kind.depth in _depths(kind))
 
     def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
         """Width and height of the pictures that the decoder wrote into ``folder``."""
@@ -106,10 +131,23 @@ class ReferenceCodec(CodecBase):
 
     @classmethod
     def overridden(cls, card: CodecCard) -> Mapping[str, str]:
-        """Configurations of structures that a variation does not code; cards name all."""
-        chosen = str(card.settings.get("structure", "random-access"))
+        """Parameters that the harness gives, and configurations of structures that a variation does
+        not code; cards name all."""
+        settings = card.settings
+        given = {key.lower() for key in read_parameters(settings.get("params", "")) or {}}
+        for name, what in _GIVEN.items():
+            if given & set(what.split()) and (name not in _OPTIONAL or name in settings):
+                return {"params": name}
+        chosen = str(settings.get("structure", "random-access"))
         others = {"low-delay", "random-access"} - {chosen}
-        return dict.fromkeys(others, f"structure={chosen}") if card.id != card.path.stem else {}
+        varied = card.id != card.path.stem
+        return conflicts(settings) or (
+            dict.fromkeys(others, f"structure={chosen}") if varied else {}
+        )
+
+    def compared_depth(self) -> int | None:
+        depth = self.settings.get("depth")
+        return None if depth is None else int(depth)
 
     def check_available(self) -> None:
         self._installation()
@@ -149,8 +187,6 @@ class ReferenceCodec(CodecBase):
 
     def refusal(self, layout: Layout) -> str | None:
         name, most = self.card.id, int(self.settings.get("frames", 33))
-        if layout.samples == "real":
-            return f"{name} codes 8-bit pictures, not real numbers"
         if layout.frames > most:
             return (
                 f"{name} codes clips of up to {most} frames, not {layout.frames}, since each takes "
@@ -169,13 +205,17 @@ class ReferenceCodec(CodecBase):
         return through_planes(signal, self._source_format(signal.layout))
 
     def _source_format(self, layout: Layout) -> PlaneFormat:
-        """The 8-bit planes that the encoder gets."""
+        """The planes that the encoder gets: RGB at 8 bits, all else at its own depth."""
         chroma = self._chroma_of(layout.format)
-        step = max(self.side_step, 2 if chroma == "420" else 1)
+        even = chroma in ("420", "422")
         width, height = (
-            max(_SMALLEST_SIDE, -(-side // step) * step) for side in (layout.width, layout.height)
+            max(_SMALLEST_SIDE, -(-side // step) * step)
+            for side, step in (
+                (layout.width, max(self.side_step, 1 + even)),
+                (layout.height, max(self.side_step, 1 + (chroma == "420"))),
+            )
         )
-        return PlaneFormat(chroma, 8, width, height, truncated=self._as_compressai)
+        return PlaneFormat(chroma, layout.depth, width, height, truncated=self._as_compressai)
 
     def _chroma_of(self, kind: PixelFormat) -> Chroma:
         halved = kind.samples == "rgb" and self.settings.get("chroma", 444) != 444
@@ -190,25 +230,42 @@ class ReferenceCodec(CodecBase):
             return SideInfo(layout.format, layout.width, layout.height).write()
         known = _FORMATS.get(coded.chroma)
         same = known is not None and known.samples == layout.samples
-        return b"" if same else SideInfo(layout.format).write()
+        deep = layout.samples == "gray" and layout.depth > 8
+        return b"" if same and not deep else SideInfo(layout.format).write()
+
+    def command(self, layout: Layout, point: Point) -> Sequence[str]:
+        coded, still = self._source_format(layout), layout.media == "image"
+        structure = "intra" if still else str(self.settings.get("structure", "random-access"))
+        return (
+            *(str(self._installation().encoder), "-c", str(self._configuration(structure))),
+            *("-i", "input.yuv", "-b", "coded.bin", "-o", os.devnull),
+            *("-wdt", str(coded.width), "-hgt", str(coded.height)),
+            *("-f", str(layout.frames), "-fr", str(max(1, round(layout.fps)))),
+            *("-q", str(point.value), f"--InputBitDepth={coded.depth}"),
+            *(f"--InputChromaFormat={coded.chroma}", "--ConformanceWindowMode=1"),
+            *("--SEIDecodedPictureHash=1", *self.encoder_options(coded.chroma, still)),
+            *self._further_options(still),
+        )
+
+    def _further_options(self, still: bool) -> Iterator[str]:
+        """What the settings say beside the configuration."""
+        settings = self.settings
+        if not still and "keyint" in settings:
+            yield f"--IntraPeriod={settings['keyint']}"
+        if not still and "refresh" in settings:
+            yield f"--DecodingRefreshType={settings['refresh']}"
+        if "level" in settings:
+            yield f"--Level={settings['level']}"
+        for key, value in (read_parameters(settings.get("params", "")) or {}).items():
+            yield f"--{key}={value}"
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         layout = signal.layout
         coded = self._source_format(layout)
-        still = layout.media == "image"
-        structure = "intra" if still else str(self.settings.get("structure", "random-access"))
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             exchange.write_video(folder / "input.yuv", signal, coded)
-            said = self._command(
-                *(str(self._installation().encoder), "-c", str(self._configuration(structure))),
-                *("-i", "input.yuv", "-b", "coded.bin", "-o", os.devnull),
-                *("-wdt", str(coded.width), "-hgt", str(coded.height)),
-                *("-f", str(layout.frames), "-fr", str(max(1, round(layout.fps)))),
-                *("-q", str(point.value), "--InputBitDepth=8"),
-                *(f"--InputChromaFormat={coded.chroma}", "--ConformanceWindowMode=1"),
-                *("--SEIDecodedPictureHash=1", *self.encoder_options(coded.chroma, still)),
-            ).run({}, folder)
+            said = self._command(*self.command(layout, point)).run({}, folder)
             stream = _read(folder / "coded.bin")
         if not stream:
             raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
@@ -248,7 +305,7 @@ class ReferenceCodec(CodecBase):
         self, size: tuple[int, int], depth: int, count: int, file_bytes: int
     ) -> PlaneFormat:
         """The planes in the decoder's file, told by its length."""
-        chromas: tuple[Chroma, ...] = ("400", "420", "444")
+        chromas: tuple[Chroma, ...] = ("400", "420", "422", "444")
         for chroma in chromas:
             coded = PlaneFormat(chroma, depth, *size, shifted=True, truncated=self._as_compressai)
             if coded.frame_bytes * count == file_bytes:
@@ -271,9 +328,9 @@ def _layout(info: SideInfo | None, coded: PlaneFormat, count: int) -> Layout:
         raise BitstreamError(
             f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
         )
-    if kind.samples != known.samples and coded.chroma != "420":
+    if kind.samples != known.samples and coded.chroma != "420" and kind.chroma != coded.chroma:
         raise BitstreamError(f"decoded planes of {coded.chroma} where {kind} was coded")
-    if kind.is_yuv and not info:
+    if kind.is_yuv and coded.depth > kind.depth:
         kind = replace(kind, depth=coded.depth)
     return Layout("image" if count == 1 else "video", kind, width, height)
 

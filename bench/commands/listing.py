@@ -16,7 +16,7 @@ SUMMARY = "suites, codecs, data sets and metrics"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    kinds = ("suites", "codecs", "datasets", "metrics", "columns")
+    kinds = ("suites", "protocols", "codecs", "datasets", "metrics", "columns")
     parser.add_argument("kind", nargs="?", choices=kinds, help="default: all but columns")
     add_cards(parser)
 
@@ -56,6 +56,7 @@ def print_lists(registry: Registry, kind: str | None) -> None:
     """Prints one kind of entries, or all of them under headings."""
     sections = {
         "suites": _suites(registry),
+        "protocols": _protocols(registry),
         "codecs": _codecs(registry),
         "datasets": _datasets(registry),
         "metrics": _metrics(purpose=kind == "metrics"),
@@ -98,6 +99,11 @@ def _suites(registry: Registry) -> list[tuple[str, str]]:
         (suite.id, f"{suite.title}; {len(suite.codecs)} codecs, anchor {suite.anchor}")
         for suite in sorted(registry.suites().values(), key=lambda suite: suite.id)
     ]
+
+
+def _protocols(registry: Registry) -> list[tuple[str, str]]:
+    cards = [registry.protocol(name) for name in sorted(registry.protocols)]
+    return [(card.id, f"{card.title}; {len(card.codecs)} codecs") for card in cards]
 
 
 def _codecs(registry: Registry) -> list[tuple[str, str]]:

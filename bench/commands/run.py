@@ -37,6 +37,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--input", type=Path, metavar="PATH", help="your own pictures or clips: a folder or a file"
     )
     parser.add_argument(
+        "--protocol", metavar="NAME",
+        help="published test conditions instead of the suite's; see `bench list protocols`",
+    )  # fmt: skip
+    parser.add_argument(
         "--codecs", metavar="A,B:key=v+v", action=Joined,
         help="codecs, with settings and operating points (repeatable)",
     )  # fmt: skip
@@ -44,7 +48,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--metrics", metavar="A,B", action=Joined,
         help="default: the suite's; see `bench list metrics` (repeatable)",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/<suite>")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: results/<suite>, or <suite>-<protocol>"
+    )
     parser.add_argument("--jobs", type=positive, metavar="N", help="workers; default: all cores")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N items")
     parser.add_argument(
@@ -123,6 +129,7 @@ def call(options: argparse.Namespace) -> int:
         raise UsageError("--timing needs this machine to itself; leave out --cluster")
     campaign = _campaign(options)
     name = options.suite or options.input.resolve().stem
+    name += f"-{options.protocol}" if options.protocol else ""
     out = options.out or Path("results") / name
     jobs = 1 if options.timing else options.jobs or available_cores()
     if options.plan:
@@ -207,8 +214,9 @@ def _campaign(options: argparse.Namespace) -> Campaign:
     codecs = split_codecs(options.codecs) if options.codecs else []
     data = DataOptions(options.data, options.list, options.limit)
     taken = Taken(options.start, options.frames, options.to)
+    protocol = registry.protocol(options.protocol) if options.protocol else None
     if options.suite:
-        campaign = suite_campaign(registry, options.suite, codecs, data, taken)
+        campaign = suite_campaign(registry, options.suite, codecs, data, taken, protocol)
     else:
         from bench.datasets.inputs import input_loader
 
@@ -216,8 +224,10 @@ def _campaign(options: argparse.Namespace) -> Campaign:
             options.input, size=options.size, pixel_format=options.format, fps=options.fps,
             as_video=options.as_video, options=data,
         )  # fmt: skip
+        if protocol:
+            taken = Taken(taken.start, taken.frames or protocol.frames, taken.to or protocol.to)
         loader = taken.of(loader, media)
-        campaign = input_campaign(registry, options.input, codecs, media, loader)
+        campaign = input_campaign(registry, options.input, codecs, media, loader, protocol)
     if options.metrics:
         campaign = with_metrics(campaign, _metrics(options))
     if options.target_bpp:

@@ -30,7 +30,7 @@ def add_metrics(cache: WorkerCache, task: Task) -> Added:
 def _score_stored(cache: WorkerCache, task: Task) -> Scores:
     codec, stored = cache.codec_of(task), task.stored
     assert stored is not None
-    signal, evaluator = cache.reference(task.item, task.lacks)
+    signal, evaluator = cache.reference(task.item, task.lacks, codec.compared_depth())
     scores = evaluator.score(_decode_stored(codec, task.point, stored, signal))
     if not scores.agrees_with(stored.mse):
         raise CodecError(

@@ -40,7 +40,7 @@ def code_ahead(cache: WorkerCache, tasks: Sequence[Task]) -> Sequence[Coded | No
         codec, card = cache.codec_of(tasks[0]), spec.codecs[name]
         if not isinstance(codec, Batching):
             return (None,) * len(together)
-        inputs = alike((cache.signal(task.item), task.point) for task in together)
+        inputs = alike((cache.signal(task), task.point) for task in together)
         layout = inputs[0][0].layout
         if len(inputs) < 2 or layout.media not in card.media or refusal_of(codec, layout):
             return (None,) * len(inputs)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cards import CodecCard, Registry
+from bench.cards.protocols import Protocol
 from bench.cards.suites import Suite
 from bench.codecs.build import select
 from bench.datasets.base import DataOptions, Loader
@@ -41,22 +42,27 @@ def suite_campaign(
     codecs: Sequence[str],
     options: DataOptions,
     taken: Taken | None = None,
+    protocol: Protocol | None = None,
 ) -> Campaign:
-    """The campaign of a named suite; ``codecs`` replace the suite's own list if there are any.
+    """The campaign of a named suite, under a protocol if one is named; ``codecs`` replace the list
+    of either if there are any.
 
     Raises UsageError for unknown names, CardError for values out of range, DataError where the
     data are missing.
     """
-    suite = registry.suite(name)
+    suite, taken = registry.suite(name), taken or Taken()
+    where = f"datasets/{suite.dataset}.toml [suites.{name}]"
+    if protocol is not None:
+        suite, where = _under(registry, protocol, suite), f"protocol {protocol.id}"
+        taken = replace(taken, to=taken.to or protocol.to)
     card = registry.dataset(suite.dataset)
     chosen = select_codecs(registry, codecs or suite.codecs)
-    check_metrics(suite.metrics, f"datasets/{suite.dataset}.toml [suites.{name}]")
+    check_metrics(suite.metrics, where)
     limit = options.limit
     if limit is None:  # else each codec is measured on as many items as the user wants
         limit = suite.items
         chosen = tuple(replace(card, items=suite.limit(card.id)) for card in chosen)
     loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
-    taken = taken or Taken()
     if taken.frames is None:
         taken = replace(taken, frames=suite.frames)
     if not taken.start:
@@ -75,9 +81,16 @@ def suite_campaign(
 
 
 def input_campaign(
-    registry: Registry, path: Path, codecs: Sequence[str], media: str, loader: Loader
+    registry: Registry,
+    path: Path,
+    codecs: Sequence[str],
+    media: str,
+    loader: Loader,
+    protocol: Protocol | None = None,
 ) -> Campaign:
-    """The campaign of the user's own pictures or clips, which ``loader`` reads from ``path``."""
+    """The campaign of the user's own pictures or clips, which ``loader`` reads from ``path``; under
+    a protocol with its codecs where the user names none."""
+    codecs = codecs or (protocol.codecs if protocol else ())
     if not codecs:
         raise UsageError("--input needs --codecs A,B; see `bench list codecs`")
     chosen = select_codecs(registry, codecs)
@@ -89,8 +102,17 @@ def input_campaign(
         metrics=default_metrics(media, [one.layout for one in loader.items() if one.layout]),
         anchor=registry.anchor(),
     )
+    if protocol is not None:
+        suite = _under(registry, protocol, suite)
     title = f"{path.resolve().name} (your files)"
     return Campaign(suite, chosen, loader, media, title, extends=True)
+
+
+def _under(registry: Registry, protocol: Protocol, suite: Suite) -> Suite:
+    """A suite under a protocol, whose anchor is named as records name it."""
+    check_metrics(protocol.metrics, f"protocol {protocol.id}")
+    anchor = protocol.anchor and select(registry, protocol.anchor).id
+    return replace(protocol.of(suite), anchor=anchor)
 
 
 def select_codecs(registry: Registry, specs: Sequence[str]) -> tuple[CodecCard, ...]:

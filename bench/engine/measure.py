@@ -107,7 +107,7 @@ class Worker:
 
     def _finish(self, task: Task, record: Record, coded: Coded | None) -> _Result:
         spec, codec = self._spec, self.cache.codec_of(task)
-        signal, evaluator = self.cache.reference(task.item, spec.metrics)
+        signal, evaluator = self.cache.reference(task.item, spec.metrics, codec.compared_depth())
         _check_suitable(codec, signal, task, spec)
         searched = spec.codecs[task.codec].searched
         point = task.point

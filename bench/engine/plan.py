@@ -45,6 +45,8 @@ class Probe:
     """Why its code fails before anything is coded; None if it does not."""
     code: Mapping[str, str] = field(default_factory=dict)
     """By path the sha256 of the files of its code that are part of no installed release."""
+    command: str = ""
+    """What codes the first item at the first point, where that is a program."""
 
     @property
     def able(self) -> bool:

@@ -35,10 +35,12 @@ def probe_codecs(
     device: str,
     await_one: Callable[[Sequence[Future[Probe]]], None],
     known: Sequence[CodecInfo],
+    items: Sequence[Item],
 ) -> list[Probed]:
     """What each codec says of itself; ``await_one`` waits until one of some futures is over.
     ``known`` are the codecs of earlier runs into the same folder."""
-    futures = [pool.submit(probe, card, device, timeout=_PROBE_SECONDS) for card in cards]
+    layout = next((item.layout for item in items if item.layout and not item.problem), None)
+    futures = [pool.submit(probe, card, device, layout, timeout=_PROBE_SECONDS) for card in cards]
     for future in futures:
         await_one([future])
     found = [_probe_result(card, future) for card, future in zip(cards, futures, strict=True)]

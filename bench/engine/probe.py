@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from bench.cards import CodecCard
-from bench.codecs.base import DecodesApart
+from bench.codecs.base import Codec, DecodesApart, refusal_of
 from bench.codecs.build import build_codec
 from bench.engine.plan import Probe
 from bench.errors import CodecError, Unavailable
+from bench.signals import Layout
 
 
-def probe(card: CodecCard, device: str) -> Probe:
-    """What the codec of a card says of itself on this machine, or why it cannot."""
+def probe(card: CodecCard, device: str, layout: Layout | None = None) -> Probe:
+    """What the codec of a card says of itself on this machine, or why it cannot; with the layout of
+    an item the command that codes it."""
     try:
         codec = build_codec(card, device=device)
         codec.check_available()
         kind, complexity, reads = codec.device_kind(), codec.complexity(), codec.reads()
         if not isinstance(codec, DecodesApart):
-            return Probe(card.id, codec.versions(), kind, complexity, reads)
+            command = _command(codec, card, layout)
+            return Probe(card.id, codec.versions(), kind, complexity, reads, command=command)
         versions = dict(codec.versions())
         if card.reads:  # other files in sight of the decoder are another verdict
             versions["reads"] = ", ".join(map(str, card.reads))
@@ -25,3 +31,11 @@ def probe(card: CodecCard, device: str) -> Probe:
         return Probe(card.id, {}, unavailable=str(error))
     except CodecError as error:
         return Probe(card.id, {}, failure=str(error))
+
+
+def _command(codec: Codec, card: CodecCard, layout: Layout | None) -> str:
+    """As a shell takes it, at the first point; of programs and files the names alone."""
+    if layout is None or card.searched or refusal_of(codec, layout):
+        return ""
+    words = codec.command(layout, card.ladder[0])
+    return shlex.join(Path(word).name if word.startswith("/") else word for word in words)

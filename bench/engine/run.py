@@ -200,7 +200,7 @@ class _Runner:
         job, say = self.job, self.job.progress.say
         pool, known = self.pool, job.folder.store.codecs()
         device = self.options.device
-        pairs = probe_codecs(job.campaign.codecs, pool, device, self._await, known)
+        pairs = probe_codecs(job.campaign.codecs, pool, device, self._await, known, job.items)
         register(job.campaign, pairs, job.folder.store, say)
         plan = plan_tasks(pairs, job.items, self.spec, job.metrics, job.folder, say)
         total = sum(len(card.ladder) * len(job.items[: card.items]) for card in job.campaign.codecs)

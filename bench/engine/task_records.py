@@ -63,6 +63,7 @@ def with_result(record: Record, layout: Layout, coded: Coded, scores: Scores) ->
         "decode_cpu_seconds": decoding.cpu_seconds,
         "encode_spread_seconds": encoding.spread_seconds,
         "decode_spread_seconds": decoding.spread_seconds,
+        **_of_clip(layout, size, encoding.wall_seconds, decoding.wall_seconds),
         "bitstream_sha256": (
             hashlib.sha256(encoded.payload).hexdigest() if encoded.payload else None
         ),
@@ -85,6 +86,20 @@ def _size_of_stream(encoded: Encoded) -> int | None:
     if encoded.rate == "measured":
         return len(encoded.payload)
     return encoded.bytes_reported if encoded.rate == "reported" else None
+
+
+def _of_clip(
+    layout: Layout, size: int | None, encoding: float | None, decoding: float | None
+) -> dict[str, float | None]:
+    """Bits and frames a second; nothing of pictures and vectors."""
+    if layout.media != "video":
+        return {}
+    seconds = float(layout.frames / layout.fps)
+    return {
+        "kbps": None if size is None else 8 * size / seconds / 1000,
+        "encode_fps": layout.frames / encoding if encoding else None,
+        "decode_fps": layout.frames / decoding if decoding else None,
+    }
 
 
 def _size(layout: Layout) -> dict[str, Any]:

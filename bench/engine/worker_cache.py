@@ -25,9 +25,9 @@ class WorkerCache:
         self._codecs: dict[str, Codec] = {}
         self._warm: set[str] = set()
         self._most_references = references
-        self._references: OrderedDict[tuple[str, tuple[str, ...]], tuple[Signal, Evaluator]] = (
-            OrderedDict()
-        )
+        self._references: OrderedDict[
+            tuple[str, tuple[str, ...], int | None], tuple[Signal, Evaluator]
+        ] = OrderedDict()
         self._ceilings: dict[str, tuple[str, float | None]] = {}
 
     def codec(self, name: str) -> Codec:
@@ -59,24 +59,29 @@ class WorkerCache:
             self.codec(name).warm_up(signal, point)
             self._warm.add(name)
 
-    def reference(self, name: str, metrics: tuple[str, ...]) -> tuple[Signal, Evaluator]:
-        """An item's signal, and the evaluator that has prepared its reference side of metrics."""
-        from bench.metrics.evaluate import Evaluator
+    def reference(
+        self, name: str, metrics: tuple[str, ...], depth: int | None = None
+    ) -> tuple[Signal, Evaluator]:
+        """An item's signal, and the evaluator that has prepared its reference side of metrics;
+        YUV at ``depth`` where that is more than the item has."""
+        from bench.metrics.evaluate import Evaluator, deepened
 
-        place = (name, metrics)
+        place = (name, metrics, depth)
         if place in self._references:
             self._references.move_to_end(place)
         else:
             signal = replace(self.spec.loader.load(self.spec.items[name]), name=name)
+            signal = signal if depth is None else deepened(signal, depth)
             evaluator = Evaluator(signal, metrics, device=self.spec.device)
             self._references[place] = (signal, evaluator)
             if len(self._references) > self._most_references:
                 self._references.popitem(last=False)
         return self._references[place]
 
-    def signal(self, item: str) -> Signal:
-        """An item's signal."""
-        return self.reference(item, self.spec.metrics)[0]
+    def signal(self, task: Task) -> Signal:
+        """The signal that a task's codec gets."""
+        depth = self.codec(task.codec).compared_depth()
+        return self.reference(task.item, self.spec.metrics, depth)[0]
 
     def colour_ceiling(self, task: Task, signal: Signal) -> float | None:
         """PSNR of the colour conversion alone of a task's codec, computed once for each item."""

@@ -221,14 +221,22 @@ def _shown_signal(signal: Signal, layout: Layout) -> Signal:
 
 def rounded(decoded: Signal, depth: int) -> Signal:
     """A decoded signal of more bits rounded once to so many; any other as it is."""
-    layout = decoded.layout
-    if layout.depth <= depth:
-        return decoded
+    return _at_depth(decoded, depth) if decoded.layout.depth > depth else decoded
+
+
+def deepened(source: Signal, depth: int) -> Signal:
+    """YUV of fewer bits shifted to so many; any other signal as it is."""
+    layout = source.layout
+    return _at_depth(source, depth) if layout.is_yuv and layout.depth < depth else source
+
+
+def _at_depth(signal: Signal, depth: int) -> Signal:
+    layout = signal.layout
     convert = partial(at_depth, depth=layout.depth, wanted=depth, full_range=not layout.is_yuv)
     return replace(
-        decoded,
+        signal,
         layout=replace(layout, format=replace(layout.format, depth=depth)),
-        open=lambda: map(convert, decoded.frames()),
+        open=lambda: map(convert, signal.frames()),
     )
 
 

@@ -52,6 +52,9 @@ RECORDS: Mapping[str, str] = {
     "frame_bytes": "of a clip: bytes of each frame in order, where the codec tells",
     "format": "pixel format of the item as ffmpeg names it, then its matrix and range if it says "
     "them; YUV that says no range is taken as limited",
+    "kbps": "of a clip: 1000 bits a second at its frame rate, 25 frames where nothing says it",
+    "encode_fps": "of a clip: frames over `encode_seconds`",
+    "decode_fps": "of a clip: frames over `decode_seconds`",
 }
 CURVES: Mapping[str, str] = {
     **_LABELS,
@@ -77,6 +80,9 @@ CURVES: Mapping[str, str] = {
     "parallel": "the most tasks that ran at the same time",
     "bpp_likelihood": "mean over items",
     "frames_identical": "of all clips together",
+    "kbps": "of clips: mean over items",
+    "encode_fps": "of clips: mean over items",
+    "decode_fps": "of clips: mean over items",
 }
 _BD = {
     "suite": "the suite",

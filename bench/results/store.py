@@ -36,8 +36,8 @@ TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
 # for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs;
 # 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group;
-# 9: frame_bytes, format
-FORMAT = 9
+# 9: frame_bytes, format; 10: kbps, encode_fps, decode_fps
+FORMAT = 10
 
 Key = tuple[str, str, str]
 _KEYS = ("codec", "point", "item")

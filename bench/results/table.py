@@ -33,6 +33,7 @@ _NUMBERS = (
 )
 _OPTIONAL_NUMBERS = (
     *("psnr_rgb_ceiling", "parallel", "bpp_likelihood", "frames_identical", "worst_frame"),
+    *("kbps", "encode_fps", "decode_fps"),
 )
 _OPTIONAL_WORDS = ("remarks", "rate", "group", "format")
 _KINDS = {

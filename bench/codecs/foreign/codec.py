@@ -97,14 +97,16 @@ class Apart:
         return [path for path in found if own is None or own.resolve() not in path.parents]
 
     def code(self) -> tuple[dict[str, str], dict[str, str]]:
-        """What was loaded so far: versions of installed releases, and by path the sha256 of files
-        that are part of none."""
+        """What was loaded so far: versions of installed releases and of another interpreter, and by
+        path the sha256 of files that are part of none."""
         versions: dict[str, str] = {}
         sources: dict[str, str] = {}
         for host in self._pair:
             if host.alive:
                 found = host.call("sources").result
                 versions |= found["versions"]
+                if self.card.environment_python is not None:  # ours is told for all codecs
+                    versions["python"] = found["python"]
                 sources |= found["sources"]
         return versions, sources
 

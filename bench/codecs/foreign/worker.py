@@ -190,13 +190,12 @@ class Worker:
                 self._prepare(args)
             elif call == "sources":
                 versions, sources = loaded_code()
-                return {"result": {"versions": versions, "sources": sources}}, []
+                code = {"versions": versions, "sources": sources}
+                return {"result": dict(code, python=platform.python_version())}, []
             wall, cpu = time.perf_counter(), _cpu()
             result, found = getattr(self.backend, call)(args, blobs)
             self.backend.synchronise()
             seconds = {"wall": time.perf_counter() - wall, "cpu": _cpu() - cpu}
-            if call == "describe":
-                result = dict(result, python=platform.python_version(), numpy=np.__version__)
             return {"result": result, "seconds": result.pop("seconds", seconds)}, found
         except BaseException as error:  # also sys.exit and KeyboardInterrupt of foreign code
             return {"error": described(error)}, []

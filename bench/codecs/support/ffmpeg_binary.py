@@ -22,11 +22,12 @@ _PROBES = {
     "libx265": ("yuv420p", rb"HEVC encoder version (\S+)"),
     "libvvenc": ("yuv420p10le", rb"libvvenc version: (\S+)"),
     "libsvtav1": ("yuv420p", rb"SVT-AV1 Encoder Lib (\S+)"),
+    "libaom-av1": ("yuv420p", rb"libaom-av1 @ \w+\] (v?\d\S+)"),
     "libvpx-vp9": ("yuv420p", rb"libvpx-vp9 @ \w+\] (v\S+)"),
 }
 _COMPLAINT = re.compile(
-    rb"\] ((?:Error (?:parsing|setting) option|Unknown option|Invalid value|bad option|bad value)"
-    rb"[^\r\n]*)"
+    rb"\] ((?:Error (?:parsing|setting) option|Unknown (?:vvenc )?option|Invalid value|bad option|"
+    rb"bad value|[\w-]+: Invalid parameter)[^\r\n]*)"
 )
 
 

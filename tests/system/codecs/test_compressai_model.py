@@ -26,7 +26,7 @@ from bench.codecs.foreign.plain import Fault
 from bench.codecs.foreign.worker import described
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
-from bench.signals import Signal, clip, image
+from bench.signals import RGB, YUV420, PixelFormat, Signal, clip, image
 from tests.system.codecs.tiny_zoo import picture
 
 MODELS = """
@@ -637,13 +637,13 @@ def test_a_video_model_a_frame_at_a_time(tmp_path: Path, samples: str) -> None:
     codec = built(card(tmp_path, "Stepwise", extra=extra, video=True))
     rgb = np.stack([picture(29, 43, seed) for seed in range(3)])
     planes = np.stack([frame.ravel()[: 29 * 43 + 2 * 15 * 22] for frame in rgb])
-    layout = replace(clip(rgb).layout, samples=samples)
+    layout = replace(clip(rgb).layout, format=PixelFormat(samples))
     signal = Signal(layout, lambda: iter(planes if samples == "yuv420" else rgb))
     encoded = codec.encode(signal, ONLY)
     one = 2 * (3 * 32 * 48 if samples == "rgb" else 32 * 48 + 2 * 16 * 24)
     assert encoded.frame_bytes == (one, one, one)
     np.testing.assert_array_equal(codec.decode(encoded.payload).array(), signal.array())
-    other = replace(layout, samples="rgb" if samples == "yuv420" else "yuv420")
+    other = replace(layout, format=RGB if samples == "yuv420" else YUV420)
     assert codec.refusal(other) is not None
 
 

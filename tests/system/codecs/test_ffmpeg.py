@@ -183,7 +183,7 @@ def test_conversions_of_samples_are_not_timed(
     monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: seconds[0])
     monkeypatch.setattr(planes, "_to_planes", slow(planes._to_planes))
     monkeypatch.setattr(planes, "_to_rgb", slow(planes._to_rgb))
-    monkeypatch.setattr(planes, "_to_8_bit", slow(planes._to_8_bit))
+    monkeypatch.setattr(colour, "on_8_bits", slow(colour.on_8_bits))
     monkeypatch.setattr(ffv1, "_pack", slow(ffv1._pack))
     codec: Codec = build_codec(select(load_registry(), spec))
     signal = clip(moving(2, 66, 70, channels))

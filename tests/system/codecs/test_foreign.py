@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -265,6 +266,18 @@ def test_an_interpreter_that_the_card_names_runs_its_code(home: Path) -> None:
     own = codec("own")
     payload = own.encode(image(PIXELS), Point("mode", "only")).payload
     assert (own.decode(payload).array()[0] == PIXELS).all()
+    assert own.versions()["python"] == platform.python_version()
+    assert "python" not in codec("plain").versions()
+
+
+def test_what_runs_in_an_interpreter_of_others_needs_no_newer_python_than_3_8() -> None:
+    pytest.importorskip("vermin", reason="vermin is not installed: pip install -e .[dev]")
+    from bench.codecs.foreign import model_backend, network, plain, samples, worker
+
+    files = [str(module.__file__) for module in (worker, model_backend, network, plain, samples)]
+    words = ["-c", "import vermin; vermin.main()", "--no-tips", "-t=3.8-", *files]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 PLUGIN = """

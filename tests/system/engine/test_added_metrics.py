@@ -258,6 +258,21 @@ def test_a_plug_in_that_cannot_be_loaded_is_named(
     assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
 
 
+def test_two_plug_ins_of_one_name_are_refused(tmp_path: Path) -> None:
+    """The second would take the place of the first without a word."""
+    words = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.py").write_text("")
+        words += ["--plugin", tmp_path / name / "mine.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "list", "codecs", *words],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "two/mine.py: there is another module 'mine'; rename" in done.stderr
+
+
 def test_unknown_metrics_end_in_the_usage_of_run(cards: Path, tmp_path: Path) -> None:
     done = bench(cards, "run", "--suite", "noise", "--out", tmp_path / "o", "--metrics", "larges")
     assert done.returncode == 2

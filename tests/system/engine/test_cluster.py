@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,6 +195,33 @@ def test_a_worker_of_another_version_is_refused_in_one_line(
     )
     assert done.returncode == 2
     assert "has numpy 9.9.9" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("other", ["bench", "plain"])
+def test_a_worker_with_other_code_is_refused_by_name(
+    tmp_path: Path, cluster: Cluster, other: str
+) -> None:
+    """Of one version, but with another text: of the project, or of the adapter that a card names
+    here and that lies elsewhere there."""
+    there, here = tmp_path / "there", tmp_path / "here"
+    here.mkdir()
+    shutil.copytree(ROOT / "bench", there / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    adapter = "from bench.fakes import Coarse\n"
+    for folder in (here, there):
+        (folder / "plain.py").write_text(adapter)
+    changed = {"bench": there / "bench" / "errors.py", "plain": there / "plain.py"}[other]
+    changed.write_text(changed.read_text() + "# edited\n")
+    cards = write_cards(tmp_path / "cards")
+    card = cards / "codecs" / "coarse.toml"
+    card.write_text(card.read_text().replace("bench.fakes:Coarse", "plain:Coarse"))
+    cluster.add_worker(cwd=there, packages=there)
+    words = command(cards, tmp_path / "out", "--cluster", cluster.address)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=PATIENCE, cwd=here,
+        env={**os.environ, "PYTHONPATH": f"{here}:{ROOT}:{os.environ['PYTHONPATH']}"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f" has code of {other} " in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_learned_codecs_ask_for_a_gpu_where_the_run_is_on_one() -> None:

@@ -220,6 +220,37 @@ def test_what_differs_in_the_identity_of_a_codec_is_a_cause(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            {"/a/net.py": "1", "/a/layers.py": "2"},
+            {"/b/net.py": "1", "/b/layers.py": "3"},
+            "layers.py",
+        ),
+        ({"/a/net.py": "1"}, {"/a/net.py": "2", "/a/layers.py": "3"}, "layers.py, net.py"),
+        (
+            {"/a/x/net.py": "1", "/a/y/net.py": "2"},
+            {"/a/x/net.py": "1", "/a/y/net.py": "3"},
+            "net.py",
+        ),
+    ],
+)
+def test_files_of_code_that_changed_are_the_first_cause(
+    tmp_path: Path, old: dict[str, str], new: dict[str, str], says: str
+) -> None:
+    """By name: the same repository in another folder is no change. What stands for all files in
+    the versions is not told besides."""
+    runs = [
+        replace(RUN, codecs=(replace(INFO, code=code, versions={"lib": "1.0", "code": mark}),))
+        for code, mark in ((old, "a" * 64), (new, "b" * 64))
+    ]
+    (codec,) = checked(
+        side(tmp_path / "old", run=runs[0]), side(tmp_path / "new", by(-1), run=runs[1])
+    ).codecs
+    assert codec.causes == (f"code changed: {says}",)
+
+
 def test_the_axes_stand_in_the_order_of_the_run(tmp_path: Path) -> None:
     one = read_measurements(side(tmp_path / "one", with_vmaf, run=of_versions({}, "vmaf", "ssim")))
     found = judge(one, one, Tolerances())

@@ -1,0 +1,63 @@
+"""AV1 by libaom, the reference encoder, through ffmpeg."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from bench.bitstreams import Stripped, obu
+from bench.codecs.base import Allowed, Choice, Range
+from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
+from bench.codecs.support.clip_settings import frames_between, intra_interval
+from bench.records import Point
+from bench.signals import Layout
+
+
+class Aom(FfmpegCodec):
+    """Constant quality, one quantiser, or a bit rate; 4:0:0 to 4:4:4 at 8 to 12 bits."""
+
+    encoder = "libaom-av1"
+    muxer = "obu"
+    has_400 = True
+    has_444 = True
+    odd_420 = True
+    smallest_side = 16
+    formats = formats_of((8, 10, 12))
+    library_key = "aom-params"
+    rate_parameters = frozenset(
+        "cq-level end-usage target-bitrate min-q max-q passes pass undershoot-pct".split()
+    )
+    thread_parameters = frozenset(("threads", "row-mt"))
+    interval_parameters = frozenset("kf-max-dist kf-min-dist kf-mode".split())
+    ladder_keys = ("crf", "qp", "kbps")
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "crf": Range(0, 63),
+        "qp": Range(0, 63),
+        "cpu-used": Range(0, 8),
+        "tune": Choice(("psnr", "ssim", "default")),
+        "chroma": Choice((444, 420)),
+        **RATES,
+    }
+
+    def rate(self, point: Point) -> Options:
+        return constant_quality(point) or super().rate(point)
+
+    def options(self, point: Point, layout: Layout) -> Options:
+        settings, interval = self.settings, intra_interval(self.settings)
+        tune, low_delay = settings.get("tune", "psnr"), settings.get("structure") == "low-delay"
+        return {
+            **self.rate(point),
+            "cpu-used": settings.get("cpu-used", 4),
+            "g": frames_between(250 if interval is None else interval, layout.frames),
+            "threads": 1,
+            "row-mt": 0,
+            **({"lag-in-frames": 0} if low_delay else {}),
+            **({} if tune == "default" else {"tune": tune}),
+            **({self.library_key: self.params} if self.params else {}),
+        }
+
+    def strip(self, stream: bytes) -> Stripped:
+        return obu.strip(stream)
+
+    def count_pictures(self, stream: bytes) -> int:
+        return obu.count_pictures(stream)

@@ -1,0 +1,304 @@
+"""What all encoders of ffmpeg have in common: planes through pipes, streams without signatures and
+containers, side information, rate control, and decoding of a stream that ffmpeg reads.
+
+One thread per process; encoders and their options are in ffmpeg.py and aom.py.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import ffmpeg
+
+from bench import colour
+from bench.bitstreams import Stripped
+from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.codecs.support import ffmpeg_binary
+from bench.codecs.support.clip_settings import (
+    CLIP_SETTINGS,
+    conflicts,
+    intra_interval,
+)
+from bench.codecs.support.framing import SideInfo, read_side_info
+from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
+from bench.codecs.support.planes import (
+    PlaneFormat,
+    coded_planes,
+    decoded_signal,
+    through_planes,
+)
+from bench.codecs.support.process import read_all, run_piped, run_to_file
+from bench.codecs.support.programs import places_of_program
+from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
+from bench.errors import BitstreamError, CardError, CodecError
+from bench.records import Point, Value
+from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
+
+if TYPE_CHECKING:
+    from bench.cards import CodecCard
+
+Options = dict[str, Value]
+YUV: Mapping[Chroma, PixelFormat] = {
+    "420": YUV420, "422": PixelFormat("yuv422"), "444": PixelFormat("yuv444"),
+}  # fmt: skip
+RATES: Mapping[str, Allowed] = {
+    "kbps": Range(1, 1_000_000, integer=False),
+    "passes": Choice((1, 2)),
+    "params": LibraryParameters(),
+    **CLIP_SETTINGS,
+}
+"""What all of them take: 1000 bits a second as an operating point, and settings."""
+
+
+def formats_of(
+    depths: Sequence[int], chromas: Sequence[Chroma] = ("420", "422", "444")
+) -> tuple[str, ...]:
+    """Gray, RGB of 8 bits and YUV of these chroma formats, at these depths, by ffmpeg's names."""
+    kinds = [GRAY, *(YUV[chroma] for chroma in chromas)]
+    deep = [replace(kind, depth=depth).name for depth in depths for kind in kinds]
+    return ("rgb24", *deep)
+
+
+class FfmpegCodec(CodecBase):
+    """An encoder of ffmpeg whose stream ffmpeg decodes; subclasses name it and its options.
+
+    Pictures are padded to even sizes for 4:2:0, unless ``odd_420``, and to ``smallest_side`` by
+    repeating edges. The true size then goes ahead of the stream as counted side information, as
+    does "gray" where the encoder has no 4:0:0.
+    """
+
+    encoder: ClassVar[str]
+    muxer: ClassVar[str]
+    library_key: ClassVar[str] = ""
+    """ffmpeg's option for parameters of the encoder's own library; empty: it has none, and
+    ``params`` are options of ffmpeg."""
+    rate_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Parameters of the library that would take the place of the ladder, or clamp it."""
+    thread_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Those with which times would not be those of one thread any more."""
+    interval_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Those that say what ``keyint`` says."""
+    has_400: ClassVar[bool] = False
+    has_444: ClassVar[bool] = False
+    depth: ClassVar[int] = 8
+    odd_420: ClassVar[bool] = False
+    smallest_side: ClassVar[int] = 1
+    largest_side: ClassVar[int] = 16384
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        settings = card.settings
+        given = read_parameters(settings.get("params", "")) or {}
+        if cls.rate_parameters & given.keys():
+            return {"params": f"the ladder of {card.rate_key}"}
+        if cls.thread_parameters & given.keys():
+            return {"params": "the one thread of every encoder here"}
+        if "passes" in settings and card.rate_key != "kbps":
+            return {"passes": f"the ladder of {card.rate_key}"}
+        interval = intra_interval(settings)
+        if interval is not None and cls.interval_parameters & given.keys():
+            return {"params": f"keyint={interval}", "keyint": f"params={settings['params']}"}
+        return conflicts(settings)
+
+    def options(self, point: Point, layout: Layout) -> Options:
+        """ffmpeg output options of the encoder, thread limits included."""
+        raise NotImplementedError
+
+    def rate(self, point: Point) -> Options:
+        """The options of an operating point."""
+        if point.key == "kbps":
+            return {"b:v": f"{point.value}k"}
+        return {point.key: point.value}
+
+    @property
+    def params(self) -> str:
+        """The library's parameters that card or user give."""
+        return str(self.settings.get("params", ""))
+
+    def strip(self, stream: bytes) -> Stripped:
+        """What the muxer wrote, without what no decoder needs."""
+        raise NotImplementedError
+
+    def count_pictures(self, stream: bytes) -> int:
+        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
+        raise NotImplementedError
+
+    def to_demuxer(self, stream: bytes) -> bytes:
+        """The stripped stream as ffmpeg's demuxer of ``muxer`` reads it."""
+        return stream
+
+    def stream_format(self, stream: bytes, decoded: DecodedFormat) -> PixelFormat:
+        """Kind of samples where no side information tells: what the stream itself signals. RGB and
+        gray are coded as full range, YUV without a word of its range."""
+        planes = decoded.planes
+        if planes.chroma == "400":
+            return PixelFormat("gray", planes.depth)
+        if decoded.full_range or planes.chroma == "444":
+            return RGB
+        return replace(YUV[planes.chroma], depth=planes.depth)
+
+    def coded_format(self, layout: Layout) -> PlaneFormat:
+        """The planes that the encoder gets for a signal of ``layout``."""
+        chroma = self._chroma_of(layout.format)
+        even = chroma in ("420", "422") and not self.odd_420
+        steps = (1 + even, 1 + (even and chroma == "420"))
+        width, height = (
+            max(self.smallest_side, -(-side // step) * step)
+            for side, step in zip((layout.width, layout.height), steps, strict=True)
+        )
+        depth = max(self.depth, layout.depth, int(self.settings.get("depth", 8)))
+        return PlaneFormat(chroma, depth, width, height)
+
+    def _chroma_of(self, kind: PixelFormat) -> Chroma:
+        if kind.is_yuv:
+            return kind.chroma
+        if kind.samples == "gray":
+            return "400" if self.has_400 else "420"
+        return "444" if self.has_444 and self.settings.get("chroma", 444) == 444 else "420"
+
+    def refusal(self, layout: Layout) -> str | None:
+        if layout.samples == "real":
+            return f"{self.card.id} codes 8-bit pictures, not real numbers"
+        if max(layout.width, layout.height) > self.largest_side:
+            return (
+                f"{self.card.id} codes at most {self.largest_side} pixels a side, "
+                f"not {layout.width}x{layout.height}"
+            )
+        return None
+
+    def check_available(self) -> None:
+        ffmpeg_binary.check_encoder(self.card.id, self.encoder)
+        key = self.library_key
+        if key and (said := ffmpeg_binary.complaint(self.encoder, key, self.params)):
+            raise CardError(
+                f"codec {self.card.id}: {self.encoder} says {said!r} and codes without; "
+                "change params"
+            )
+
+    def compared_depth(self) -> int | None:
+        depth = self.settings.get("depth")
+        return None if depth is None else int(depth)
+
+    def reads(self) -> tuple[Path, ...]:
+        return tuple(places_of_program(Path(ffmpeg_binary.find_ffmpeg())))
+
+    def versions(self) -> Mapping[str, str]:
+        halves = self._chroma_of(RGB) == "420"
+        return {
+            **ffmpeg_binary.versions(self.encoder),
+            **(colour.CHROMA_RESAMPLING if halves else {}),
+        }
+
+    def colour_path(self, signal: Signal) -> Signal | None:
+        if signal.layout.samples != "rgb":
+            return None
+        return through_planes(signal, self.coded_format(signal.layout))
+
+    def side_info(self, layout: Layout, coded: PlaneFormat) -> SideInfo | None:
+        """What a decoder of the stream could not know."""
+        if (coded.width, coded.height) != (layout.width, layout.height):
+            return SideInfo(layout.format, layout.width, layout.height)
+        told = layout.samples == "gray" and coded.chroma == "400"
+        if told or layout.samples in ("rgb", "yuv420", "yuv422"):
+            return None
+        return SideInfo(layout.format)
+
+    def command(self, layout: Layout, point: Point) -> Sequence[str]:
+        return self.encode_command(layout, self.coded_format(layout), point)
+
+    def encode_command(
+        self,
+        layout: Layout,
+        coded: PlaneFormat,
+        point: Point,
+        number: int = 0,
+        log: str = "",
+    ) -> list[str]:
+        """The ffmpeg command from planes on standard input to the stream on standard output; of two
+        passes the one of this ``number``, with the beginning of the name of the first one's log."""
+        source = ffmpeg.input(
+            "pipe:0",
+            format="rawvideo",
+            pix_fmt=coded.pix_fmt,
+            s=f"{coded.width}x{coded.height}",
+            framerate=str(layout.fps),
+        )
+        if layout.samples == "rgb":
+            source = source.filter("setparams", range="pc", colorspace="bt709")
+        elif layout.samples == "gray":
+            source = source.filter("setparams", range="pc")
+        options = {"c:v": self.encoder, "fps_mode": "passthrough", **self.options(point, layout)}
+        options |= {"pass": number, "passlogfile": log} if number else {}
+        muxer = "null" if number == 1 else self.muxer
+        return ffmpeg_binary.command_of(ffmpeg.output(source, "pipe:1", format=muxer, **options))
+
+    def _run(self, signal: Signal, coded: PlaneFormat, point: Point) -> bytes:
+        """What the muxer writes, after a first pass where there are two."""
+        layout = signal.layout
+        if self.settings.get("passes", 1) == 1 or point.key != "kbps":
+            command = self.encode_command(layout, coded, point)
+            return run_piped(command, coded_planes(signal, coded), read_all)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            log = str(Path(folder, "pass"))
+            for number in (1, 2):
+                command = self.encode_command(layout, coded, point, number, log)
+                stream = run_piped(command, coded_planes(signal, coded), read_all)
+        return stream
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        layout = signal.layout
+        coded = self.coded_format(layout)
+        stripped = self.strip(self._run(signal, coded, point))
+        count = self.count_pictures(stripped.payload)
+        if count != layout.frames:
+            raise CodecError(
+                f"{self.card.id} at {point}: {self.encoder} coded {count} frames of {layout.frames}"
+            )
+        info = self.side_info(layout, coded)
+        side = info.write() if info is not None else b""
+        return Encoded(
+            side + stripped.payload,
+            header_bytes=len(side) + stripped.header_bytes,
+            discarded_bytes=stripped.discarded_bytes,
+        )
+
+    def decode_command(self) -> list[str]:
+        """The ffmpeg command from the stream on standard input to Y4M on standard output."""
+        source = ffmpeg.input("pipe:0", format=self.muxer, threads=1, err_detect="explode")
+        output = ffmpeg.output(
+            source, "pipe:1", format="yuv4mpegpipe", strict="-1", fps_mode="passthrough"
+        )
+        return ffmpeg_binary.command_of(output.global_args("-xerror"))
+
+    def decode(self, payload: bytes) -> Signal:
+        info, stream = read_side_info(payload)
+        count = self.count_pictures(stream)
+        with run_to_file(self.decode_command(), [self.to_demuxer(stream)]) as written:
+            decoded = read_format(written)
+            coded = decoded.planes
+            places = frame_places(written, coded)
+            kind = info.format if info else self.stream_format(stream, decoded)
+            if kind.is_yuv and coded.depth > kind.depth:
+                kind = replace(kind, depth=coded.depth)
+            width = (info and info.width) or coded.width
+            height = (info and info.height) or coded.height
+            if width > coded.width or height > coded.height:
+                raise BitstreamError(
+                    f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
+                )
+            if len(places) != count:
+                raise BitstreamError(f"{self.card.id}: decoded {len(places)} frames of {count}")
+            layout = Layout("image" if count == 1 else "video", kind, width, height)
+            return decoded_signal(written, places, coded, layout)
+
+
+def constant_quality(point: Point) -> Options:
+    """The options of libvpx and libaom for a quality, or for one quantiser of all frames."""
+    if point.key == "kbps":
+        return {}
+    fixed = {"qmin": point.value, "qmax": point.value} if point.key == "qp" else {}
+    return {"crf": point.value, "b:v": 0, **fixed}

@@ -1,0 +1,58 @@
+"""Settings that all video codecs share, in the same words: which frames refer to which, how many
+there are from one intra picture to the next, and at how many bits samples are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.codecs.base import Allowed, Choice, Range
+from bench.records import Value
+
+ONCE = -1
+"""One intra picture a clip, whatever its length and its scenes."""
+_FRAMES = Range(1, 100000)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInterval:
+    """A number of frames, or ``ONCE``."""
+
+    def __contains__(self, value: object) -> bool:
+        return value == ONCE or value in _FRAMES
+
+    def __str__(self) -> str:
+        return f"{_FRAMES}, or {ONCE} for one intra picture a clip"
+
+
+KEYINT = KeyInterval()
+STRUCTURE = Choice(("low-delay", "random-access", "intra"))
+"""Frames coded in the order of display; B-frames that refer to later ones; each frame by itself."""
+CLIP_SETTINGS: Mapping[str, Allowed] = {
+    "structure": STRUCTURE,
+    "keyint": KEYINT,
+    "depth": Choice((10,)),
+}
+"""With ``depth`` YUV of fewer bits is coded and compared at so many, RGB and gray coded."""
+
+
+def frames_between(keyint: int, frames: int) -> int:
+    """The interval in frames that a clip of ``frames`` needs, for encoders without a word for
+    ``ONCE``."""
+    return frames if keyint == ONCE else keyint
+
+
+def intra_interval(settings: Mapping[str, Value]) -> int | None:
+    """The interval that ``structure`` or ``keyint`` asks for; None where neither does."""
+    if settings.get("structure") == "intra":
+        return 1
+    found = settings.get("keyint")
+    return None if found is None else int(found)
+
+
+def conflicts(settings: Mapping[str, Value]) -> Mapping[str, str]:
+    """Of ``structure`` and ``keyint`` what does not count beside the other."""
+    keyint = settings.get("keyint", 1)
+    if settings.get("structure") != "intra" or keyint == 1:
+        return {}
+    return {"structure": f"keyint={keyint}", "keyint": "structure=intra"}

@@ -1,0 +1,265 @@
+"""Clips of 8 and 10 bits, 4:2:0, 4:2:2 and 4:4:4 through every video codec that takes them: bytes
+and PSNR of records equal those of bare ffmpeg, HM and VTM commands with NumPy. Imports nothing of
+the package."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+DATA = Path(os.environ.get("BENCH_DATA") or "/nowhere") / "basketballpass"
+WORDS = "structure=low-delay,keyint=32"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A clip that is made here; ``chroma`` as in 420."""
+
+    chroma: str
+    depth: int
+    width: int
+    height: int
+    frames: int
+
+    @property
+    def pix_fmt(self) -> str:
+        return f"yuv{self.chroma}p" + ("10le" if self.depth == 10 else "")
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        columns = self.width if self.chroma == "444" else self.width // 2
+        rows = self.height // 2 if self.chroma == "420" else self.height
+        return [(self.height, self.width), (rows, columns), (rows, columns)]
+
+    def frames_of(self, data: bytes, depth: int) -> list[list[NDArray[np.float64]]]:
+        """Planes of raw frames at a depth, rounded once to the depth of the clip."""
+        samples = np.frombuffer(data, "<u2" if depth > 8 else np.uint8).astype(float)
+        samples = np.clip(np.rint(samples / 2 ** (depth - self.depth)), 0, 2**self.depth - 1)
+        size = sum(h * w for h, w in self.shapes)
+        found = []
+        for frame in samples.reshape(self.frames, size):
+            ends = np.cumsum([h * w for h, w in self.shapes])[:-1]
+            found.append(np.split(frame, ends))
+        return found
+
+
+KINDS = {
+    "eight": Kind("420", 8, 1920, 1080, 2),
+    "ten": Kind("420", 10, 1920, 1080, 2),
+    "ten422": Kind("422", 10, 192, 128, 4),
+    "eight444": Kind("444", 8, 192, 128, 4),
+    "small": Kind("420", 8, 96, 64, 4),
+}
+X26X = ("-preset", "ultrafast", "-tune", "psnr", "-g", "32", "-qp", "30", "-threads", "1")
+VPX = ("-crf", "40", "-b:v", "0", "-qmin", "40", "-qmax", "40", "-threads", "1", "-tune", "psnr")
+CODECS = {
+    f"x264:preset=ultrafast,{WORDS},qp=30": (
+        *("-c:v", "libx264", *X26X, "-x264-params", "lookahead-threads=1:bframes=0"),
+        *("-f", "h264"),
+    ),
+    f"x265:preset=ultrafast,{WORDS},qp=30": (
+        *("-c:v", "libx265", *X26X, "-x265-params"),
+        *("pools=none:frame-threads=1:log-level=error:bframes=0", "-f", "hevc"),
+    ),
+    f"svtav1:preset=11,{WORDS},qp=40": (
+        *("-c:v", "libsvtav1", "-preset", "11", "-g", "32", "-qp", "40"),
+        *("-svtav1-params", "tune=1:lp=1:pred-struct=1", "-f", "obu"),
+    ),
+    "vvenc:preset=faster,structure=low-delay,keyint=-1,qp=37": (
+        *("-c:v", "libvvenc", "-preset", "faster", "-qpa", "0", "-qp", "37", "-threads", "1"),
+        "-vvenc-params",
+        "verbosity=1:IntraPeriod=-1:sta=0:PicReordering=0:DecodingRefreshType=none:GOPSize=8",
+        *("-f", "vvc"),
+    ),
+    f"aom:cpu-used=8,{WORDS},qp=40": (
+        *("-c:v", "libaom-av1", "-cpu-used", "8", "-g", "32", *VPX, "-row-mt", "0"),
+        *("-lag-in-frames", "0", "-f", "obu"),
+    ),
+    f"vp9:cpu-used=5,{WORDS},qp=40": (
+        *("-c:v", "libvpx-vp9", "-deadline", "good", "-cpu-used", "5", "-g", "32", *VPX),
+        *("-lag-in-frames", "0", "-auto-alt-ref", "0", "-f", "ivf"),
+    ),
+    "ffv1": (
+        *("-c:v", "ffv1", "-level", "1", "-coder", "1", "-context", "1", "-g", "250"),
+        *("-threads", "1", "-f", "avi"),
+    ),
+}
+"""By spec, with what is asked for in the words of all codecs, the bare command."""
+ONLY_420 = ("svtav1", "vvenc")
+
+
+def made(kind: Kind) -> bytes:
+    """Waves that move, a little of them noise."""
+    rng, top, frames = np.random.default_rng(5), 2**kind.depth - 1, []
+    for t in range(kind.frames):
+        for plane, (h, w) in enumerate(kind.shapes):
+            y, x = np.mgrid[:h, :w]
+            wave = np.sin((x + 5 * t) / 31 + plane) * np.cos((y - 2 * t) / 23) * 0.35 + 0.5
+            wave += rng.normal(0, 0.01, (h, w))
+            frames.append(np.clip(np.rint(wave * top), 0, top).astype("<u2"))
+    kept = np.uint8 if kind.depth == 8 else "<u2"
+    return b"".join(frame.astype(kept).tobytes() for frame in frames)
+
+
+def ffmpeg(*words: str, data: bytes) -> bytes:
+    command = [FFMPEG, "-y", "-hide_banner", "-loglevel", "error", *words]
+    done = subprocess.run(command, input=data, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def measured(folder: Path, kind: Kind, data: bytes, codecs: list[str]) -> dict[str, dict[str, str]]:
+    """The rows of a run of the command by codec, of a raw file whose name says what it holds."""
+    bits = "10bit" if kind.depth == 10 else "8bit"
+    clip = folder / f"Clip_{kind.width}x{kind.height}_25fps_{kind.chroma}_{bits}.yuv"
+    clip.write_bytes(data)
+    words = [word for codec in codecs for word in ("--codecs", codec)]
+    command = [sys.executable, "-m", "bench", "run", "--input", str(clip), *words]
+    command += ["--metrics", "psnr_y,psnr_u,psnr_v", "--jobs", "1", "--no-report", "--quiet"]
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [*command, "--out", str(folder / "out")],
+        cwd=folder, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (folder / "out" / "records.csv").open(encoding="utf-8") as file:
+        return {row["codec"].partition(":")[0]: row for row in csv.DictReader(file)}
+
+
+def needed(stream: bytes, name: str) -> bytes:
+    """A NAL unit stream without delimiters, filler data and SEI; the unit that comes first in
+    their place has the long start code. Other streams as they are."""
+    useless = {
+        "x264": {6, 9, 12}, "x265": {35, 38, 39, 40}, "hm": {35, 38, 39, 40},
+        "vvenc": {20, 23, 24, 25}, "vtm": {20, 23, 24, 25},
+    }.get(name)  # fmt: skip
+    if useless is None:
+        return stream
+    kept, first, (before, *pieces) = b"", True, stream.split(b"\0\0\1")
+    for piece in pieces:
+        unit, first = piece.rstrip(b"\0"), first or before.endswith(b"\0")
+        before = piece
+        kinds = {"x264": unit[0] & 31, "vvenc": unit[1] >> 3, "vtm": unit[1] >> 3}
+        if kinds.get(name, unit[0] >> 1 & 63) not in useless:
+            kept += (b"\0\0\0\1" if first else b"\0\0\1") + unit
+            first = False
+    return kept
+
+
+def packets(stream: bytes, form: str) -> int:
+    """Bytes of the packets of a container alone."""
+    told = ffmpeg("-f", form, "-i", "pipe:0", "-c", "copy", "-f", "framecrc", "-", data=stream)
+    lines = [line for line in told.decode().splitlines() if not line.startswith("#")]
+    return sum(int(line.split(",")[4]) for line in lines)
+
+
+def check(row: dict[str, str], kind: Kind, source: bytes, decoded: bytes, depth: int) -> None:
+    """PSNR of each plane against 2^depth − 1, the mean over frames."""
+    pairs = list(
+        zip(
+            *(kind.frames_of(*one) for one in ((source, kind.depth), (decoded, depth))), strict=True
+        )
+    )
+    for plane, name in enumerate(("psnr_y", "psnr_u", "psnr_v")):
+        errors = np.array([np.mean((one[plane] - other[plane]) ** 2) for one, other in pairs])
+        if not errors.any():
+            assert row[name] == "inf"
+            continue
+        expected = np.mean(10 * np.log10((2**kind.depth - 1) ** 2 / errors))
+        assert float(row[name]) == pytest.approx(expected, abs=1e-4), (row["codec"], name)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_ffmpeg_codecs_equal_bare_commands(name: str, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    check_ffmpeg_codecs(kind, made(kind), tmp_path)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no basketballpass in BENCH_DATA")
+def test_basketballpass_equals_bare_commands(tmp_path: Path) -> None:
+    pictures = sorted(DATA.glob("*.png"))[:4]
+    joined = b"".join(path.read_bytes() for path in pictures)
+    words = ("-f", "image2pipe", "-c:v", "png", "-i", "pipe:0", "-pix_fmt", "yuv420p")
+    data = ffmpeg(*words, "-f", "rawvideo", "-", data=joined)
+    check_ffmpeg_codecs(Kind("420", 8, 416, 240, 4), data, tmp_path)
+
+
+def check_ffmpeg_codecs(kind: Kind, data: bytes, folder: Path) -> None:
+    rows = measured(folder, kind, data, list(CODECS))
+    for spec, words in CODECS.items():
+        name = spec.partition(":")[0]
+        row = rows[name]
+        if name in ONLY_420 and kind.chroma != "420":
+            wanted = "yuv420p10le" if kind.depth == 10 else "yuv420p"
+            assert row["status"] == "skipped" and f"--to {wanted}" in row["reason"]
+            continue
+        assert row["status"] == "done", row["reason"]
+        deep = name == "vvenc" and kind.depth == 8
+        given, pix_fmt = data, kind.pix_fmt
+        if deep:
+            given = (np.frombuffer(data, np.uint8).astype("<u2") * 4).tobytes()
+            pix_fmt = "yuv420p10le"
+        size = ("-s", f"{kind.width}x{kind.height}", "-r", "25")
+        source = ("-f", "rawvideo", "-pix_fmt", pix_fmt, *size, "-i", "pipe:0")
+        stream = ffmpeg(*source, "-fps_mode", "passthrough", *words, "pipe:1", data=given)
+        form = words[-1]
+        if form in ("ivf", "avi"):
+            assert int(row["bytes"]) - int(row["header_bytes"]) == packets(stream, form)
+        else:
+            # two bytes say that a stream of 4:4:4 holds no RGB
+            told = 2 if kind.chroma == "444" else 0
+            assert int(row["bytes"]) == len(needed(stream, name)) + told, row["codec"]
+        back = ("-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", pix_fmt, "pipe:1")
+        decoded = ffmpeg("-f", form, "-i", "pipe:0", *back, data=stream)
+        check(row, kind, data, decoded, 10 if deep else kind.depth)
+
+
+REFERENCES = {
+    "hm": ("BENCH_HM", "TAppEncoderStatic", "TAppDecoderStatic", "encoder_lowdelay_main_rext.cfg"),
+    "vtm": ("BENCH_VTM", "EncoderAppStatic", "DecoderAppStatic", "encoder_lowdelay_vtm.cfg"),
+}
+
+
+@pytest.mark.parametrize("chroma", ["420", "422", "444"])
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("name", REFERENCES)
+def test_reference_encoders_equal_bare_commands(
+    name: str, chroma: str, depth: int, tmp_path: Path
+) -> None:
+    """As DCVC's test conditions call them, written out here."""
+    variable, encoder, decoder, cfg = REFERENCES[name]
+    root = Path(os.environ.get(variable) or "/nowhere").absolute()
+    if not (root / "bin" / encoder).is_file():
+        pytest.skip(f"no {variable} with bin/{encoder}")
+    kind = Kind(chroma, depth, 48, 32, 2)
+    data = made(kind)
+    spec = f"{name}:structure=low-delay,keyint=32,refresh=2,level=6.2,qp=32"
+    row = measured(tmp_path, kind, data, [spec])[name]
+    assert row["status"] == "done", row["reason"]
+    (tmp_path / "in.yuv").write_bytes(data)
+    quiet = {"cwd": tmp_path, "check": True, "stdout": subprocess.DEVNULL}
+    subprocess.run(
+        [
+            *(root / "bin" / encoder, "-c", root / "cfg" / cfg, "--InputFile=in.yuv"),
+            *("--BitstreamFile=c.bin", "--ReconFile=rec.yuv", f"--InputBitDepth={depth}"),
+            *(f"--InputChromaFormat={chroma}", "--SourceWidth=48", "--SourceHeight=32"),
+            *("--FrameRate=25", "--FramesToBeEncoded=2", "--IntraPeriod=32", "--QP=32"),
+            *("--DecodingRefreshType=2", "--Level=6.2", "--ConformanceWindowMode=1"),
+        ],
+        **quiet,
+    )  # fmt: skip
+    stream = (tmp_path / "c.bin").read_bytes()
+    told = 2 if chroma == "444" else 0
+    assert int(row["bytes"]) == len(needed(stream, name)) + told
+    subprocess.run([root / "bin" / decoder, "-b", "c.bin", "-o", "out.yuv", "-d", "10"], **quiet)
+    check(row, kind, data, (tmp_path / "out.yuv").read_bytes(), 10)
