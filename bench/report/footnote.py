@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT
 from bench.analysis.bootstrap import RESAMPLES, drawn_by_groups
+from bench.records import CodecName
 from bench.report.card_facts import card_notes
 from bench.report.chroma import chroma_sentence
 from bench.report.content import Content
@@ -71,6 +72,11 @@ def sentence_of(note: str) -> str:
     return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
 
 
+_EIGHT = ("yuv420p", "yuv422p", "yuv444p")
+_TEN_BITS = ("vvenc", "hm", "vtm", "vtm-420")
+"""Cards of codecs that compute and decode at 10 bits, whatever the source has."""
+
+
 def _format_sentences(content: Content) -> list[str]:
     """Which pixel formats the items have, where they are other than 8-bit gray and RGB."""
     records = content.results.records
@@ -79,7 +85,15 @@ def _format_sentences(content: Content) -> list[str]:
     if set(counts.index) <= _USUAL_FORMATS:
         return []
     told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
-    return [f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."]
+    said = f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."
+    eight = any(name.partition(" ")[0] in _EIGHT for name in each)
+    deep = [one for one in content.results.codecs if CodecName.parse(one).card in _TEN_BITS]
+    if eight and deep:
+        said += (
+            f" What {', '.join(deep)} decode at 10 bits of 8-bit items is rounded to 8 bits once; "
+            "depth=10 compares at 10, as JVET does."
+        )
+    return [said]
 
 
 def _limit_sentences(content: Content) -> list[str]:
