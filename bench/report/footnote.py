@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT
 from bench.analysis.bootstrap import RESAMPLES, drawn_by_groups
-from bench.records import CodecName
 from bench.report.card_facts import card_notes
 from bench.report.chroma import chroma_sentence
 from bench.report.content import Content
@@ -73,8 +72,6 @@ def sentence_of(note: str) -> str:
 
 
 _EIGHT = ("yuv420p", "yuv422p", "yuv444p")
-_TEN_BITS = ("vvenc", "hm", "vtm", "vtm-420")
-"""Cards of codecs that compute and decode at 10 bits, whatever the source has."""
 
 
 def _format_sentences(content: Content) -> list[str]:
@@ -86,8 +83,9 @@ def _format_sentences(content: Content) -> list[str]:
         return []
     told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     said = f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."
-    eight = any(name.partition(" ")[0] in _EIGHT for name in each)
-    deep = [one for one in content.results.codecs if CodecName.parse(one).card in _TEN_BITS]
+    eight = any(str(name).partition(" ")[0] in _EIGHT for name in each)
+    infos = [content.results.info(codec) for codec in content.results.codecs]
+    deep = [one.id for one in infos if one is not None and "output" in one.source]
     if eight and deep:
         said += (
             f" What {', '.join(deep)} decode at 10 bits of 8-bit items is rounded to 8 bits once; "
