@@ -71,6 +71,9 @@ def sentence_of(note: str) -> str:
     return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
 
 
+_EIGHT = ("yuv420p", "yuv422p", "yuv444p")
+
+
 def _format_sentences(content: Content) -> list[str]:
     """Which pixel formats the items have, where they are other than 8-bit gray and RGB."""
     records = content.results.records
@@ -79,7 +82,16 @@ def _format_sentences(content: Content) -> list[str]:
     if set(counts.index) <= _USUAL_FORMATS:
         return []
     told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
-    return [f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."]
+    said = f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."
+    eight = any(str(name).partition(" ")[0] in _EIGHT for name in each)
+    infos = [content.results.info(codec) for codec in content.results.codecs]
+    deep = [one.id for one in infos if one is not None and "output" in one.source]
+    if eight and deep:
+        said += (
+            f" What {', '.join(deep)} decode at 10 bits of 8-bit items is rounded to 8 bits once; "
+            "depth=10 compares at 10, as JVET does."
+        )
+    return [said]
 
 
 def _limit_sentences(content: Content) -> list[str]:

@@ -10,6 +10,7 @@ from bench.cards import load_registry, read_codec, read_dataset
 from bench.cards.codec import _CODEC_KEYS
 from bench.cards.codec_specs import parse_value, split_codecs, split_values
 from bench.cards.dataset import _DATASET_KEYS
+from bench.cards.protocols import read_protocol
 from bench.codecs.base import Codec
 from bench.codecs.build import CODEC_NEEDS, select
 from bench.datasets.build import loader_class
@@ -262,3 +263,37 @@ def test_ids_and_points_can_be_shown(tmp_path: Path, name: str, ladder: str, sai
     (tmp_path / f"{name}.toml").write_text(text)
     with pytest.raises(CardError, match=said):
         load_registry([tmp_path]).codec(name)
+
+
+PROTOCOL = 'title = "T"\nsource = "S"\ncodecs = ["x264:qp=30"]\nmetrics = ["psnr_y"]\nframes = 8\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (PROTOCOL.replace("frames = 8", "frames = 0"), "frames is 0"),
+        (PROTOCOL.replace('source = "S"\n', ""), "source is missing"),
+        (PROTOCOL + "frame = 3\n", "unknown key 'frame'; did you mean frames"),
+        (PROTOCOL.replace('["x264:qp=30"]', "[]"), "lists of at least one"),
+    ],
+)
+def test_protocols_are_read_strictly(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(CardError, match=says):
+        read_protocol(write(tmp_path, text))
+
+
+def test_a_protocol_takes_the_place_of_what_the_suite_says() -> None:
+    registry = load_registry()
+    protocol, suite = registry.protocol("dcvc-96-ip32"), registry.suite("uvg")
+    under = protocol.of(suite)
+    assert (under.id, under.dataset, under.frames) == ("uvg", "uvg", 96)
+    assert under.codecs == protocol.codecs != suite.codecs
+    assert "DecodingRefreshType=2 --FramesToBeEncoded=96 --IntraPeriod=32" in under.notes[-1]
+
+
+def test_every_protocol_names_codecs_that_there_are() -> None:
+    registry = load_registry()
+    for name in registry.protocols:
+        protocol = registry.protocol(name)
+        ids = [select(registry, spec).id for spec in protocol.codecs]
+        assert protocol.anchor is None or select(registry, protocol.anchor).id in ids

@@ -15,6 +15,7 @@ from bench.cards import load_registry
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec, select
 from bench.codecs.support.framing import read_side_info, split_frames
+from bench.errors import UsageError
 from bench.signals import Signal, clip
 from tests.system.codecs.test_ffmpeg import pyav_frames
 
@@ -25,8 +26,10 @@ FAST = {
     "svtav1": "svtav1:preset=10,crf=45",
     "vp9": "vp9:cpu-used=4,crf=40",
     "vvenc": "vvenc:preset=faster,qp=40",
+    "aom": "aom:cpu-used=8,crf=40",
     "ffv1": "ffv1:context=1",
 }
+WITHOUT_STRUCTURE = ("ffv1",)
 
 
 def scenes(frames: int = FRAMES) -> Signal:
@@ -49,6 +52,8 @@ def intra_pictures(spec: str, signal: Signal) -> list[int]:
     assert codec.decode(payload).layout.frames == signal.layout.frames
     _, stream = read_side_info(payload)
     name = spec.partition(":")[0]
+    if name == "aom":
+        name = "svtav1"  # the same demuxer
     if name == "vvenc":
         return _of_vvc(stream)
     if name == "ffv1":
@@ -85,6 +90,44 @@ def test_a_number_is_the_distance_of_intra_pictures(name: str) -> None:
     assert len(found) == 4 and found[0] == 0
     if name != "vvenc":  # whose pictures are in the order of coding
         assert found == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize("name", [name for name in FAST if name not in WITHOUT_STRUCTURE])
+def test_structure_is_what_it_says(name: str) -> None:
+    assert intra_pictures(f"{FAST[name]},structure=intra", scenes(6)) == list(range(6))
+    found = intra_pictures(f"{FAST[name]},structure=low-delay,keyint=8", scenes(18))
+    assert found == [0, 8, 16]
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("x264:structure=intra,keyint=10", "structure=intra does not count beside keyint=10"),
+        ("x265:structure=random-access,tune=zerolatency", "does not count beside"),
+        ("x264:structure=low-delay,params=bframes=2", "does not count beside"),
+        ("svtav1:params=rc=1", "params=rc=1 does not count beside the ladder of crf"),
+        ("vp9:passes=2", "passes=2 does not count beside the ladder of crf"),
+        ("hm:params=QP=3", "params=QP=3 does not count beside the ladder of qp"),
+        ("vtm:keyint=32,params=IntraPeriod=8", "does not count beside keyint"),
+    ],
+)
+def test_what_does_not_count_is_refused(spec: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        select(load_registry(), spec)
+
+
+@pytest.mark.parametrize("name", ["x264", "x265", "vvenc", "vp9", "aom"])
+def test_two_passes_spend_about_what_is_asked_for(name: str) -> None:
+    """12 frames at 25 a second: 0.48 s."""
+    signal = scenes(12)
+    sizes = []
+    for kbps in (150, 600):
+        card = select(load_registry(), f"{FAST[name].rpartition(',')[0]},kbps={kbps},passes=2")
+        codec: Codec = build_codec(card)
+        payload = codec.encode(signal, card.ladder[0]).payload
+        assert codec.decode(payload).layout.frames == 12
+        sizes.append(len(payload))
+    assert 0.15 * 150_000 * 0.48 / 8 < sizes[0] < sizes[1] < 2 * 600_000 * 0.48 / 8
 
 
 @pytest.mark.parametrize("name", ["x264", "x265"])
