@@ -22,13 +22,13 @@ from bench.records import Point
 from bench.signals import Signal, image
 
 CODEC = """
-import os, signal, sys
+import json, os, random, signal, sys
 import numpy as np
 from bench.codecs.toolkit import CodecBase, Encoded, Range, Choice, image
 from bench.signals import Signal
 
 FAULTS = ("none", "exit", "segv", "kill", "sysexit", "keyboard", "base", "speechless", "decode",
-          "remember", "patch")
+          "remember", "patch", "library", "random", "write", "nested")
 MEMORY = {}
 
 
@@ -56,6 +56,10 @@ def fail(how):
         raise Own("of its own kind")
     if how == "speechless":
         raise Speechless
+    if how == "library":
+        json.loads("{")
+    if how == "write":
+        open("log.txt", "w")
 
 
 class Plain(CodecBase):
@@ -69,6 +73,8 @@ class Plain(CodecBase):
         if how == "patch":
             Signal.sha256 = lambda self: "0" * 64
         fail(how)
+        if how == "random":
+            return Encoded(np.random.bytes(4) + random.randbytes(4) + str(sys.argv[1:]).encode())
         return Encoded(bytes(frame.shape[:2]) + frame.tobytes())
 
     def decode(self, payload):
@@ -76,6 +82,8 @@ class Plain(CodecBase):
             sys.exit(0)
         if self.settings.get("fault") == "remember":
             return image(MEMORY[0])
+        if self.settings.get("fault") == "nested":
+            import deep.er.late
         height, width = payload[:2]
         return image(np.frombuffer(payload[2:], np.uint8).reshape(height, width, 3))
 """
@@ -111,6 +119,12 @@ def codec(spec: str) -> ForeignCodec:
         ("keyboard", "KeyboardInterrupt: at plain_codec.py"),
         ("base", "Own: of its own kind at plain_codec.py"),
         ("speechless", "Speechless: its message cannot be shown at plain_codec.py"),
+        (
+            "library",
+            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "
+            "at plain_codec.py",
+        ),
+        ("write", "Read-only file system: 'log.txt'; it may write into $TMPDIR alone"),
     ],
 )
 def test_whatever_an_encoder_does_is_a_reason_and_the_next_call_works(
@@ -137,6 +151,23 @@ def test_a_decoder_knows_nothing_of_its_encoder_and_neither_changes_the_harness(
     patching = codec("plain:fault=patch")
     patching.encode(image(PIXELS), Point("step", 1))
     assert Signal.sha256 is before and "plain_codec" not in sys.modules
+
+
+def test_a_decoder_finds_modules_in_folders_of_folders(home: Path) -> None:
+    """Which it alone imports, and late."""
+    (home / "deep" / "er").mkdir(parents=True)
+    (home / "deep" / "er" / "late.py").write_text("")
+    nested = codec("plain:fault=nested")
+    payload = nested.encode(image(PIXELS), Point("step", 1)).payload
+    assert (nested.decode(payload).array()[0] == PIXELS).all()
+    assert str(home / "deep" / "er" / "late.py") in nested.code()
+
+
+def test_random_numbers_do_not_depend_on_the_calls_before(home: Path) -> None:
+    """Nor does code of others see the worker's own arguments, which its options would refuse."""
+    drawing = codec("plain:fault=random")
+    first, again = (drawing.encode(image(PIXELS), Point("step", 1)).payload for _ in range(2))
+    assert first == again and first[8:] == b"[]"
 
 
 def test_values_are_checked_where_the_adapter_is(home: Path) -> None:

@@ -156,7 +156,7 @@ PLANES = np.arange(2 * 1440, dtype=np.uint32).reshape(2, 1440) * 7 % 256
 
 def planar(layout: Layout) -> Signal:
     frames = PLANES.astype(np.uint8)
-    return Signal(replace(layout, samples="yuv420"), lambda: iter(frames))
+    return Signal(replace(layout, format="yuv420"), lambda: iter(frames))
 
 
 @pytest.mark.parametrize("kind", [".y4m", ".yuv"])
