@@ -210,6 +210,20 @@ def test_an_environment_that_is_not_here_skips(home: Path, key: str, word: str) 
     assert word.strip('[]"') in (found.unavailable or "")
 
 
+def test_what_reads_names_belongs_to_what_was_measured(home: Path) -> None:
+    """A table that changed is another decoder; one that is missing is said before anything runs."""
+    (home / "cards" / "reading.toml").write_text('reads = ["table.bin"]\n' + CARD)
+    card = load_registry([Path("cards")]).codec("reading")
+    table = home / "cards" / "table.bin"
+    assert (probe(card, "cpu").unavailable or "").endswith("table.bin, which is missing")
+    found = []
+    for content in (b"one", b"two"):
+        table.write_bytes(content)
+        found.append(probe(card, "cpu").versions["reads"].split()[-1])
+    # printf one | sha256sum
+    assert found == ["7692c3ad3540", "3fc4ccfe7458"]
+
+
 def test_two_repositories_with_one_package_name_side_by_side(home: Path) -> None:
     for name, gain in (("a", 1), ("b", 2)):
         package = home / name / "models"
