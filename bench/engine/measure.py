@@ -162,10 +162,15 @@ def _with_estimate(
     coded: Coded, codec: Codec, signal: Signal, point: Point
 ) -> tuple[Coded, Mapping[str, str]]:
     """With the codec's estimate of the rate, where ``encode`` gave none, and remarks on it; the
-    estimate is not timed."""
-    asked = codec.estimate(signal, point) if coded.encoded.bits_estimated is None else None
+    estimate is not timed. One that fails empties its own cell."""
+    asked, failed = None, {}
+    if coded.encoded.bits_estimated is None:
+        try:
+            asked = codec.estimate(signal, point)
+        except (CodecError, Unavailable) as error:
+            failed = {"bpp_estimated": one_line(error)}
     encoded, remarks = examined(coded.encoded, asked)
-    return replace(coded, encoded=encoded), remarks
+    return replace(coded, encoded=encoded), {**remarks, **failed}
 
 
 def _check_lossless(codec: Codec, scores: Scores) -> bool | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from pathlib import Path
 
 from bench.cards import CodecCard
+from bench.cards.toml import label
 from bench.codecs.base import Codec, DecodesApart, refusal_of
 from bench.codecs.build import build_codec
 from bench.engine.plan import Probe
@@ -17,6 +19,7 @@ def probe(card: CodecCard, device: str, layout: Layout | None = None) -> Probe:
     """What the codec of a card says of itself on this machine, or why it cannot; with the layout of
     an item the command that codes it."""
     try:
+        reads_of = {path: _mark(card, path) for path in card.reads}
         codec = build_codec(card, device=device)
         codec.check_available()
         kind, complexity, reads = codec.device_kind(), codec.complexity(), codec.reads()
@@ -25,7 +28,7 @@ def probe(card: CodecCard, device: str, layout: Layout | None = None) -> Probe:
             return Probe(card.id, codec.versions(), kind, complexity, reads, command=command)
         versions = dict(codec.versions())
         if card.reads:  # other files in sight of the decoder are another verdict
-            versions["reads"] = ", ".join(map(str, card.reads))
+            versions["reads"] = ", ".join(f"{path}{mark}" for path, mark in reads_of.items())
         return Probe(card.id, versions, kind, complexity, reads, code=codec.code())
     except Unavailable as error:
         return Probe(card.id, {}, unavailable=str(error))
@@ -39,3 +42,13 @@ def _command(codec: Codec, card: CodecCard, layout: Layout | None) -> str:
         return ""
     words = codec.command(layout, card.ladder[0])
     return shlex.join(Path(word).name if word.startswith("/") else word for word in words)
+
+
+def _mark(card: CodecCard, path: Path) -> str:
+    """The content of a file that a card's ``reads`` names, in a few digits; of a folder nothing."""
+    if not path.exists():
+        raise Unavailable(f"{label(card.path)}: reads names {path}, which is missing")
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return f" {hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"

@@ -57,7 +57,9 @@ _OPEN_WITHOUT = {
     namespaces.PROCESSES: "it sees other processes and what they leave in /tmp",
     namespaces.USER: "it is root among users",
 }
-_DENIALS = ("Permission denied", "Read-only file system", "PermissionError", "No such file")
+_DENIALS = ("Permission denied", "PermissionError", "No such file", "No module named")
+_READ_ONLY = "Read-only file system"
+_OWN_CURE = "it may write into $TMPDIR alone"
 _CURE = "isolated, it sees no files but programs, packages and what its card names: reads = [...]"
 _UNFILTERED = "no filter of system calls on this machine"
 
@@ -100,9 +102,11 @@ def describe() -> str:
 
 def with_cure(failure: str) -> str:
     """Adds to a failure that isolation may have caused how an honest card avoids it."""
-    if _CURE in failure or not any(word in failure for word in _DENIALS):
+    if not describe().startswith(ISOLATED) or _CURE in failure or _OWN_CURE in failure:
         return failure
-    return f"{failure}; {_CURE}" if describe().startswith(ISOLATED) else failure
+    if _READ_ONLY in failure:
+        return f"{failure}; {_OWN_CURE}"
+    return f"{failure}; {_CURE}" if any(word in failure for word in _DENIALS) else failure
 
 
 def hide(hidden: HiddenPaths) -> None:

@@ -98,7 +98,8 @@ class Host:
         return Answer(answer["result"], found)
 
     def _refuse(self, error: Mapping[str, Any], *, starting: bool = False) -> NoReturn:
-        if self._decoder:  # which may lack a file that the card does not name
+        # a decoder may lack a file that the card does not name; both may try to write somewhere
+        if self._decoder or "Read-only" in error["message"]:
             error = {**error, "message": isolation.with_cure(error["message"])}
         refuse(self.program.codec, error, starting=starting)
 

@@ -6,10 +6,10 @@ data; it is packed and counted by the other side.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import math
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,7 +43,6 @@ class Backend:
         self.video = bool(self.spec.get("video"))
         if args.get("threads"):
             torch.set_num_threads(args["threads"])
-        torch.manual_seed(args.get("seed", 0))
         part, ignored = self.spec.get("part", ""), self.spec.get("ignore", [])
         self.builder = Builder(self.spec["model"], part, list(ignored))
         self.network: Any = None
@@ -66,7 +65,8 @@ class Backend:
         """A pass over black frames, so that the first call is no slower than the next."""
         self._at(args)
         if self._forwards:
-            with inference():
+            # what coding does not call may fail: its estimate will say it
+            with contextlib.suppress(Exception), inference():
                 self._black_pass(args)()
         return {}, []
 
@@ -127,10 +127,13 @@ class Backend:
         if not self._forwards:
             return {}, []
         forward, counter = self._black_pass(args), FlopCounterMode(display=False)
-        with torch.no_grad(), counter:
-            forward()
-        with torch.no_grad():
-            peak = peak_bytes(forward)
+        try:
+            with torch.no_grad(), counter:
+                forward()
+            with torch.no_grad():
+                peak = peak_bytes(forward)
+        except Exception:  # as in warm_up
+            return {}, []
         side, owner = self._samples(args).zeros(_SIDE), type(self.network).__name__ + "."
         shape = (side[0] if isinstance(side, tuple) else side).shape
         return {
@@ -296,7 +299,7 @@ def _tensors(nested: Any) -> Iterator[Tensor]:
             yield from _tensors(one)
 
 
-@contextmanager
+@contextlib.contextmanager
 def inference() -> Iterator[None]:
     """No gradients, no TF32, deterministic kernels; too little memory is told as such."""
     cudnn = torch.backends.cudnn

@@ -105,8 +105,9 @@ def _interpreter(python: str, where: str) -> tuple[Path, ...]:
             [python, "-c", _ASK], capture_output=True, timeout=_ASK_SECONDS, check=True,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        version, path, prefix = json.loads(said.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        # the last line: what starts with an interpreter may print, too
+        version, path, prefix = json.loads(said.stdout.splitlines()[-1])
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise Unavailable(
             f"{where}: environment.python {python} does not start: {error}"
         ) from error
@@ -140,7 +141,8 @@ def decoder_places(
 
 
 def code_in(folder: Path) -> Iterator[Path]:
-    """Modules in a folder, and the folders in it that hold modules, packages or not."""
+    """Modules in a folder, and the folders in it that hold modules, packages or not, or folders of
+    modules."""
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -153,6 +155,7 @@ def code_in(folder: Path) -> Iterator[Path]:
 
 def _holds_code(folder: Path) -> bool:
     try:
-        return any(path.suffix in _CODE for path in folder.iterdir())
+        inside = (path for one in ("*", "*/*") for path in folder.glob(one))
+        return any(path.suffix in _CODE for path in inside)
     except OSError:
         return False

@@ -97,6 +97,8 @@ class Samples:
         if not isinstance(x, Tensor) or tuple(x.shape) != wanted:
             found = tuple(x.shape) if isinstance(x, Tensor) else f"a {type(x).__name__}"
             raise Fault("values", f"the network returned {found}, not a picture {wanted}")
+        if not x.is_floating_point():
+            raise Fault("values", f"the network returned {x.dtype}, not floats in 0–1")
         picture: Tensor = x[0, :, above : above + height, left : left + width].float()
         check_range(picture)
         return picture

@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # what Python 3.8 cannot evaluate
 
 _SIZES = struct.Struct("<IQ")
 _INSTALLED = {"site-packages", "dist-packages"}
+_STANDARD = Path(os.__file__).resolve().parent
+"""Where Python's own library lies."""
 _NEIGHBOURS = "_bench_worker"
 _NOT_ITS_OWN = {"bench", _NEIGHBOURS, "__main__", "__mp_main__"}
 """Modules that are no part of the code that runs here, with all that were there at the start."""
@@ -91,7 +93,7 @@ def _code_of(top: str, file: str) -> tuple[str, str, bool]:
     installed, release = bool(_INSTALLED.intersection(path.parts)), top_levels().get(top)
     if installed and release:
         return (*release, True)
-    if not installed and Path(os.__file__).resolve().parent in path.parents:
+    if not installed and _STANDARD in path.parents:
         return "", "", True  # Python's own
     try:
         return str(path), hashlib.sha256(path.read_bytes()).hexdigest(), False
@@ -155,6 +157,7 @@ def _where(error: BaseException) -> str:
         for one in lines
         if not one.filename.startswith("<")
         and not _INSTALLED.intersection(Path(one.filename).parts)
+        and _STANDARD not in Path(one.filename).resolve().parents
     ]
     last = (foreign or lines)[-1:]
     return f"{Path(last[0].filename).name}:{last[0].lineno}" if last else ""
@@ -181,6 +184,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.backend: Any = None
+        self._seed = 0
 
     def answer(self, head: Head, blobs: Blobs) -> Reply:
         """The answer to a call, whatever the code raises."""
@@ -192,6 +196,7 @@ class Worker:
                 versions, sources = loaded_code()
                 code = {"versions": versions, "sources": sources}
                 return {"result": dict(code, python=platform.python_version())}, []
+            self._sow()
             wall, cpu = time.perf_counter(), _cpu()
             result, found = getattr(self.backend, call)(args, blobs)
             self.backend.synchronise()
@@ -204,10 +209,17 @@ class Worker:
         sys.path[:] = list(dict.fromkeys([*args.get("path", ()), *sys.path, *args["last"]]))
         with contextlib.suppress(OSError):  # where relative paths of the code start
             os.chdir(args["folder"])
-        seed = args.get("seed", 0)
-        random.seed(seed)
-        np.random.seed(seed)
+        self._seed = args.get("seed", 0)
+        self._sow()
         self.backend = _backend(args["backend"])
+
+    def _sow(self) -> None:
+        """Random numbers of a call do not depend on the calls before: in any order and number of
+        processes the same is measured."""
+        random.seed(self._seed)
+        np.random.seed(self._seed)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(self._seed)
 
 
 def _cpu() -> float:
@@ -224,6 +236,7 @@ def main(arguments: list[str]) -> None:
     for handle in (reading, writing):
         os.set_inheritable(handle, False)
     del sys.path[0]  # the folder of this file: its neighbours are no modules of anybody's
+    del sys.argv[1:]  # which code with options of its own would read as its own
     _NOT_ITS_OWN.update({name.partition(".")[0] for name in sys.modules} - {"numpy"})
     worker, owner = Worker(), os.getpid()
     with os.fdopen(reading, "rb") as requests, os.fdopen(writing, "wb") as answers:

@@ -137,6 +137,11 @@ class NeedsGpu(Copy):
         self.tables = torch.zeros(1, device="cuda")
 
 
+class OnlyCodes(Copy):
+    def forward(self, x):
+        raise ValueError("for training")
+
+
 class Bare(Copy):
     '''Bytes alone.'''
 
@@ -171,10 +176,12 @@ class Needs(Copy):
 
 
 class Gains(Copy):
-    '''Output times a gain: 255 is another range, 1.3 an overshoot, 0/0 is NaN.'''
+    '''Output times a gain: 255 is another range, 1.3 an overshoot, 0/0 is NaN, 0 is whole.'''
 
     def decompress(self, strings, shape, gain=1.0):
         x = super().decompress(strings, shape)["x_hat"]
+        if gain == 0:
+            return {"x_hat": (x * 255).byte()}
         return {"x_hat": (x - 0.5) / (gain + 1) * 0 / 0 if gain == -1 else x * gain}
 
 
@@ -531,6 +538,7 @@ def test_whatever_compress_returns_reaches_decompress(
     [
         ("255.0", r"samples from 0 to 255; return 0–1, not 0–255"),
         ("-1", "12288 of 12288 samples"),
+        ("0", r"returned torch\.uint8, not floats in 0–1"),
         ("1.3", ""),
     ],
 )
@@ -629,6 +637,18 @@ def test_an_infinite_estimate_without_a_stream_fails(tmp_path: Path) -> None:
     codec = built(card(tmp_path, "Endless", weights="ForwardOnly"))
     with pytest.raises(CodecError, match="the estimated rate, which is all, is inf bits"):
         codec.encode(image(PIXELS), ONLY)
+
+
+def test_a_forward_that_fails_hinders_no_coding(tmp_path: Path) -> None:
+    codec = built(card(tmp_path, "OnlyCodes", extra=FORCED, weights="Copy"))
+    signal = image(PIXELS)
+    codec.warm_up(signal, ONLY)
+    assert codec.complexity() is None
+    np.testing.assert_array_equal(
+        codec.decode(codec.encode(signal, ONLY).payload).array()[0], PIXELS
+    )
+    with pytest.raises(CodecError, match=r"ValueError: for training at usernets\.py"):
+        codec.estimate(signal, ONLY)
 
 
 @pytest.mark.parametrize("samples", ["rgb", "yuv420"])

@@ -23,13 +23,13 @@ from bench.records import Point
 from bench.signals import Signal, image
 
 CODEC = """
-import os, signal, sys
+import json, os, random, signal, sys
 import numpy as np
 from bench.codecs.toolkit import CodecBase, Encoded, Range, Choice, image
 from bench.signals import Signal
 
 FAULTS = ("none", "exit", "segv", "kill", "sysexit", "keyboard", "base", "speechless", "decode",
-          "remember", "patch")
+          "remember", "patch", "library", "random", "write", "nested")
 MEMORY = {}
 
 
@@ -57,6 +57,10 @@ def fail(how):
         raise Own("of its own kind")
     if how == "speechless":
         raise Speechless
+    if how == "library":
+        json.loads("{")
+    if how == "write":
+        open("log.txt", "w")
 
 
 class Plain(CodecBase):
@@ -70,6 +74,8 @@ class Plain(CodecBase):
         if how == "patch":
             Signal.sha256 = lambda self: "0" * 64
         fail(how)
+        if how == "random":
+            return Encoded(np.random.bytes(4) + random.randbytes(4) + str(sys.argv[1:]).encode())
         return Encoded(bytes(frame.shape[:2]) + frame.tobytes())
 
     def decode(self, payload):
@@ -77,6 +83,8 @@ class Plain(CodecBase):
             sys.exit(0)
         if self.settings.get("fault") == "remember":
             return image(MEMORY[0])
+        if self.settings.get("fault") == "nested":
+            import deep.er.late
         height, width = payload[:2]
         return image(np.frombuffer(payload[2:], np.uint8).reshape(height, width, 3))
 """
@@ -112,6 +120,12 @@ def codec(spec: str) -> ForeignCodec:
         ("keyboard", "KeyboardInterrupt: at plain_codec.py"),
         ("base", "Own: of its own kind at plain_codec.py"),
         ("speechless", "Speechless: its message cannot be shown at plain_codec.py"),
+        (
+            "library",
+            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "
+            "at plain_codec.py",
+        ),
+        ("write", "Read-only file system: 'log.txt'; it may write into $TMPDIR alone"),
     ],
 )
 def test_whatever_an_encoder_does_is_a_reason_and_the_next_call_works(
@@ -138,6 +152,23 @@ def test_a_decoder_knows_nothing_of_its_encoder_and_neither_changes_the_harness(
     patching = codec("plain:fault=patch")
     patching.encode(image(PIXELS), Point("step", 1))
     assert Signal.sha256 is before and "plain_codec" not in sys.modules
+
+
+def test_a_decoder_finds_modules_in_folders_of_folders(home: Path) -> None:
+    """Which it alone imports, and late."""
+    (home / "deep" / "er").mkdir(parents=True)
+    (home / "deep" / "er" / "late.py").write_text("")
+    nested = codec("plain:fault=nested")
+    payload = nested.encode(image(PIXELS), Point("step", 1)).payload
+    assert (nested.decode(payload).array()[0] == PIXELS).all()
+    assert str(home / "deep" / "er" / "late.py") in nested.code()
+
+
+def test_random_numbers_do_not_depend_on_the_calls_before(home: Path) -> None:
+    """Nor does code of others see the worker's own arguments, which its options would refuse."""
+    drawing = codec("plain:fault=random")
+    first, again = (drawing.encode(image(PIXELS), Point("step", 1)).payload for _ in range(2))
+    assert first == again and first[8:] == b"[]"
 
 
 def test_values_are_checked_where_the_adapter_is(home: Path) -> None:
@@ -178,6 +209,20 @@ def test_an_environment_that_is_not_here_skips(home: Path, key: str, word: str) 
     (home / "cards" / "away.toml").write_text(text)
     found = probe(load_registry([Path("cards")]).codec("away"), "cpu")
     assert word.strip('[]"') in (found.unavailable or "")
+
+
+def test_what_reads_names_belongs_to_what_was_measured(home: Path) -> None:
+    """A table that changed is another decoder; one that is missing is said before anything runs."""
+    (home / "cards" / "reading.toml").write_text('reads = ["table.bin"]\n' + CARD)
+    card = load_registry([Path("cards")]).codec("reading")
+    table = home / "cards" / "table.bin"
+    assert (probe(card, "cpu").unavailable or "").endswith("table.bin, which is missing")
+    found = []
+    for content in (b"one", b"two"):
+        table.write_bytes(content)
+        found.append(probe(card, "cpu").versions["reads"].split()[-1])
+    # printf one | sha256sum
+    assert found == ["7692c3ad3540", "3fc4ccfe7458"]
 
 
 def test_two_repositories_with_one_package_name_side_by_side(home: Path) -> None:

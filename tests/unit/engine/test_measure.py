@@ -13,6 +13,7 @@ from bench.datasets.base import DataOptions
 from bench.engine import worker_cache
 from bench.engine.measure import Worker
 from bench.engine.work import WorkSpec
+from bench.errors import CodecError
 from bench.records import Point, Record, Task
 from bench.signals import Signal, image
 from tests.fakes import Noise, write_cards
@@ -50,6 +51,11 @@ class Watched(CodecBase):
         off = 1 + int(frame[0, 0])
         return image(np.where(frame < 128, frame + off, frame - off).astype(np.uint8))
 
+    def estimate(self, signal: Signal, point: Point) -> float | None:
+        if int(next(signal.frames())[0, 0]) == 2:
+            raise CodecError("coarse: forward fails")
+        return None
+
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
@@ -83,3 +89,9 @@ def test_the_colour_ceiling_is_each_items_own(worker: Worker) -> None:
     found = [_measured(worker, "one", item).psnr_rgb_ceiling for item in (0, 1, 1, 2, 0)]
     # 20·log10(255 / n) for n levels
     assert found == pytest.approx([48.1308, 42.1102, 42.1102, 38.5884, 48.1308], abs=1e-4)
+
+
+def test_an_estimate_that_fails_empties_its_own_cell(worker: Worker) -> None:
+    record = _measured(worker, "one", 2)
+    assert record.bpp_estimated is None
+    assert record.remarks["bpp_estimated"] == "coarse: forward fails"
