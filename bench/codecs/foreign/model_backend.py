@@ -128,8 +128,6 @@ class Backend:
             return {}, []
         forward, counter = self._black_pass(args), FlopCounterMode(display=False)
         with torch.no_grad(), counter:
-            forward()
-        with torch.no_grad():
             peak = peak_bytes(forward)
         side, owner = self._samples(args).zeros(_SIDE), type(self.network).__name__ + "."
         shape = (side[0] if isinstance(side, tuple) else side).shape
