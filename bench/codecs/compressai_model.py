@@ -135,8 +135,7 @@ class CompressAIModel(CodecBase):
 
     def check_available(self) -> None:
         self.source.check_ladder(self.card.ladder, ONLY.key)
-        for point in self.card.ladder:
-            self.source.checkpoint(point)
+        self.source.check_present(self.card.ladder)
 
     def versions(self) -> Mapping[str, str]:
         """Every checkpoint, by content, and the releases that the code loaded."""

@@ -26,7 +26,8 @@ from bench.results.run_info import CodecInfo
 from bench.results.store import Store
 
 Probed = tuple[CodecCard, Probe]
-_PROBE_SECONDS = 120.0
+_PROBE_SECONDS = 300.0
+"""A network of 10^8 weights is imported, loaded and counted meanwhile, beside other programs."""
 
 
 def probe_codecs(

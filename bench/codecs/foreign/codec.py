@@ -33,7 +33,7 @@ from bench.signals import Layout, Signal
 
 _BACKEND = "bench.codecs.foreign.adapter_backend"
 _OURS = ("bench.",)
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _PAIRS = 2
 """Of how many codecs a worker of the pool keeps the processes: each may hold a network."""
 

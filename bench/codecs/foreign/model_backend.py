@@ -129,8 +129,6 @@ class Backend:
         forward, counter = self._black_pass(args), FlopCounterMode(display=False)
         try:
             with torch.no_grad(), counter:
-                forward()
-            with torch.no_grad():
                 peak = peak_bytes(forward)
         except Exception:  # as in warm_up
             return {}, []

@@ -115,6 +115,22 @@ class ModelSource:
                 )
             seen[mark] = point
 
+    def check_present(self, points: Sequence[Point]) -> None:
+        """Raises Unavailable at the first point without a checkpoint, naming the points that have
+        one, and CardError for a checkpoint whose name holds another hash."""
+        there = "+".join(str(point.value) for point in points if self._found(point))
+        for point in points:
+            if there and self._found(point) is None:
+                raise Unavailable(
+                    f"{self._absent(point)}; get it, or measure what is there: "
+                    f"{self.codec}{',' if ':' in self.codec else ':'}{point.key}={there}"
+                )
+            self.checkpoint(point)
+
+    def _absent(self, point: Point) -> str:
+        places = " or ".join(str(path) for path in self.candidates(point))
+        return f"codec {self.codec}: no checkpoint for {point}: {places} is missing"
+
     def candidates(self, point: Point) -> tuple[Path, ...]:
         """Where a point's checkpoint may lie."""
         name = _FIELD.sub(lambda _: str(point.value), self.weights)
@@ -126,8 +142,7 @@ class ModelSource:
         where its name holds a hash that its content has not."""
         found = self._found(point)
         if found is None:
-            places = " or ".join(str(path) for path in self.candidates(point))
-            raise Unavailable(f"codec {self.codec}: no checkpoint for {point}: {places} is missing")
+            raise Unavailable(self._absent(point))
         named = _HASHED_NAME.search(found.name)
         if named and not file_digest(found).startswith(named[1]):
             raise CardError(f"{found}: content does not have the hash {named[1]}; get it again")

@@ -416,8 +416,11 @@ def test_copies_of_one_checkpoint_are_one_point(tmp_path: Path, home: Path) -> N
 
 
 def test_missing_checkpoints_and_models_say_where_they_were_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"no checkpoint for lmbda=7: .*MyNet-7\.pth or "):
-        built(card(tmp_path, "MyNet", "[ladder]\nlmbda = [1, 7]"))
+    said = r"no checkpoint for lmbda=7: .*MyNet-7\.pth or .* is there: mynet:lmbda=1\+2$"
+    with pytest.raises(Unavailable, match=said):
+        built(card(tmp_path, "MyNet", "[ladder]\nlmbda = [1, 7, 2]"))
+    with pytest.raises(Unavailable, match=r"no checkpoint for lmbda=7: .* is missing$"):
+        built(card(tmp_path, "MyNet", "[ladder]\nlmbda = [7]"))
     (Path("checkpoints") / "Gone-1.pth").touch()
     with pytest.raises(
         CodecError, match=r"cannot be imported: usernets \(.*\) has no class .* Gone"

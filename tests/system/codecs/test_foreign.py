@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from bench.cards import load_registry
+from bench.codecs import foreign
 from bench.codecs.build import build_codec, select
 from bench.codecs.foreign.codec import ForeignCodec
 from bench.engine.probe import probe
@@ -315,12 +317,17 @@ def test_an_interpreter_that_the_card_names_runs_its_code(home: Path) -> None:
     assert "python" not in codec("plain").versions()
 
 
-def test_what_runs_in_an_interpreter_of_others_needs_no_newer_python_than_3_8() -> None:
+def test_what_runs_in_an_interpreter_of_others_needs_python_3_8_and_nothing_else_of_ours() -> None:
+    alone = ["worker", "model_backend", "network", "plain", "samples"]
+    files = [Path(foreign.__file__).with_name(f"{name}.py") for name in alone]
+    trees = [ast.parse(file.read_text(), feature_version=(3, 8)) for file in files]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {"." * one.level + str(one.module) for one in nodes if isinstance(one, ast.ImportFrom)}
+    names |= {alias.name for one in nodes if isinstance(one, ast.Import) for alias in one.names}
+    ours = {name for name in names if name.startswith((".", "bench"))}
+    assert ours == {".network", ".plain", ".samples"}
     pytest.importorskip("vermin", reason="vermin is not installed: pip install -e .[dev]")
-    from bench.codecs.foreign import model_backend, network, plain, samples, worker
-
-    files = [str(module.__file__) for module in (worker, model_backend, network, plain, samples)]
-    words = ["-c", "import vermin; vermin.main()", "--no-tips", "-t=3.8-", *files]
+    words = ["-c", "import vermin; vermin.main()", "--no-tips", "-t=3.8-", *map(str, files)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
