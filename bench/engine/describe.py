@@ -32,6 +32,7 @@ def describe_codec(card: CodecCard, found: Probe) -> CodecInfo:
         device=found.device,
         items=card.items,
         code=dict(found.code),
+        label=card.label,
     )
 
 

@@ -17,8 +17,8 @@ from bench.errors import StoreError, UsageError
 from bench.records import TARGET
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
-# 5: code of codecs
-FORMAT = 5
+# 5: code of codecs; 6: label of codecs
+FORMAT = 6
 _KEYS = {"metric_info": "metric_facts"}
 
 
@@ -57,6 +57,8 @@ class CodecInfo:
     """How many of the run's items it was to be measured on, the first ones; None: all."""
     code: Mapping[str, str] = field(default_factory=dict)
     """By path the sha256 of every file of its code that is part of no installed release."""
+    label: str = ""
+    """What readers call it; empty in runs of versions that did not say."""
 
     @property
     def ladder_key(self) -> str | None:
