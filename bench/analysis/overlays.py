@@ -145,16 +145,23 @@ def load_overlays(texts: Iterable[str], dataset: str) -> tuple[ExtraCurve, ...]:
 
 
 def load_overlay(text: str, dataset: str) -> tuple[ExtraCurve, ...]:
-    """The curves that ``--overlay`` names: ``published`` for the table of this data set, a TOML
+    """The curves that ``--overlay`` names: ``published`` for the table of this data set,
+    ``published:NAME,NAME`` for some of its curves, a TOML
     that describes a file, or the file: results of CompressAI or DCVC in JSON, a CSV or TSV, its
     columns as in ``FILE:bpp=rate,psnr_rgb=PSNR``.
 
     Raises UsageError if there is no such file or column, DataError for one of another shape.
     """
-    overlay = find_overlay(text, dataset)
+    source, _, names = text.partition(":") if text.startswith("published:") else (text, "", "")
+    overlay = find_overlay(source, dataset)
     if overlay.path.suffix.lower() == ".json":
         return _read_json(overlay)
-    return _read_table(overlay)
+    curves = {curve.name: curve for curve in _read_table(overlay)}
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(curves)
+    for name in wanted:
+        if name not in curves:
+            raise UsageError(f"--overlay {text}: no curve {name!r}; {near_matches(name, curves)}")
+    return tuple(curves[name] for name in wanted)
 
 
 def find_overlay(text: str, dataset: str = "") -> Overlay:

@@ -19,7 +19,7 @@ ONLY = Point("mode", "only")
 """The point of a codec that has no ladder."""
 _LEARNED = re.compile(r"^bench\.learned\.(\w+)\.codec:")
 _CODEC_KEYS = frozenset(
-    "title adapter media deterministic lossless anchor settings ladder source training "
+    "title label adapter media deterministic lossless anchor settings ladder source training "
     "resources reads environment call".split()
 )
 
@@ -52,12 +52,14 @@ class CodecCard:
     """The interpreter of its code; None: the one that runs bench."""
     items: int | None = None
     """How many items of its suite it is measured on, the first ones; None: all."""
+    label: str = ""
+    """Its name in tables and legends; versions of what it is built on may stand in braces."""
     title_pattern: str = ""
     """The title as the card has it, settings in braces, so that a variation's says its own."""
 
     @property
     def digest(self) -> str:
-        """Hash of what the measured numbers depend on: not title, source or training."""
+        """Hash of what the measured numbers depend on: not title, label, source or training."""
         # records know our own networks by the place where their adapters once lay
         adapter = _LEARNED.sub(r"bench.codecs.\1:", self.adapter)
         relevant = (adapter, self.deterministic, self.lossless, dict(self.settings))
@@ -95,6 +97,7 @@ def read_codec(path: Path) -> CodecCard:
         id=path.stem,
         path=path,
         title=titled(title, settings),
+        label=table.get("label", str, ""),
         title_pattern=title,
         adapter=table.attribute_path("adapter"),
         media=media,

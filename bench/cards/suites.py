@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.cards.choice import Choice, read_choice
 from bench.cards.toml import Table
 from bench.errors import CardError, near_matches
 from bench.records import CodecName
@@ -18,7 +19,7 @@ TASK_SECONDS = 600.0
 
 _KEYS = frozenset(
     "title codecs metrics anchor items limits settings tolerances keep timeout papers examples "
-    "notes frames start".split()
+    "notes report frames start".split()
 )
 
 
@@ -31,7 +32,7 @@ class Suite:
     ``papers`` are the writers of further pages, ``package.module:function``; ``keep`` is the number
     of items whose reconstructions stay, ``examples`` the rows of their sheet, ``codec@key=value``.
     ``timeout`` are the seconds after which a task is given up, unless the user says it. ``notes``
-    are sentences that a reader of its tables must know.
+    are sentences that a reader of its tables must know, ``report`` what its report shows.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Suite:
     frames: int | None = None
     """Frames of each clip, from ``start`` on; None: all."""
     start: int = 0
+    report: Choice = field(default_factory=Choice)
 
     def limit(self, codec: str) -> int | None:
         """How many items a codec is measured on, the first ones; None: on all. What is said of a
@@ -80,6 +82,7 @@ def read_suite(table: Table, dataset: str, name: str) -> Suite:
         notes=table.words("notes"),
         frames=frame_count(table, "frames", 1),
         start=frame_count(table, "start", 0) or 0,
+        report=read_choice(Table(f"{table.where} report", table.get("report", dict, {}))),
     )
 
 

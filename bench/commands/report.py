@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.cards.choice import ALL, BOLD, Choice, Limits, limits_of
+from bench.cards.codec_specs import parse_value, split_codecs
 from bench.commands.options import add_cards, add_overlay
 from bench.errors import UsageError
 
@@ -23,7 +25,66 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", choices=("log", "linear"), help="rate axis of the plots; default: log"
     )
+    _add_choice(parser)
     add_cards(parser)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """What to show of what is stored; `[suites.NAME.report]` of a card has the same keys."""
+    group = parser.add_argument_group("what to show; nothing is measured")
+    group.add_argument("--codecs", metavar="A,B", help="these codecs in this order")
+    group.add_argument("--anchor", metavar="ID", help="the codec that BD-rates are against")
+    group.add_argument("--metrics", metavar="A,B", help="these metrics in this order")
+    group.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="ID=TEXT",
+        help='what to call a codec, such as x265="HEVC (x265)" (repeatable)',
+    )
+    group.add_argument("--xlim", metavar="LOW,HIGH", help="limits of the rate axis")
+    group.add_argument(
+        "--ylim",
+        action="append",
+        default=[],
+        metavar="[METRIC=]LOW,HIGH",
+        help="limits of the quality axis, of one metric or of all (repeatable)",
+    )
+    group.add_argument("--caption", default="", metavar="TEXT", help="caption of table.tex")
+    group.add_argument(
+        "--points", action="store_true", help="also table_points.tex, with all points"
+    )
+    group.add_argument("--bold", choices=BOLD, default="", help="what table.tex sets in bold: best")
+
+
+def _choice(options: argparse.Namespace) -> Choice:
+    labels = dict(_pair("--label", word, "ID=TEXT") for word in options.label)
+    ylim = {}
+    for word in options.ylim:
+        metric, _, limits = word.rpartition("=")
+        ylim[metric or ALL] = _limits("--ylim", limits)
+    return Choice(
+        codecs=tuple(split_codecs(options.codecs)) if options.codecs else (),
+        anchor=options.anchor,
+        metrics=tuple(filter(None, (options.metrics or "").split(","))),
+        labels=labels,
+        xlim=_limits("--xlim", options.xlim) if options.xlim else None,
+        ylim=ylim,
+        caption=options.caption,
+        points=options.points,
+        bold=options.bold,
+    )
+
+
+def _pair(option: str, word: str, shape: str) -> tuple[str, str]:
+    key, equals, text = word.rpartition("=")
+    if not equals or not key or not text:
+        raise UsageError(f"{option} {word!r} is not {shape}")
+    return key, text
+
+
+def _limits(option: str, words: str) -> Limits:
+    return limits_of(option, [parse_value(word.strip()) for word in words.split(",")], UsageError)
 
 
 def call(options: argparse.Namespace) -> int:
@@ -43,7 +104,7 @@ def call(options: argparse.Namespace) -> int:
         built = build(
             options.folders, style=options.style, overlays=options.overlay, out=options.out,
             registry=load_registry(options.cards), common=options.common, rate_axis=options.rate,
-            drawing=drawing,
+            drawing=drawing, choice=_choice(options),
         )  # fmt: skip
     console = make_console()
     print_summary(built.folder, content=built.content, console=console)

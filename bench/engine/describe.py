@@ -33,6 +33,7 @@ def describe_codec(card: CodecCard, found: Probe) -> CodecInfo:
         items=card.items,
         code=dict(found.code),
         command=found.command,
+        label=card.label,
     )
 
 

@@ -14,11 +14,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.figures.direct_labels import label_ends, label_width
 from bench.figures.plot import BarPlot, CurvePlot, Line, OtherLine, Plot
-from bench.figures.style import Style
+from bench.figures.style import LINE_WIDTHS, MARK_SIZES, Style
 
 PUBLISHED_COLOUR = "#8a8a8a"
-_WIDTHS = {"field": 0.8, "learned": 1.6, "anchor": 1.4}
-_SIZES = {"field": 0.85, "learned": 1.2, "anchor": 1.0}
 
 
 def draw(plot: Plot, style: Style) -> Figure:
@@ -65,7 +63,8 @@ def _draw_line(axes: Axes, line: Line, style: Style) -> None:
     axes.plot(
         line.rate, line.quality, color=line.colour, marker=line.marker, label=line.label,
         linestyle="none" if line.dash is None else line.dash,
-        linewidth=style.line * _WIDTHS[line.weight], markersize=style.marker * _SIZES[line.weight],
+        linewidth=style.line * LINE_WIDTHS[line.weight],
+        markersize=style.marker * MARK_SIZES[line.weight],
         markeredgecolor="white", markeredgewidth=0.4, zorder=3 if line.weight == "learned" else 2,
     )  # fmt: skip
 
@@ -136,12 +135,9 @@ def _legend(figure: Figure, axes: Axes, frame: Frame, labels: Sequence[str]) -> 
 
 
 def _limit(axes: Axes, plot: CurvePlot) -> None:
-    low, high = plot.rates
-    if plot.linear_rate:
-        axes.set_xlim(0, high * 1.05)
-    else:
+    if not plot.linear_rate:
         axes.set_xscale("log")
-        axes.set_xlim(low / 1.12, high * 1.12)
+    axes.set_xlim(*plot.rates)
     axes.set_ylim(*plot.qualities)
 
 

@@ -22,6 +22,8 @@ class Line:
     marker: str
     dash: Any
     weight: Weight
+    sources: tuple[str, ...] = ()
+    """The curves that it joins, by codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class OtherLine:
     rate: Numbers
     quality: Numbers
     bound: bool
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

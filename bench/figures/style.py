@@ -10,6 +10,10 @@ from bench.errors import UsageError, near_matches
 FAMILY = 3
 """So many single points of one card share one entry of a legend or of the ledger."""
 
+LINE_WIDTHS = {"field": 0.8, "learned": 1.6, "anchor": 1.4}
+MARK_SIZES = {"field": 0.85, "learned": 1.2, "anchor": 1.0}
+"""By the weight of a line, relative to the style's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Style:

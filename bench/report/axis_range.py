@@ -39,6 +39,8 @@ class AxisRange:
     quality: Range
     outside: str
     over: str = ""
+    rate_margin: float = 0.12
+    quality_margin: float = _MARGIN
 
     @property
     def note(self) -> str:
@@ -47,8 +49,16 @@ class AxisRange:
     def padded(self) -> Range:
         """The quality limits with a margin for the markers."""
         low, high = self.quality
-        margin = _MARGIN * max(high - low, 1e-6)
+        margin = self.quality_margin * max(high - low, 1e-6)
         return low - margin, high + margin
+
+    def padded_rate(self, *, linear: bool) -> Range:
+        """The same of the rate; a linear axis begins at 0 unless its limits were chosen."""
+        low, high = self.rate
+        factor = 1 + self.rate_margin
+        if linear and self.rate_margin:
+            return 0.0, high * 1.05
+        return low / factor, high * factor
 
 
 def finite_points(content: Content, codec: str, axis: Quality) -> tuple[Floats, Floats]:
@@ -69,17 +79,28 @@ def axis_range(content: Content, axis: Quality) -> AxisRange | None:
     curves = {codec: curve for codec, curve in found.items() if curve[0].size}
     if not curves:
         return None
-    low, high = _shown({codec: quality for codec, (_, quality) in curves.items()})
+    limits = content.choice.quality_limits(axis.id, axis.info.id)
+    if limits:
+        low, high = sorted(axis.sign * end for end in limits)
+    else:
+        low, high = _shown({codec: quality for codec, (_, quality) in curves.items()})
     inside = [rate[(quality >= low) & (quality <= high)] for rate, quality in curves.values()]
-    rates = np.concatenate(inside)
-    notes = [
-        _note(codec, axis.sign * quality[(quality < low) | (quality > high)])
-        for codec, (_, quality) in curves.items()
-        if quality.min() < low or quality.max() > high
-    ]
+    rates = np.concatenate(
+        inside if any(map(len, inside)) else [rate for rate, _ in curves.values()]
+    )
+    chosen = content.choice.xlim
+    least, most = chosen or (float(rates.min()), float(rates.max()))
+    notes = []
+    for codec, (rate, quality) in curves.items():
+        beyond = (quality < low) | (quality > high)
+        if chosen:
+            beyond |= (rate < least) | (rate > most)
+        if beyond.any():
+            notes.append(_note(content.name(codec), axis.sign * quality[beyond]))
     unit = f" {axis.unit}" if axis.unit else ""
     outside = f"Outside the axes: {', '.join(notes)}{unit}" if notes else ""
-    return AxisRange((float(rates.min()), float(rates.max())), (low, high), outside, _over(content))
+    margins = 0.0 if chosen else 0.12, 0.0 if limits else _MARGIN
+    return AxisRange((least, most), (low, high), outside, _over(content), *margins)
 
 
 def _over(content: Content) -> str:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from bench.analysis.overlays import ExtraCurve
 from bench.cards import Registry, load_registry
+from bench.cards.choice import Choice
 from bench.errors import StoreError, UsageError
 from bench.figures.drawing_process import DrawingProcess
 from bench.figures.style import named_style
 from bench.report.content import Content, RateAxis, collect
 from bench.report.html import write_page
+from bench.report.latex import write_latex
 from bench.report.pages import write_papers
 from bench.report.plots import plan_plots, write_pgfplots
-from bench.report.tables import write_bd, write_curves, write_latex, write_markdown
+from bench.report.tables import write_bd, write_curves, write_markdown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +42,16 @@ def build(
     common: bool = False,
     rate_axis: RateAxis | None = None,
     drawing: DrawingProcess | None = None,
+    choice: Choice | None = None,
 ) -> BuiltReport:
-    """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, table.tex, the plots and
-    report.html, and the pages that the suite's card names, from ``registry`` or the project's own.
+    """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, what LaTeX reads, the plots
+    and report.html, and the pages that the suite's card names, from ``registry`` or the project's
+    own.
 
     One folder gets its report beside its records; several need ``out``, and ``common`` where they
     hold different items. ``style`` is ``paper`` or
-    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. ``drawing`` draws while the rest is
+    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. ``choice`` is what to show, before
+    what the suite's card says. ``drawing`` draws while the rest is
     written; figures that are there already are not drawn again. Raises
     UsageError and StoreError, each one line that says what to do.
     """
@@ -54,7 +59,11 @@ def build(
     if out is None and len(paths) != 1:
         raise UsageError("a report of several folders needs a folder of its own; give --out")
     named_style(style)
-    content = collect(paths, overlays=overlays, extras=extras, common=common, rate_axis=rate_axis)
+    registry = registry or load_registry()
+    content = collect(
+        paths, overlays=overlays, extras=extras, common=common, rate_axis=rate_axis,
+        choice=choice or Choice(), registry=registry,
+    )  # fmt: skip
     target = Path(out) if out is not None else paths[0]
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -64,9 +73,10 @@ def build(
         write_curves(content, target)
         write_bd(content, target)
         write_markdown(content, target)
-        write_latex(content, target)
-        pages = write_papers(content.shared, target, registry or load_registry())
-        texts = write_pgfplots(content, target)
+        texts = [*write_latex(content, target), *write_pgfplots(content, target, style)]
+        shown = content.choice
+        whole = not (shown.codecs or shown.metrics or shown.anchor)  # pages are of whole suites
+        pages = write_papers(content.shared, target, registry) if whole else ()
         html = write_page(content, target)
         drawing.finish()
     except OSError as error:
@@ -74,7 +84,7 @@ def build(
             f"{target}: the report cannot be written: {error.strerror or error}; "
             "free space or give --out"
         ) from error
-    names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md", "table.tex")
+    names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md")
     tables = [target / name for name in names] + [p.path for p in pages if p.path is not None]
     missing = tuple(page.missing for page in pages if page.missing)
     figures = [path for sheet in sheets for path in sheet.paths]

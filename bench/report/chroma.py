@@ -45,7 +45,7 @@ def _from_rgb(content: Content, codec: str) -> bool:
 
 def marked(content: Content, codec: str) -> str:
     """The codec's name with the mark of 4:2:0 where it applies."""
-    return f"{codec}{MARK}" if codes_420(content, codec) else codec
+    return content.name(codec) + MARK * codes_420(content, codec)
 
 
 def chroma_sentence(content: Content) -> str:
@@ -75,11 +75,11 @@ def _threshold(content: Content, codec: str, ceiling: float, lowest: float) -> s
     note = f"ceiling {ceiling:.1f} dB"
     if not math.isfinite(ceiling):
         if not math.isfinite(lowest):
-            return f"{codec}, whose ceiling is not measured, as it converts by itself"
+            return f"{content.name(codec)}, whose ceiling is not measured, as it converts by itself"
         ceiling, note = lowest, f"converts by itself; ceiling taken as {lowest:.1f} dB"
     points = content.lossy_points(codec)
     limit = ceiling + 10 * math.log10(1 - 10 ** (-LOSS_DB / 10))
-    said = f"{codec} above {limit:.1f} dB ({note})"
+    said = f"{content.name(codec)} above {limit:.1f} dB ({note})"
     psnr, rates = points["psnr_rgb"].to_numpy(), points["bpp"].to_numpy()
     order = np.argsort(psnr)
     if psnr.max() < limit:

@@ -6,7 +6,7 @@ Formats nothing but the sentences that all outputs share; writes no file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,8 +17,11 @@ from bench.analysis.curves import Grid, grids, mean_curves
 from bench.analysis.overlays import ExtraCurve, load_overlays
 from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, reported
-from bench.analysis.table import BdTable, compare_run
+from bench.analysis.table import BdTable, compare_run, measured_quality
+from bench.cards import Registry
+from bench.cards.choice import Choice
 from bench.errors import UsageError
+from bench.report.names import names_of
 from bench.results.reader import Results, read_results
 from bench.results.run_info import RunInfo
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RateAxis = Literal["log", "linear"]
+_ALL = Choice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,14 @@ class Content:
     extras: tuple[ExtraCurve, ...]
     rate_axis: RateAxis | None = None
     published: tuple[Beside, ...] = ()
+    choice: Choice = field(default_factory=Choice)
+    names: Mapping[str, str] = field(default_factory=dict)
     _shared: Content | None = None
     _lossy: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
+
+    def name(self, codec: str) -> str:
+        """What readers call a codec."""
+        return self.names.get(codec, codec)
 
     @property
     def rate_unit(self) -> str:
@@ -120,32 +130,81 @@ def collect(
     extras: Sequence[ExtraCurve] = (),
     common: bool = False,
     rate_axis: RateAxis | None = None,
+    choice: Choice = _ALL,
+    registry: Registry | None = None,
 ) -> Content:
     """Reads one or several results folders and computes all that a report shows.
 
     ``extras`` are further curves to draw, such as a bound; ``common`` takes of several folders the
-    items that all of them hold; ``rate_axis`` is that of the plots. Raises StoreError and
-    UsageError as ``read_results`` and ``load_overlay`` do.
+    items that all of them hold; ``rate_axis`` is that of the plots; ``choice`` goes over what the
+    suite's card in ``registry`` says. Raises StoreError and UsageError as ``read_results`` and
+    ``load_overlay`` do, and UsageError for a choice that is not there.
     """
-    results = read_results(folders, common=common)
+    whole = read_results(folders, common=common)
+    choice = choice.over(_of_card(whole, registry))
+    results, compared = _chosen(whole, choice)
     run = results.run
     curves = _curves(results)
     bound = source_bound(run)
     if bound is not None:
         extras = (*extras, _as_extra(bound))
+    names = names_of(compared, registry, choice.labels)
     gray = bool((results.records["channels"].dropna() == 1).all())
     axes = tuple(
         replace(axis, title="PSNR") if gray and axis.id == "psnr_rgb" else axis
-        for axis in reported(run.metrics, run.media, run.metric_info)
+        for axis in _axes(results, choice.metrics)
         if axis.column in curves and curves[axis.column].notna().any()
     )
     measured = grids(results)
     published = set_beside(load_overlays(overlays, run.dataset), run, measured)
-    bd = compare_run(results, measured, axes, matrix=True, published=published)
+    bd = compare_run(
+        compared, grids(compared), axes, anchor=choice.anchor, matrix=True, published=published
+    )
+    shown = {*measured, *(one.codec for one in published)}
+    bd = replace(bd, comparisons=tuple(c for c in bd.comparisons if c.codec in shown))
     extras = (*(one.curve for one in published), *extras)
-    content = Content(results, curves, measured, axes, bd, (), extras, rate_axis, published)
+    content = Content(
+        results, curves, measured, axes, bd, (), extras, rate_axis, published, choice, names
+    )
     content = replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
     return replace(content, _shared=_over_shared_items(content))
+
+
+def _of_card(results: Results, registry: Registry | None) -> Choice:
+    """What the suite's card chooses of what is there: a part of a suite has its report as well."""
+    run = results.run
+    if registry is None or run.dataset not in registry.datasets:
+        return Choice()
+    suite = registry.dataset(run.dataset).suites.get(run.suite)
+    if suite is None:
+        return Choice()
+    said, there = suite.report, results.codecs
+    labels = {codec: text for codec, text in said.labels.items() if codec in there}
+    codecs = tuple(codec for codec in said.codecs if codec in there)
+    metrics = tuple(name for name in said.metrics if name.removesuffix("_db") in run.metrics)
+    anchor = said.anchor if said.anchor in there else None
+    return replace(said, codecs=codecs, labels=labels, metrics=metrics, anchor=anchor)
+
+
+def _chosen(whole: Results, choice: Choice) -> tuple[Results, Results]:
+    """The results to show, and those with the anchor, which need not be among them."""
+    for codec in (*choice.labels, *filter(None, [choice.anchor])):
+        whole.only([codec])
+    if not choice.codecs:
+        return whole, whole
+    anchor = choice.anchor or whole.run.anchor
+    hidden = [anchor] if anchor in whole.codecs and anchor not in choice.codecs else []
+    return whole.only(choice.codecs), whole.only([*choice.codecs, *hidden])
+
+
+def _axes(results: Results, wanted: Sequence[str]) -> tuple[Quality, ...]:
+    """The axes that the run reports, or the wanted ones in their order."""
+    run = results.run
+    axes = tuple(reported(run.metrics, run.media, run.metric_info))
+    if not wanted:
+        return axes
+    known = {axis.info.id: axis for axis in axes} | {axis.id: axis for axis in axes}
+    return tuple(known.get(name) or measured_quality(results, name) for name in wanted)
 
 
 def _over_shared_items(content: Content) -> Content | None:

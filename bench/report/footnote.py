@@ -33,8 +33,8 @@ def footnote(content: Content) -> list[str]:
     ]
     if content.bd.anchor is not None:
         sentences.append(
-            f"BD-rate against {content.bd.anchor}: log rate, PCHIP on the mean curves over their "
-            "common quality range, negative saves bits; in brackets the 95 % interval of a paired "
+            f"BD-rate against {content.name(content.bd.anchor)}: log rate, PCHIP on the mean curves "
+            "over their common quality range, negative saves bits; in brackets the 95 % interval of a paired "
             f"bootstrap over {_drawn(content)} ({RESAMPLES} resamples), no narrower than the "
             "jackknife's, n.s.: not significant; spread: lowest "
             f"and highest over the mean curve, the pooled curve and the mean of the {word}' own "
@@ -46,7 +46,9 @@ def footnote(content: Content) -> list[str]:
         )
     ceilings = content.curves.groupby("codec", observed=True)["psnr_rgb_ceiling"].min().dropna()
     if len(ceilings):
-        low = ", ".join(f"{name} {value:.1f} dB" for name, value in ceilings.items())
+        low = ", ".join(
+            f"{content.name(str(name))} {value:.1f} dB" for name, value in ceilings.items()
+        )
         sentences.append(
             "Colour: RGB reaches YUV codecs as BT.709, full range, 4:4:4 unless a setting says "
             f"otherwise; PSNR of that conversion without coding: {low}."
@@ -100,7 +102,7 @@ def _limit_sentences(content: Content) -> list[str]:
     fewer: dict[int, list[str]] = {}
     for codec in results.codecs:
         if results.expected(codec) < results.run.items:
-            fewer.setdefault(results.expected(codec), []).append(codec)
+            fewer.setdefault(results.expected(codec), []).append(content.name(codec))
     if not fewer:
         return []
     told = "; ".join(f"{', '.join(names)} on the first {n}" for n, names in fewer.items())
@@ -139,7 +141,9 @@ def describe(content: Content, codec: str) -> str:
     settings = [f"{key}={value}" for key, value in info.settings.items()]
     versions = [f"{key} {shortened(value)}" for key, value in info.versions.items()]
     details = ", ".join([*settings, *versions])
-    return f"{codec}: {info.title} ({details})" if details else f"{codec}: {info.title}"
+    name = content.name(codec)
+    called = codec if name == codec else f"{name} ({codec})"
+    return f"{called}: {info.title} ({details})" if details else f"{called}: {info.title}"
 
 
 def _metric_sentences(content: Content) -> list[str]:

@@ -57,7 +57,13 @@ def ledger_plot(content: Content) -> BarPlot | None:
         return None
     shown = heaviest(ledger, {row.codec for row in content.rows if row.points == 1})
     return BarPlot(
-        tuple(f"{codec} {point}".strip() for codec, point, _, _ in shown),
+        tuple(f"{_name(content, codec)} {point}".strip() for codec, point, _, _ in shown),
         tuple(header for _, _, header, _ in shown),
         tuple(discarded for _, _, _, discarded in shown),
     )
+
+
+def _name(content: Content, codec: str) -> str:
+    """What readers call a codec, or a card with the number of its variations."""
+    own, bracket, count = codec.partition(" (")
+    return content.name(own) + bracket + count

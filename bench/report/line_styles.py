@@ -32,11 +32,10 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Dash:
-    """A dash by its names in Matplotlib, Plotly and PGFPlots."""
+    """A dash by its names in Matplotlib and Plotly."""
 
     plot: Any
     page: str
-    pgf: str
 
 
 MARKERS = (
@@ -46,10 +45,10 @@ MARKERS = (
     *(Marker("p", "pentagon"), Marker("*", "star")),
 )
 DASHES = (
-    Dash("-", "solid", "solid"),
-    Dash((0, (5, 1.5)), "dash", "dashed"),
-    Dash((0, (1, 1.2)), "dot", "dotted"),
-    Dash((0, (5, 1.5, 1, 1.5)), "dashdot", "dashdotted"),
+    Dash("-", "solid"),
+    Dash((0, (5, 1.5)), "dash"),
+    Dash((0, (1, 1.2)), "dot"),
+    Dash((0, (5, 1.5, 1, 1.5)), "dashdot"),
 )
 
 

@@ -1,55 +1,156 @@
-"""RD curves as a PGFPlots axis for LaTeX; computes no numbers."""
+"""RD curves as a PGFPlots axis for LaTeX, with the file of each curve; computes no numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-from bench.analysis.qualities import Floats, Quality
-from bench.report.axis_range import AxisRange, finite_points
+from bench.analysis.qualities import Quality
+from bench.figures.plot import CurvePlot, Line, OtherLine
+from bench.figures.style import LINE_WIDTHS, MARK_SIZES, Style
 from bench.report.content import Content
-from bench.report.line_styles import line_styles
-from bench.report.tables import latex
+from bench.report.latex import latex
+from bench.results.rates import published_mark
+
+_MARKS = {
+    "o": "*", "s": "square*", "^": "triangle*", "D": "diamond*", "P": "+", "X": "x",
+    "v": "triangle*; rotate=180", "<": "triangle*; rotate=90",
+    ">": "triangle*; rotate=270", "p": "pentagon*", "*": "star",
+}  # fmt: skip
+"""Matplotlib's markers as PGFPlots names them."""
+_COLUMN_POINTS = 252
+"""Width of a column of IEEE's, which the legend must fit."""
 
 
-def pgfplots(content: Content, axis: Quality, shown: AxisRange) -> str:
-    """A PGFPlots axis with the measured curves and, dashed, those of others."""
-    kind = "axis" if content.linear_rate else "semilogxaxis"
-    low, high = sorted(axis.sign * end for end in shown.padded())
-    limits = f"ymin={low:.4g}, ymax={high:.4g}, "
-    turned = "y dir=reverse, " if axis.falling else ""
+def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, str]) -> str:
+    """What the PDF shows, as an axis that reads the file of each curve."""
+    kind = "axis" if plot.linear_rate else "semilogxaxis"
+    font = r"\scriptsize" if style.legend_below else r"\footnotesize"
+    sign = -1 if plot.falling else 1
+    low, high = sorted(sign * end for end in plot.qualities)
     title = axis.info.title if axis.falling else axis.title
+    entries = [latex(line.label) for line in plot.lines]
+    entries += [latex(_label(other)) for other in plot.others]
+    columns = max(1, int(_COLUMN_POINTS / (3.1 * max(map(len, entries)) + 24)))
+    options = [
+        r"width=\columnwidth", r"height=0.75\columnwidth",
+        f"xmin={plot.rates[0]:.5g}", f"xmax={plot.rates[1]:.5g}",
+        f"ymin={low:.5g}", f"ymax={high:.5g}", *(["y dir=reverse"] if plot.falling else []),
+        f"xlabel={{{latex(plot.rate_label)}}}", f"ylabel={{{latex(title)} ({axis.unit or '1'})}}",
+        *([] if plot.linear_rate else [f"xtick={{{_ticks(*plot.rates)}}}"]),
+        "log ticks with fixed point", "grid=major", "grid style={line width=0.3pt, black!15}",
+        f"tick label style={{font={font}}}", f"label style={{font={font}}}",
+        f"legend columns={columns}", "legend cell align=left",
+        r"legend style={at={(0.5,0)}, anchor=north, yshift=-3em, font=\scriptsize, draw=none, "
+        "fill=none, inner sep=0pt, /tikz/column sep=2pt}",
+        r"table/search path={.,\CurrentFilePath}",
+    ]  # fmt: skip
     lines = [
-        "% \\usepackage{pgfplots}",
-        *([f"% {shown.note}"] if shown.note else []),
-        "\\begin{tikzpicture}",
-        f"\\begin{{{kind}}}[xlabel={{Rate ({content.rate_unit})}}, "
-        f"ylabel={{{latex(title)} ({axis.unit or '1'})}}, {turned}grid=major, "
-        f"{limits if shown.outside else ''}"
-        "legend pos=outer north east, log ticks with fixed point]",
+        r"% \usepackage{pgfplots}; the curves lie in the .dat beside this file",
+        *([f"% {plot.outside}"] if plot.outside else []),
+        r"\providecommand\CurrentFilePath{.}%",
+        r"\sbox0{\begin{tikzpicture}",
+        f"\\begin{{{kind}}}[",
+        *(f"  {option}," for option in options),
+        "]",
     ]
-    styles = line_styles(content)
-    for codec in content.results.codecs:
-        rate, quality = finite_points(content, codec, axis)
-        if rate.size:
-            style = styles[codec]
-            colour = style.colour.removeprefix("#")
-            name = f"c{colour}"
-            lines.append(f"\\definecolor{{{name}}}{{HTML}}{{{colour}}}")
-            lines += _curve(codec, rate, axis.sign * quality, f"[{name}, {style.dash.pgf}, mark=*]")
-    for extra in content.extras:
-        values = extra.quality(axis)
-        if values is not None:
-            turned_values = [axis.sign * value for value in values]
-            lines += _curve(extra.name, extra.rate, turned_values, "[dashed, black!60]")
-    lines += [f"\\end{{{kind}}}", "\\end{tikzpicture}"]
+    for line, entry in zip(plot.lines, entries, strict=False):
+        colour = line.colour.removeprefix("#")
+        lines.append(f"\\definecolor{{c{colour}}}{{HTML}}{{{colour}}}")
+        lines += _curves(line.sources, axis, files, _look(line, style), entry)
+    for place, other in enumerate(plot.others):
+        look = f"{_other_look(place)}, line width={0.6 * style.line:.2g}pt"
+        if other.bound:
+            look = f"black, densely dotted, line width={0.8 * style.line:.2g}pt, mark=none"
+        lines += _curves(other.sources, axis, files, look, entries[len(plot.lines) + place])
+    lines += [
+        f"\\end{{{kind}}}",
+        r"\end{tikzpicture}}%",
+        r"\ifdim\wd0>\columnwidth\resizebox{\columnwidth}{!}{\usebox0}\else\usebox0\fi",
+    ]
     return "\n".join(lines) + "\n"
 
 
-def _curve(
-    name: str, rate: Sequence[float] | Floats, quality: Sequence[float] | Floats, options: str
+def _label(other: OtherLine) -> str:
+    return other.label if other.bound else f"{other.label} (published)"
+
+
+def _ticks(low: float, high: float) -> str:
+    """1, 2 and 5 of each decade, over many decades only 1."""
+    steps = (1, 2, 5) if high / low < 300 else (1,)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = (step * 10.0**decade for decade in decades for step in steps)
+    return ",".join(f"{tick:g}" for tick in ticks if low <= tick <= high)
+
+
+def _look(line: Line, style: Style) -> str:
+    """Colour, dash, thickness and marker as in the PDF."""
+    width = style.line * LINE_WIDTHS[line.weight]
+    mark, _, turned = _MARKS[line.marker].partition("; ")
+    size = style.marker * MARK_SIZES[line.weight] / 2
+    look = f"c{line.colour.removeprefix('#')}, line width={width:.2g}pt, mark={mark}, "
+    look += f"mark size={size:.2g}pt, mark options={{solid{turned and ', ' + turned}}}"
+    if line.dash is None:
+        return f"{look}, only marks"
+    if isinstance(line.dash, str):
+        return f"{look}, solid"
+    words = zip(("on", "off") * 2, line.dash[1], strict=False)
+    return f"{look}, dash pattern={' '.join(f'{w} {n * width:.2g}pt' for w, n in words)}"
+
+
+def _other_look(place: int) -> str:
+    marks = ("o", "square", "triangle", "diamond", "pentagon", "x", "+", "asterisk")
+    grays = (50, 65, 80)
+    return (
+        f"black!{grays[place % len(grays)]}, densely dashed, mark={marks[place % len(marks)]}, "
+        "mark size=1.2pt, mark options={solid}"
+    )
+
+
+def _curves(
+    sources: Sequence[str], axis: Quality, files: Mapping[str, str], look: str, entry: str
 ) -> list[str]:
-    points = " ".join(f"({r:.6g},{q:.6g})" for r, q in zip(rate, quality, strict=True))
+    """The curves of one entry of the legend."""
     return [
-        f"\\addplot{options} coordinates {{{points}}};",
-        f"\\addlegendentry{{{latex(name)}}}",
+        f"\\addplot[{look}{', forget plot' if index else ''}] "
+        f"table[x=bpp, y={axis.id}] {{{files[source]}}};"
+        + (f" \\addlegendentry{{{entry}}}" if not index else "")
+        for index, source in enumerate(sources)
     ]
+
+
+def write_data(content: Content, folder: Path) -> dict[str, str]:
+    """A .dat of each curve, by rising rate, all metrics beside each other; returns their names by
+    codec or name of the curve."""
+    files: dict[str, str] = {}
+    for codec in content.results.codecs:
+        points = content.shared.lossy_points(codec)
+        if points.empty:
+            continue
+        columns = {a.id: a.shown(points[a.column].to_numpy(float)) for a in content.axes}
+        _write(folder, files, codec, points["bpp"], columns)
+    for extra in content.extras:
+        known = {axis.id: extra.quality(axis) for axis in content.axes}
+        turned = {axis.id: axis.sign for axis in content.axes}
+        shown = {key: [turned[key] * one for one in values or ()] for key, values in known.items()}
+        columns = {key: values for key, values in shown.items() if values}
+        _write(folder, files, published_mark(extra.name), extra.rate, columns)
+    return files
+
+
+def _write(
+    folder: Path,
+    files: dict[str, str],
+    name: str,
+    rates: Iterable[float],
+    columns: Mapping[str, Iterable[float]],
+) -> None:
+    plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+    same = sum(file.startswith(f"curve_{plain}.") for file in files.values())
+    files[name] = f"curve_{plain}.{same}.dat" if same else f"curve_{plain}.dat"
+    rows = sorted(zip(rates, *columns.values(), strict=True))
+    text = "\n".join(" ".join(f"{value:.6g}" for value in row) for row in rows)
+    head = " ".join(("bpp", *columns))
+    (folder / files[name]).write_text(f"{head}\n{text}\n", encoding="utf-8")

@@ -20,7 +20,8 @@ from bench.report.axis_range import AxisRange, axis_range, finite_points
 from bench.report.content import Content
 from bench.report.ledger import ledger_plot
 from bench.report.line_styles import LineStyle, line_styles
-from bench.report.pgfplots import pgfplots
+from bench.report.pgfplots import pgfplots, write_data
+from bench.results.rates import published_mark
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,14 +39,15 @@ def plan_plots(content: Content, folder: Path, style_name: str = "paper") -> tup
     return (*sheets, *([] if bars is None else [make_sheet(bars, style, folder / "ledger")]))
 
 
-def write_pgfplots(content: Content, folder: Path) -> tuple[Path, ...]:
-    """rd_<metric>.tex of every reported axis; returns the paths written."""
-    written = []
+def write_pgfplots(content: Content, folder: Path, style_name: str = "paper") -> tuple[Path, ...]:
+    """rd_<metric>.tex of every reported axis and the .dat of each curve; returns the paths."""
+    style, files = named_style(style_name), write_data(content, folder)
+    written = [folder / name for name in files.values()]
     for axis in content.axes:
-        shown = axis_range(content, axis)
-        if shown is not None:
+        plot = curve_plot(content, axis)
+        if plot is not None:
             path = folder / f"rd_{axis.id}.tex"
-            path.write_text(pgfplots(content, axis, shown), encoding="utf-8")
+            path.write_text(pgfplots(axis, plot, style, files), encoding="utf-8")
             written.append(path)
     return tuple(written)
 
@@ -72,7 +74,7 @@ def curve_plot(content: Content, axis: Quality) -> CurvePlot | None:
             for series in _series(content, names, axis)
         ),
         others=tuple(_other(content, extra, axis) for extra in drawn_extras(content, axis)),
-        rates=shown.rate,
+        rates=shown.padded_rate(linear=content.linear_rate),
         qualities=shown.padded(),
         rate_label=f"Rate ({content.rate_unit})",
         quality_label=axis.label,
@@ -93,13 +95,15 @@ def _line(content: Content, axis: Quality, series: Series, style: LineStyle) -> 
         style.marker.plot,
         None if len(series.codecs) > 1 else style.dash.plot,
         style.weight,
+        series.codecs,
     )
 
 
 def _other(content: Content, extra: ExtraCurve, axis: Quality) -> OtherLine:
     bound = extra.origin == "bound"
     label = extra.name if bound else published_name(content, extra)
-    return OtherLine(label, tuple(extra.rate), tuple(extra.quality(axis) or ()), bound)
+    values = tuple(extra.quality(axis) or ())
+    return OtherLine(label, tuple(extra.rate), values, bound, (published_mark(extra.name),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Series:
 def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Series]:
     """All codecs; variations of one card with a single point each share one entry of the legend,
     which would else be longer than the plot. The tables tell them apart."""
-    marked = {row.codec: f"{row.codec} *" if row.incomplete else row.codec for row in content.rows}
+    marked = {row.codec: content.name(row.codec) + " *" * row.incomplete for row in content.rows}
     single = [name for name in names if finite_points(content, name, axis)[0].size == 1]
     families: dict[str, list[str]] = {}
     for name in single:
@@ -124,8 +128,8 @@ def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Serie
         if len(family) < FAMILY:
             series.append(Series(marked[name], (name,)))
         elif name == family[0]:
-            star = " *" if any(marked[each] != each for each in family) else ""
-            label = f"{name.partition(':')[0]} ({len(family)} variations){star}"
+            star = " *" if any(marked[each].endswith(" *") for each in family) else ""
+            label = f"{content.name(CodecName.parse(name).card)} ({len(family)} variations){star}"
             series.append(Series(label, tuple(family)))
     return series
 

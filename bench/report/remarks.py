@@ -25,8 +25,8 @@ def warnings_of(content: Content) -> list[str]:
     for row in content.rows:
         if row.incomplete:
             found.append(
-                f"{row.codec}: {row.failed} tasks not done, smallest point over {row.items} of "
-                f"{row.items_expected} {content.item_word}{_first_reason(content, row.codec)}"
+                f"{content.name(row.codec)}: {row.failed} tasks not done, smallest point over "
+                f"{row.items} of {row.items_expected} {content.item_word}{_first_reason(content, row.codec)}"
             )
     items = content.results.run.items
     if content.bd.anchor is not None and items < MIN_ITEMS:
@@ -36,7 +36,9 @@ def warnings_of(content: Content) -> list[str]:
     curves = {row.codec for row in content.rows if row.points > 1 and not row.lossless}
     titles = {axis.id: axis.title for axis in content.axes}
     said = {few_items(items), few_groups(content.groups)}
-    found += _doubts([c for c in content.bd.comparisons if c.codec in curves], said, titles)
+    found += _doubts(
+        content, [c for c in content.bd.comparisons if c.codec in curves], said, titles
+    )
     found += _fallen_frames(content)
     found += _empty_cells(content)
     found += _rates_apart(content)
@@ -65,8 +67,8 @@ def _fallen_frames(content: Content) -> list[str]:
             worst = found.iloc[int(found["gap"].to_numpy().argmax())]
             more = f"; {len(found) - 1} more clips so" if len(found) > 1 else ""
             lines.append(
-                f"{codec}: {axis.title} of one frame is {worst[least]:.1f} dB where the mean of "
-                f"its clip is {worst[axis.column]:.1f}: {worst['point']} on {worst['item']}, frame "
+                f"{content.name(str(codec))}: {axis.title} of one frame is "
+                f"{worst[least]:.1f} dB where the mean of its clip is {worst[axis.column]:.1f}: {worst['point']} on {worst['item']}, frame "
                 f"{worst['worst_frame']:.0f} from 0 has the largest error, "
                 f"{worst['frames_identical']:.0f} of {worst['frames']:.0f} frames are identical"
                 f"{more}"
@@ -80,8 +82,11 @@ def _single_points(content: Content) -> list[str]:
         return []
     rows = [row for row in content.rows if row.points == 1 and not row.lossless]
     rows = [row for row in rows if row.codec != content.bd.anchor]
-    placed = [row.codec for row in rows if any(c and c.single for c in row.comparisons)]
-    beyond = [row.codec for row in rows if row.codec not in placed]
+    placed = [
+        content.name(row.codec) for row in rows if any(c and c.single for c in row.comparisons)
+    ]
+    beyond = [content.name(row.codec) for row in rows]
+    beyond = [name for name in beyond if name not in placed]
     found = [
         "One operating point has no BD-rate; shown are the rate at its quality and the quality at "
         f"its rate: {'; '.join(placed)}"
@@ -129,8 +134,8 @@ def _rates_apart(content: Content) -> list[str]:
             row, text = apart[0]
             first = group.iloc[row]
             lines.append(
-                f"{codec}: estimated and measured rate differ by more than headers and 5 % on "
-                f"{len(apart)} of {len(group)} records ({first['point']} on {first['item']}: "
+                f"{content.name(str(codec))}: estimated and measured rate differ by more than "
+                f"headers and 5 % on {len(apart)} of {len(group)} records ({first['point']} on {first['item']}: "
                 f"{text})"
             )
     return lines
@@ -150,8 +155,8 @@ def _same_points(content: Content) -> list[str]:
             key = tuple(map(tuple, rows[["item", "bytes", *axes]].astype(str).to_numpy()))
             if axes and key in seen:
                 lines.append(
-                    f"{codec}: {seen[key]} and {point} gave streams of the same sizes and the same "
-                    f"quality on all {len(rows)} {content.item_word}; are they one measurement?"
+                    f"{content.name(str(codec))}: {seen[key]} and {point} gave streams of "
+                    f"the same sizes and the same quality on all {len(rows)} {content.item_word}; are they one measurement?"
                 )
             seen.setdefault(key, point)
     return lines
@@ -189,8 +194,8 @@ def _disagreement(content: Content) -> list[str]:
     ahead = [title for title, mine, theirs in order if mine < theirs]
     behind = [title for title in titles if title not in ahead]
     return [
-        f"The metrics disagree in rank: {one} is ahead of {two} in {', '.join(ahead)}, behind in "
-        f"{', '.join(behind)}"
+        f"The metrics disagree in rank: {content.name(one)} is ahead of {content.name(two)} in "
+        f"{', '.join(ahead)}, behind in {', '.join(behind)}"
     ]
 
 
@@ -212,7 +217,10 @@ def own_warnings(comparison: Comparison) -> list[str]:
 
 
 def _doubts(
-    comparisons: Sequence[Comparison], said: AbstractSet[str], titles: Mapping[str, str]
+    content: Content,
+    comparisons: Sequence[Comparison],
+    said: AbstractSet[str],
+    titles: Mapping[str, str],
 ) -> list[str]:
     """One line a codec: what is wrong under all metrics, or under which; without what is ``said``
     of all. What a spread is without counts on the first axis, which alone is shown with one."""
@@ -231,7 +239,8 @@ def _doubts(
                 kind = "least overlap" if least else "overlap"
             found.setdefault(subject, {}).setdefault(kind, []).append(comparison)
     return [
-        f"{subject}: " + "; ".join(_doubt(kind, of, titles) for kind, of in kinds.items())
+        f"{content.name(subject)}: "
+        + "; ".join(_doubt(kind, of, titles) for kind, of in kinds.items())
         for subject, kinds in found.items()
     ]
 

@@ -1,4 +1,4 @@
-"""The tables of a report as Markdown, LaTeX and CSV files; computes no numbers."""
+"""The tables of a report as Markdown and CSV files; computes no numbers."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def summary_columns(content: Content) -> list[str]:
     for index, axis in enumerate(content.axes if content.bd.anchor else ()):
         columns.append(f"BD-rate {axis.title}, %")
         if index == 0:
-            columns += ["no headers, %"] if _headers_matter(content) else []
+            columns += ["no headers, %"] if headers_matter(content) else []
             columns += ["spread, %", f"BD {axis.title}, {axis.unit or '1'}"]
     time = "s, parallel" if content.parallel else "s"
     return [*columns, f"Encode, {time}", f"Decode, {time}"]
@@ -169,7 +169,7 @@ def summary_cells(content: Content, row: SummaryRow) -> list[str]:
 def _delta_cells(
     content: Content, row: SummaryRow, comparison: Comparison | None, *, first: bool
 ) -> list[str]:
-    bare = ["–"] if _headers_matter(content) else []
+    bare = ["–"] if headers_matter(content) else []
     if row.codec == content.bd.anchor or row.lossless:
         word = "lossless" if row.lossless else "anchor"
         return [word, *bare, "–", "–"] if first else [word]
@@ -180,7 +180,7 @@ def _delta_cells(
     return [delta(comparison), *bare, spread(comparison), gain(comparison)]
 
 
-def _headers_matter(content: Content) -> bool:
+def headers_matter(content: Content) -> bool:
     """Whether some BD-rate on the first axis stands also without header bytes."""
     firsts = (row.comparisons[0] for row in content.rows if row.comparisons)
     return any(c is not None and math.isfinite(c.without_headers_percent) for c in firsts)
@@ -227,7 +227,7 @@ PUBLISHED_TITLE = "Published curves, not measured here"
 def published_sentences(content: Content) -> list[str]:
     """What the table of published curves is against, and where its numbers are from."""
     sources = dict.fromkeys(one.curve.source for one in content.published)
-    anchor = content.bd.anchor
+    anchor = content.bd.anchor and content.name(content.bd.anchor)
     against = f"Against {anchor}, measured here; means over {content.item_word} have no interval."
     return [*([against] if anchor else []), f"Sources: {'; '.join(sources)}."]
 
@@ -259,7 +259,7 @@ def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
     rows = []
     for point in content.curves.sort_values(["codec", "bpp"], kind="stable").to_dict("records"):
         mark = "*" if point["items"] < point["items_expected"] else ""
-        cells = [str(point["codec"]), str(point["point"]), f"{point['items']}{mark}"]
+        cells = [content.name(str(point["codec"])), str(point["point"]), f"{point['items']}{mark}"]
         cells += [_plain(point["bpp"]), _plain(point["bpp_pooled"])]
         cells += [_plain(float(a.shown(point[a.column])), a) for a in content.axes]
         rows.append([*cells, _plain(point["bound_gap_db"])] if bounded else cells)
@@ -292,107 +292,3 @@ def _md_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
 def _md(text: str) -> str:
     """No codec id or reason may break the table or smuggle HTML in."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
-
-
-def write_latex(content: Content, folder: Path) -> None:
-    """table.tex: a booktabs table (``\\usepackage{booktabs}``) with its footnote, as wide as a page
-    of two columns: rates and BD-rates, the interval on the first quality axis only, and how many
-    items each row is over where they differ."""
-    run = content.results.run
-    notes = footnote(content)
-    if any(row.incomplete for row in content.rows):
-        notes = [f"*: over fewer {content.item_word}, or with failures.", *notes]
-    head = _tex_head(content)
-    lines = [
-        "% \\usepackage{booktabs}",
-        "\\begin{table*}",
-        "\\centering\\small\\setlength{\\tabcolsep}{3pt}",
-        f"\\caption{{{latex(run.suite_title)}}}",
-        f"\\label{{tab:{_label(run.suite)}}}",
-        "\\begin{tabular}{l" + "r" * (len(_tex_own(content)) + len(_tex_titles(content))) + "}",
-        "\\toprule",
-        *head,
-        "\\midrule",
-        *(_tex_row(_tex_cells(content, row)) for row in content.rows),
-        "\\bottomrule",
-        "\\end{tabular}",
-        "\\par\\medskip",
-        "\\begin{minipage}{\\linewidth}\\footnotesize",
-        *(latex(sentence) for sentence in notes),
-        "\\end{minipage}",
-        "\\end{table*}",
-    ]
-    (folder / "table.tex").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _tex_axes(content: Content) -> tuple[Quality, ...]:
-    return tuple(content.axes) if content.bd.anchor else ()
-
-
-def _tex_titles(content: Content) -> list[str]:
-    """Headings of the BD-rates."""
-    titles = [axis.title for axis in _tex_axes(content)]
-    return [*titles[:1], "no headers", *titles[1:]] if _headers_matter(content) else titles
-
-
-def _tex_own(content: Content) -> list[str]:
-    """Headings of the columns between the codec and its BD-rates."""
-    unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
-    limited = any(row.items_expected < content.results.run.items for row in content.rows)
-    counts = [content.item_word.capitalize()] if limited else []
-    return [*counts, f"Rate, {unit}"]
-
-
-def _tex_head(content: Content) -> list[str]:
-    """Heading of two rows: what the BD-rates are of stands below what they are."""
-    titles, own = _tex_titles(content), _tex_own(content)
-    if not titles:
-        return [_tex_row(["Codec", *own])]
-    span = f"\\multicolumn{{{len(titles)}}}{{c}}{{{latex('BD-rate, %')}}}"
-    return [
-        f"Codec & {' & '.join(map(latex, own))} & {span} \\\\",
-        f"\\cmidrule{{{len(own) + 2}-{len(own) + len(titles) + 1}}}",
-        _tex_row([""] * (len(own) + 1) + titles),
-    ]
-
-
-def _tex_cells(content: Content, row: SummaryRow) -> list[str]:
-    codec = marked(content, row.codec) + ("*" if row.incomplete else "")
-    counts = [str(row.items)] * (len(_tex_own(content)) - 1)
-    cells = [codec, *counts, rate_range(row)]
-    bare = _headers_matter(content)
-    for index, comparison in enumerate(row.comparisons[: len(_tex_axes(content))]):
-        compared = row.codec != content.bd.anchor and not row.lossless
-        if not compared:
-            cells.append("lossless" if row.lossless else "anchor")
-        elif index == 0 or comparison is None or not comparison.defined:
-            cells.append(delta(comparison))
-        else:
-            cells.append(signed(comparison.rate_percent))
-        if bare and index == 0:
-            shown = comparison.without_headers_percent if compared and comparison else math.nan
-            cells.append(signed(shown))
-    return cells
-
-
-def _tex_row(cells: Sequence[str]) -> str:
-    return " & ".join(latex(cell) for cell in cells) + r" \\"
-
-
-def _label(text: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text)
-
-
-_TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", "–": "--", "…": r"\ldots{}",
-    "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "\0": "$_{10}$", "σ": r"$\sigma$",
-    "λ": r"$\lambda$", "ρ": r"$\rho$",
-    "²": "$^2$", "†": r"$^\dagger$", "\n": " ",
-}  # fmt: skip
-
-
-def latex(text: str) -> str:
-    """Text with everything that LaTeX would read as a command escaped."""
-    return "".join(_TEX.get(c, c) for c in text.replace("₁₀", "\0"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import StoreError, UsageError
+from bench.errors import StoreError, UsageError, near_matches
 from bench.results.merging import merge_runs, names_of, on_common_items
 from bench.results.rates import mark_rates, unmarked
 from bench.results.run_info import CodecInfo, RunInfo, read_run
@@ -57,6 +57,22 @@ class Results:
             return self
         records = self.records[self.records["item"].isin(self.run.first_items(count))].copy()
         return Results(self.folders, replace(self.run, items=count), records)
+
+    def only(self, codecs: Sequence[str]) -> Results:
+        """These results of some codecs, in this order. Raises UsageError for one not there."""
+        for codec in codecs:
+            if codec not in self.codecs:
+                raise UsageError(
+                    f"{self.folders[0]}: no codec {codec!r}; {near_matches(codec, self.codecs)}"
+                )
+        records = self.records[self.records["codec"].isin(codecs)].copy()
+        records["codec"] = records["codec"].cat.set_categories(list(codecs))
+        infos = {info.id: info for info in self.run.codecs}
+        named = [infos[name] for name in map(unmarked, codecs) if name in infos]
+        proofs = tuple(v for v in self.run.verdicts if v.codec in {info.id for info in named})
+        return Results(
+            self.folders, replace(self.run, codecs=tuple(named), verdicts=proofs), records
+        )
 
     def info(self, codec: str) -> CodecInfo | None:
         """What run.json says of a codec, None for one it does not know."""

@@ -17,7 +17,7 @@ from bench.errors import StoreError, UsageError
 from bench.records import TARGET
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
-# 5: code of codecs; 6: command of codecs
+# 5: code of codecs; 6: command and label of codecs
 FORMAT = 6
 _KEYS = {"metric_info": "metric_facts"}
 
@@ -59,6 +59,8 @@ class CodecInfo:
     """By path the sha256 of every file of its code that is part of no installed release."""
     command: str = ""
     """Of a program the words that code the first item at the first point, without folders."""
+    label: str = ""
+    """What readers call it; empty in runs of versions that did not say."""
 
     @property
     def ladder_key(self) -> str | None:

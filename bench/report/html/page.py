@@ -16,7 +16,7 @@ import os
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -51,7 +51,11 @@ MAX_ITEM_RATES = 500
 def write_page(content: Content, target: Path) -> Path:
     """Writes report.html into a folder and returns its path; needs no network when opened."""
     shots = [shot for folder in content.results.folders for shot in read_shots(folder)]
-    shown = embed(shots)
+    wanted = content.choice.codecs
+    shown = embed([
+        replace(shot, codec=content.name(shot.codec))
+        for shot in shots if not wanted or shot.codec in wanted
+    ])  # fmt: skip
     data = page_data(content)
     data["pictures"] = [entry["item"] for entry in shown.items]
     data["pictures_note"] = shown.note
@@ -109,7 +113,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "item_word": content.item_word,
         "rate_unit": content.rate_unit,
         "scale": "linear" if content.linear_rate else "log",
-        "anchor": content.bd.anchor,
+        "anchor": content.bd.anchor and content.name(content.bd.anchor),
         "parallel": content.parallel,
         "timing": run.timing,
         "metrics": [
@@ -130,8 +134,8 @@ def page_data(content: Content) -> dict[str, Any]:
             }
             for extra in content.extras
         ],
-        "comparisons": [_comparison(c) for c in content.bd.comparisons],
-        "matrices": [_matrix(matrix) for matrix in content.bd.matrices],
+        "comparisons": [_comparison(content, c) for c in content.bd.comparisons],
+        "matrices": [_matrix(content, matrix) for matrix in content.bd.matrices],
         "warnings": warnings_of(content),
         "footnote": footnote(content),
         "summary": {
@@ -181,8 +185,8 @@ def _codec(content: Content, codec: str, style: LineStyle) -> dict[str, Any]:
     lossy = {str(name) for name in content.shared.lossy_points(codec)["point"]}
     bands = {axis.id: _bands(content.shared.grids[codec], axis) for axis in content.axes}
     return {
-        "id": codec,
-        "title": row.title,
+        "id": content.name(codec),
+        "title": f"{codec}: {row.title}",
         "look": _style(style),
         "lossless": row.lossless,
         "incomplete": row.incomplete,
@@ -221,10 +225,11 @@ def _bands(grid: Grid, axis: Quality) -> dict[str, list[float]]:
     return found
 
 
-def _comparison(c: Comparison) -> dict[str, Any]:
+def _comparison(content: Content, c: Comparison) -> dict[str, Any]:
     step = max(1, math.ceil(len(c.item_rates) / MAX_ITEM_RATES))
     return {
-        "metric": c.metric, "codec": c.codec, "rate": c.rate_percent, "low": c.rate_low,
+        "metric": c.metric, "codec": content.name(c.codec), "rate": c.rate_percent,
+        "low": c.rate_low,
         "high": c.rate_high, "significant": c.significant, "gain": c.quality_gain,
         "overlap": c.overlap_percent, "items": c.items, "warnings": c.warnings,
         "conventions": [[k.averaging, k.method, k.rate_percent] for k in c.conventions],
@@ -232,8 +237,8 @@ def _comparison(c: Comparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _matrix(matrix: Matrix) -> dict[str, Any]:
-    return asdict(matrix)
+def _matrix(content: Content, matrix: Matrix) -> dict[str, Any]:
+    return asdict(matrix) | {"codecs": [content.name(codec) for codec in matrix.codecs]}
 
 
 def _provenance(content: Content) -> list[dict[str, Any]]:
