@@ -142,8 +142,8 @@ def yuv(rgb: Pixels) -> NDArray[np.float64]:
     return np.stack([y, 128 + (b - y) / 1.8556, 128 + (r - y) / 1.5748])
 
 
-def yuv_in_single_precision(rgb: Pixels) -> Planes:
-    """The same as whole numbers as encoders get them. Ties are decided by single precision with
+def yuv_in_single_precision(rgb: Pixels) -> list[NDArray[np.float32]]:
+    """The same before it is rounded for encoders. Ties are decided by single precision with
     fused products, blue first: a stream depends on them, so that they are a convention."""
     kr, kg, kb = 0.2126, 0.7152, 0.0722
     matrix = np.float32(
@@ -154,14 +154,18 @@ def yuv_in_single_precision(rgb: Pixels) -> Planes:
         value = np.full(rgb.shape[:2], offset, np.float32)
         for channel in (2, 1, 0):
             value = (rgb[..., channel] * row[channel] + value).astype(np.float32)
-        found.append(np.clip(np.rint(value), 0, 255).astype(np.uint8))
-    return found[0], found[1], found[2]
+        found.append(value)
+    return found
 
 
-def halved(plane: Pixels) -> Pixels:
-    """The mean of 2×2 samples, halves upwards."""
-    sums = plane.astype(int).reshape(HEIGHT // 2, 2, WIDTH // 2, 2).sum(axis=(1, 3))
-    return ((sums + 2) // 4).astype(np.uint8)
+def halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of 2×2 samples in single precision, those of a row added first."""
+    pairs = plane[:, 0::2] + plane[:, 1::2]
+    return (pairs[0::2] + pairs[1::2]) / np.float32(4)
+
+
+def rounded(plane: NDArray[np.float32]) -> Pixels:
+    return np.clip(np.rint(plane), 0, 255).astype(np.uint8)
 
 
 def doubled(plane: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -299,7 +303,9 @@ def test_a_picture_coded_by_ffmpeg(pictures: Run, codec: str, crf: int) -> None:
     row, source = pictures.rows[codec, f"crf={crf}"], np.asarray(Image.open(pictures.source))
     encoder, chroma = codec.partition(":")[0], "444" if codec in ("x264", "x265") else "420"
     y, cb, cr = yuv_in_single_precision(source)
-    planes = (y, halved(cb), halved(cr)) if chroma == "420" else (y, cb, cr)
+    if chroma == "420":
+        cb, cr = halved(cb), halved(cr)
+    planes = (rounded(y), rounded(cb), rounded(cr))
     stream = needed(encoder, encoded(encoder, crf, [planes], chroma, full_range=True))
     check_bytes(row, pictures.stream(row), stream, WIDTH * HEIGHT)
     (found,) = decoded_planes(encoder, stream, chroma, 1)
