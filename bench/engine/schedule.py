@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from math import frexp
 
 from bench.records import Task
 
@@ -74,11 +75,12 @@ class Schedule:
         return work / self._workers
 
     def _hardest(self) -> str | None:
-        """Codecs of unknown cost first, in their order; then by falling cost of a task."""
+        """Codecs of unknown cost first; then by falling cost of a task, in steps of two: a worker
+        that has loaded a codec of about the same cost as others goes on with it."""
         unknown = [name for name in self._queues if name not in self._seconds]
         if unknown:
             return min(unknown, key=lambda name: -len(self._queues[name]))
-        return max(self._queues, key=lambda name: self._seconds[name], default=None)
+        return max(self._queues, key=lambda name: frexp(self._seconds[name])[1], default=None)
 
     def _size(self, name: str) -> int:
         if name not in self._seconds:

@@ -72,3 +72,14 @@ def test_every_task_is_handed_out_once(counts: list[int], workers: int, seconds:
         schedule.finished(portion, seconds)
     assert sorted(map(str, seen)) == sorted(map(str, everything))
     assert len(schedule) == 0
+
+
+def test_codecs_of_about_the_same_cost_do_not_take_turns() -> None:
+    """A worker that loads a network for every portion spends its time on that."""
+    schedule = Schedule([*tasks("one", 9), *tasks("two", 9)], workers=1)
+    order = []
+    for seconds in (1.0, 1.1, *[1.2, 1.0] * 8):
+        portion = schedule.next_portion()
+        order += [task.codec for task in portion]
+        schedule.finished(portion, seconds * len(portion))
+    assert order[2:] == ["one"] * 8 + ["two"] * 8
