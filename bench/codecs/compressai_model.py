@@ -134,6 +134,9 @@ class CompressAIModel(CodecBase):
         return f"{self.card.id} codes {' and '.join(taken)} samples, not {layout.samples}"
 
     def check_available(self) -> None:
+        from bench.codecs.support.tensors import check_device
+
+        check_device(self.card.id, self.device)
         self.source.check_ladder(self.card.ladder, ONLY.key)
         self.source.check_present(self.card.ladder)
 

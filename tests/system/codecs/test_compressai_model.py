@@ -674,3 +674,9 @@ def test_a_video_model_a_frame_at_a_time(tmp_path: Path, samples: str) -> None:
 def test_a_network_that_needs_a_gpu_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="needsgpu needs a CUDA device"):
         built(card(tmp_path, "NeedsGpu", weights="Copy")).encode(image(PIXELS), ONLY)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="mynet: no CUDA device is visible; run with --device"):
+        build_codec(card(tmp_path, "MyNet", LADDER), device="cuda").check_available()
