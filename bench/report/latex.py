@@ -267,7 +267,7 @@ def _notes(content: Content) -> list[str]:
 
 def _breakable(text: str) -> str:
     """Names and versions that are longer than a line may break after their signs."""
-    return re.sub(r"(?<=[,:=/.@;])(?=[\w+-])|(?<=\\_)", r"\\allowbreak{}", text)
+    return re.sub(r"(?<=[,:=/@;])(?=[\w+-])|(?<=\\_)", r"\\allowbreak{}", text)
 
 
 def _row(cells: Sequence[str]) -> str:
