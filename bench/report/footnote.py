@@ -32,11 +32,12 @@ def footnote(content: Content) -> list[str]:
         *_metric_sentences(content),
     ]
     if content.bd.anchor is not None:
+        anchor = content.name(content.bd.anchor)
         sentences.append(
-            f"BD-rate against {content.name(content.bd.anchor)}: log rate, PCHIP on the mean curves "
-            "over their common quality range, negative saves bits; in brackets the 95 % interval of a paired "
-            f"bootstrap over {_drawn(content)} ({RESAMPLES} resamples), no narrower than the "
-            "jackknife's, n.s.: not significant; spread: lowest "
+            f"BD-rate against {anchor}: log rate, PCHIP on the mean curves "
+            "over their common quality range, negative saves bits; in brackets the 95 % interval "
+            f"of a paired bootstrap over {_drawn(content)} ({RESAMPLES} resamples), no narrower "
+            "than the jackknife's, n.s.: not significant; spread: lowest "
             f"and highest over the mean curve, the pooled curve and the mean of the {word}' own "
             "BD-rates, each with PCHIP, cubic and Akima, where it can be computed. There is no "
             f"BD-rate of curves that are not monotonic or share less than {LEAST_OVERLAP_PERCENT:g}"

@@ -75,7 +75,8 @@ Column = Mapping[str, float]
 
 def _bd_columns(content: Content) -> dict[str, Column]:
     """By heading the BD-rates of every codec that has one; the anchor's is 0."""
-    anchor, found = content.bd.anchor, {}
+    anchor = content.bd.anchor
+    found: dict[str, Column] = {}
     for index, axis in enumerate(content.axes if anchor else ()):
         compared = [c for c in content.bd.comparisons if c.metric == axis.id and c.defined]
         rates = {c.codec: c.rate_percent for c in compared if math.isfinite(c.rate_percent)}
@@ -87,10 +88,14 @@ def _bd_columns(content: Content) -> dict[str, Column]:
 
 
 def _names(content: Content) -> dict[str, str]:
-    """The LaTeX names of measured codecs and, marked, of published curves, in their order."""
+    """The LaTeX names of measured codecs and, marked, of published curves, in their order; of a
+    system published with and without rounding to 8 bit the rounded one alone, as in plots."""
     names = {row.codec: _row_name(content, row) for row in content.rows}
+    rounded = {one.curve.name for one in content.published}
     return names | {
-        one.codec: latex(f"{one.curve.name} (published)") + PUBLISHED for one in content.published
+        one.codec: latex(f"{one.curve.name} (published)") + PUBLISHED
+        for one in content.published
+        if f"{one.curve.name}@8bit" not in rounded
     }
 
 
@@ -115,13 +120,13 @@ def _main(content: Content) -> _Float | None:
     order = _placed(content, columns)
     rows = []
     for codec in valued:
+        if rows and codec not in content.names and r"\midrule" not in rows:
+            rows.append(r"\midrule")
         cells = [names[codec], *([counts.get(codec, "--")] if counts else [])]
         for index, (title, column) in enumerate(columns.items()):
             cells.append(_value(column.get(codec), order[title].get(codec)))
             cells += [intervals.get(codec, "")] if intervals and index == 0 else []
         rows.append(" & ".join(cells) + r" \\")
-        if codec == content.results.codecs[-1] and len(valued) > len(rows):
-            rows.append(r"\midrule")
     shapes = [_shape(column) for column in columns.values()]
     titles = [f"{{{latex(title)}}}" for title in columns]
     if intervals:
@@ -262,7 +267,7 @@ def _notes(content: Content) -> list[str]:
 
 def _breakable(text: str) -> str:
     """Names and versions that are longer than a line may break after their signs."""
-    return re.sub(r"(?<=[,:=/.@;])(?=[\w+-])|(?<=\\_)", r"\\allowbreak{}", text)
+    return re.sub(r"(?<=[,:=/@;])(?=[\w+-])|(?<=\\_)", r"\\allowbreak{}", text)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -22,6 +22,8 @@ _MARKS = {
 """Matplotlib's markers as PGFPlots names them."""
 _COLUMN_POINTS = 252
 """Width of a column of IEEE's, which the legend must fit."""
+_FEW = 8
+"""More entries than these stand in two columns, the figure made smaller where they do not fit."""
 
 
 def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, str]) -> str:
@@ -33,9 +35,10 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
     title = axis.info.title if axis.falling else axis.title
     entries = [latex(line.label) for line in plot.lines]
     entries += [latex(_label(other)) for other in plot.others]
-    columns = max(1, int(_COLUMN_POINTS / (3.1 * max(map(len, entries)) + 24)))
+    least = 2 if len(entries) > _FEW else 1
+    columns = max(least, int(_COLUMN_POINTS / (3.1 * max(map(len, entries)) + 24)))
     options = [
-        r"width=\columnwidth", r"height=0.75\columnwidth",
+        r"width=\columnwidth", r"height={min(0.75\columnwidth,240pt)}",
         f"xmin={plot.rates[0]:.5g}", f"xmax={plot.rates[1]:.5g}",
         f"ymin={low:.5g}", f"ymax={high:.5g}", *(["y dir=reverse"] if plot.falling else []),
         f"xlabel={{{latex(plot.rate_label)}}}", f"ylabel={{{latex(title)} ({axis.unit or '1'})}}",
@@ -135,8 +138,8 @@ def write_data(content: Content, folder: Path) -> dict[str, str]:
         known = {axis.id: extra.quality(axis) for axis in content.axes}
         turned = {axis.id: axis.sign for axis in content.axes}
         shown = {key: [turned[key] * one for one in values or ()] for key, values in known.items()}
-        columns = {key: values for key, values in shown.items() if values}
-        _write(folder, files, published_mark(extra.name), extra.rate, columns)
+        drawn = {key: values for key, values in shown.items() if values}
+        _write(folder, files, published_mark(extra.name), extra.rate, drawn)
     return files
 
 

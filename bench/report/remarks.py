@@ -26,7 +26,8 @@ def warnings_of(content: Content) -> list[str]:
         if row.incomplete:
             found.append(
                 f"{content.name(row.codec)}: {row.failed} tasks not done, smallest point over "
-                f"{row.items} of {row.items_expected} {content.item_word}{_first_reason(content, row.codec)}"
+                f"{row.items} of {row.items_expected} {content.item_word}"
+                f"{_first_reason(content, row.codec)}"
             )
     items = content.results.run.items
     if content.bd.anchor is not None and items < MIN_ITEMS:
@@ -68,7 +69,8 @@ def _fallen_frames(content: Content) -> list[str]:
             more = f"; {len(found) - 1} more clips so" if len(found) > 1 else ""
             lines.append(
                 f"{content.name(str(codec))}: {axis.title} of one frame is "
-                f"{worst[least]:.1f} dB where the mean of its clip is {worst[axis.column]:.1f}: {worst['point']} on {worst['item']}, frame "
+                f"{worst[least]:.1f} dB where the mean of its clip is {worst[axis.column]:.1f}: "
+                f"{worst['point']} on {worst['item']}, frame "
                 f"{worst['worst_frame']:.0f} from 0 has the largest error, "
                 f"{worst['frames_identical']:.0f} of {worst['frames']:.0f} frames are identical"
                 f"{more}"
@@ -135,7 +137,8 @@ def _rates_apart(content: Content) -> list[str]:
             first = group.iloc[row]
             lines.append(
                 f"{content.name(str(codec))}: estimated and measured rate differ by more than "
-                f"headers and 5 % on {len(apart)} of {len(group)} records ({first['point']} on {first['item']}: "
+                f"headers and 5 % on {len(apart)} of {len(group)} records "
+                f"({first['point']} on {first['item']}: "
                 f"{text})"
             )
     return lines
@@ -156,7 +159,8 @@ def _same_points(content: Content) -> list[str]:
             if axes and key in seen:
                 lines.append(
                     f"{content.name(str(codec))}: {seen[key]} and {point} gave streams of "
-                    f"the same sizes and the same quality on all {len(rows)} {content.item_word}; are they one measurement?"
+                    f"the same sizes and the same quality on all "
+                    f"{len(rows)} {content.item_word}; are they one measurement?"
                 )
             seen.setdefault(key, point)
     return lines

@@ -60,16 +60,18 @@ def test_tables_state_interval_spread_and_convention(built: bench.report.BuiltRe
     assert "Encode, s, parallel" in text
 
 
-def test_latex_is_balanced_booktabs_with_a_footnote(built: bench.report.BuiltReport) -> None:
-    text = (built.folder / "table.tex").read_text(encoding="utf-8")
+def test_latex_is_balanced_booktabs_with_its_notes(built: bench.report.BuiltReport) -> None:
+    whole = (built.folder / "table.tex").read_text(encoding="utf-8")
+    text = whole.split("\\end{table", 1)[0].split("\\begin{tabular}", 1)[1]
+    text = "\\begin{tabular}" + text
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
         assert text.count(rule) == 1
-    assert text.count("{") == text.count("}")
-    assert "$-$20.0" in text
-    assert "paired bootstrap" in text
+    assert whole.count("{") == whole.count("}")
+    assert "$-20.0$" in text
+    assert "paired bootstrap" in (built.folder / "table_notes.tex").read_text(encoding="utf-8")
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    columns = len(text.split(r"\begin{tabular}{")[1].split("}")[0]) - 1
-    assert all(re.sub(r"\\&", "", line).count("&") == columns for line in body)
+    shape = re.sub(r"\[[^]]*\]", "", text.split(r"\begin{tabular}{")[1].split("\n")[0]).rstrip("}")
+    assert all(re.sub(r"\\&", "", line).count("&") == len(shape) - 1 for line in body)
 
 
 def test_latex_escapes_what_tex_would_read(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from bench.report.chroma import chroma_sentence, codes_420, marked
 from bench.report.content import Content, collect
 from bench.report.footnote import footnote
-from bench.report.tables import write_latex, write_markdown
+from bench.report.latex import write_latex
+from bench.report.tables import write_markdown
 from bench.results.run_info import RunInfo
 from tests.unit.report.samples import curve_records, results_folder
 

@@ -7,7 +7,8 @@ from bench.cards import load_registry
 from bench.report.card_facts import card_notes
 from bench.report.content import collect
 from bench.report.footnote import footnote
-from bench.report.tables import latex, signed, write_latex, write_markdown
+from bench.report.latex import latex, write_latex
+from bench.report.tables import signed, write_markdown
 from bench.results.run_info import RunInfo, Verdict
 from tests.unit.report.samples import curve_records, results_folder
 
@@ -43,11 +44,11 @@ def test_notes_of_data_and_suite_stand_below_both_tables(tmp_path: Path) -> None
     content = collect(folder)
     write_markdown(content, folder)
     write_latex(content, folder)
-    page, tex = ((folder / name).read_text() for name in ("table.md", "table.tex"))
+    page, tex = ((folder / name).read_text() for name in ("table.md", "table_notes.tex"))
     assert "\n- 40 clips, generated with ρ = 0.9; not the official ones.\n" in page
     assert "\n- One production 50 % of the time.\n" in page
-    assert "\n40 clips, generated with $\\rho$ = 0.9; not the official ones.\n" in tex
-    assert "\nOne production 50 \\% of the time.\n" in tex
+    assert "\n40 clips, generated with $\\rho$ = 0.9; not the official ones.\\par\n" in tex
+    assert "\nOne production 50 \\% of the time.\\par\n" in tex
 
 
 def test_a_table_says_what_a_card_warns_of_and_whose_settings_it_has(tmp_path: Path) -> None:

@@ -95,14 +95,15 @@ def test_a_table_without_many_headers_has_no_such_column(tmp_path: Path) -> None
 
 def test_table_tex_has_the_same(folder: Path) -> None:
     text = (folder / "table.tex").read_text()
-    head = next(line for line in text.splitlines() if "no headers &" in line)
-    assert tex_cells(head)[2:4] == ["PSNR-RGB", "no headers"]
+    head = next(line for line in text.splitlines() if "{no headers} &" in line)
+    assert [cell.rpartition("{")[2] for cell in tex_cells(head)[1:3]] == [
+        "PSNR-RGB}",
+        "no headers}",
+    ]
     rows = {tex_cells(line)[0]: tex_cells(line) for line in text.splitlines() if " & " in line}
-    assert rows["dented"][2].startswith("hull ") and rows["dented"][3] == "--"
-    assert rows["one"][2].startswith("1 point $-$25.0")
-    assert rows["heavy"][3] == "$-$25.0"
-    columns = re.search(r"\\begin\{tabular\}\{(\w+)\}", text)
-    assert columns is not None and len(columns.group(1)) == len(rows["heavy"])
+    assert rows["dented"][2] == "hull"
+    assert rows["one"][2:4] == ["one point", "$-$25.0"]
+    assert "-25.0" in rows["heavy"][3]
 
 
 def test_bd_csv_keeps_each_number_in_its_own_column(folder: Path) -> None:
