@@ -118,7 +118,7 @@ def _main(content: Content) -> _Float | None:
         return None
     intervals = _intervals(content)
     order = _placed(content, columns)
-    rows = []
+    rows: list[str] = []
     for codec in valued:
         if rows and codec not in content.names and r"\midrule" not in rows:
             rows.append(r"\midrule")

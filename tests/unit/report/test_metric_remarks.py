@@ -13,11 +13,10 @@ from bench.figures.style import STYLES
 from bench.metrics import registry
 from bench.metrics.basics import PsnrY
 from bench.records import Record
-from bench.report.axis_range import axis_range
 from bench.report.content import collect
 from bench.report.html.page import page_data
 from bench.report.pgfplots import pgfplots
-from bench.report.plots import draw_curves
+from bench.report.plots import curve_plot, draw_curves
 from bench.report.remarks import warnings_of
 from bench.report.tables import point_table
 from tests.unit.report import samples
@@ -63,9 +62,9 @@ def test_a_metric_that_falls_has_its_axis_turned(tmp_path: Path) -> None:
     axes = draw_curves(content, axis, STYLES["paper"]).axes[0]
     assert axes.get_ylabel() == "Distance, less is better"
     assert axes.yaxis.get_major_formatter()(-0.25, None) == "0.25"
-    shown = axis_range(content, axis)
-    assert shown is not None
-    text = pgfplots(content, axis, shown)
+    plot = curve_plot(content, axis)
+    assert plot is not None
+    text = pgfplots(axis, plot, STYLES["paper"], {"good": "good.dat", "near": "near.dat"})
     assert "y dir=reverse" in text and ",-0." not in text
 
     data = page_data(content)
