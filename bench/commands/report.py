@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.cards.choice import ALL, BOLD, Choice, Limits, limits_of
-from bench.cards.codec_specs import parse_value, split_codecs
 from bench.commands.options import add_cards, add_overlay
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.cards.choice import Choice, Limits
 
 SUMMARY = "rebuild tables, plots and the page of a run"
 
@@ -54,10 +56,15 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--points", action="store_true", help="also table_points.tex, with all points"
     )
-    group.add_argument("--bold", choices=BOLD, default="", help="what table.tex sets in bold: best")
+    group.add_argument(
+        "--bold", choices=("best", "none"), default="", help="what table.tex sets in bold: best"
+    )
 
 
 def _choice(options: argparse.Namespace) -> Choice:
+    from bench.cards.choice import ALL, Choice
+    from bench.cards.codec_specs import split_codecs
+
     labels = dict(_pair("--label", word, "ID=TEXT") for word in options.label)
     ylim = {}
     for word in options.ylim:
@@ -84,6 +91,9 @@ def _pair(option: str, word: str, shape: str) -> tuple[str, str]:
 
 
 def _limits(option: str, words: str) -> Limits:
+    from bench.cards.choice import limits_of
+    from bench.cards.codec_specs import parse_value
+
     return limits_of(option, [parse_value(word.strip()) for word in words.split(",")], UsageError)
 
 

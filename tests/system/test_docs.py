@@ -20,7 +20,7 @@ from tests.system.codecs.tiny_zoo import picture
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-ELSEWHERE = ("--cluster", "kodak", "hevc-d")
+ELSEWHERE = ("--cluster", "kodak", "hevc-d", "uvg")
 """Words of commands that need a cluster or data sets that are not in a package."""
 
 

@@ -95,7 +95,7 @@ def test_try_that_is_stopped_has_nothing_to_show(
 
 def test_try_that_cannot_save_says_so(tmp_path: Path) -> None:
     Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
-    done = bench(tmp_path, "try", "jpeg:quality=30", "mine.png", "--save", "nowhere/out.png")
+    done = bench("try", "jpeg:quality=30", "mine.png", "--save", "nowhere/out.png", folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
         "bench: --save nowhere/out.png: cannot be written: No such file or directory; give another "

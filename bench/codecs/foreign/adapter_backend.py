@@ -62,6 +62,7 @@ class Backend:
         module = self._card.adapter.partition(":")[0]
         return {
             "lossless": bool(self.codec.lossless),
+            "compared_depth": getattr(self.codec, "compared_depth", lambda: None)(),
             "formats": [*map(str, formats_of(self.codec))],
             "parameters": parameters,
             "plugin": dict(plugins.version(module)),

@@ -173,6 +173,13 @@ class ForeignCodec:
     def isolation(self) -> str:
         return self.apart.isolation
 
+    def command(self, layout: Layout, point: Point) -> Sequence[str]:
+        return ()
+
+    def compared_depth(self) -> int | None:
+        depth = self._facts["compared_depth"]
+        return None if depth is None else int(depth)
+
     def check_available(self) -> None:
         self.apart.encoder("choose", changes={}, spec="")
         self.apart.encoder("check_available")
