@@ -16,8 +16,8 @@ from bench.errors import CardError
 from bench.records import CodecName
 
 CODEC_NEEDS = tuple(
-    "encode decode parameters lossless refusal check_available versions colour_path warm_up "
-    "device_kind decode_elsewhere complexity reads estimate".split()
+    "encode decode parameters lossless refusal check_available versions command compared_depth "
+    "colour_path warm_up device_kind decode_elsewhere complexity reads estimate".split()
 )
 
 
