@@ -184,7 +184,7 @@ def test_a_codec_that_cannot_start_does_not_stop_the_others(tmp_path: Path, mark
         command(cards, out, "--codecs", "coarse,coarse:fault=constructor"),
         capture_output=True, text=True,
     )  # fmt: skip
-    assert run.returncode == 0
+    assert run.returncode == 1
     reasons = {row["codec"]: row["reason"] for row in numbers(out)}
     assert reasons["coarse"] == ""
     assert (
