@@ -127,7 +127,8 @@ class MetricInfo:
 
     def is_shown(self, layout: Layout) -> bool:
         """Whether signals of this layout are converted for it, as ``shown`` says."""
-        if not self.shown or layout.samples == "real":
+        gray = layout.samples == "gray" and "gray" not in self.samples
+        if not self.shown or layout.samples == "real" or gray:
             return False
         return layout.samples not in self.samples or layout.depth not in self.depths
 
