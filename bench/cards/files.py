@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,25 @@ def read_text(path: Path) -> str:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The table of a TOML file. Raises OSError or ValueError, whatever is wrong with it."""
-    text = read_text(path)
-    try:
-        table = tomllib.loads(text)
-    except RecursionError as error:
-        raise ValueError("its values are nested too deeply") from error
-    _refuse_deep(table)
+    table: dict[str, Any] = _parsed(read_text(path), tomllib.loads)
     return table
 
 
 def read_json(path: Path) -> Any:
     """The value of a JSON file. Raises OSError or ValueError, whatever is wrong with it."""
     text = read_text(path)
+    value = _parsed(text, json.loads)
+    if "\\ud" in text.lower():  # half a character, which no file can be written with
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _parsed(text: str, parse: Callable[[str], Any]) -> Any:
     try:
-        value = json.loads(text)
+        value = parse(text)
     except RecursionError as error:
         raise ValueError("its values are nested too deeply") from error
     _refuse_deep(value)
-    if "\\ud" in text.lower():  # half a character, which no file can be written with
-        json.dumps(value, ensure_ascii=False).encode()
     return value
 
 

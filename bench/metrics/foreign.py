@@ -24,7 +24,7 @@ from bench.processes.isolation import launch_folder
 from bench.signals import Signal
 
 _BACKEND = "bench.metrics.foreign_backend"
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)

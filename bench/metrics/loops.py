@@ -1,5 +1,5 @@
 """The loops of SSIM, MS-SSIM and PSNR-YUV over planes: those of loops.c, which the package's build
-compiles, or where it could not, OpenCV's filters, four times as slow and equal but for rounding."""
+compiles, or where it could not, OpenCV's filters, a third as fast and equal but for rounding."""
 
 from __future__ import annotations
 
