@@ -8,7 +8,7 @@ from typing import ClassVar
 from bench.bitstreams import Stripped, obu
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
-from bench.codecs.support.clip_settings import frames_between, intra_interval
+from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval
 from bench.records import Point
 from bench.signals import Layout
 
@@ -45,10 +45,13 @@ class Aom(FfmpegCodec):
     def options(self, point: Point, layout: Layout) -> Options:
         settings, interval = self.settings, intra_interval(self.settings)
         tune, low_delay = settings.get("tune", "psnr"), settings.get("structure") == "low-delay"
+        between = frames_between(250 if interval is None else interval, layout.frames)
         return {
             **self.rate(point),
             "cpu-used": settings.get("cpu-used", 4),
-            "g": frames_between(250 if interval is None else interval, layout.frames),
+            "g": between,
+            # equal to g, it turns the intra pictures off that libaom puts where scenes change
+            **({"keyint_min": between} if interval == ONCE else {}),
             "threads": 1,
             "row-mt": 0,
             **({"lag-in-frames": 0} if low_delay else {}),

@@ -166,11 +166,12 @@ def test_the_conditional_codec_decodes_what_its_network_makes(
 def test_a_number_of_layers_that_does_not_exist_is_refused(conditional: QcaeRd, count: int) -> None:
     """By a stream that is sound otherwise: rANS has symbols for values outside its tables."""
     network = conditional._network
-    writer = _Writer(network)
+    tables = conditional._tables
+    writer = _Writer(network, tables)
     writer._add([count], [COUNT_ROW])
     planes = [torch.zeros(1, 1, 8, 8)] * 2
     with pytest.raises(BitstreamError, match="motion that does not exist"):
-        _Reader(network, writer.finish()).code_count(planes)
+        _Reader(writer.finish(), tables).code_count(planes)
 
 
 def test_weights_are_fingerprinted_once(shared: CodecCard, monkeypatch: pytest.MonkeyPatch) -> None:
