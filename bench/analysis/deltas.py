@@ -56,6 +56,28 @@ def bd_rate(anchor: Curve, test: Curve, method: Method = "pchip") -> float:
     return _delta(anchor.sorted("quality"), test.sorted("quality"), method, "rate")
 
 
+def bd_rates(pairs: Sequence[Sequence[Curve]]) -> list[float]:
+    """As ``bd_rate``, of many pairs of anchor and test at once."""
+    found = [math.nan] * len(pairs)
+    alike: dict[tuple[int, ...], list[tuple[int, list[Curves]]]] = {}
+    for place, pair in enumerate(pairs):
+        curves = [curve.sorted("quality") for curve in pair]
+        sizes = tuple(len(curve.rate) for curve in curves)
+        if min(sizes) > 1:
+            alike.setdefault(sizes, []).append((place, [curve.log for curve in curves]))
+    for members in alike.values():
+        anchors, tests = zip(*(logs for _, logs in members), strict=True)
+        differences = average_differences(_stacked(anchors), _stacked(tests))
+        for (place, _), difference in zip(members, differences, strict=True):
+            found[place] = in_percent(float(difference))
+    return found
+
+
+def _stacked(curves: Sequence[Curves]) -> Curves:
+    x, y = (np.concatenate(parts) for parts in zip(*curves, strict=True))
+    return x, y
+
+
 def bd_quality(anchor: Curve, test: Curve, method: Method = "pchip") -> float:
     """Average quality difference at equal rate, over the common log-rate range; NaN if none."""
     return _delta(anchor.sorted("rate"), test.sorted("rate"), method, "quality")

@@ -91,7 +91,9 @@ def cubic_leaves_points(curve: Curves, other: Curves) -> NDArray[np.bool_]:
     centre, width, coefficients = _cubic(x, y)
     place = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, _PLACES)
     scaled = (place - centre[:, None]) / width[:, None]
-    value = (coefficients[:, None] * scaled[:, :, None] ** np.arange(4)).sum(axis=2)
+    value = coefficients[:, 3, None]
+    for power in (2, 1, 0):
+        value = value * scaled + coefficients[:, power, None]
     beyond = np.maximum(value.max(axis=1) - y.max(axis=1), y.min(axis=1) - value.min(axis=1))
     leaves[usable] = beyond > MAX_OVERSHOOT * np.ptp(y, axis=1)
     return leaves
@@ -186,9 +188,26 @@ def _cubic(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     coefficients (B, 4) of rising powers."""
     centre, width = x.mean(axis=1), np.ptp(x, axis=1)
     scaled = (x - centre[:, None]) / width[:, None]
-    q, r = np.linalg.qr(scaled[:, :, None] ** np.arange(4))
-    coefficients = np.linalg.solve(r, (q * y[:, :, None]).sum(axis=1)[:, :, None])[:, :, 0]
-    return centre, width, coefficients
+    # polynomials that are orthogonal on the points, by their recurrence (Forsythe 1957): as exact
+    # as a QR factorisation, without one for every curve
+    before, own = np.zeros_like(x), np.ones_like(x)
+    powers = np.zeros((2, len(x), 4))
+    powers[1, :, 0] = 1.0
+    found, rest, norm_before = np.zeros((len(x), 4)), y, np.ones(len(x))
+    for degree in range(4):
+        norm = (own * own).sum(axis=1)
+        share = (own * rest).sum(axis=1) / norm
+        found += share[:, None] * powers[1]
+        if degree == 3:
+            break
+        rest = rest - share[:, None] * own
+        a = (scaled * own * own).sum(axis=1) / norm
+        b = norm / norm_before if degree else np.zeros(len(x))
+        before, own = own, (scaled - a[:, None]) * own - b[:, None] * before
+        risen = np.pad(powers[1, :, :3], ((0, 0), (1, 0)))
+        powers = np.stack([powers[1], risen - a[:, None] * powers[1] - b[:, None] * powers[0]])
+        norm_before = norm
+    return centre, width, found
 
 
 def _cubic_area(x: Floats, y: Floats, low: Floats, high: Floats) -> Floats:
