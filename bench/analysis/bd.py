@@ -38,7 +38,6 @@ from bench.analysis.deltas import (
     in_percent,
     overlap_percent,
     shared_percent,
-    turned,
 )
 from bench.analysis.interpolation import Method, average_differences, differences_at_one_place
 from bench.analysis.points import header_rate, tells_headers
@@ -223,7 +222,7 @@ def _headline(
     low = high = math.nan
     if sampled is not None:
         notes += sampled.warnings()
-        more, item_rates = by_item(pair, sampled.quality, left_out)
+        more, item_rates = by_item(sampled.sides, sampled.quality, left_out)
         conventions += more
         low, high = sampled.interval()
     rate = bd_rate(curves[0], curves[1])
@@ -259,7 +258,7 @@ def _single(curves: list[Curve], sampled: _Sampled | None, notes: list[str]) -> 
     """The differences in the one place that two curves share; None where there is none."""
     logs = [curve.log for curve in curves]
     rate = in_percent(float(differences_at_one_place(logs[0], logs[1])[0]))
-    gain = float(differences_at_one_place(turned(logs[0]), turned(logs[1]))[0])
+    gain = float(differences_at_one_place(logs[0].turned, logs[1].turned)[0])
     if not (math.isfinite(rate) or math.isfinite(gain)):
         return None
     low = high = math.nan
@@ -394,15 +393,11 @@ def _no_headline(sides: list[Side], quality: Quality) -> list[str]:
 
 
 def _apart(curves: list[Curve], quality: Quality) -> str:
-    ranges = [sorted(quality.sign * curve.quality[[0, -1]]) for curve in map(_by_quality, curves)]
+    ranges = [sorted(quality.sign * curve.by_quality.x[0, [0, -1]]) for curve in curves]
     one, other = (f"{low:.2f}–{high:.2f}" for low, high in ranges)
     touch = min(ranges[0][1], ranges[1][1]) == max(ranges[0][0], ranges[1][0])
     how = "have one value in common" if touch else "do not overlap"
     return f"the quality ranges {one} and {other} {how}; no BD-rate"
-
-
-def _by_quality(curve: Curve) -> Curve:
-    return curve.sorted("quality")
 
 
 def _doubts(pair: list[Grid], curves: list[Curve]) -> list[str]:

@@ -25,43 +25,48 @@ Difference = Callable[[Curves, Curves], Floats]
 """What is estimated: log10 rate of test over anchor, of B pairs of (quality, log10 rate)."""
 
 
-Means = tuple[Floats, Floats]
-"""Mean rates and mean metric values of many samples of the items, both (samples, points)."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Per-item rates and metric values of one curve, both (items, points) and complete."""
+    """Per-item rates and metric values of one curve, both (items, points) and complete; the curves
+    of means over many samples of the items are kept for all comparisons of this one."""
 
     bpp: Floats
     values: Floats
-    _means: dict[tuple[str, int], tuple[object, Means]] = field(default_factory=dict)
+    _kept: dict[tuple[str, int, Quality], tuple[object, Curves]] = field(default_factory=dict)
 
-    def weighted(self, weights: tuple[Floats, ...]) -> Means:
-        """Means under weights (samples, items)."""
-        both = np.hstack([self.bpp, self.values])
-        return self._once("weighted", weights, lambda: np.vstack([w @ both for w in weights]))
+    def each(self, quality: Quality) -> Curves:
+        """The items' own curves."""
+        return self._once("each", None, quality, lambda both: both)
 
-    def without(self, members: tuple[int, ...]) -> Means:
-        """Means over the items but those of one unit, for each unit."""
+    def weighted(self, weights: tuple[Floats, ...], quality: Quality) -> Curves:
+        """Curves of the means under weights (samples, items)."""
+        return self._once(
+            "weighted", weights, quality, lambda both: np.vstack([w @ both for w in weights])
+        )
 
-        def means() -> Floats:
-            array, sizes = np.hstack([self.bpp, self.values]), np.bincount(members)[:, None]
-            sums = np.zeros((len(sizes), array.shape[1]))
-            np.add.at(sums, np.asarray(members), array)
-            left: Floats = (array.sum(axis=0) - sums) / (len(members) - sizes)
+    def without(self, members: tuple[int, ...], quality: Quality) -> Curves:
+        """Curves of the means over the items but those of one unit, for each unit."""
+
+        def means(both: Floats) -> Floats:
+            sizes = np.bincount(members)[:, None]
+            sums = np.zeros((len(sizes), both.shape[1]))
+            np.add.at(sums, np.asarray(members), both)
+            left: Floats = (both.sum(axis=0) - sums) / (len(members) - sizes)
             return left
 
-        return self._once("without", members, means)
+        return self._once("without", members, quality, means)
 
-    def _once(self, kind: str, of: object, means: Callable[[], Floats]) -> Means:
-        """Computed once for all comparisons of this curve; ``of`` is kept, so that no other object
-        can have its place."""
-        key = (kind, id(of))
-        if key not in self._means:
-            bpp, values = np.hsplit(means(), [self.bpp.shape[1]])
-            self._means[key] = of, (bpp, values)
-        return self._means[key][1]
+    def _once(
+        self, kind: str, of: object, quality: Quality, means: Callable[[Floats], Floats]
+    ) -> Curves:
+        """``of`` is kept, so that no other object can have its place."""
+        key = (kind, id(of), quality)
+        if key not in self._kept:
+            both = means(np.hstack([self.bpp, self.values]))
+            bpp, values = np.hsplit(both, [self.bpp.shape[1]])
+            with np.errstate(divide="ignore"):
+                self._kept[key] = of, Curves(quality.of(values), np.log10(bpp))
+        return self._kept[key][1]
 
 
 def group_count(groups: Sequence[str]) -> int:
@@ -121,8 +126,7 @@ def bd_rate_interval(
     members = _members(groups, items)
     units = max(members) + 1
     weights = _weights(members, resamples, seed)
-    means = [sample.weighted(weights) for sample in (anchor, test)]
-    logs = _log_ratios(means, quality, difference)
+    logs = difference(anchor.weighted(weights, quality), test.weighted(weights, quality))
     defined = logs[np.isfinite(logs)]
     if len(defined) < _MIN_DEFINED * resamples:
         return float("nan"), float("nan")
@@ -145,12 +149,6 @@ def _members(groups: Sequence[str], items: int) -> tuple[int, ...]:
     )
 
 
-def _log_ratios(means: Sequence[Means], quality: Quality, difference: Difference) -> Floats:
-    """log10 BD-rates of pairs of mean rates and mean metric values."""
-    curves = [(quality.of(values), np.log10(bpp)) for bpp, values in means]
-    return difference(curves[0], curves[1])
-
-
 def _jackknife(
     anchor: Sample,
     test: Sample,
@@ -163,9 +161,8 @@ def _jackknife(
 
     units = max(members) + 1
     even = _even(len(members))
-    sides = (anchor, test)
-    centre = _log_ratios([sample.weighted(even) for sample in sides], quality, difference)[0]
-    left = _log_ratios([sample.without(members) for sample in sides], quality, difference)
+    centre = difference(anchor.weighted(even, quality), test.weighted(even, quality))[0]
+    left = difference(anchor.without(members, quality), test.without(members, quality))
     error = np.sqrt((units - 1) / units * ((left - left.mean()) ** 2).sum())
     half = -stdtrit(units - 1, (1 - CONFIDENCE) / 2) * error
     # equal curves give rounding noise only

@@ -63,6 +63,11 @@ class Sides:
         notes += [note for side in sides for note in side.hull_notes]
         return sides, count, notes
 
+    def forget(self, grid: Grid) -> None:
+        """Frees what is kept of a grid that is compared no more."""
+        for key in [key for key in self._sides if key[0] is grid]:
+            del self._sides[key]
+
     def _of(self, grid: Grid) -> _Usable:
         if grid not in self._usable:
             notes: list[str] = []

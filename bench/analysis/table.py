@@ -141,11 +141,11 @@ def _against(
         return []
     notes = {one.codec: one.note for one in published if one.note}
     sides = Sides(axis, hull)
-    found = [
-        _noted(compare(every[anchor], grid, axis, sides=sides), notes)
-        for name, grid in every.items()
-        if name != anchor and axis.column in grid.values
-    ]
+    found = []
+    for name, grid in every.items():
+        if name != anchor and axis.column in grid.values:
+            found.append(_noted(compare(every[anchor], grid, axis, sides=sides), notes))
+            sides.forget(grid)
     return found + [
         refused(axis, anchor, one.codec, [one.refusal])
         for one in published
