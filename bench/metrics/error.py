@@ -141,5 +141,5 @@ def _squared_error(one: NDArray[Any], other: NDArray[Any]) -> int:
     which it takes a flat array for."""
     import cv2
 
-    rows = (np.ascontiguousarray(samples).reshape(1, -1) for samples in (one, other))
-    return round(cv2.norm(*rows, cv2.NORM_L2SQR))
+    row, other_row = (np.ascontiguousarray(samples).reshape(1, -1) for samples in (one, other))
+    return round(cv2.norm(row, other_row, cv2.NORM_L2SQR))
