@@ -226,6 +226,7 @@ class _Runner:
                 self._collect(portion)
             for check in [future for future in self.fresh_decodes.running if future.done()]:
                 self.log.judge(self.fresh_decodes.judge(check))
+            self._start_fresh_decodes()
 
     def _await(self, futures: Sequence[Future[Any]]) -> None:
         """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
@@ -282,9 +283,11 @@ class _Runner:
 
     def _decode_again(self, portion: tuple[Task, ...], payloads: Sequence[DecodedPayload]) -> None:
         self.fresh_decodes.arrived(list(filter(self._is_decoded_again, portion)), payloads)
+
+    def _start_fresh_decodes(self) -> None:
         timed = self.options.repeats > 0
         if not (timed and (len(self.schedule) or self.running)):  # timed tasks have nobody beside
-            self.fresh_decodes.start()
+            self.fresh_decodes.start(max(0, self.workers - len(self.running)))
 
     def _is_decoded_again(self, task: Task) -> bool:
         """Whether a fresh process is to decode the stream of this task, too."""
