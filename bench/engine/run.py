@@ -176,7 +176,7 @@ class _Runner:
         else:
             self.pool = cluster
             cluster.start(self.spec)
-        self.schedule = Schedule((), self.workers)
+        self.schedule, self.apart = Schedule((), self.workers), frozenset[str]()
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
         self.fresh_decodes = FreshDecodes(
             self.pool, self.spec.codecs, options.device, options.timeout
@@ -215,11 +215,12 @@ class _Runner:
         self.log.keep_blank(hopeless, "failed")
         tasks = [task for task in plan.tasks if task.item not in problems]
         reads = {found.codec: found.reads for _, found in pairs}
+        self.apart = frozenset(found.codec for _, found in pairs if found.apart)
         self.fresh_decodes.expect(filter(self._is_decoded_again, tasks), reads)
         return tasks
 
     def _measure(self, tasks: Iterable[Task]) -> None:
-        self.schedule = Schedule(tasks, self.workers)
+        self.schedule = Schedule(tasks, self.workers, self.apart)
         while self._feed() or self.running or self.fresh_decodes.running:
             self._await([*self.running, *self.fresh_decodes.running])
             for portion in [future for future in self.running if future.done()]:
