@@ -153,7 +153,7 @@ class ReferenceCodec(CodecBase):
         self._installation()
 
     def reads(self) -> tuple[Path, ...]:
-        return tuple(places_of_program(self._installation().decoder))
+        return tuple(places_of_program(self._decoder()))
 
     def versions(self) -> Mapping[str, str]:
         found = self._installation()
@@ -173,8 +173,11 @@ class ReferenceCodec(CodecBase):
     def _installation(self) -> Installation:
         """Raises Unavailable with what to install."""
         encoder = self.package.program(self.card.id, self.encoder_names)
-        decoder = self.package.program(self.card.id, self.decoder_names)
-        return Installation(encoder, decoder, encoder.resolve().parent.parent / "cfg")
+        return Installation(encoder, self._decoder(), encoder.resolve().parent.parent / "cfg")
+
+    def _decoder(self) -> Path:
+        """Apart, since a machine that decodes alone need not have the encoder."""
+        return self.package.program(self.card.id, self.decoder_names)
 
     def _configuration(self, key: str) -> Path:
         path = self._installation().configurations / str(self.settings[key])
@@ -289,7 +292,7 @@ class ReferenceCodec(CodecBase):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             (folder / "coded.bin").write_bytes(stream)
-            command = (str(self._installation().decoder), "-b", "coded.bin", "-o", "output.yuv")
+            command = (str(self._decoder()), "-b", "coded.bin", "-o", "output.yuv")
             said = self._command(*command, "-d", str(depth), *self.decoder_options()).run(
                 {}, folder
             )

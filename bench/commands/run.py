@@ -134,7 +134,7 @@ def call(options: argparse.Namespace) -> int:
 
     if options.cluster and options.timing:
         raise UsageError("--timing needs this machine to itself; leave out --cluster")
-    campaign = _campaign(options)
+    campaign = campaign_of(options)
     name = options.suite or options.input.resolve().stem
     name += f"-{options.protocol}" if options.protocol else ""
     out = options.out or Path("results") / name
@@ -211,7 +211,8 @@ def _kept(options: argparse.Namespace, campaign: Campaign) -> _Kept:
     return {"keep": shown, "keep_streams": streams}
 
 
-def _campaign(options: argparse.Namespace) -> Campaign:
+def campaign_of(options: argparse.Namespace) -> Campaign:
+    """The suite or files that the command line names, with its codecs and metrics."""
     from bench.cards import load_registry
     from bench.cards.codec_specs import split_codecs
     from bench.datasets.base import DataOptions
