@@ -28,7 +28,7 @@ def add_originals(parser: argparse.ArgumentParser) -> None:
 
 
 def campaign_of_run(
-    run: RunInfo, options: argparse.Namespace, codecs: Iterable[str], metrics: Iterable[str]
+    run: RunInfo, options: argparse.Namespace, codecs: Iterable[str], metrics: Iterable[str] = ()
 ) -> Campaign:
     """The items of a run as its last command read them, with some of its codecs.
 
@@ -46,7 +46,7 @@ def campaign_of_run(
             f"run.json: its command cannot be read by this version: {error}; "
             "run the suite again with the version that measured it"
         ) from error
-    again.codecs, again.metrics = ",".join(codecs), ",".join(metrics)
+    again.codecs, again.metrics = ",".join(codecs), ",".join(metrics) or None
     again.cards, again.data, again.target_bpp = options.cards, options.data, None
     if again.input is not None:
         again.input = options.input or again.input

@@ -158,13 +158,15 @@ class RunInfo:
                     "give the folder of the same files with --data or --input"
                 )
 
-    def write(self, folder: Path) -> None:
+    def to_json(self) -> str:
         plain = asdict(replace(self, item_digests={}))  # asdict copies one by one
         plain["item_digests"] = dict(self.item_digests)
         table = {_KEYS.get(name, name): value for name, value in plain.items()}
-        text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
+        return json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
+
+    def write(self, folder: Path) -> None:
         temporary = folder / "run.json.new"
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(self.to_json(), encoding="utf-8")
         temporary.replace(folder / "run.json")
 
 
