@@ -85,6 +85,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="a Dask scheduler, tcp://host:port, to use its workers"
     )
+    parser.add_argument(
+        "--vault", type=Path, action="append", default=[], metavar="FILE",
+        help="continue from the records and streams of a vault (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="discard what --out holds")
     parser.add_argument(
         "--plan", action="store_true", help="say what would be measured and how long it may take"
@@ -132,6 +136,8 @@ def call(options: argparse.Namespace) -> int:
     from bench.figures.drawing_process import DrawingProcess
     from bench.processes.pool import available_cores
 
+    if options.vault and options.fresh:
+        raise UsageError("--fresh would discard what --vault lays into --out; leave it out")
     if options.cluster and options.timing:
         raise UsageError("--timing needs this machine to itself; leave out --cluster")
     campaign = campaign_of(options)
@@ -147,6 +153,11 @@ def call(options: argparse.Namespace) -> int:
         progress = make_progress(console, ahead)
         for note in campaign.loader.notes() if options.input else ():
             progress.say(note)
+        for path in options.vault:
+            from bench.results.vault_file import read_vault
+            from bench.vault.adopt import adopt
+
+            progress.say(adopt(read_vault(path), out))
         try:
             outcome = run(
                 campaign,

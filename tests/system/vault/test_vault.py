@@ -6,20 +6,16 @@ import csv
 import hashlib
 import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.command import bench
+
 CODECS = "jpeg:quality=10+50,x264:crf=30+40"
 Files = dict[str, bytes]
-
-
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +126,35 @@ def test_streams_that_are_not_kept_are_counted(packed: Path, tmp_path: Path) -> 
     done = bench("vault", "pack", run, "--out", tmp_path / "v.zip")
     lost.write_bytes(payload)
     assert done.returncode == 2 and "not kept or damaged: 1 of" in done.stderr
+
+
+def test_a_run_continues_from_a_vault(packed: Path, tmp_path: Path) -> None:
+    """Nothing of it is measured again, a further metric comes from its streams, and the run says
+    who measured."""
+    out = tmp_path / "out"
+    words = ("run", "--suite", "starter", "--limit", 2, "--codecs", f"{CODECS},webp:quality=50")
+    done = bench(
+        *words, "--vault", packed, "--metrics", "psnr_rgb,psnr_u", "--no-report", "--out", out,
+        "--jobs", 1,
+    )  # fmt: skip
+    assert "8 records come from one.zip, measured by A. Author on" in done.stdout, done.stderr
+    assert "2 measured, 8 with metrics added" in done.stdout
+    assert "measured by A. Author" in json.loads((out / "run.json").read_text())["timing"]
+    theirs = csv.DictReader(io.StringIO(read(packed)["records.csv"].decode()))
+    ours = list(csv.DictReader((out / "records.csv").open()))
+    assert all(row["psnr_u"] for row in ours) and len(ours) == 10
+    columns = ("bitstream_sha256", "encode_seconds", "psnr_rgb")
+    assert {tuple(row[c] for c in columns) for row in theirs} < {
+        tuple(row[c] for c in columns) for row in ours
+    }
+
+
+def test_a_vault_is_an_anchor_with_its_measurer_named(packed: Path, tmp_path: Path) -> None:
+    """The BD-rate against a vault is that against its own run."""
+    run = packed.with_name("run")
+    bd = ("bd", run, "--metric", "psnr_rgb", "--anchor")
+    done = bench(*bd, "jpeg, by A. Author", "--overlay", packed)
+    assert "psnr_rgb against jpeg, by A. Author [vault]" in done.stdout, done.stderr
+    ours = next(line for line in bench(*bd, "jpeg").stdout.splitlines() if "x264 " in line)
+    theirs = [line for line in done.stdout.splitlines() if "│ x264 " in line]
+    assert theirs[0].split("│")[2].strip() == ours.split("│")[2].strip()
