@@ -60,7 +60,17 @@ def strip(stream: bytes) -> Stripped:
 def count_pictures(stream: bytes) -> int:
     """Temporal units in the stream: each shows one frame. Raises BitstreamError where there is
     none."""
-    count = sum(kind == TEMPORAL_DELIMITER for kind, _, _ in split_units(stream))
-    if not count:
+    return len(temporal_units(stream))
+
+
+def temporal_units(stream: bytes) -> list[bytes]:
+    """The parts of a stream that show a frame each. Raises BitstreamError where there is none."""
+    found: list[bytes] = []
+    for kind, header, body in split_units(stream):
+        if kind == TEMPORAL_DELIMITER:
+            found.append(b"")
+        if found:
+            found[-1] += header + body
+    if not found:
         raise BitstreamError("the AV1 stream holds no temporal unit")
-    return count
+    return found

@@ -20,6 +20,7 @@ from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
+from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import PlaneFormat, through_planes
@@ -265,8 +266,10 @@ class ReferenceCodec(CodecBase):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             exchange.write_video(folder / "input.yuv", signal, coded)
-            said = self._command(*self.command(layout, point)).run({}, folder)
-            stream = _read(folder / "coded.bin")
+            log_file = folder / "log.txt"
+            command = self._command(*self.command(layout, point))
+            said = command.run({}, folder, log_file=log_file)
+            stream, log = _read(folder / "coded.bin"), log_file.read_text(errors="replace")
         if not stream:
             raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
         stripped = annexb.strip(stream, self.standard)
@@ -280,6 +283,7 @@ class ReferenceCodec(CodecBase):
             side + stripped.payload,
             header_bytes=len(side) + stripped.header_bytes,
             discarded_bytes=stripped.discarded_bytes,
+            coded_frames=frames_of_log(stripped.payload, self.standard, log),
         )
 
     def decode(self, payload: bytes) -> Signal:

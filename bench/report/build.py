@@ -18,6 +18,7 @@ from bench.report.latex import write_latex
 from bench.report.pages import write_papers
 from bench.report.plots import plan_plots, write_pgfplots
 from bench.report.tables import write_bd, write_curves, write_markdown
+from bench.results import frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,7 @@ def build(
     rate_axis: RateAxis | None = None,
     drawing: DrawingProcess | None = None,
     choice: Choice | None = None,
+    every_frame: bool = False,
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, what LaTeX reads, the plots
     and report.html, and the pages that the suite's card names, from ``registry`` or the project's
@@ -50,7 +52,8 @@ def build(
 
     One folder gets its report beside its records; several need ``out``, and ``common`` where they
     hold different items. ``style`` is ``paper`` or
-    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. ``choice`` is what to show, before
+    ``ieee``; frames.csv is made anew from each folder's store, of all items with ``every_frame``;
+    ``overlays`` are as ``load_overlay`` reads them. ``choice`` is what to show, before
     what the suite's card says. ``drawing`` draws while the rest is
     written; figures that are there already are not drawn again. Raises
     UsageError and StoreError, each one line that says what to do.
@@ -60,6 +63,8 @@ def build(
         raise UsageError("a report of several folders needs a folder of its own; give --out")
     named_style(style)
     registry = registry or load_registry()
+    for path in paths:
+        frames.rebuild(path, every=every_frame)
     content = collect(
         paths, overlays=overlays, extras=extras, common=common, rate_axis=rate_axis,
         choice=choice or Choice(), registry=registry,

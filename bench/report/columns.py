@@ -49,12 +49,22 @@ RECORDS: Mapping[str, str] = {
     "100 dB in the clip's mean PSNR",
     "worst_frame": "of a clip: the frame with the largest mse, counted from 0",
     "group": "the source that the item shares with others, such as one production, where known",
-    "frame_bytes": "of a clip: bytes of each frame in order, where the codec tells",
+    "frame_bytes": "of a clip: bytes of each frame, of a model that tells them as it codes; "
+    "frames.csv has them of all codecs",
     "format": "pixel format of the item as ffmpeg names it, then its matrix and range if it says "
     "them; YUV that says no range is taken as limited",
     "kbps": "of a clip: 1000 bits a second at its frame rate, 25 frames where nothing says it",
     "encode_fps": "of a clip: frames over `encode_seconds`",
     "decode_fps": "of a clip: frames over `decode_seconds`",
+}
+FRAMES: Mapping[str, str] = {
+    "codec": _LABELS["codec"],
+    "point": _LABELS["point"],
+    "item": "the clip",
+    "frame": "counted from 0 in the order of display",
+    "type": "`I`, `P` or `B`, where the codec tells",
+    "bytes": "of the access unit, temporal unit or packet that the frame is coded in, parameter "
+    "sets before it included; side information of the harness belongs to no frame",
 }
 CURVES: Mapping[str, str] = {
     **_LABELS,
@@ -134,9 +144,11 @@ def tables(metrics: Mapping[str, str]) -> Iterator[tuple[str, list[tuple[str, st
     """(file, [(column, meaning)]) of every table, in their order."""
     from bench.analysis.curves import CURVE_COLUMNS
     from bench.report.tables import BD_COLUMNS, MATRIX_COLUMNS
+    from bench.results import frames
 
     for name, known, columns in (
         ("records.csv", RECORDS, COLUMNS),
+        (frames.FILE, FRAMES, frames.COLUMNS),
         ("curves.csv", CURVES, CURVE_COLUMNS),
         ("bd.csv", BD, BD_COLUMNS),
         ("bd_matrix.csv", BD_MATRIX, MATRIX_COLUMNS),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError, as_cell
-from bench.records import COLUMNS, FIRST_METRICS, RESERVED, Record, is_of_frames
+from bench.records import COLUMNS, FIRST_METRICS, NO_COLUMNS, RESERVED, Record, is_of_frames
 from bench.results.damage import implausible, ragged, suspicious
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _OPTIONAL_WORDS = ("remarks", "rate", "group", "format")
 _KINDS = {
     one.name: str(one.type).partition(" ")[0]
     for one in fields(Record)
-    if one.name not in ("scores", "frame_scores")
+    if one.name not in NO_COLUMNS
 }
 _METRIC = re.compile(r"[a-z][a-z0-9_]*")
 
