@@ -12,6 +12,7 @@ from bench.cards.choice import Choice
 from bench.errors import StoreError, UsageError
 from bench.figures.drawing_process import DrawingProcess
 from bench.figures.style import named_style
+from bench.report.class_tables import class_section, write_class_rates
 from bench.report.content import Content, RateAxis, collect
 from bench.report.html import write_page
 from bench.report.latex import write_latex
@@ -77,7 +78,8 @@ def build(
         drawing.draw(sheets)
         write_curves(content, target)
         write_bd(content, target)
-        write_markdown(content, target)
+        write_markdown(content, target, class_section(content))
+        write_class_rates(content, target)
         texts = [*write_latex(content, target), *write_pgfplots(content, target, style)]
         shown = content.choice
         whole = not (shown.codecs or shown.metrics or shown.anchor)  # pages are of whole suites

@@ -127,6 +127,15 @@ BD_MATRIX: Mapping[str, str] = {
     "overlap": "percent of both quality ranges that they share",
     "items": "items that both curves hold",
 }
+BD_CLIPS: Mapping[str, str] = {
+    **_BD,
+    "class": "the group of the clips; empty where they have none, and of all clips",
+    "clip": "one clip; empty of a class and of all clips",
+    "clips": "clips that have a BD-rate",
+    "bd_rate": "percent of rate at equal quality, PCHIP: of the clip, or the mean of the clips",
+    "bd_rate_classes": "of all clips: the mean of the classes' `bd_rate`",
+    "bd_rate_curve": "that of the mean curve of these clips",
+}
 _AVERAGING = {"mean": "mean curves", "pooled": "pooled curves", "item": "each item, then the mean"}
 
 
@@ -143,6 +152,7 @@ def meaning(table: Mapping[str, str], column: str, metrics: Mapping[str, str]) -
 def tables(metrics: Mapping[str, str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """(file, [(column, meaning)]) of every table, in their order."""
     from bench.analysis.curves import CURVE_COLUMNS
+    from bench.report import class_tables
     from bench.report.tables import BD_COLUMNS, MATRIX_COLUMNS
     from bench.results import frames
 
@@ -151,6 +161,7 @@ def tables(metrics: Mapping[str, str]) -> Iterator[tuple[str, list[tuple[str, st
         (frames.FILE, FRAMES, frames.COLUMNS),
         ("curves.csv", CURVES, CURVE_COLUMNS),
         ("bd.csv", BD, BD_COLUMNS),
+        (class_tables.FILE, BD_CLIPS, class_tables.COLUMNS),
         ("bd_matrix.csv", BD_MATRIX, MATRIX_COLUMNS),
     ):
         yield name, [(column, meaning(known, column, metrics)) for column in columns]
