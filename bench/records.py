@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -64,6 +65,14 @@ class Stored:
     kept: Path | None = None
     """Where the stream lies, if it was kept."""
 
+    def kept_stream(self) -> bytes | None:
+        """The stream, if it was kept, this process can read it and it is undamaged."""
+        if self.kept is None or not self.kept.is_file():
+            return None
+        payload = self.kept.read_bytes()
+        whole = hashlib.sha256(payload).hexdigest() == self.bitstream_sha256
+        return payload if whole else None
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -84,7 +93,7 @@ class Task:
     lacks: tuple[str, ...] = ()
     """Of a task that is stored already: the metrics that are to be added to its record."""
     stored: Stored | None = None
-    """With ``lacks``: the measurement that they belong to."""
+    """The measurement that ``lacks`` belong to, or whose stream alone is to be kept."""
 
     @property
     def key(self) -> tuple[str, str, str]:

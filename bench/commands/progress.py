@@ -136,6 +136,8 @@ def print_outcome(
     words = [f"{outcome.done} measured"]
     words += [f"{outcome.finished_before} kept"] if outcome.finished_before else []
     words += [f"{outcome.added} with metrics added"] if outcome.added else []
+    again = outcome.coded_again
+    words += [f"{again} streams coded again and kept"] if again else []
     words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
     words += [f"{outcome.failed} failed"] if outcome.failed else []
     words += [f"{outcome.refuted} not decodable elsewhere"] if outcome.refuted else []

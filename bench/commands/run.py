@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from bench.commands.options import (
     Joined,
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 
 SUMMARY = "measure codecs on a suite or on your own files"
+ALL = "all"
+"""The value of --keep that keeps every stream."""
+
+
+class _Kept(TypedDict):
+    keep: int
+    keep_streams: bool
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -92,10 +99,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _how_measured(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
-        type=positive,
+        type=lambda word: word if word == ALL else positive(word),
         metavar="N",
         help="keep streams and reconstructions of the first N items for the report's comparison "
-        "(default: as many as the suite says)",
+        "(default: as many as the suite says); `all` keeps every stream besides",
     )
     parser.add_argument(
         "--target-bpp",
@@ -149,7 +156,7 @@ def call(options: argparse.Namespace) -> int:
                     timeout=options.timeout or campaign.suite.timeout,
                     device=options.device,
                     fresh=options.fresh,
-                    keep=options.keep or campaign.suite.keep,
+                    **_kept(options, campaign),
                     repeats=options.timing,
                     cluster=options.cluster,
                     command=("python", "-m", "bench", *sys.argv[1:]),
@@ -192,10 +199,16 @@ def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int)
         out,
         preview(
             campaign, out, jobs=jobs, device=options.device, fresh=options.fresh,
-            keep=options.keep or campaign.suite.keep,
+            **_kept(options, campaign),
         ),
     )  # fmt: skip
     return 0
+
+
+def _kept(options: argparse.Namespace, campaign: Campaign) -> _Kept:
+    streams = options.keep == ALL
+    shown = options.keep if options.keep and not streams else campaign.suite.keep
+    return {"keep": shown, "keep_streams": streams}
 
 
 def _campaign(options: argparse.Namespace) -> Campaign:

@@ -54,7 +54,6 @@ def suite_campaign(
     where = f"datasets/{suite.dataset}.toml [suites.{name}]"
     if protocol is not None:
         suite, where = _under(registry, protocol, suite), f"protocol {protocol.id}"
-        taken = replace(taken, to=taken.to or protocol.to)
     card = registry.dataset(suite.dataset)
     chosen = select_codecs(registry, codecs or suite.codecs)
     check_metrics(suite.metrics, where)
@@ -65,8 +64,7 @@ def suite_campaign(
     loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
     if taken.frames is None:
         taken = replace(taken, frames=suite.frames)
-    if not taken.start:
-        taken = replace(taken, start=suite.start)
+    taken = replace(taken, start=taken.start or suite.start, to=taken.to or suite.to)
     loader = taken.of(loader, card.media)
     return Campaign(
         suite=suite,

@@ -26,7 +26,7 @@ from bench.errors import CodecError, Unavailable, Unsupported
 from bench.metrics.base import Scores
 from bench.processes import isolation
 from bench.records import Point, Record, Task
-from bench.results.kept_streams import make_kept_stream
+from bench.results.kept_streams import KeptStream, make_kept_stream
 from bench.results.packed import pack
 from bench.signals import Signal
 
@@ -52,7 +52,7 @@ class Worker:
     def __init__(self, spec: WorkSpec, *, batching: bool | None = None) -> None:
         """``batching``: whether tasks are coded together; None: on every device but the CPU."""
         self._batching = spec.device != "cpu" if batching is None else batching
-        self._spec = spec
+        self._spec, self.keeps_streams = spec, spec.keep_streams
         self._search = RateSearch()
         self._code: dict[str, Mapping[str, str]] = {}
         self.cache = WorkerCache(spec, MOST if self._batching else _REFERENCES_KEPT)
@@ -147,6 +147,8 @@ class Worker:
             )  # fmt: skip
         if task.item in self._spec.keep:
             kept = make_kept_stream(record, encoded.payload, signal, decoded)
+        if kept is None and self._spec.keep_streams and encoded.payload:
+            kept = KeptStream(record.item, record.codec, record.point, encoded.payload)
         return Measured(record, payload, kept, verdict)
 
 
@@ -199,14 +201,20 @@ def measure_tasks(tasks: Sequence[Task]) -> Portion:
     """Measures tasks in a worker process that ``start_worker`` has prepared."""
     assert _worker is not None, "start_worker was not called"
     start = perf_counter()
-    measured = _worker.measure_all([task for task in tasks if not task.lacks])
-    added = tuple(add_metrics(_worker.cache, task) for task in tasks if task.lacks)
+    measured = _worker.measure_all([task for task in tasks if task.stored is None])
+    keep = _worker.keeps_streams
+    stored = [task for task in tasks if task.stored is not None]
+    added = tuple(add_metrics(_worker.cache, task, keep=keep) for task in stored)
     return Portion(
         tuple(pack(one.record) for one in measured),
         perf_counter() - start,
         added,
         tuple(one.payload for one in measured if one.payload is not None),
-        tuple(one.kept for one in measured if one.kept is not None),
+        tuple(
+            kept
+            for kept in (*(one.kept for one in measured), *(one.kept for one in added))
+            if kept is not None
+        ),
         tuple(one.verdict for one in measured if one.verdict is not None),
         {
             name: files

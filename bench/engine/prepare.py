@@ -82,6 +82,8 @@ def plan_tasks(
     able = [(card, found) for card, found in pairs if found.able]
     done = folder.done(spec.keep, repeats=spec.repeats)
     lacking = _lacking(items, metrics, folder)
+    if spec.keep_streams:
+        lacking = folder.without_stream() | lacking
     plan = make_plan(able, items, done, lacking=lacking, earlier=metrics.earlier)
     if plan.stale:
         folder.store.drop(plan.stale)

@@ -12,7 +12,7 @@ from bench.engine.campaign import Campaign
 from bench.engine.metrics import lacking
 from bench.engine.plan import make_plan
 from bench.engine.probe import probe
-from bench.records import Record
+from bench.records import Record, Stored
 from bench.results.kept_streams import KeptStreams
 from bench.results.recovery import recover_records
 from bench.results.run_info import MeasuredWith, held_codecs_and_metrics
@@ -57,10 +57,18 @@ class Preview:
 
 
 def preview(
-    campaign: Campaign, out: Path, *, jobs: int, device: str, fresh: bool, keep: int = 0
+    campaign: Campaign,
+    out: Path,
+    *,
+    jobs: int,
+    device: str,
+    fresh: bool,
+    keep: int = 0,
+    keep_streams: bool = False,
 ) -> Preview:
     """What ``run`` would measure into ``out``; reads the folder, writes nothing. Of the first
-    ``keep`` items, whose reconstructions are to stay, what is not kept yet is measured again."""
+    ``keep`` items, whose reconstructions are to stay, what is not kept yet is measured again, and
+    to ``keep_streams`` coded again."""
     items = campaign.loader.items()
     kept = {item.name for item in [item for item in items if item.problem is None][:keep]}
     records = [] if fresh or not out.is_dir() else recover_records(out / FILE, out / TABLE)
@@ -69,7 +77,14 @@ def preview(
     able = [(card, found) for card, found in pairs if found.able]
     asked = tuple(dict.fromkeys((*held.names, *campaign.suite.metrics)))
     lacks = lacking(records, items, asked, held)
-    done = KeptStreams(out).complete(_done(records), kept)
+    streams = KeptStreams(out)
+    if keep_streams:
+        stored = {
+            (one.codec, one.point, one.item): Stored(one.bitstream_sha256 or "", None)
+            for one in records
+        }
+        lacks = {key: ((), one) for key, one in streams.lacking(stored).items()} | lacks
+    done = streams.complete(_done(records), kept)
     plan = make_plan(able, items, done, lacking=lacks, earlier=held.names)
     left = Counter(task.codec for task in plan.tasks)
     seconds = _seconds(records)

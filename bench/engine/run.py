@@ -19,6 +19,7 @@ from typing import Any
 from pebble import ProcessExpired
 
 from bench.datasets.base import Item
+from bench.engine.added_metrics import without_metrics
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_run
 from bench.engine.fresh_decode import DecodedPayload, FreshDecodes
@@ -28,9 +29,8 @@ from bench.engine.metrics import Chosen, choose_metrics
 from bench.engine.prepare import hopeless_tasks, plan_tasks, probe_codecs, register
 from bench.engine.run_log import Outcome, Progress, RunLog
 from bench.engine.schedule import Schedule
-from bench.engine.work import Added, Portion, WorkSpec
+from bench.engine.work import Portion, WorkSpec
 from bench.errors import UsageError
-from bench.metrics.base import Scores
 from bench.processes.interrupts import StopSignals
 from bench.processes.pool import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.records import Status, Task
@@ -51,6 +51,8 @@ class RunOptions:
     fresh: bool = False
     keep: int = 0
     """Of how many items the streams and reconstructions are kept."""
+    keep_streams: bool = False
+    """Whether the streams of all items are kept."""
     repeats: int = 0
     """Of ``--timing``: how often each call is timed, one task at a time on a pinned core."""
     cluster: str | None = None
@@ -162,6 +164,7 @@ class _Runner:
             parallel=self.workers if cluster is None else max(2, self.workers),
             decode_again=frozenset(item.name for item in usable[:1]),
             keep=frozenset(item.name for item in usable[: options.keep]),
+            keep_streams=options.keep_streams,
             repeats=options.repeats,
         )
         self.pool: Pool
@@ -271,8 +274,8 @@ class _Runner:
             self.schedule.retry_alone(portion)
             return
         (task,) = portion
-        if task.lacks:
-            self.log.add([Added(task, Scores({}, dict.fromkeys(task.lacks, reason)))])
+        if task.stored is not None:
+            self.log.add([without_metrics(task, reason)])
         else:
             self.log.keep_blank([(task, reason)], status)
         self._decode_again(portion, [])
@@ -285,4 +288,4 @@ class _Runner:
 
     def _is_decoded_again(self, task: Task) -> bool:
         """Whether a fresh process is to decode the stream of this task, too."""
-        return task.item in self.spec.decode_again and not task.lacks
+        return task.item in self.spec.decode_again and task.stored is None

@@ -54,6 +54,8 @@ class Outcome:
     skipped: int = 0
     # stored records to which metrics were added
     added: int = 0
+    # streams of stored records that were coded again to be kept
+    coded_again: int = 0
     # streams that a fresh process decoded to other pixels
     refuted: int = 0
     interrupted: bool = False
@@ -96,8 +98,7 @@ class RunLog:
                 self.outcome.skipped += 1
             else:
                 self.outcome.failed += 1
-            reason = f"{record.codec}: {record.reason}"
-            self.outcome.reasons[reason] = self.outcome.reasons.get(reason, 0) + 1
+            self._count_reason(f"{record.codec}: {record.reason}")
         failed = sum(record.status in ("failed", "timeout") for record in records)
         self._progress.advance(len(records), failed, self._seconds_left())
 
@@ -107,11 +108,20 @@ class RunLog:
 
     def add(self, found: Sequence[Added]) -> None:
         """Stores metrics that were added to records of an earlier run."""
+        failed = sum(entry.problem is not None for entry in found)
         for entry in found:
-            new = entry.scores
-            self._store.add_scores(entry.task.key, new.values, new.remarks, new.frames)
-            self.outcome.added += 1
-        self._progress.advance(len(found), 0, self._seconds_left())
+            self.outcome.coded_again += entry.kept is not None
+            if entry.problem is not None:
+                self._count_reason(f"{entry.task.codec}: {entry.problem}")
+            if entry.task.lacks:
+                new = entry.scores
+                self._store.add_scores(entry.task.key, new.values, new.remarks, new.frames)
+                self.outcome.added += 1
+        self.outcome.failed += failed
+        self._progress.advance(len(found), failed, self._seconds_left())
+
+    def _count_reason(self, reason: str) -> None:
+        self.outcome.reasons[reason] = self.outcome.reasons.get(reason, 0) + 1
 
     def judge(self, verdicts: Sequence[Verdict]) -> None:
         """Stores the verdicts of fresh processes."""

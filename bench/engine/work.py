@@ -23,9 +23,10 @@ class WorkSpec:
     """Everything that a worker must know of a run.
 
     ``decode_again`` are the items whose payloads come back to be decoded in a fresh process, and
-    ``keep`` those whose payloads and reconstructions are kept beside the results. ``repeats`` is
-    how often each call is timed on one pinned core, after a call that is not timed; 0 means once,
-    on any core. ``parallel`` is how many tasks of the run are measured at the same time.
+    ``keep`` those whose payloads and reconstructions are kept beside the results; with
+    ``keep_streams`` the payloads of all are. ``repeats`` is how often each call is timed on one
+    pinned core, after a call that is not timed; 0 means once, on any core. ``parallel`` is how many
+    tasks of the run are measured at the same time.
     """
 
     suite: str
@@ -38,6 +39,7 @@ class WorkSpec:
     parallel: int = 1
     decode_again: frozenset[str] = frozenset()
     keep: frozenset[str] = frozenset()
+    keep_streams: bool = False
     repeats: int = 0
 
     def __reduce__(self) -> tuple[Callable[..., WorkSpec], tuple[object, ...]]:
@@ -76,10 +78,13 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Values of metrics that a stored record lacked."""
+    """Values of metrics that a stored record lacked, and its stream, where it is to be kept;
+    ``problem`` is why it cannot be."""
 
     task: Task
     scores: Scores
+    kept: KeptStream | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Streams and reconstructions that a run keeps, for visual comparison and for later metrics.
 
-The folder ``kept/`` of a results folder holds a payload and a PNG for each point, the original once
-for each item, and ``index.json``. For a clip a PNG shows the middle frame. Measures nothing.
+The folder ``kept/`` of a results folder holds a payload for each record that is kept, of the items
+that are shown also a PNG for each point and of the original, and ``index.json``. For a clip a PNG
+shows the middle frame. Measures nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from bench.records import Record
+from bench.records import Record, Stored
 from bench.signals import Layout, Signal
 
 _LONGEST = 200
@@ -25,14 +26,15 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class KeptStream:
-    """The stream of one task and the pictures beside it, which are PNG files."""
+    """The stream of one task and the pictures beside it, which are PNG files; empty where only the
+    stream is kept."""
 
     item: str
     codec: str
     point: str
     payload: bytes
-    original: bytes
-    reconstruction: bytes
+    original: bytes = b""
+    reconstruction: bytes = b""
 
 
 def make_kept_stream(
@@ -62,6 +64,15 @@ class KeptStreams:
         whose stream was not kept."""
         return {key: mark for key, mark in done.items() if key[2] not in keep or self.holds(*key)}
 
+    def lacking(
+        self, stored: Mapping[tuple[str, str, str], Stored]
+    ) -> dict[tuple[str, str, str], Stored]:
+        """Those measurements that have a stream which is not kept, or was damaged since."""
+        return {
+            key: one for key, one in stored.items()
+            if one.bitstream_sha256 and replace(one, kept=self.stream(*key)).kept_stream() is None
+        }  # fmt: skip
+
     def reconstruction(self, record: Record) -> Path | None:
         """The PNG of a record's reconstruction, if it was kept."""
         path = self._path(record.item, record.codec, record.point, ".png")
@@ -74,12 +85,13 @@ class KeptStreams:
 
     def add(self, kept: KeptStream) -> None:
         """Writes the files of one task, and the original if it is not there yet."""
-        original = self._original(kept.item)
-        if not original.is_file():
-            _write(original, kept.original)
         place = (kept.item, kept.codec, kept.point)
         _write(self._path(*place, ".bin"), kept.payload)
-        _write(self._path(*place, ".png"), kept.reconstruction)
+        if kept.reconstruction:
+            original = self._original(kept.item)
+            if not original.is_file():
+                _write(original, kept.original)
+            _write(self._path(*place, ".png"), kept.reconstruction)
 
     def write_index(self, records: Iterable[Record]) -> None:
         """Writes index.json, which lists rate and quality of all kept points, if there are any."""

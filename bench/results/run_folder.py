@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.records import Stored
 from bench.results.kept_streams import KeptStreams
 from bench.results.run_info import RunInfo
 from bench.results.store import TABLE, Store
@@ -31,6 +32,10 @@ class RunFolder:
         """Fingerprints of the finished records by codec, point and item; of items to ``keep``, only
         where the stream was kept. ``repeats`` is that of ``Store.done``."""
         return self.kept.complete(self.store.done(repeats=repeats), keep)
+
+    def without_stream(self) -> dict[tuple[str, str, str], tuple[tuple[str, ...], Stored]]:
+        """The finished records without a kept stream, which lack nothing else."""
+        return {key: ((), one) for key, one in self.kept.lacking(self.store.measured()).items()}
 
     def write_table(self) -> int:
         """Writes records.csv; returns how many damaged records were dropped."""

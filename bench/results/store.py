@@ -392,6 +392,15 @@ class Store:
                 for row in rows
             }
 
+    def measured(self) -> dict[Key, Stored]:
+        """What every finished record was measured on."""
+        with _explained(self.folder):
+            rows = self._db.execute(
+                "SELECT codec, point, item, bitstream_sha256, mse, reached FROM records "
+                "WHERE status = 'done'"
+            )
+            return {row[:3]: Stored(row[3] or "", row[4], row[5]) for row in rows}
+
     def add_scores(
         self,
         key: Key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import sqlite3
@@ -172,6 +173,37 @@ def test_kept_streams_are_measured_without_coding(cards: Path, tmp_path: Path) -
     assert found["noise0"] == found["noise1"] == (True, "")
     empty, remark = found["noise3"]
     assert not empty and remark.startswith("largest: coded again it is another stream")
+
+
+def kept(out: Path) -> set[str]:
+    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in out.glob("kept/*/*/*.bin")}
+
+
+def test_every_stream_is_kept_and_what_is_stored_is_coded_again(
+    cards: Path, tmp_path: Path
+) -> None:
+    """No picture is kept; a rerun codes again where the stream is missing or damaged, and changes
+    no record. A stream that is not the record's is named and not kept."""
+    out = tmp_path / "out"
+    measure(cards, out)
+    before = rows(out)
+    assert "16 streams coded again and kept" in measure(cards, out, "--keep", "all")
+    assert rows(out) == before and kept(out) == {row["bitstream_sha256"] for row in before}
+    assert not list(out.glob("kept/**/*.png"))
+    assert "16 kept; results" in measure(cards, out, "--keep", "all")
+    damaged, gone = sorted(out.glob("kept/noise1/*/*.bin"))[:2]
+    damaged.write_bytes(b"?")
+    gone.unlink()
+    base = ("run", "--suite", "noise", "--out", out, "--no-report", "--jobs", 1, "--keep", "all")
+    failed = bench(cards, *base, OTHER_STREAM="1")
+    assert failed.returncode == 1 and not gone.exists() and rows(out) == before
+    assert "2 × wavering: coded again it is another stream than the record's" in failed.stdout
+    assert "2 to measure" in bench(cards, *base, "--plan").stdout
+    new = ("--keep", "all", "--metrics", "largest")
+    assert "16 with metrics added, 2 streams coded again" in measure(cards, out, *new)
+    assert kept(out) == {row["bitstream_sha256"] for row in before}
+    measure(cards, out, *new, "--codecs", "wavering:bits=3")
+    assert kept(out) == {row["bitstream_sha256"] for row in rows(out)} and len(rows(out)) == 20
 
 
 def test_a_metric_that_fails_spoils_its_own_cell_with_the_reason(
