@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError, as_cell
-from bench.records import COLUMNS, FIRST_METRICS, NO_COLUMNS, RESERVED, Record, is_of_frames
+from bench.records import COLUMNS, NO_COLUMNS, RESERVED, Record, is_of_frames
 from bench.results.damage import implausible
 
 FILE = "records.csv"
