@@ -43,7 +43,7 @@ from bench.report.tables import (
     summary_columns,
 )
 
-SCRIPTS = ("app.js", "curves.js", "charts.js", "tables.js", "pictures.js", "compare.js", "start.js")
+SCRIPTS = ("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "pictures.js", "compare.js", "start.js")
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
 
