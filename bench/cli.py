@@ -27,6 +27,7 @@ COMMANDS = {
     "list": "bench.commands.listing",
     "fetch": "bench.commands.fetch",
     "report": "bench.commands.report",
+    "site": "bench.commands.site",
     "bd": "bench.commands.bd",
     "check": "bench.commands.check",
     "doctor": "bench.commands.doctor",
