@@ -26,6 +26,8 @@ COMMANDS = {
     "new": "bench.commands.new",
     "list": "bench.commands.listing",
     "fetch": "bench.commands.fetch",
+    "remeasure": "bench.commands.remeasure",
+    "vault": "bench.commands.vault",
     "report": "bench.commands.report",
     "site": "bench.commands.site",
     "bd": "bench.commands.bd",

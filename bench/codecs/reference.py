@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench import colour
-from bench.bitstreams import annexb
+from bench.bitstreams import Stripped, annexb
 from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.codecs.support import exchange
@@ -115,6 +115,8 @@ class ReferenceCodec(CodecBase):
     side_step: ClassVar[int] = 1
     """Sides of coded pictures are multiples of this, and never below 8."""
     largest_side: ClassVar[int] = 8192
+    exchanged: ClassVar[str] = "yuv"
+    """The suffix of the files that the programs read and write."""
     formats = tuple(kind.name for kind in FORMATS.values() if kind.depth in _depths(kind))
 
     def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
@@ -128,6 +130,14 @@ class ReferenceCodec(CodecBase):
     def decoder_options(self) -> tuple[str, ...]:
         """Further words of the decoder's command."""
         return ()
+
+    def strip(self, stream: bytes) -> Stripped:
+        """What the encoder wrote, without what no decoder needs."""
+        return annexb.strip(stream, self.standard)
+
+    def count_pictures(self, stream: bytes) -> int:
+        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
+        return annexb.count_pictures(stream, self.standard)
 
     @classmethod
     def overridden(cls, card: CodecCard) -> Mapping[str, str]:
@@ -153,7 +163,7 @@ class ReferenceCodec(CodecBase):
         self._installation()
 
     def reads(self) -> tuple[Path, ...]:
-        return tuple(places_of_program(self._installation().decoder))
+        return tuple(places_of_program(self._decoder()))
 
     def versions(self) -> Mapping[str, str]:
         found = self._installation()
@@ -173,8 +183,11 @@ class ReferenceCodec(CodecBase):
     def _installation(self) -> Installation:
         """Raises Unavailable with what to install."""
         encoder = self.package.program(self.card.id, self.encoder_names)
-        decoder = self.package.program(self.card.id, self.decoder_names)
-        return Installation(encoder, decoder, encoder.resolve().parent.parent / "cfg")
+        return Installation(encoder, self._decoder(), encoder.resolve().parent.parent / "cfg")
+
+    def _decoder(self) -> Path:
+        """Apart, since a machine that decodes alone need not have the encoder."""
+        return self.package.program(self.card.id, self.decoder_names)
 
     def _configuration(self, key: str) -> Path:
         path = self._installation().configurations / str(self.settings[key])
@@ -264,13 +277,13 @@ class ReferenceCodec(CodecBase):
         coded = self._source_format(layout)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
-            exchange.write_video(folder / "input.yuv", signal, coded)
+            exchange.write_video(folder / f"input.{self.exchanged}", signal, coded)
             said = self._command(*self.command(layout, point)).run({}, folder)
             stream = _read(folder / "coded.bin")
         if not stream:
             raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
-        stripped = annexb.strip(stream, self.standard)
-        count = annexb.count_pictures(stripped.payload, self.standard)
+        stripped = self.strip(stream)
+        count = self.count_pictures(stripped.payload)
         if count != layout.frames:
             raise CodecError(
                 f"{self.card.id} at {point}: the encoder coded {count} frames of {layout.frames}"
@@ -284,27 +297,33 @@ class ReferenceCodec(CodecBase):
 
     def decode(self, payload: bytes) -> Signal:
         info, stream = read_side_info(payload)
-        count = annexb.count_pictures(stream, self.standard)
-        depth = 8 if self._as_compressai else _INTERNAL_DEPTH
+        count = self.count_pictures(stream)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             (folder / "coded.bin").write_bytes(stream)
-            command = (str(self._installation().decoder), "-b", "coded.bin", "-o", "output.yuv")
-            said = self._command(*command, "-d", str(depth), *self.decoder_options()).run(
-                {}, folder
-            )
-            written = folder / "output.yuv"
-            size = written.stat().st_size if written.is_file() else 0
-            if not size:
+            written = folder / f"output.{self.exchanged}"
+            said = self._command(*self.decoder_command("coded.bin", written.name)).run({}, folder)
+            if not written.is_file() or not written.stat().st_size:
                 raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
-            coded = self._decoded_format(self.picture_size(stream, folder), depth, count, size)
+            coded = self.decoded_format(stream, written, count)
             layout = _layout(info, coded, count)
             return exchange.read_video(written, layout, coded)
 
-    def _decoded_format(
-        self, size: tuple[int, int], depth: int, count: int, file_bytes: int
-    ) -> PlaneFormat:
+    def decoder_command(self, stream: str, written: str) -> Sequence[str]:
+        decoder = str(self._decoder())
+        return (
+            *(decoder, "-b", stream, "-o", written, "-d", str(self._decoded_depth)),
+            *self.decoder_options(),
+        )
+
+    @property
+    def _decoded_depth(self) -> int:
+        return 8 if self._as_compressai else _INTERNAL_DEPTH
+
+    def decoded_format(self, stream: bytes, written: Path, count: int) -> PlaneFormat:
         """The planes in the decoder's file, told by its length."""
+        size, depth = self.picture_size(stream, written.parent), self._decoded_depth
+        file_bytes = written.stat().st_size
         chromas: tuple[Chroma, ...] = ("400", "420", "422", "444")
         for chroma in chromas:
             coded = PlaneFormat(chroma, depth, *size, shifted=True, truncated=self._as_compressai)

@@ -21,7 +21,6 @@ from bench.report.content import Content
 from bench.report.ledger import ledger_plot
 from bench.report.line_styles import LineStyle, line_styles
 from bench.report.pgfplots import pgfplots, write_data
-from bench.results.rates import published_mark
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,7 +102,7 @@ def _other(content: Content, extra: ExtraCurve, axis: Quality) -> OtherLine:
     bound = extra.origin == "bound"
     label = extra.name if bound else published_name(content, extra)
     values = tuple(extra.quality(axis) or ())
-    return OtherLine(label, tuple(extra.rate), values, bound, (published_mark(extra.name),))
+    return OtherLine(label, tuple(extra.rate), values, bound, (extra.marked,))
 
 
 @dataclass(frozen=True, slots=True)

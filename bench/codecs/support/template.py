@@ -135,7 +135,12 @@ def parse_template(codec: str, key: str, value: object) -> Template:
 
 @cache
 def first_line(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = None) -> str:
-    """The first line that a version command prints, on either stream.
+    """The first line that a version command prints, on either stream; ``reads`` as below."""
+    return next(iter(printed_lines(arguments, reads)), "unknown")
+
+
+def printed_lines(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = None) -> list[str]:
+    """The lines that a version command prints, on either stream, empty ones left out.
 
     With ``reads`` the command is confined to them as when it codes: for what a card names.
     """
@@ -155,7 +160,7 @@ def first_line(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = None
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{arguments[0]} does not tell its version: {error}") from error
     lines = (said + b"\n" + complaint).decode(errors="replace").split("\n")
-    return next((line.strip() for line in lines if line.strip()), "unknown")
+    return [line.strip() for line in lines if line.strip()]
 
 
 def program_hash(path: str) -> str:
