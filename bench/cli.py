@@ -29,6 +29,7 @@ COMMANDS = {
     "remeasure": "bench.commands.remeasure",
     "vault": "bench.commands.vault",
     "report": "bench.commands.report",
+    "site": "bench.commands.site",
     "bd": "bench.commands.bd",
     "check": "bench.commands.check",
     "doctor": "bench.commands.doctor",
