@@ -204,8 +204,9 @@ class _Process:
     def _wait(self, name: str, seconds: float | None) -> None:
         """Until there is an answer, or none will come: a child of the dead worker may hold its end
         of the pipe open."""
-        rounds = 0
-        while not select.select([self._answers], [], [], _LOOK_SECONDS)[0]:
+        rounds, poll = 0, select.poll()  # not select, which takes no descriptor over 1023
+        poll.register(self._answers, select.POLLIN)
+        while not poll.poll(_LOOK_SECONDS * 1000):
             rounds += 1
             if not self.alive:
                 raise BrokenPipeError
