@@ -115,7 +115,7 @@ def check_range(x: Tensor) -> None:
     some of them beyond ±8, is another range, or a network that diverged: no picture either way.
     """
     low, high = map(float, torch.aminmax(x))
-    if 0.5 - _FAR <= low and high <= 0.5 + _FAR:  # neither is NaN
+    if low >= 0.5 - _FAR and high <= 0.5 + _FAR:  # neither is NaN
         return
     finite = torch.isfinite(x)
     if not bool(finite.all()):
