@@ -39,6 +39,8 @@ class WorkSpec:
     decode_again: frozenset[str] = frozenset()
     keep: frozenset[str] = frozenset()
     keep_streams: bool = False
+    streams_only: bool = False
+    """Nothing is coded, so that no encoder need be there."""
     repeats: int = 0
 
     def __reduce__(self) -> tuple[Callable[..., WorkSpec], tuple[object, ...]]:
