@@ -22,7 +22,7 @@ from bench.codecs.support import exchange
 from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import PlaneFormat, through_planes
+from bench.codecs.support.planes import PlaneFormat, planes_layout, through_planes
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
@@ -286,6 +286,13 @@ class ReferenceCodec(CodecBase):
         )
 
     def decode(self, payload: bytes) -> Signal:
+        return self._decode(payload)[0]
+
+    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
+        """What the decoder wrote, before any conversion, and how its samples are to be read."""
+        return self._decode(payload, planes=True)
+
+    def _decode(self, payload: bytes, *, planes: bool = False) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
         count = annexb.count_pictures(stream, self.standard)
         depth = 8 if self._as_compressai else _INTERNAL_DEPTH
@@ -301,8 +308,8 @@ class ReferenceCodec(CodecBase):
             if not size:
                 raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
             coded = self._decoded_format(self.picture_size(stream, folder), depth, count, size)
-            layout = _layout(info, coded, count)
-            return exchange.read_video(written, layout, coded)
+            layout = planes_layout(coded, count) if planes else _layout(info, coded, count)
+            return exchange.read_video(written, layout, coded), coded
 
     def _decoded_format(
         self, size: tuple[int, int], depth: int, count: int, file_bytes: int
