@@ -89,8 +89,7 @@ class Avm(ReferenceCodec):
 
     def _installation(self) -> Installation:
         encoder = self.package.program(self.card.id, self.encoder_names)
-        decoder = self.package.program(self.card.id, self.decoder_names)
-        return Installation(encoder, decoder, encoder.parent)
+        return Installation(encoder, self._decoder(), encoder.parent)
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
         coded, settings = self._source_format(layout), self.settings
@@ -115,7 +114,7 @@ class Avm(ReferenceCodec):
         )
 
     def decoder_command(self, stream: str, written: str) -> Sequence[str]:
-        return (str(self._installation().decoder), f"--output={written}", stream)
+        return (str(self._decoder()), f"--output={written}", stream)
 
     def decoded_format(self, stream: bytes, written: Path, count: int) -> PlaneFormat:
         with written.open("rb") as file:

@@ -20,7 +20,7 @@ from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
 from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.spool import Data, mapped, spooled
+from bench.codecs.support.spool import Data, mapped, pieces_of, spooled
 from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError
 from bench.records import CodedFrames, Point
@@ -159,7 +159,8 @@ def _decoded(data: memoryview, layout: Layout, codec: str) -> Signal:
         raise BitstreamError(f"{codec}: decoded {len(data) // size} frames of {layout.frames}")
 
     def frames() -> Iterator[Frame]:
-        return iter(np.frombuffer(data, dtype).reshape(-1, *shape))
+        pieces = pieces_of(data, range(0, len(data), size), size)
+        return (np.frombuffer(piece, dtype).reshape(shape) for piece in pieces)
 
     if not packed:
         return Signal(layout, frames)

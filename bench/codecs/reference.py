@@ -168,7 +168,7 @@ class ReferenceCodec(CodecBase):
         self._installation()
 
     def reads(self) -> tuple[Path, ...]:
-        return tuple(places_of_program(self._installation().decoder))
+        return tuple(places_of_program(self._decoder()))
 
     def versions(self) -> Mapping[str, str]:
         found = self._installation()
@@ -188,8 +188,11 @@ class ReferenceCodec(CodecBase):
     def _installation(self) -> Installation:
         """Raises Unavailable with what to install."""
         encoder = self.package.program(self.card.id, self.encoder_names)
-        decoder = self.package.program(self.card.id, self.decoder_names)
-        return Installation(encoder, decoder, encoder.resolve().parent.parent / "cfg")
+        return Installation(encoder, self._decoder(), encoder.resolve().parent.parent / "cfg")
+
+    def _decoder(self) -> Path:
+        """Apart, since a machine that decodes alone need not have the encoder."""
+        return self.package.program(self.card.id, self.decoder_names)
 
     def _configuration(self, key: str) -> Path:
         path = self._installation().configurations / str(self.settings[key])
@@ -315,7 +318,7 @@ class ReferenceCodec(CodecBase):
             return exchange.read_video(written, layout, coded)
 
     def decoder_command(self, stream: str, written: str) -> Sequence[str]:
-        decoder = str(self._installation().decoder)
+        decoder = str(self._decoder())
         return (
             *(decoder, "-b", stream, "-o", written, "-d", str(self._decoded_depth)),
             *self.decoder_options(),

@@ -144,7 +144,7 @@ class Worker:
         elif judged:
             payload = DecodedPayload(
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
-                isolation.is_guarded(),
+                coded.decoding.wall_seconds or 0.0, isolation.is_guarded(),
             )  # fmt: skip
         if task.item in self._spec.keep:
             kept = make_kept_stream(record, encoded.payload, signal, decoded)
