@@ -253,7 +253,7 @@ def published_table(content: Content) -> tuple[list[str], list[list[str]]]:
 def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of all points by rising rate, values of the reported axes."""
     columns = ["Codec", "Point", content.item_word.capitalize(), "bpp", "pooled bpp"]
-    columns += [_with_unit(axis) for axis in content.axes]
+    columns += [with_unit(axis) for axis in content.axes]
     bounded = "bound_gap_db" in content.curves
     columns += ["above R(D), dB"] if bounded else []
     rows = []
@@ -266,7 +266,7 @@ def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _with_unit(axis: Quality) -> str:
+def with_unit(axis: Quality) -> str:
     title = axis.info.title if axis.falling else axis.title
     return f"{title}, {axis.unit}" if axis.unit else title
 
