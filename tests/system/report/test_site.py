@@ -142,7 +142,7 @@ def test_a_second_build_gives_the_same_bytes_and_removes_what_is_gone(
 
 def test_refuses_by_name(site: Path, tmp_path: Path) -> None:
     home, registry = site.parent, load_registry()
-    with pytest.raises(UsageError, match="both would be suites/one.html"):
+    with pytest.raises(UsageError, match=r"both would be suites/one\.html"):
         other = tmp_path / "one"
         shutil.copytree(home / "one", other)
         build_site([home / "one", other], tmp_path / "out", registry)
