@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError, as_cell
-from bench.records import COLUMNS, RESERVED, Record, is_of_frames
+from bench.records import COLUMNS, NO_COLUMNS, RESERVED, Record, is_of_frames
 from bench.results.damage import implausible
 
 FILE = "records.csv"
@@ -32,7 +32,7 @@ OPTIONAL_WORDS = ("remarks", "rate", "group", "format")
 _KINDS = {
     one.name: str(one.type).partition(" ")[0]
     for one in fields(Record)
-    if one.name not in ("scores", "frame_scores")
+    if one.name not in NO_COLUMNS
 }
 _METRIC = re.compile(r"[a-z][a-z0-9_]*")
 

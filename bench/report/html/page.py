@@ -13,10 +13,11 @@ import html
 import json
 import math
 import os
+import re
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -41,15 +42,33 @@ from bench.report.tables import (
     published_table,
     summary_cells,
     summary_columns,
+    with_unit,
 )
 
-SCRIPTS = ("app.js", "curves.js", "charts.js", "tables.js", "pictures.js", "compare.js", "start.js")
+SCRIPTS = (
+    *("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "items.js"),
+    *("pictures.js", "compare.js", "start.js"),
+)
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
+MAX_NUMBERS = 60_000
+"""Rates and qualities of single items in a page, some 400 kB."""
 
 
-def write_page(content: Content, target: Path) -> Path:
-    """Writes report.html into a folder and returns its path; needs no network when opened."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a report has beside its own parts where it is a page of a site: markup above and below,
+    the addresses of the pages of codecs by what the report calls them, and of Plotly's file."""
+
+    above: str
+    below: str
+    links: Mapping[str, str]
+    plotly: str
+
+
+def write_page(content: Content, target: Path, frame: Frame | None = None) -> Path:
+    """Writes report.html into a folder, or a page of a site to ``target``, and returns its path;
+    needs no network when opened."""
     shots = [shot for folder in content.results.folders for shot in read_shots(folder)]
     wanted = content.choice.codecs
     shown = embed([
@@ -59,27 +78,34 @@ def write_page(content: Content, target: Path) -> Path:
     data = page_data(content)
     data["pictures"] = [entry["item"] for entry in shown.items]
     data["pictures_note"] = shown.note
-    page = _resource("template.html")
+    data["links"] = frame.links if frame else {}
+    library = f'<script src="{html.escape(frame.plotly)}"></script>' if frame else (
+        f'<script type="text/plain" id="plotly">{packed_plotly()}</script>'
+    )  # fmt: skip
     parts = {
-        "{{title}}": html.escape(content.results.run.suite_title),
-        "{{style}}": _resource("style.css"),
-        "{{data}}": script_json(data),
-        "{{pictures}}": script_json(shown.items),
-        "{{plotly}}": _plotly(),
-        "{{scripts}}": "\n".join(_resource(name) for name in SCRIPTS),
+        "title": html.escape(content.results.run.suite_title),
+        "style": resource("bench.report.html", "style.css"),
+        "sources": " 'self' file:" if frame else "",
+        "above": frame.above if frame else "",
+        "below": frame.below if frame else "",
+        "data": script_json(data),
+        "pictures": script_json(shown.items),
+        "plotly": library,
+        "scripts": "\n".join(resource("bench.report.html", name) for name in SCRIPTS),
     }
-    pieces = []
-    while page:
-        start = page.find("{{")
-        end = page.find("}}", start) + 2
-        if start < 0:
-            pieces.append(page)
-            break
-        pieces += [page[:start], parts[page[start:end]]]
-        page = page[end:]
-    path = target / "report.html"
-    path.write_text("".join(pieces), encoding="utf-8")
+    path = target if frame else target / "report.html"
+    page = filled(resource("bench.report.html", "template.html"), parts)
+    path.write_text(page, encoding="utf-8")
     return path
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """The template with its ``{{slots}}``; braces of what is put in are no slots."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda slot: parts[slot[1]], template)
+
+
+def resource(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def script_json(value: Any) -> str:
@@ -108,6 +134,8 @@ def page_data(content: Content) -> dict[str, Any]:
     styles = line_styles(content)
     return {
         "title": run.suite_title,
+        "suite": run.suite,
+        "media": run.media,
         "dataset": run.dataset_title,
         "items": run.items,
         "item_word": content.item_word,
@@ -141,10 +169,47 @@ def page_data(content: Content) -> dict[str, Any]:
         "summary": {
             "columns": summary_columns(content),
             "rows": [summary_cells(content, row) for row in content.rows],
+            "codecs": [content.name(row.codec) for row in content.rows],
+            "metrics": _metrics_of(content, summary_columns(content)),
         },
-        "points": {"columns": columns, "rows": points},
+        "points": {
+            "columns": columns, "rows": points, "codecs": [row[0] for row in points],
+            "metrics": _metrics_of(content, columns),
+        },
+        "by_item": _by_item(content),
         "published": _published(content),
         "provenance": _provenance(content),
+    }  # fmt: skip
+
+
+def _metrics_of(content: Content, columns: Sequence[str]) -> list[str]:
+    """The metric of each column, empty for the others; what follows a BD-rate up to the next or to
+    the times belongs to it."""
+    titles = {f"BD-rate {axis.title}, %": axis.id for axis in content.axes}
+    plain = {with_unit(axis): axis.id for axis in content.axes}
+    found, current = [], ""
+    for column in columns:
+        current = titles.get(column, "" if column.startswith(("Encode", "Decode")) else current)
+        found.append(plain.get(column, current))
+    return found
+
+
+def _by_item(content: Content) -> dict[str, Any]:
+    """Rates and qualities of each item, of all metrics or, of many items, of the first; of very
+    many of none."""
+    grids = {content.name(codec): grid for codec, grid in content.grids.items()}
+    size = sum(grid.bpp.size for grid in grids.values())
+    fitting = [axis for place, axis in enumerate(content.axes) if size * (place + 2) <= MAX_NUMBERS]
+    items = list(dict.fromkeys(item for grid in grids.values() for item in grid.items))
+    return {
+        "items": items[:MAX_ITEM_RATES],
+        "codecs": {
+            name: {
+                "items": grid.items, "points": grid.points, "bpp": grid.bpp.tolist(),
+                **{axis.id: axis.shown(grid.values[axis.column]).tolist() for axis in fitting},
+            }
+            for name, grid in grids.items()
+        } if fitting else {},
     }  # fmt: skip
 
 
@@ -284,11 +349,7 @@ def _outcome(passed: bool, detail: str) -> str:
     return "passed" if passed else f"failed: {detail}"
 
 
-def _resource(name: str) -> str:
-    return files("bench.report.html").joinpath(name).read_text(encoding="utf-8")
-
-
-def _plotly() -> str:
+def packed_plotly() -> str:
     """Plotly's script as base64 of its gzip, a third of its size: the page unpacks it. Packed once
     for a version, which takes longer than the rest of the page, and kept in the user's cache."""
     kept = cache_folder() / f"plotly-{version('plotly')}.min.js.gz"
