@@ -115,6 +115,8 @@ def refused(path: Path, content: bytes, read: Callable[[Path], bytes]) -> str:
     except DataError as error:
         assert "\n" not in str(error)
         return str(error)
+    finally:
+        path.unlink()
     return ""
 
 
@@ -165,7 +167,6 @@ def test_members_that_are_there_twice_are_refused(tmp_path: Path) -> None:
     assert "test_batch_1.bin twice" in refused(tmp_path / BINARY, twice, cifar_pixels)
     both = tar_gz([("test_batch_1.bin", RECORDS), ("test_batch_1", BATCH)])
     assert "keep one" in refused(tmp_path / BINARY, both, cifar_pixels)
-    (tmp_path / BINARY).unlink()
     with pytest.warns(UserWarning, match="Duplicate name"):
         clip, frames = zip_of([*CLIP, CLIP[-1]]), zip_of([*FRAMES, FRAMES[0]])
     assert "2 times" in refused(tmp_path / "vimeo_septuplet.zip", clip, vimeo_pixels)
@@ -186,7 +187,6 @@ def test_what_unpacks_to_more_than_the_data_set_has_is_not_unpacked(
     assert "more than 50,000 bytes" in refused(path, behind, cifar_pixels)
     long_name = tar_gz([("n" * 90_000, b""), ("test_batch_1.bin", RECORDS)])
     assert "more than 50,000 bytes" in refused(path, long_name, cifar_pixels)
-    path.unlink()
     monkeypatch.setattr(vimeo, "_PICTURE_BYTES", 5_000)
     monkeypatch.setattr(vimeo, "_LIST_BYTES", 100)
     path = tmp_path / "vimeo_septuplet.zip"
