@@ -30,6 +30,7 @@ COMMANDS = {
     "vault": "bench.commands.vault",
     "audit": "bench.commands.audit",
     "report": "bench.commands.report",
+    "site": "bench.commands.site",
     "bd": "bench.commands.bd",
     "check": "bench.commands.check",
     "doctor": "bench.commands.doctor",

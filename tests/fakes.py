@@ -161,7 +161,7 @@ def write_cards(
         f"{held}[ladder]\nbits = [1, 2, 4, 6]\n"
     )
     (folder / "datasets" / "noise.toml").write_text(
-        'title = "Noise"\nloader = "tests.fakes:Noise"\nmedia = "image"\n'
+        'title = "Noise"\nloader = "bench.fakes:Noise"\nmedia = "image"\n'
         f'[settings]\ncount = {count}\nsalt = "{salt}"\ngroups = {groups}\n'
         f'[suites.noise]\ncodecs = {codecs}\nmetrics = ["psnr_rgb"]\nanchor = "coarse"\n'
     )

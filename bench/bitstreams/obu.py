@@ -1,12 +1,14 @@
-"""The byte ledger of AV1 low-overhead streams (AV1 specification, section 5).
+"""The byte ledger of AV1 low-overhead streams (specification, section 5) and of AV2 streams (AV2
+bitstream specification 1.0.0).
 
-Drops padding, metadata, tile lists and repeated sequence headers. Temporal delimiters stay: a
-decoder of this format finds the frames by them.
+Drops padding, metadata, what displays and layers are told, and repeated sequence headers. Temporal
+delimiters stay: a decoder of these formats finds the frames by them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from bench.bitstreams import Ledger, Stripped
 from bench.bitstreams.leb128 import read_varint
@@ -14,16 +16,15 @@ from bench.errors import BitstreamError
 
 SEQUENCE_HEADER = 1
 TEMPORAL_DELIMITER = 2
-_FRAME_TYPES = frozenset({3, 4, 6})
 _METADATA, _REDUNDANT_FRAME_HEADER = 5, 7
 
+Unit = tuple[int, bytes, bytes]
+"""Type, header with its length, and payload of an OBU."""
 
-def split_units(stream: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Type, header with size field, and payload of each OBU. Raises BitstreamError for anything
-    that is not a whole stream."""
+
+def split_units(stream: bytes) -> Iterator[Unit]:
+    """The OBUs of AV1. Raises BitstreamError for anything that is not a whole stream."""
     position = 0
-    if not stream:
-        raise BitstreamError("the AV1 stream is empty")
     while position < len(stream):
         start, header = position, stream[position]
         if header & 0x80 or not header & 0x02:
@@ -37,18 +38,59 @@ def split_units(stream: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         position = end
 
 
-def strip(stream: bytes) -> Stripped:
+def split_units_of_av2(stream: bytes) -> Iterator[Unit]:
+    """The OBUs of AV2, whose length comes first and counts the header. Raises BitstreamError for
+    anything that is not a whole stream."""
+    position = 0
+    while position < len(stream):
+        start = position
+        size, position = read_varint(stream, position, "AV2 stream")
+        end = position + size
+        if not size or end > len(stream):
+            raise BitstreamError(f"AV2 stream of {len(stream)} bytes ends inside an OBU")
+        header = stream[position]
+        position += 2 if header & 0x80 else 1
+        if position > end:
+            raise BitstreamError(f"no AV2 stream: an OBU of {size} bytes at byte {start}")
+        yield header >> 2 & 31, stream[start:position], stream[position:end]
+        position = end
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """How a standard writes OBUs, and which types a decoder needs: frames and tiles, and others."""
+
+    name: str
+    split: Callable[[bytes], Iterator[Unit]]
+    frames: frozenset[int]
+    others: frozenset[int]
+
+
+AV1 = Standard(
+    "AV1", split_units, frozenset({3, 4, 6}), frozenset({SEQUENCE_HEADER, TEMPORAL_DELIMITER})
+)
+AV2 = Standard(
+    "AV2",
+    split_units_of_av2,
+    # key frames, tile groups, switch, shown again, interpolated, bridge and random access frames
+    frozenset({4, 5, 6, 7, 10, 11, 12, 13, 14, 19, 21}),
+    # besides these, headers of several frames, quantisation matrices and models of film grain
+    frozenset({SEQUENCE_HEADER, TEMPORAL_DELIMITER, 3, 22, 23}),
+)
+
+
+def strip(stream: bytes, standard: Standard = AV1) -> Stripped:
     """The stream without what no decoder needs; all but the bodies of frames and tiles count as
     header."""
     ledger = Ledger()
     sequence_header = b""
-    for kind, header, body in split_units(stream):
+    for kind, header, body in _units(stream, standard):
         repeated = kind == SEQUENCE_HEADER and body == sequence_header
-        if repeated or kind not in {SEQUENCE_HEADER, TEMPORAL_DELIMITER, *_FRAME_TYPES}:
+        if repeated or kind not in standard.frames | standard.others:
             ledger.discard(header + body)
             continue
         ledger.header(header)
-        if kind in _FRAME_TYPES:
+        if kind in standard.frames:
             ledger.content(body)
         else:
             ledger.header(body)
@@ -57,10 +99,26 @@ def strip(stream: bytes) -> Stripped:
     return ledger.close()
 
 
-def count_pictures(stream: bytes) -> int:
+def count_pictures(stream: bytes, standard: Standard = AV1) -> int:
     """Temporal units in the stream: each shows one frame. Raises BitstreamError where there is
     none."""
-    count = sum(kind == TEMPORAL_DELIMITER for kind, _, _ in split_units(stream))
-    if not count:
-        raise BitstreamError("the AV1 stream holds no temporal unit")
-    return count
+    return len(temporal_units(stream, standard))
+
+
+def temporal_units(stream: bytes, standard: Standard = AV1) -> list[bytes]:
+    """The parts of a stream that show a frame each. Raises BitstreamError where there is none."""
+    found: list[bytes] = []
+    for kind, header, body in _units(stream, standard):
+        if kind == TEMPORAL_DELIMITER:
+            found.append(b"")
+        if found:
+            found[-1] += header + body
+    if not found:
+        raise BitstreamError(f"the {standard.name} stream holds no temporal unit")
+    return found
+
+
+def _units(stream: bytes, standard: Standard) -> Iterator[Unit]:
+    if not stream:
+        raise BitstreamError(f"the {standard.name} stream is empty")
+    return standard.split(stream)

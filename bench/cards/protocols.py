@@ -41,6 +41,7 @@ class Protocol:
             anchor=self.anchor,
             frames=self.frames,
             start=0,
+            to=self.to,
             limits={},
             examples=(),
             papers=(),

@@ -19,7 +19,7 @@ TASK_SECONDS = 600.0
 
 _KEYS = frozenset(
     "title codecs metrics anchor items limits settings tolerances keep timeout papers examples "
-    "notes report frames start".split()
+    "notes report frames start to".split()
 )
 
 
@@ -53,6 +53,8 @@ class Suite:
     frames: int | None = None
     """Frames of each clip, from ``start`` on; None: all."""
     start: int = 0
+    to: str | None = None
+    """The format that clips are converted to first; None: none."""
     report: Choice = field(default_factory=Choice)
 
     def limit(self, codec: str) -> int | None:
@@ -82,6 +84,7 @@ def read_suite(table: Table, dataset: str, name: str) -> Suite:
         notes=table.words("notes"),
         frames=frame_count(table, "frames", 1),
         start=frame_count(table, "start", 0) or 0,
+        to=table.get("to", str, None),
         report=read_choice(Table(f"{table.where} report", table.get("report", dict, {}))),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.bd import MIN_POINTS, Curve, bd_rate, overlap_percent
-from bench.analysis.interpolation import average_differences
+from bench.analysis.interpolation import Curves, average_differences
 from bench.analysis.qualities import Floats
 from bench.check.axes import Axis
 from bench.check.baseline import coded_bytes
@@ -115,7 +115,7 @@ def _untrusted(here: Curve, there: Curve) -> str:
 
 def _percent(here: _Curves, there: _Curves) -> Floats:
     """BD-rate of each item; NaN where its curves do not overlap."""
-    old, new = ((one.quality, np.log10(one.rate)) for one in (there, here))
+    old, new = (Curves(one.quality, np.log10(one.rate)) for one in (there, here))
     percent: Floats = 100 * (10 ** average_differences(old, new) - 1)
     for row in np.flatnonzero(np.isnan(percent)):
         # of points with equal quality on this item, bd_rate keeps the cheaper one

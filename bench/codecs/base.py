@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bench.cards import CodecCard
     from bench.codecs.support.planes import PlaneFormat
-    from bench.records import Point, Value
+    from bench.records import CodedFrames, Point, Value
     from bench.signals import Layout, Signal
 
 
@@ -46,6 +46,8 @@ class Encoded:
     bytes_reported: int | None = None
     frame_bytes: tuple[int, ...] | None = None
     """Of a clip the bytes of each frame, without what belongs to none, where the codec tells."""
+    coded_frames: CodedFrames | None = None
+    """Of a clip, where the encoder tells more than the bytes of each frame."""
     reconstruction: Signal | None = None
     """What stands in for decoding where there is no stream to decode; ``rate`` then says so."""
 
@@ -255,6 +257,15 @@ class Batching(Protocol):
 
     def decode_many(self, payloads: Sequence[bytes]) -> tuple[Signal, ...]:
         """The signals of payloads of one layout. Raises BitstreamError."""
+
+
+@runtime_checkable
+class TellsFrames(Protocol):
+    """What a codec may offer besides: what each frame of a clip was coded as, told by its
+    payload."""
+
+    def coded_frames(self, payload: bytes) -> CodedFrames | None:
+        """Type and bytes of each frame in the order of display; None where they are not told."""
 
 
 @runtime_checkable

@@ -36,7 +36,7 @@ from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
 from bench.errors import BitstreamError, CardError, CodecError
-from bench.records import Point, Value
+from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
@@ -127,6 +127,13 @@ class FfmpegCodec(CodecBase):
     def count_pictures(self, stream: bytes) -> int:
         """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
         raise NotImplementedError
+
+    def frames_in(self, stream: bytes) -> CodedFrames | None:
+        """Type and bytes of each frame of a stripped stream."""
+        raise NotImplementedError
+
+    def coded_frames(self, payload: bytes) -> CodedFrames | None:
+        return self.frames_in(read_side_info(payload)[1])
 
     def to_demuxer(self, stream: bytes) -> bytes:
         """The stripped stream as ffmpeg's demuxer of ``muxer`` reads it."""

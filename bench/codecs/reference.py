@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench import colour
-from bench.bitstreams import annexb
+from bench.bitstreams import Stripped, annexb
 from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
+from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import PlaneFormat, planes_layout, through_planes
@@ -27,7 +28,7 @@ from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import FORMATS, GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class ReferenceCodec(CodecBase):
     side_step: ClassVar[int] = 1
     """Sides of coded pictures are multiples of this, and never below 8."""
     largest_side: ClassVar[int] = 8192
+    exchanged: ClassVar[str] = "yuv"
+    """The suffix of the files that the programs read and write."""
     formats = tuple(kind.name for kind in FORMATS.values() if kind.depth in _depths(kind))
 
     def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
@@ -128,6 +131,18 @@ class ReferenceCodec(CodecBase):
     def decoder_options(self) -> tuple[str, ...]:
         """Further words of the decoder's command."""
         return ()
+
+    def strip(self, stream: bytes) -> Stripped:
+        """What the encoder wrote, without what no decoder needs."""
+        return annexb.strip(stream, self.standard)
+
+    def count_pictures(self, stream: bytes) -> int:
+        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
+        return annexb.count_pictures(stream, self.standard)
+
+    def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
+        """Type and bytes of each frame of the stripped stream, with what the encoder said."""
+        return frames_of_log(stream, self.standard, log)
 
     @classmethod
     def overridden(cls, card: CodecCard) -> Mapping[str, str]:
@@ -267,13 +282,15 @@ class ReferenceCodec(CodecBase):
         coded = self._source_format(layout)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
-            exchange.write_video(folder / "input.yuv", signal, coded)
-            said = self._command(*self.command(layout, point)).run({}, folder)
-            stream = _read(folder / "coded.bin")
+            exchange.write_video(folder / f"input.{self.exchanged}", signal, coded)
+            log_file = folder / "log.txt"
+            command = self._command(*self.command(layout, point))
+            said = command.run({}, folder, log_file=log_file)
+            stream, log = _read(folder / "coded.bin"), log_file.read_text(errors="replace")
         if not stream:
             raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
-        stripped = annexb.strip(stream, self.standard)
-        count = annexb.count_pictures(stripped.payload, self.standard)
+        stripped = self.strip(stream)
+        count = self.count_pictures(stripped.payload)
         if count != layout.frames:
             raise CodecError(
                 f"{self.card.id} at {point}: the encoder coded {count} frames of {layout.frames}"
@@ -283,6 +300,7 @@ class ReferenceCodec(CodecBase):
             side + stripped.payload,
             header_bytes=len(side) + stripped.header_bytes,
             discarded_bytes=stripped.discarded_bytes,
+            coded_frames=self.frames_in(stripped.payload, log),
         )
 
     def decode(self, payload: bytes) -> Signal:
@@ -294,27 +312,33 @@ class ReferenceCodec(CodecBase):
 
     def _decode(self, payload: bytes, *, planes: bool = False) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
-        count = annexb.count_pictures(stream, self.standard)
-        depth = 8 if self._as_compressai else _INTERNAL_DEPTH
+        count = self.count_pictures(stream)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             (folder / "coded.bin").write_bytes(stream)
-            command = (str(self._decoder()), "-b", "coded.bin", "-o", "output.yuv")
-            said = self._command(*command, "-d", str(depth), *self.decoder_options()).run(
-                {}, folder
-            )
-            written = folder / "output.yuv"
-            size = written.stat().st_size if written.is_file() else 0
-            if not size:
+            written = folder / f"output.{self.exchanged}"
+            said = self._command(*self.decoder_command("coded.bin", written.name)).run({}, folder)
+            if not written.is_file() or not written.stat().st_size:
                 raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
-            coded = self._decoded_format(self.picture_size(stream, folder), depth, count, size)
+            coded = self.decoded_format(stream, written, count)
             layout = planes_layout(coded, count) if planes else _layout(info, coded, count)
             return exchange.read_video(written, layout, coded), coded
 
-    def _decoded_format(
-        self, size: tuple[int, int], depth: int, count: int, file_bytes: int
-    ) -> PlaneFormat:
+    def decoder_command(self, stream: str, written: str) -> Sequence[str]:
+        decoder = str(self._decoder())
+        return (
+            *(decoder, "-b", stream, "-o", written, "-d", str(self._decoded_depth)),
+            *self.decoder_options(),
+        )
+
+    @property
+    def _decoded_depth(self) -> int:
+        return 8 if self._as_compressai else _INTERNAL_DEPTH
+
+    def decoded_format(self, stream: bytes, written: Path, count: int) -> PlaneFormat:
         """The planes in the decoder's file, told by its length."""
+        size, depth = self.picture_size(stream, written.parent), self._decoded_depth
+        file_bytes = written.stat().st_size
         chromas: tuple[Chroma, ...] = ("400", "420", "422", "444")
         for chroma in chromas:
             coded = PlaneFormat(chroma, depth, *size, shifted=True, truncated=self._as_compressai)

@@ -13,8 +13,8 @@ from bench.cards import CodecCard, Registry
 from bench.cards.protocols import Protocol
 from bench.cards.suites import Suite
 from bench.codecs.build import select
+from bench.codecs.foreign.loader import open_dataset
 from bench.datasets.base import DataOptions, Loader
-from bench.datasets.build import build_loader
 from bench.datasets.excerpt import Taken
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
@@ -54,7 +54,6 @@ def suite_campaign(
     where = f"datasets/{suite.dataset}.toml [suites.{name}]"
     if protocol is not None:
         suite, where = _under(registry, protocol, suite), f"protocol {protocol.id}"
-        taken = replace(taken, to=taken.to or protocol.to)
     card = registry.dataset(suite.dataset)
     chosen = select_codecs(registry, codecs or suite.codecs)
     check_metrics(suite.metrics, where)
@@ -62,11 +61,10 @@ def suite_campaign(
     if limit is None:  # else each codec is measured on as many items as the user wants
         limit = suite.items
         chosen = tuple(replace(card, items=suite.limit(card.id)) for card in chosen)
-    loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
+    loader = open_dataset(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
     if taken.frames is None:
         taken = replace(taken, frames=suite.frames)
-    if not taken.start:
-        taken = replace(taken, start=suite.start)
+    taken = replace(taken, start=taken.start or suite.start, to=taken.to or suite.to)
     loader = taken.of(loader, card.media)
     return Campaign(
         suite=suite,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import astuple, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from bench.records import Task
 from bench.results.run_info import Verdict
 from bench.signals import Signal
 
+# decoding that takes less is not worth a process of its own, whose start takes a tenth of a second
+_WORTH_A_PROCESS_SECONDS = 0.2
 # how far real samples of a source of variance 1 may differ where a float32 synthesis adds in
 # another order: a hundred roundings of 2⁻²⁴ each, times a margin of ten
 _REAL_ROUNDING = 1e-4
@@ -43,6 +46,7 @@ class DecodedPayload:
     item: str
     payload: bytes
     decoded_sha256: str
+    decode_seconds: float = 0.0
     # whether the encoder was unable to write where its decoder reads
     guarded: bool = False
 
@@ -60,7 +64,8 @@ class Finding:
 class FreshDecodes:
     """The payloads of a run that are to be decoded again.
 
-    One fresh process decodes all payloads of a codec, once the last of them has arrived.
+    A fresh process decodes payloads of one codec: all, once the last of them has arrived, or as few
+    as are worth a process.
     """
 
     def __init__(
@@ -90,16 +95,29 @@ class FreshDecodes:
         for one in payloads:
             self._waiting.setdefault(one.codec, []).append(one)
 
-    def start(self) -> None:
-        """Sends the payloads of each codec whose payloads have all arrived to a fresh process."""
-        for name in [name for name in self._waiting if not self._awaited[name]]:
-            payloads = self._waiting.pop(name)
-            future = self._pool.submit_fresh(
-                fresh_decode, self._cards[name], self._device, payloads,
-                self._reads.get(name, ()), self._since, plugins.loaded(),
-                timeout=self._seconds * len(payloads),
-            )  # fmt: skip
-            self.running[future] = payloads
+    def start(self, idle: int) -> None:
+        """Keeps as many fresh processes at work as workers are idle, and one where none is, but
+        that one only on a codec whose payloads have all arrived."""
+        for name in list(self._waiting):
+            complete = not self._awaited[name]
+            while name in self._waiting and len(self.running) < max(idle, complete):
+                payloads = self._waiting[name]
+                seconds = accumulate(one.decode_seconds for one in payloads)
+                few = sum(1 for each in seconds if each < _WORTH_A_PROCESS_SECONDS) + 1
+                if few > len(payloads) and not complete:
+                    break
+                self._send(name, payloads[:few])
+                self._waiting[name] = payloads[few:]
+                if not self._waiting[name]:
+                    del self._waiting[name]
+
+    def _send(self, name: str, payloads: list[DecodedPayload]) -> None:
+        future = self._pool.submit_fresh(
+            fresh_decode, self._cards[name], self._device, payloads,
+            self._reads.get(name, ()), self._since, plugins.loaded(),
+            timeout=self._seconds * len(payloads),
+        )  # fmt: skip
+        self.running[future] = payloads
 
     def judge(self, future: Future[list[Finding]]) -> list[Verdict]:
         """The verdicts on the payloads of a fresh process that has ended."""

@@ -197,7 +197,7 @@ class _Runner:
         else:
             self.pool = cluster
             cluster.start(self.spec)
-        self.schedule = Schedule((), self.workers)
+        self.schedule, self.apart = Schedule((), self.workers), frozenset[str]()
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
         self.fresh_decodes = FreshDecodes(
             self.pool, self.spec.codecs, options.device, options.timeout
@@ -241,17 +241,19 @@ class _Runner:
         self.log.keep_blank(hopeless, "failed")
         tasks = [task for task in plan.tasks if task.item not in problems]
         reads = {found.codec: found.reads for _, found in pairs}
+        self.apart = frozenset(found.codec for _, found in pairs if found.apart)
         self.fresh_decodes.expect(filter(self._is_decoded_again, tasks), reads)
         return tasks
 
     def _measure(self, tasks: Iterable[Task]) -> None:
-        self.schedule = Schedule(tasks, self.workers)
+        self.schedule = Schedule(tasks, self.workers, self.apart)
         while self._feed() or self.running or self.fresh_decodes.running:
             self._await([*self.running, *self.fresh_decodes.running])
             for portion in [future for future in self.running if future.done()]:
                 self._collect(portion)
             for check in [future for future in self.fresh_decodes.running if future.done()]:
                 self.log.judge(self.fresh_decodes.judge(check))
+            self._start_fresh_decodes()
 
     def _await(self, futures: Sequence[Future[Any]]) -> None:
         """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
@@ -308,9 +310,11 @@ class _Runner:
 
     def _decode_again(self, portion: tuple[Task, ...], payloads: Sequence[DecodedPayload]) -> None:
         self.fresh_decodes.arrived(list(filter(self._is_decoded_again, portion)), payloads)
+
+    def _start_fresh_decodes(self) -> None:
         timed = self.options.repeats > 0
         if not (timed and (len(self.schedule) or self.running)):  # timed tasks have nobody beside
-            self.fresh_decodes.start()
+            self.fresh_decodes.start(max(0, self.workers - len(self.running)))
 
     def _is_decoded_again(self, task: Task) -> bool:
         """Whether a fresh process is to decode the stream of this task, too."""

@@ -62,13 +62,16 @@ class Answer:
 class Host:
     """One worker process. It is started by the first call, and again after it died.
 
-    A ``decoder`` reads programs, packages and ``reads``; others read all but hidden paths. All
-    write into a folder of their own alone, as far as the system can enforce it.
+    A ``decoder`` reads programs, packages and ``reads``; others read all but hidden paths, or these
+    too where it ``sees_originals``. All write into a folder of their own alone, as far as the
+    system can enforce it.
     """
 
-    def __init__(self, program: Program, *, decoder: bool = False) -> None:
+    def __init__(
+        self, program: Program, *, decoder: bool = False, sees_originals: bool = False
+    ) -> None:
         self.program = program
-        self._decoder = decoder
+        self._decoder, self._sees_originals = decoder, sees_originals
         self.reads: tuple[Path, ...] = ()
         self.isolation = isolation.describe()
         self._process: _Process | None = None
@@ -117,9 +120,8 @@ class Host:
         if self._process is not None and self._process.alive:
             return self._process
         self.close()
-        self._process = process = _Process(
-            self.program, self.reads if self._decoder else _EVERYTHING
-        )
+        reads = self.reads if self._decoder else _EVERYTHING
+        self._process = process = _Process(self.program, reads, self._sees_originals)
         answer, _ = process.ask("open", json.loads(self.program.opening), (), seconds)
         if "error" in answer:
             self.close()
@@ -154,13 +156,15 @@ def refuse(codec: str, error: Mapping[str, Any], *, starting: bool = False) -> N
 class _Process:
     """A worker that runs, its pipes, and the end of what it prints."""
 
-    def __init__(self, program: Program, reads: Sequence[Path]) -> None:
+    def __init__(self, program: Program, reads: Sequence[Path], sees_originals: bool) -> None:
         self.codec = program.codec
         self.folder = Path(tempfile.mkdtemp(prefix="foreign-"))
         calls, answers, said = os.pipe(), os.pipe(), os.pipe()
         theirs = (calls[0], answers[1])
         try:
-            self._process = _launch(program.python, theirs, said[1], self.folder, reads)
+            self._process = _launch(
+                program.python, theirs, said[1], self.folder, reads, sees_originals
+            )
         except (OSError, subprocess.SubprocessError) as error:
             for handle in (calls[1], answers[0], said[0]):
                 os.close(handle)
@@ -232,7 +236,12 @@ class _Process:
 
 
 def _launch(
-    python: str, pipes: Sequence[int], said: int, folder: Path, reads: Sequence[Path]
+    python: str,
+    pipes: Sequence[int],
+    said: int,
+    folder: Path,
+    reads: Sequence[Path],
+    sees_originals: bool,
 ) -> subprocess.Popen[bytes]:
     # packages of our interpreter are none of another's
     kept = {k: v for k, v in os.environ.items() if python == sys.executable or k != "PYTHONPATH"}
@@ -244,6 +253,7 @@ def _launch(
         stderr=said,
         pass_fds=pipes,
         environment={**kept, **dict.fromkeys(_THREADS, "1")},
+        sees_originals=sees_originals,
     )
 
 

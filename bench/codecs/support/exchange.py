@@ -7,6 +7,7 @@ files.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -86,7 +87,7 @@ def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
     buffer = FrameBuffer(layout)
     with path.open("rb") as file:
         if path.suffix == ".y4m":
-            coded = read_format(file).planes
+            coded = replace(read_format(file).planes, shifted=coded.shifted)
             frames = read_frames(file, coded)
         else:
             frames = _read_yuv(file, coded)

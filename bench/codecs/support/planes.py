@@ -13,7 +13,7 @@ import numpy as np
 
 from bench import colour
 from bench.codecs.support.frame_buffer import FrameBuffer
-from bench.codecs.support.spool import Data, mapped, spooled
+from bench.codecs.support.spool import Data, mapped, pieces_of, spooled
 from bench.codecs.support.stopwatch import untimed
 from bench.signals import Chroma, Frame, Layout, PixelFormat, Samples, Signal, split_planes
 
@@ -151,7 +151,7 @@ def decoded_signal(
     data, size = mapped(file), coded.frame_bytes
 
     def frames() -> Iterator[Frame]:
-        return (read_planes(data[start : start + size], coded, layout) for start in places)
+        return (read_planes(piece, coded, layout) for piece in pieces_of(data, places, size))
 
     if coded.holds(layout):
         return Signal(replace(layout, frames=len(places)), frames)

@@ -102,13 +102,20 @@ class Template:
             *(_PLACEHOLDER.sub(lambda m: str(facts[m[1]]), word) for word in self.words[1:]),
         ]
 
-    def run(self, facts: Mapping[str, Value], folder: Path, reads: Sequence[Path] = ()) -> str:
-        """Runs the command confined to ``folder`` and ``reads``, and returns the end of its output.
+    def run(
+        self,
+        facts: Mapping[str, Value],
+        folder: Path,
+        reads: Sequence[Path] = (),
+        log_file: Path | None = None,
+    ) -> str:
+        """Runs the command confined to ``folder`` and ``reads``, and returns the end of its output,
+        all of which stays in ``log_file`` if one is named.
 
         Raises CodecError if its exit status is not zero.
         """
         arguments = self.fill(facts)
-        with tempfile.TemporaryFile() as log:
+        with log_file.open("w+b") if log_file else tempfile.TemporaryFile() as log:
             try:
                 status = run_confined(arguments, folder, log, reads)
             except OSError as error:
@@ -135,7 +142,12 @@ def parse_template(codec: str, key: str, value: object) -> Template:
 
 @cache
 def first_line(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = None) -> str:
-    """The first line that a version command prints, on either stream.
+    """The first line that a version command prints, on either stream; ``reads`` as below."""
+    return next(iter(printed_lines(arguments, reads)), "unknown")
+
+
+def printed_lines(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = None) -> list[str]:
+    """The lines that a version command prints, on either stream, empty ones left out.
 
     With ``reads`` the command is confined to them as when it codes: for what a card names.
     """
@@ -155,7 +167,7 @@ def first_line(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = None
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{arguments[0]} does not tell its version: {error}") from error
     lines = (said + b"\n" + complaint).decode(errors="replace").split("\n")
-    return next((line.strip() for line in lines if line.strip()), "unknown")
+    return [line.strip() for line in lines if line.strip()]
 
 
 def program_hash(path: str) -> str:

@@ -75,6 +75,7 @@ def _ffmpeg_planes(stream: bytes, demuxer: str, chroma: str) -> bytes:
     [
         ("vtm", "BENCH_VTM", ("EncoderAppStatic", "DecoderAppStatic")),
         ("hm", "BENCH_HM", ("TAppEncoderStatic", "TAppDecoderStatic")),
+        ("av2", "BENCH_AVM", ("avmenc", "avmdec")),
         ("bpg", "BENCH_BPG", ("bpgenc", "bpgdec")),
         ("coolchic", "BENCH_COOLCHIC", ("cc_encode.py", "cc_decode.py")),
     ],
@@ -184,6 +185,7 @@ def test_configurations_are_hashed_into_the_versions() -> None:
         ("hm", "BENCH_HM", ["HM", "16.7", "BSD", "https://vcgit.hhi.fraunhofer.de/jvet/HM,"]),
         ("vtm", "BENCH_VTM", ["VTM", "9.3", "BSD", "fraunhofer.de/jvet/VVCSoftware_VTM,"]),
         ("vtm-420", "BENCH_VTM", ["VTM", "9.3", "BSD"]),
+        ("av2", "BENCH_AVM", ["AVM", "1.0.0", "BSD 3", "https://gitlab.com/AOMediaCodec/avm,"]),
         ("bpg", "BENCH_BPG", ["libbpg", "0.9.8", "GPL 2", "https://bellard.org/bpg/"]),
         ("coolchic", "BENCH_COOLCHIC", ["5.0.1", "BSD", "github.com/Orange-OpenSource/Cool-Chic"]),
     ],

@@ -115,7 +115,7 @@ def cards(tmp_path: Path) -> Path:
     data = folder / "datasets" / "noise.toml"
     data.write_text(
         data.read_text()
-        .replace("tests.fakes:Noise", "mine:MoreNoise")
+        .replace("bench.fakes:Noise", "mine:MoreNoise")
         .replace('anchor = "coarse"', 'anchor = "wavering"')
     )
     return folder
@@ -279,18 +279,20 @@ def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
 ) -> None:
     """As those of format 3 do: a metric is added to it, and nothing is measured again."""
     from bench.cards import load_registry, plugins
+    from bench.codecs.foreign.loader import open_dataset
     from bench.datasets.base import DataOptions
     from bench.engine.probe import probe
-    from tests.fakes import Noise
 
     out = tmp_path / "out"
     measure(cards, out)
     with forgotten():
         plugins.load(tmp_path / "mine.py")
-        card = load_registry([cards]).codec("wavering")
+        registry = load_registry([cards])
+        card, data = registry.codec("wavering"), registry.dataset("noise")
         old = codec_fingerprint(card, probe(card, "cpu").with_known_code(()), ("psnr_rgb",))
+        items = open_dataset(data, data.settings, DataOptions()).items()
     with sqlite3.connect(out / "records.sqlite") as db:
-        for item in Noise(None, {"count": 4}, DataOptions()).items():
+        for item in items:
             mark = item_fingerprint(old, item)
             db.execute("UPDATE records SET fingerprint = ? WHERE item = ?", (mark, item.name))
         db.execute("UPDATE records SET checksum = NULL")

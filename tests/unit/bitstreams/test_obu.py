@@ -48,3 +48,32 @@ def test_foreign_and_cut_streams_are_refused(stream: bytes) -> None:
 def test_a_stream_without_frames_is_refused() -> None:
     with pytest.raises(BitstreamError, match="no temporal unit"):
         obu.count_pictures(SEQUENCE)
+
+
+def unit_of_av2(kind: int, body: bytes) -> bytes:
+    """Its length first, then type << 2 (AV2 specification 1.0.0, OBU header syntax)."""
+    return bytes([len(body) + 1, kind << 2]) + body
+
+
+def test_ledger_of_av2() -> None:
+    delimiter, sequence = unit_of_av2(2, b""), unit_of_av2(1, b"sequence")
+    key, group = unit_of_av2(4, b"frame"), unit_of_av2(7, b"frame")
+    # metadata short and as a group, content interpretation, padding
+    others = [unit_of_av2(kind, b"other") for kind in (8, 9, 24, 25)]
+    clean = delimiter + sequence + key + delimiter + group
+    stream = delimiter + sequence + others[2] + key + others[0] + others[1]
+    stripped = obu.strip(stream + delimiter + sequence + group + others[3], obu.AV2)
+    assert stripped.payload == clean
+    assert stripped.header_bytes == len(clean) - 2 * 5
+    assert stripped.discarded_bytes == 4 * 7 + len(sequence)
+    assert obu.count_pictures(clean, obu.AV2) == 2
+
+
+def test_an_extended_header_of_av2_has_two_bytes() -> None:
+    assert list(obu.split_units_of_av2(b"\x04\x9c\x01ab")) == [(7, b"\x04\x9c\x01", b"ab")]
+
+
+@pytest.mark.parametrize("stream", [b"", b"\0", b"\x05\x10abc", b"\x01\x90", b"\x80"])
+def test_foreign_and_cut_streams_of_av2_are_refused(stream: bytes) -> None:
+    with pytest.raises(BitstreamError):
+        obu.strip(stream, obu.AV2)

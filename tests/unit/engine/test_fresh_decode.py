@@ -30,8 +30,10 @@ def plain(pixel: int) -> Signal:
     return image(np.full((2, 2), pixel, np.uint8))
 
 
-def payload(codec: str, point: str, decoded: Signal) -> fresh_decode.DecodedPayload:
-    return fresh_decode.DecodedPayload(codec, point, "item", b"payload", decoded.sha256())
+def payload(
+    codec: str, point: str, decoded: Signal, seconds: float = 0.0
+) -> fresh_decode.DecodedPayload:
+    return fresh_decode.DecodedPayload(codec, point, "item", b"payload", decoded.sha256(), seconds)
 
 
 @pytest.mark.parametrize(
@@ -84,19 +86,41 @@ class _Pool:
         return future
 
 
+def test_idle_workers_make_room_for_what_is_worth_a_process() -> None:
+    """Clips that take half a second to decode share no process, pictures wait for the last."""
+    pool = _Pool()
+    waiting = fresh_decode.FreshDecodes(pool, {"a": CARD}, "cpu", 10)  # type: ignore[arg-type]
+    tasks = [Task("a", Point("q", q), "item", "") for q in range(5)]
+    waiting.expect(tasks)
+    waiting.arrived(tasks[:1], [payload("a", "q=0", plain(0), 0.01)])
+    waiting.start(2)
+    assert pool.asked == []
+    waiting.arrived(tasks[1:4], [payload("a", f"q={q}", plain(q), 0.5) for q in (1, 2, 3)])
+    waiting.start(0)
+    assert pool.asked == [], "no worker is idle"
+    waiting.start(2)
+    assert pool.asked == [["a q=0 20 s", "a q=1 20 s"], ["a q=2 10 s"]]
+    waiting.start(2)
+    assert len(pool.asked) == 2, "both are at work"
+    waiting.judge(next(iter(waiting.running)))
+    waiting.arrived(tasks[4:], [])
+    waiting.start(2)
+    assert pool.asked[2:] == [["a q=3 10 s"]]
+
+
 def test_the_payloads_of_a_codec_are_checked_together_once_the_last_is_in() -> None:
     pool = _Pool()
     waiting = fresh_decode.FreshDecodes(pool, {"a": CARD, "b": CARD}, "cpu", 10)  # type: ignore[arg-type]
     tasks = [Task(codec, Point("q", q), "item", "") for codec in "ab" for q in (1, 2)]
     waiting.expect(tasks)
     waiting.arrived(tasks[:1], [payload("a", "q=1", plain(1))])
-    waiting.start()
+    waiting.start(0)
     assert pool.asked == []
     waiting.arrived(tasks[1:3], [payload("a", "q=2", plain(2))])
-    waiting.start()
+    waiting.start(0)
     assert pool.asked == [["a q=1 20 s", "a q=2 20 s"]]
     waiting.arrived(tasks[3:], [])
-    waiting.start()
+    waiting.start(0)
     assert len(pool.asked) == 1, "of b no payload came"
     (future,) = waiting.running
     verdicts = waiting.judge(future)

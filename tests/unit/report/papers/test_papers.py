@@ -19,7 +19,7 @@ from tests.unit.report import samples
 
 CARD = """
 title = "Pages"
-loader = "tests.fakes:Pages"
+loader = "bench.fakes:Pages"
 media = "image"
 [suites.pages]
 papers = ["{writer}"]
