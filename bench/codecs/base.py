@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.cards import CodecCard
+    from bench.codecs.support.planes import PlaneFormat
     from bench.records import CodedFrames, Point, Value
     from bench.signals import Layout, Signal
 
@@ -280,6 +281,14 @@ class DecodesApart(Protocol):
     def code(self) -> Mapping[str, str]:
         """By path the sha256 of every file of code that ran so far and is part of no installed
         release: more may follow with the first coding."""
+
+
+@runtime_checkable
+class DecodesPlanes(Protocol):
+    """What a codec may offer whose decoder writes Y'CbCr: other conversions can be tried on it."""
+
+    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
+        """What the decoder wrote, before any conversion, and how its samples are to be read."""
 
 
 USUAL = ("gray", "rgb24", "yuv420p", "float64")

@@ -23,7 +23,7 @@ from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
 from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import PlaneFormat, through_planes
+from bench.codecs.support.planes import PlaneFormat, planes_layout, through_planes
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
@@ -304,6 +304,13 @@ class ReferenceCodec(CodecBase):
         )
 
     def decode(self, payload: bytes) -> Signal:
+        return self._decode(payload)[0]
+
+    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
+        """What the decoder wrote, before any conversion, and how its samples are to be read."""
+        return self._decode(payload, planes=True)
+
+    def _decode(self, payload: bytes, *, planes: bool = False) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -314,8 +321,8 @@ class ReferenceCodec(CodecBase):
             if not written.is_file() or not written.stat().st_size:
                 raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
             coded = self.decoded_format(stream, written, count)
-            layout = _layout(info, coded, count)
-            return exchange.read_video(written, layout, coded)
+            layout = planes_layout(coded, count) if planes else _layout(info, coded, count)
+            return exchange.read_video(written, layout, coded), coded
 
     def decoder_command(self, stream: str, written: str) -> Sequence[str]:
         decoder = str(self._decoder())

@@ -274,7 +274,7 @@ def published_table(content: Content) -> tuple[list[str], list[list[str]]]:
 def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of all points by rising rate, values of the reported axes."""
     columns = ["Codec", "Point", content.item_word.capitalize(), "bpp", "pooled bpp"]
-    columns += [_with_unit(axis) for axis in content.axes]
+    columns += [with_unit(axis) for axis in content.axes]
     clips = [name for name in _OF_CLIPS if name in content.curves]
     columns += [_OF_CLIPS[name] for name in clips]
     bounded = "bound_gap_db" in content.curves
@@ -290,7 +290,7 @@ def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _with_unit(axis: Quality) -> str:
+def with_unit(axis: Quality) -> str:
     title = axis.info.title if axis.falling else axis.title
     return f"{title}, {axis.unit}" if axis.unit else title
 

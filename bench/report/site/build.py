@@ -30,6 +30,7 @@ from bench.report.site.pages import (
 )
 from bench.report.site.suites import SuitePage, names_on_page, read_suite
 from bench.report.tables import write_bd, write_curves, write_markdown
+from bench.results.vault_file import Vault, read_vault
 
 LISTED = "site.json"
 """Names the files of a site, so that the next one takes away what it no longer has."""
@@ -58,15 +59,14 @@ def build_site(paths: Sequence[Path], out: Path, registry: Registry) -> BuiltSit
     folders, vaults, left_out = sort_paths(paths)
     if (out / "run.json").exists():
         raise UsageError(f"--out {out} is a results folder; give the site a folder of its own")
-    suites = [read_suite(folder, registry) for folder in folders]
+    suites = [read_suite(folder, registry, vaults) for folder in folders]
     _refuse_same(suites)
     made = _Folder(out)
     for suite in suites:
         _write_suite(suite, made)
-    held = {}
-    for vault in vaults:
-        made.copy(vault, f"files/vaults/{vault.name}")
-        held[f"files/vaults/{vault.name}"] = _held(vault)
+    held = {f"files/vaults/{vault.path.name}": vault for vault in vaults}
+    for address, vault in held.items():
+        made.copy(vault.path, address)
     names = _names(suites)
     for codec, name in names.items():
         of = [suite for suite in suites if suite.info(codec)]
@@ -78,18 +78,19 @@ def build_site(paths: Sequence[Path], out: Path, registry: Registry) -> BuiltSit
     return BuiltSite(out, len(suites), len(names), made.finish(), said)
 
 
-def sort_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Path], tuple[str, ...]]:
-    """Results folders, vaults, and a line for each path that is neither."""
-    folders, vaults, left_out = [], [], []
+def sort_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Vault], tuple[str, ...]]:
+    """Results folders, vaults, and a line for each path that is neither. Raises StoreError for a
+    zip file that is no vault."""
+    folders: list[Path] = []
+    vaults: list[Vault] = []
+    left_out = []
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path}: no such folder; give results folders and vaults")
         if (path / "run.json").is_file():
             folders.append(path)
-        elif path.suffix == ".zip" and zipfile.is_zipfile(path):
-            vaults.append(path)
-        elif path.is_dir() and (found := sorted(path.glob("*.zip"))):
-            vaults += found
+        elif found := [path] if path.suffix == ".zip" else sorted(path.glob("*.zip")):
+            vaults += map(read_vault, found)
         else:
             left_out.append(f"{path}: neither a results folder nor a vault")
     if not folders:
@@ -209,17 +210,6 @@ def _pack(folder: Path, archive: Path, name: str) -> None:
             entry = zipfile.ZipInfo(f"{name}/{path.name}", _EPOCH)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             file.writestr(entry, path.read_bytes())
-
-
-def _held(vault: Path) -> str:
-    """What a vault holds, by the run.json in it."""
-    with zipfile.ZipFile(vault) as file:
-        name = next((one for one in file.namelist() if one.rpartition("/")[2] == "run.json"), None)
-        run = json.loads(file.read(name)) if name else {}
-    if not isinstance(run, dict) or "codecs" not in run:
-        return ""
-    codecs = ", ".join(str(one.get("id")) for one in run["codecs"])
-    return f": streams of {codecs} on {run.get('dataset_title', 'its data set')}"
 
 
 def _write_parts(made: _Folder) -> None:

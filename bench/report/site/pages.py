@@ -10,6 +10,7 @@ from bench.report.html.page import resource
 from bench.report.site.markup import drawing, items, link, node, page, pairs, table
 from bench.report.site.suites import SuitePage, slug
 from bench.results.run_info import CodecInfo, shortened
+from bench.results.vault_file import Vault
 
 ABOUT = (
     f"Made by bench {__version__} from stored records: every rate is that of a stream that was "
@@ -31,9 +32,9 @@ def day(moment: str) -> str:
 
 
 def front_page(
-    suites: Sequence[SuitePage], vaults: Mapping[str, str], names: Mapping[str, str]
+    suites: Sequence[SuitePage], vaults: Mapping[str, Vault], names: Mapping[str, str]
 ) -> str:
-    """``vaults`` are addresses of files with what they hold, ``names`` the codecs' by id."""
+    """``vaults`` by their addresses, ``names`` the codecs' by id."""
     rows = [
         [
             link(suite.run.suite_title, suite_address(suite)),
@@ -54,7 +55,7 @@ def front_page(
         node("h2", "Codecs", id="codecs"),
         table(["Codec", "Id", "Suites"], _codec_rows(suites, names)),
         node("h2", "Downloads", id="vaults"),
-        items([*_downloads(suites), *(_vault(address, said) for address, said in vaults.items())]),
+        items([*_downloads(suites), *(_vault(*one) for one in vaults.items())]),
     ]  # fmt: skip
     return page("Rate–distortion of image and video codecs", body, root="", about=ABOUT)
 
@@ -80,8 +81,13 @@ def _downloads(suites: Sequence[SuitePage]) -> list[Element]:
     ]  # fmt: skip
 
 
-def _vault(address: str, said: str) -> Element:
-    return node("span", "Vault ", link(address.rpartition("/")[2], address), said)
+def _vault(address: str, vault: Vault) -> Element:
+    codecs = ", ".join(info.id for info in vault.run.codecs)
+    return node(
+        "span", "Vault ", link(address.rpartition("/")[2], address),
+        f": streams of {codecs} on {vault.run.dataset_title}, measured by {vault.by}, "
+        f"{day(vault.run.finished)}; bench vault verify decodes them again",
+    )  # fmt: skip
 
 
 def files_section(suite: SuitePage, files: Sequence[str]) -> Element:

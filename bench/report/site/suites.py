@@ -23,6 +23,7 @@ from bench.report.tables import point_table, summary_cells, summary_columns
 from bench.results.rates import unmarked
 from bench.results.run_info import CodecInfo, RunInfo, read_run
 from bench.results.table import FILE
+from bench.results.vault_file import Vault
 
 Cells = list[str]
 _RATE = re.compile(r"([+−]\d+(?:\.\d+)?) \[")
@@ -95,12 +96,19 @@ def slug(codec: str) -> str:
     return f"{plain[:80]}-{hashlib.sha256(codec.encode()).hexdigest()[:6]}"
 
 
-def read_suite(folder: Path, registry: Registry) -> SuitePage:
-    """One results folder. Raises StoreError where neither records nor tables can be read."""
+def read_suite(folder: Path, registry: Registry, vaults: Sequence[Vault]) -> SuitePage:
+    """One results folder, beside it what vaults hold of its data set and it does not. Raises
+    StoreError where neither records nor tables can be read."""
     run = read_run(folder)
-    if (folder / FILE).is_file():
-        return _from_records(folder, collect([folder], registry=registry))
-    return _from_tables(folder, run)
+    if not (folder / FILE).is_file():
+        return _from_tables(folder, run)
+    text = (folder / FILE).read_text(encoding="utf-8")
+    others = [
+        str(vault.path) for vault in vaults
+        if vault.run.dataset == run.dataset
+        and not all((record.bitstream_sha256 or "") in text for record in vault.records)
+    ]  # fmt: skip
+    return _from_records(folder, collect([folder], registry=registry, overlays=others))
 
 
 def _from_records(folder: Path, content: Content) -> SuitePage:

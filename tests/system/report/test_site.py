@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import re
@@ -18,25 +19,40 @@ from bench.cards import load_registry
 from bench.errors import UsageError
 from bench.report.site import build_site
 from bench.report.site.suites import slug
+from bench.results.run_info import read_run
+from bench.results.vault_file import write_vault
 from tests.command import bench as command
 from tests.unit.report import samples
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+FACTORS = {"good": 1.0, "dear": 1.5, "cheap": 0.8, "x:a=1": 2.0}
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-def _results(folder: Path, factors: dict[str, float], title: str) -> Path:
+def _results(
+    folder: Path, factors: dict[str, float], title: str, *, digits: str = "", anchor: str = "good"
+) -> Path:
     folder.mkdir(parents=True)
     records = [
-        row
+        dataclasses.replace(row, bitstream_sha256=f"{digits}{seed}{row.point}{row.item}")
         for seed, (codec, factor) in enumerate(factors.items())
         for row in samples.curve_records(codec, factor, noise=0.2, seed=seed)
     ]
     return samples.results_folder(
-        folder, records, change=lambda run: dataclasses.replace(run, suite_title=title)
+        folder,
+        records,
+        anchor=anchor,
+        change=lambda run: dataclasses.replace(run, suite_title=title),
     )
+
+
+def _vault(path: Path, folder: Path, by: str) -> None:
+    """Of a folder's records, whose streams nobody will decode."""
+    with (folder / "records.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    write_vault(path, read_run(folder), rows, [], {}, {}, by)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bench.report.build(three)
     (three / "records.csv").unlink()
     (home / "anchors").mkdir()
-    with zipfile.ZipFile(home / "anchors" / "one-good.zip", "w") as file:
-        file.write(one / "run.json", "run.json")
+    _vault(home / "anchors" / "one-good.zip", one, "A. Author")
     (home / "notes.md").write_text("no results")
     said = command("site", *sorted(home.iterdir()), "--out", home / "out")
     assert said.returncode == 0, said.stderr
@@ -120,7 +135,19 @@ def test_downloads_hold_tables_records_and_curves(site: Path) -> None:
             "one/curve_good.dat", "one/table.tex", "one/run.json"} <= names  # fmt: skip
     assert (site / "files" / "vaults" / "one-good.zip").is_file()
     front = (site / "index.html").read_text(encoding="utf-8")
-    assert "files/vaults/one-good.zip" in front and "streams of good, dear, cheap, x:a=1" in front
+    assert "files/vaults/one-good.zip" in front
+    assert "streams of good, dear, cheap, x:a=1 on Made-up pictures, measured by A. Author" in front
+
+
+def test_a_vault_of_other_streams_stands_beside_the_suites_of_its_data(tmp_path: Path) -> None:
+    mine = _results(tmp_path / "mine", {"good": 1.0, "dear": 1.5}, "Mine", digits="a")
+    theirs = _results(tmp_path / "theirs", {"best": 0.7}, "Theirs", digits="b", anchor="best")
+    (tmp_path / "others").mkdir()
+    _vault(tmp_path / "others" / "mine.zip", mine, "Me")
+    _vault(tmp_path / "others" / "theirs.zip", theirs, "B. Else")
+    build_site([mine, tmp_path / "others"], tmp_path / "out", load_registry())
+    page = (tmp_path / "out" / "suites" / "mine.html").read_text(encoding="utf-8")
+    assert "best, by B. Else" in page and "by Me" not in page
 
 
 def test_a_second_build_gives_the_same_bytes_and_removes_what_is_gone(
@@ -130,9 +157,8 @@ def test_a_second_build_gives_the_same_bytes_and_removes_what_is_gone(
     shutil.copytree(site, again)
     home = site.parent
     registry = load_registry()
-    build_site([home / "two", home / "three"], again, registry)
+    build_site([home / "two", home / "three", home / "anchors"], again, registry)
     assert not (again / "suites" / "one.html").exists()
-    assert not (again / "files" / "vaults" / "one-good.zip").exists()
     for same in ("suites/two.html", "files/two.zip", "parts/style.css"):
         assert (again / same).read_bytes() == (site / same).read_bytes(), same
     listed = json.loads((again / "site.json").read_text())["files"]
@@ -142,7 +168,7 @@ def test_a_second_build_gives_the_same_bytes_and_removes_what_is_gone(
 
 def test_refuses_by_name(site: Path, tmp_path: Path) -> None:
     home, registry = site.parent, load_registry()
-    with pytest.raises(UsageError, match="both would be suites/one.html"):
+    with pytest.raises(UsageError, match=r"both would be suites/one\.html"):
         other = tmp_path / "one"
         shutil.copytree(home / "one", other)
         build_site([home / "one", other], tmp_path / "out", registry)

@@ -1,12 +1,14 @@
 """Verdicts on decoding again: in a fresh process and with another number of threads."""
 
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.cards import CodecCard
 from bench.engine import fresh_decode
+from bench.engine.elsewhere import Elsewhere
 from bench.records import Point, Task
 from bench.signals import Signal, image, vectors
 
@@ -53,6 +55,42 @@ def test_verdicts(
     (found,) = fresh_decode.decode_again(CARD, "cpu", [payload("x", "mode=only", plain(7))])
     assert found.passed == passed
     assert says in found.detail and bool(says) == bool(found.detail)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "error", "passed", "says"),
+    [
+        (100, "", True, ""),
+        (101, "", True, "another instruction set rounds 4 of 4 samples the other way"),
+        # 20 log10(255 / 2) = 42.11 dB, 20 log10(255 / 3) = 38.59 dB
+        (102, "", True, "another instruction set decodes samples that differ by up to 2, 42.1 dB"),
+        (103, "", False, "another instruction set decodes other pixels"),
+        (100, "CodecError: no", True, "another instruction set refuses it: CodecError: no"),
+    ],
+)
+def test_verdicts_on_another_instruction_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pixel: int, error: str, passed: bool, says: str
+) -> None:
+    codec = _Learned(plain(100), plain(100))
+    monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: codec)
+    np.save(tmp_path / "0.npy", next(iter(plain(pixel).frames())))
+    other = Elsewhere(error=error) if error else Elsewhere(frames=tmp_path / "0.npy")
+    coded = payload("x", "mode=only", plain(100))
+    (found,) = fresh_decode.decode_again(CARD, "cpu", [coded], (), [other])
+    assert (found.passed, found.detail) == (passed, says)
+
+
+def test_what_other_threads_do_is_not_laid_on_the_instruction_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    codec = _Learned(plain(7), plain(9))
+    monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: codec)
+    np.save(tmp_path / "0.npy", next(iter(plain(9).frames())))
+    coded = payload("x", "mode=only", plain(7))
+    (found,) = fresh_decode.decode_again(
+        CARD, "cpu", [coded], (), [Elsewhere(frames=tmp_path / "0.npy")]
+    )
+    assert found.detail == "another number of threads decodes other pixels"
 
 
 @pytest.mark.parametrize(("difference", "passed"), [(1e-6, True), (1e-2, False)])
