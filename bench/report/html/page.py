@@ -47,7 +47,7 @@ from bench.report.tables import (
 )
 
 SCRIPTS = (
-    *("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "items.js"),
+    *("app.js", "curves.js", "charts.js", "tables.js", "items.js"),
     *("pictures.js", "compare.js", "clips.js", "start.js"),
 )
 MAX_ITEM_RATES = 500
