@@ -188,8 +188,8 @@ def print_attempt(found: Attempt) -> None:
         words = "decodes alike" if found.verdict.passed else "does not decode alike"
         detail = f": {found.verdict.detail}" if found.verdict.detail else ""
         _say(console, f"  fresh process {words}{detail}")
-    if found.picture is not None:
-        _say(console, f"  saved {found.picture}")
+    for path in found.saved:
+        _say(console, f"  saved {path}")
 
 
 def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
@@ -201,7 +201,8 @@ def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
     ]
     yield "size", size + (f" ({', '.join(aside)})" if aside else "")
     if record.bpp is not None:
-        yield "rate", f"{record.bpp:.4f} bpp"
+        kbps = "" if record.kbps is None else f", {record.kbps:.1f} kbps"
+        yield "rate", f"{record.bpp:.4f} bpp{kbps}"
     if record.bpp_estimated is not None:
         yield "estimated", f"{record.bpp_estimated:.4f} bpp"
     for name, value in record.scores.items():

@@ -13,12 +13,12 @@ from bench.commands.options import (
     Joined,
     add_cards,
     add_data,
+    add_excerpt,
     add_raw_input,
     positive,
     rates,
     repeats,
     seconds,
-    whole,
 )
 from bench.errors import UsageError
 
@@ -68,13 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
-    parser.add_argument("--frames", type=positive, metavar="N", help="only N frames of each clip")
-    parser.add_argument(
-        "--start", type=whole, default=0, metavar="N", help="from frame N on, counted from 0"
-    )
-    parser.add_argument(
-        "--to", metavar="FMT", help="convert the source first, such as yuv420p; the tables say so"
-    )
+    add_excerpt(parser)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--no-report",
