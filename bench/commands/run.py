@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=seconds,
         metavar="S",
-        help="seconds a task (default: the suite's, or 600)",
+        help="seconds a task (default: the suite's, or 600; of longer clips more)",
     )
     add_data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
@@ -159,6 +159,7 @@ def call(options: argparse.Namespace) -> int:
                     out=out,
                     jobs=jobs,
                     timeout=options.timeout or campaign.suite.timeout,
+                    timeout_frames=None if options.timeout else campaign.suite.timeout_frames,
                     device=options.device,
                     fresh=options.fresh,
                     **_kept(options, campaign),
