@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,6 +48,26 @@ def device_kind(device: str) -> str:
     if device.startswith("cuda"):
         return f"cuda {torch.cuda.get_device_name(device)}"
     return f"cpu {torch.backends.cpu.get_cpu_capability()} {_processor_model()}"
+
+
+INSTRUCTION_SETS: Mapping[str, Mapping[str, str]] = {
+    "AVX2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    },
+    "SSE4": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+    },
+}
+"""What holds PyTorch, MKL and oneDNN to an older processor, where it is set before they compute."""
+
+
+def older_instructions() -> str:
+    """The instruction set that this processor has beside its own; neither has AVX-512."""
+    return "AVX2" if "avx512f" in _processor_facts().get("flags", "").split() else "SSE4"
 
 
 def _processor_model() -> str:

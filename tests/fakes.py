@@ -161,11 +161,20 @@ def write_cards(
         f"{held}[ladder]\nbits = [1, 2, 4, 6]\n"
     )
     (folder / "datasets" / "noise.toml").write_text(
-        'title = "Noise"\nloader = "tests.fakes:Noise"\nmedia = "image"\n'
+        'title = "Noise"\nloader = "bench.fakes:Noise"\nmedia = "image"\n'
         f'[settings]\ncount = {count}\nsalt = "{salt}"\ngroups = {groups}\n'
         f'[suites.noise]\ncodecs = {codecs}\nmetrics = ["psnr_rgb"]\nanchor = "coarse"\n'
     )
     return folder
+
+
+def write_codecs(content: Any, folder: Path, suite: Any) -> Any:
+    """A page about a paper, as a suite's card names it."""
+    from bench.report.pages import Page
+
+    path = folder / "codecs.txt"
+    path.write_text(f"{suite.id} {suite.keep} {suite.examples} {content.results.codecs}")
+    return Page(path, "half of it")
 
 
 def hurry_only(monkeypatch: pytest.MonkeyPatch, pool: type[Any], item: str) -> None:

@@ -15,7 +15,6 @@ from bench.analysis.bootstrap import (
     MIN_ITEMS,
     RESAMPLES,
     Difference,
-    Sample,
     bd_rate_interval,
     few_groups,
     few_items,
@@ -33,25 +32,17 @@ from bench.analysis.deltas import (
     Curve,
     bd_quality,
     bd_rate,
+    bd_rates,
     hull_of,
     hull_points,
     in_percent,
     overlap_percent,
     shared_percent,
-    turned,
 )
 from bench.analysis.interpolation import Method, average_differences, differences_at_one_place
-from bench.analysis.points import (
-    complete,
-    distinct_points,
-    falls,
-    header_rate,
-    label,
-    mean_curve,
-    tells_headers,
-    usable_points,
-)
+from bench.analysis.points import header_rate, tells_headers
 from bench.analysis.qualities import PSNR_CAP_DB, Quality
+from bench.analysis.sides import Side, Sides
 
 __all__ = [
     "Comparison", "Curve", "Matrix", "Single", "bd_quality", "bd_rate", "compare", "compare_all",
@@ -150,22 +141,24 @@ def compare(
     *,
     hull: bool = False,
     resamples: int = RESAMPLES,
+    sides: Sides | None = None,
 ) -> Comparison:
     """``test`` against ``anchor``: all conventions, the interval and the warnings.
 
     Only items on which both codecs have all their points are compared; ``hull`` keeps the points
-    on each mean curve's convex hull.
+    on each mean curve's convex hull. ``sides`` are those of other comparisons like this one.
     """
-    pair, curves, count, notes = _prepare(anchor, test, quality, hull)
+    both, count, notes = _prepare(anchor, test, sides or Sides(quality, hull))
+    pair, curves = [side.grid for side in both], [side.curve for side in both]
     reason = _undefined(pair, count, len(anchor.items))
     if reason is not None:
         return refused(quality, anchor.codec, test.codec, [*notes, reason], items=count)
     notes += _doubts(pair, curves)
     overlap = overlap_percent(*curves)
     found = Comparison(quality.id, anchor.codec, test.codec, count, overlap_percent=overlap)
-    reasons = _no_headline(pair, curves, quality)
-    sampled = _Sampled.of(pair, quality, resamples)
-    if any(falls(grid, quality) for grid in pair):
+    reasons = _no_headline(both, quality)
+    sampled = _Sampled.of(both, quality, resamples)
+    if any(side.not_monotonic for side in both):
         found = replace(found, hull_percent=_hull_rate(curves))
         return replace(found, warnings=_said([*notes, *reasons]))
     found = replace(found, quality_gain=_quality_gain(curves, notes))
@@ -186,28 +179,32 @@ def _said(notes: Sequence[str]) -> tuple[str, ...]:
 class _Sampled:
     """Two grids that can be resampled, over items or groups of them."""
 
-    pair: list[Grid]
+    sides: list[Side]
     quality: Quality
     resamples: int
 
     @classmethod
-    def of(cls, pair: list[Grid], quality: Quality, resamples: int) -> _Sampled | None:
+    def of(cls, sides: list[Side], quality: Quality, resamples: int) -> _Sampled | None:
         """None where one is a curve of means, whose items nobody knows."""
-        averaged = any(grid.averaged for grid in pair)
-        return None if averaged else cls(pair, quality, resamples)
+        averaged = any(side.grid.averaged for side in sides)
+        return None if averaged else cls(sides, quality, resamples)
+
+    @property
+    def groups(self) -> Sequence[str]:
+        return self.sides[0].grid.groups
 
     def warnings(self) -> list[str]:
         """What to mind of the interval."""
-        groups, count = self.pair[0].groups, len(self.pair[0].items)
+        count = len(self.sides[0].grid.items)
         if count < MIN_ITEMS:
             return [few_items(count)]
-        return [few_groups(groups)] if too_few_groups(groups) else []
+        return [few_groups(self.groups)] if too_few_groups(self.groups) else []
 
     def interval(self, difference: Difference = average_differences) -> tuple[float, float]:
-        samples = [Sample(grid.bpp, grid.values[self.quality.column]) for grid in self.pair]
+        anchor, test = (side.sample for side in self.sides)
         return bd_rate_interval(
-            samples[0], samples[1], self.quality, groups=self.pair[0].groups,
-            difference=difference, resamples=self.resamples,
+            anchor, test, self.quality, groups=self.groups, difference=difference,
+            resamples=self.resamples,
         )  # fmt: skip
 
 
@@ -225,7 +222,7 @@ def _headline(
     low = high = math.nan
     if sampled is not None:
         notes += sampled.warnings()
-        more, item_rates = by_item(pair, sampled.quality, left_out)
+        more, item_rates = by_item(sampled.sides, sampled.quality, left_out)
         conventions += more
         low, high = sampled.interval()
     rate = bd_rate(curves[0], curves[1])
@@ -261,7 +258,7 @@ def _single(curves: list[Curve], sampled: _Sampled | None, notes: list[str]) -> 
     """The differences in the one place that two curves share; None where there is none."""
     logs = [curve.log for curve in curves]
     rate = in_percent(float(differences_at_one_place(logs[0], logs[1])[0]))
-    gain = float(differences_at_one_place(turned(logs[0]), turned(logs[1]))[0])
+    gain = float(differences_at_one_place(logs[0].turned, logs[1].turned)[0])
     if not (math.isfinite(rate) or math.isfinite(gain)):
         return None
     low = high = math.nan
@@ -339,52 +336,35 @@ class Matrix:
 
 def compare_all(grids: Sequence[Grid], quality: Quality, *, hull: bool = False) -> Matrix:
     """The codec by codec matrix; every pair is compared on the items common to the two."""
-    rates, overlaps, items = [], [], []
-    for test in grids:
-        cells = []
-        for anchor in grids:
-            pair, curves, count, _ = _prepare(anchor, test, quality, hull)
-            if _undefined(pair, count, len(anchor.items)) is not None:
-                cells.append((math.nan, 0.0, count))
-                continue
-            withheld = bool(_no_headline(pair, curves, quality))
-            rate = math.nan if withheld else bd_rate(curves[0], curves[1])
-            cells.append((rate, overlap_percent(*curves), count))
-        rates.append(tuple(rate for rate, _, _ in cells))
-        overlaps.append(tuple(overlap for _, overlap, _ in cells))
-        items.append(tuple(count for _, _, count in cells))
-    codecs = tuple(grid.codec for grid in grids)
-    return Matrix(quality.id, codecs, tuple(rates), tuple(overlaps), tuple(items))
+    sides = Sides(quality, hull)
+    count = len(grids)
+    overlaps, items = np.zeros((count, count)), np.zeros((count, count), dtype=int)
+    defined: dict[tuple[int, ...], list[Curve]] = {}
+    for place in np.ndindex(count, count):
+        test, anchor = (grids[index] for index in place)
+        both, items[place], _ = _prepare(anchor, test, sides)
+        if _undefined([side.grid for side in both], items[place], len(anchor.items)) is None:
+            overlaps[place] = overlap_percent(both[0].curve, both[1].curve)
+            if not _no_headline(both, quality):
+                defined[place] = [side.curve for side in both]
+    rates = np.full((count, count), math.nan)
+    found = bd_rates(list(defined.values()))
+    for place, rate in zip(defined, found, strict=True):
+        rates[place] = rate
+    return Matrix(
+        quality.id,
+        tuple(grid.codec for grid in grids),
+        *(tuple(map(tuple, table.tolist())) for table in (rates, overlaps, items)),
+    )
 
 
-def _prepare(
-    anchor: Grid, test: Grid, quality: Quality, hull: bool
-) -> tuple[list[Grid], list[Curve], int, list[str]]:
-    """The two grids on their common items, their mean curves, the item count and the notes."""
-    notes: list[str] = []
-    pair = [usable_points(grid, quality, notes) for grid in (anchor, test)]
-    common = complete(pair[0], quality) & complete(pair[1], quality)
-    pair = [grid.take(common, slice(None)) for grid in pair]
-    count, total = int(common.sum()), min(anchor.wanted, test.wanted)
-    if 0 < count < total:
-        notes.append(f"over {count} of {total} items: the others are missing in one of the two")
-    if count:
-        pair = [distinct_points(grid, quality, notes) for grid in pair]
-    if count and hull:
-        pair = [_on_hull(grid, quality, notes) for grid in pair]
-    for grid, whole in zip(pair, (anchor, test), strict=True):
-        if 1 < len(grid.points) < MIN_POINTS <= len(whole.points):
-            notes.append(f"{grid.codec}: cubic left out, fewer than four points are left")
-    return pair, [mean_curve(grid, quality) for grid in pair], count, notes
-
-
-def _on_hull(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
-    kept = sorted(hull_points(mean_curve(grid, quality)))
-    for index in sorted(set(range(len(grid.points))) - set(kept)):
-        notes.append(
-            f"{grid.codec}: {label(grid.points[index])} is not on the convex hull, left out"
-        )
-    return grid.take(None, kept)
+def _prepare(anchor: Grid, test: Grid, sides: Sides) -> tuple[list[Side], int, list[str]]:
+    """Both sides on their common items, the item count and the notes."""
+    both, count, notes = sides.pair(anchor, test)
+    for side, whole in zip(both, (anchor, test), strict=True):
+        if 1 < len(side.grid.points) < MIN_POINTS <= len(whole.points):
+            notes.append(f"{whole.codec}: cubic left out, fewer than four points are left")
+    return both, count, notes
 
 
 def _undefined(pair: list[Grid], count: int, total: int) -> str | None:
@@ -399,12 +379,13 @@ def _undefined(pair: list[Grid], count: int, total: int) -> str | None:
     return None
 
 
-def _no_headline(pair: list[Grid], curves: list[Curve], quality: Quality) -> list[str]:
+def _no_headline(sides: list[Side], quality: Quality) -> list[str]:
     """Why curves have no BD-rate, nothing where they have one."""
-    if odd := [said for grid in pair if (said := falls(grid, quality))]:
+    if odd := [side.not_monotonic for side in sides if side.not_monotonic]:
         return odd
-    if ones := [grid.codec for grid in pair if len(grid.points) < 2]:
+    if ones := [side.grid.codec for side in sides if len(side.grid.points) < 2]:
         return [f"{codec}: a curve of one point; no BD-rate" for codec in ones]
+    curves = [side.curve for side in sides]
     overlap = overlap_percent(*curves)
     if overlap == 0.0:
         return [_apart(curves, quality)]
@@ -412,15 +393,11 @@ def _no_headline(pair: list[Grid], curves: list[Curve], quality: Quality) -> lis
 
 
 def _apart(curves: list[Curve], quality: Quality) -> str:
-    ranges = [sorted(quality.sign * curve.quality[[0, -1]]) for curve in map(_by_quality, curves)]
+    ranges = [sorted(quality.sign * curve.by_quality.x[0, [0, -1]]) for curve in curves]
     one, other = (f"{low:.2f}–{high:.2f}" for low, high in ranges)
     touch = min(ranges[0][1], ranges[1][1]) == max(ranges[0][0], ranges[1][0])
     how = "have one value in common" if touch else "do not overlap"
     return f"the quality ranges {one} and {other} {how}; no BD-rate"
-
-
-def _by_quality(curve: Curve) -> Curve:
-    return curve.sorted("quality")
 
 
 def _doubts(pair: list[Grid], curves: list[Curve]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -27,10 +27,46 @@ Difference = Callable[[Curves, Curves], Floats]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Per-item rates and metric values of one curve, both (items, points) and complete."""
+    """Per-item rates and metric values of one curve, both (items, points) and complete; the curves
+    of means over many samples of the items are kept for all comparisons of this one."""
 
     bpp: Floats
     values: Floats
+    _kept: dict[tuple[str, int, Quality], tuple[object, Curves]] = field(default_factory=dict)
+
+    def each(self, quality: Quality) -> Curves:
+        """The items' own curves."""
+        return self._once("each", None, quality, lambda both: both)
+
+    def weighted(self, weights: tuple[Floats, ...], quality: Quality) -> Curves:
+        """Curves of the means under weights (samples, items)."""
+        return self._once(
+            "weighted", weights, quality, lambda both: np.vstack([w @ both for w in weights])
+        )
+
+    def without(self, members: tuple[int, ...], quality: Quality) -> Curves:
+        """Curves of the means over the items but those of one unit, for each unit."""
+
+        def means(both: Floats) -> Floats:
+            sizes = np.bincount(members)[:, None]
+            sums = np.zeros((len(sizes), both.shape[1]))
+            np.add.at(sums, np.asarray(members), both)
+            left: Floats = (both.sum(axis=0) - sums) / (len(members) - sizes)
+            return left
+
+        return self._once("without", members, quality, means)
+
+    def _once(
+        self, kind: str, of: object, quality: Quality, means: Callable[[Floats], Floats]
+    ) -> Curves:
+        """``of`` is kept, so that no other object can have its place."""
+        key = (kind, id(of), quality)
+        if key not in self._kept:
+            both = means(np.hstack([self.bpp, self.values]))
+            bpp, values = np.hsplit(both, [self.bpp.shape[1]])
+            with np.errstate(divide="ignore"):
+                self._kept[key] = of, Curves(quality.of(values), np.log10(bpp))
+        return self._kept[key][1]
 
 
 def group_count(groups: Sequence[str]) -> int:
@@ -89,10 +125,8 @@ def bd_rate_interval(
         return float("nan"), float("nan")
     members = _members(groups, items)
     units = max(members) + 1
-    chunks = _weights(members, resamples, seed)
-    logs = np.concatenate(
-        [_log_ratios(anchor, test, quality, chunk, difference) for chunk in chunks]
-    )
+    weights = _weights(members, resamples, seed)
+    logs = difference(anchor.weighted(weights, quality), test.weighted(weights, quality))
     defined = logs[np.isfinite(logs)]
     if len(defined) < _MIN_DEFINED * resamples:
         return float("nan"), float("nan")
@@ -115,21 +149,6 @@ def _members(groups: Sequence[str], items: int) -> tuple[int, ...]:
     )
 
 
-def _log_ratios(
-    anchor: Sample, test: Sample, quality: Quality, weights: Floats, difference: Difference
-) -> Floats:
-    means = [(weights @ sample.bpp, weights @ sample.values) for sample in (anchor, test)]
-    return _log_ratios_of_means(means, quality, difference)
-
-
-def _log_ratios_of_means(
-    means: list[tuple[Floats, Floats]], quality: Quality, difference: Difference
-) -> Floats:
-    """log10 BD-rates of B pairs of mean rates and mean metric values, each (B, points)."""
-    curves = [(quality.of(values), np.log10(bpp)) for bpp, values in means]
-    return difference(curves[0], curves[1])
-
-
 def _jackknife(
     anchor: Sample,
     test: Sample,
@@ -138,33 +157,29 @@ def _jackknife(
     difference: Difference,
 ) -> tuple[float, float]:
     """log10 BD-rate of the mean curves and half of its 95 % t interval from leaving units out."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    items, units = len(members), max(members) + 1
-    even = np.full((1, items), 1.0 / items)
-    centre = _log_ratios(anchor, test, quality, even, difference)[0]
-    sizes = np.bincount(members)[:, None]
-
-    def without(array: Floats) -> Floats:
-        sums = np.zeros((units, array.shape[1]))
-        np.add.at(sums, list(members), array)
-        mean: Floats = (array.sum(axis=0) - sums) / (items - sizes)
-        return mean
-
-    means = [(without(sample.bpp), without(sample.values)) for sample in (anchor, test)]
-    left = _log_ratios_of_means(means, quality, difference)
+    units = max(members) + 1
+    even = _even(len(members))
+    centre = difference(anchor.weighted(even, quality), test.weighted(even, quality))[0]
+    left = difference(anchor.without(members, quality), test.without(members, quality))
     error = np.sqrt((units - 1) / units * ((left - left.mean()) ** 2).sum())
-    half = -t.ppf((1 - CONFIDENCE) / 2, units - 1) * error
+    half = -stdtrit(units - 1, (1 - CONFIDENCE) / 2) * error
     # equal curves give rounding noise only
     return float(centre), float(half) if half > 1e-12 else 0.0
 
 
 def _expanded_tail(units: int) -> float:
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
     tail = (1 - CONFIDENCE) / 2
-    wider = np.sqrt(units / (units - 1)) * t.ppf(tail, units - 1)
-    return max(float(norm.cdf(wider)), 1e-4)
+    wider = np.sqrt(units / (units - 1)) * stdtrit(units - 1, tail)
+    return max(float(ndtr(wider)), 1e-4)
+
+
+@lru_cache(maxsize=4)
+def _even(items: int) -> tuple[Floats, ...]:
+    return (np.full((1, items), 1.0 / items),)
 
 
 @lru_cache(maxsize=4)

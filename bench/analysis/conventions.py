@@ -4,6 +4,7 @@ those that cannot are left out by name. Knows no interval and no verdict."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,9 +12,16 @@ import numpy as np
 
 from bench.analysis.curves import Grid, Mask
 from bench.analysis.deltas import Curve, bd_rate
-from bench.analysis.interpolation import METHODS, Method, average_differences, cubic_leaves_points
+from bench.analysis.interpolation import (
+    METHODS,
+    Curves,
+    Method,
+    average_differences,
+    cubic_leaves_points,
+)
 from bench.analysis.points import pooled_curve
 from bench.analysis.qualities import Floats, Quality
+from bench.analysis.sides import Side
 
 Averaging = Literal["mean", "pooled", "per item"]
 ItemRates = tuple[tuple[str, float], ...]
@@ -44,27 +52,28 @@ def under(
 
 
 def by_item(
-    pair: list[Grid], quality: Quality, notes: list[str]
+    sides: Sequence[Side], quality: Quality, notes: list[str]
 ) -> tuple[list[Convention], ItemRates]:
     """The conventions that need each item, and the items' own BD-rates."""
     found = []
+    pair = [side.grid for side in sides]
     if quality.pooled and all("mse" in grid.values for grid in pair):
         pooled = [pooled_curve(grid) for grid in pair]
         odd = [grid.codec for grid, one in zip(pair, pooled, strict=True) if not one.monotonic]
         notes += [f"{codec}: its pooled curve is not monotonic, left out" for codec in odd]
         found += [] if odd else under(pair, pooled, "pooled", notes)
-    rates, item_rates = _item_rates(pair, quality, notes)
+    rates, item_rates = _item_rates(sides, quality, notes)
     found += [Convention("per item", m, r) for m, r in zip(METHODS, rates, strict=True)]
     return found, item_rates
 
 
 def _item_rates(
-    pair: list[Grid], quality: Quality, notes: list[str]
+    sides: Sequence[Side], quality: Quality, notes: list[str]
 ) -> tuple[list[float], ItemRates]:
     """Mean over items of the per-item BD-rate under each method, and the PCHIP ones by item."""
-    with np.errstate(divide="ignore"):
-        one, other = ((quality.of(g.values[quality.column]), np.log10(g.bpp)) for g in pair)
-    rises = [_rising(*curves) for curves in (one, other)]
+    pair = [side.grid for side in sides]
+    one, other = (side.sample.each(quality) for side in sides)
+    rises = [_rising(curves) for curves in (one, other)]
     rising = rises[0] & rises[1]
     leaves = cubic_leaves_points(one, other) | cubic_leaves_points(other, one)
     by_method = {}
@@ -78,11 +87,9 @@ def _item_rates(
     return means, tuple((i, float(v)) for i, v in zip(pair[0].items, pchip, strict=True))
 
 
-def _rising(place: Floats, log_rate: Floats) -> Mask:
+def _rising(curves: Curves) -> Mask:
     """Which of many curves have a higher rate, or the same, for every higher quality."""
-    order = np.argsort(place, axis=1)
-    steps = (np.diff(np.take_along_axis(array, order, 1), axis=1) for array in (place, log_rate))
-    better, dearer = steps
+    better, dearer = (np.diff(axis, axis=1) for axis in curves.rising)
     rising: Mask = (better > 0).all(axis=1) & (dearer >= 0).all(axis=1)
     return rising
 

@@ -5,7 +5,7 @@ Says how many items each point holds; never compares codecs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def mean_curves(results: Results) -> pd.DataFrame:
     key = ["codec", "point"]
     groups = records.groupby(key, observed=True, sort=True)
     counts = groups.size().rename("records").to_frame()
-    done = records[records["status"] == "done"].copy()
+    done = _finished(records, [*key, *records.select_dtypes("number")])
     infinite = done["mse"].to_numpy() == 0
     pixels = (done["width"] * done["height"] * done["frames"]).to_numpy()
     finite_mse = done["mse"].to_numpy() * pixels
@@ -91,6 +91,13 @@ def mean_curves(results: Results) -> pd.DataFrame:
     own = (*results.metrics, *(axis.id for axis in derived), *worst, *clips)
     further = [name for name in own if name not in CURVE_COLUMNS]
     return table.reset_index()[[*CURVE_COLUMNS, *further]]
+
+
+def _finished(records: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """These columns of what is done; no copy where that is all."""
+    done = (records["status"] == "done").to_numpy()
+    wanted = records[list(columns)]
+    return wanted if done.all() else wanted[done]
 
 
 def _caps(results: Results) -> dict[str, float]:
@@ -178,13 +185,14 @@ class Grid:
 
 def grids(results: Results) -> dict[str, Grid]:
     """The grid of every codec, all with the same items in the same order."""
-    done = results.records[results.records["status"] == "done"]
+    wanted = ("bpp", "bytes", "header_bytes", *results.metrics)
+    labels = ("codec", "point", "item", "width", "height", "frames")
+    done = _finished(results.records, [*labels, *wanted])
     items = results.records["item"].cat.remove_unused_categories().cat.categories
     rows = done["item"].cat.set_categories(items).cat.codes.to_numpy()
     pixels = np.full(len(items), np.nan)
     pixels[rows] = (done["width"] * done["height"] * done["frames"]).to_numpy()
     caps = _caps(results)
-    wanted = ("bpp", "bytes", "header_bytes", *results.metrics)
     groups = _groups(results, items)
     columns = {name: done[name].to_numpy(dtype=np.float64) for name in wanted}
     codes = done["codec"].cat.codes.to_numpy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from bench.analysis.interpolation import Curves, Method, average_differences
 from bench.analysis.qualities import Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Rates in bits per pixel or symbol and qualities of one curve, both (points,)."""
 
@@ -34,10 +35,20 @@ class Curve:
         keep = order[np.concatenate([[True], np.diff(first[order]) > 0])] if len(order) else order
         return Curve(self.rate[keep], self.quality[keep])
 
-    @property
+    @cached_property
+    def by_quality(self) -> Curves:
+        """Qualities and log10 rates by rising quality."""
+        return self.sorted("quality").log
+
+    @cached_property
+    def by_rate(self) -> Curves:
+        """log10 rates and qualities by rising rate."""
+        return self.sorted("rate").log.turned
+
+    @cached_property
     def log(self) -> Curves:
-        """Qualities and log10 rates as one of the many curves that are interpolated at once."""
-        return self.quality[None], np.log10(self.rate)[None]
+        """Qualities and log10 rates of all points."""
+        return Curves(self.quality[None], np.log10(self.rate)[None])
 
     @property
     def monotonic(self) -> bool:
@@ -53,25 +64,39 @@ def bd_rate(anchor: Curve, test: Curve, method: Method = "pchip") -> float:
 
     NaN where it is not defined: fewer than two points (four for ``cubic``) or no overlap.
     """
-    return _delta(anchor.sorted("quality"), test.sorted("quality"), method, "rate")
+    return in_percent(_difference(anchor.by_quality, test.by_quality, method))
+
+
+def bd_rates(pairs: Sequence[Sequence[Curve]]) -> list[float]:
+    """As ``bd_rate``, of many pairs of anchor and test at once."""
+    found = [math.nan] * len(pairs)
+    alike: dict[tuple[int, ...], list[tuple[int, list[Curves]]]] = {}
+    for place, pair in enumerate(pairs):
+        curves = [curve.by_quality for curve in pair]
+        sizes = tuple(each.x.shape[1] for each in curves)
+        if min(sizes) > 1:
+            alike.setdefault(sizes, []).append((place, curves))
+    for members in alike.values():
+        anchors, tests = zip(*(logs for _, logs in members), strict=True)
+        differences = average_differences(_stacked(anchors), _stacked(tests))
+        for (place, _), difference in zip(members, differences, strict=True):
+            found[place] = in_percent(float(difference))
+    return found
+
+
+def _stacked(curves: Sequence[Curves]) -> Curves:
+    return Curves(np.concatenate([c.x for c in curves]), np.concatenate([c.y for c in curves]))
 
 
 def bd_quality(anchor: Curve, test: Curve, method: Method = "pchip") -> float:
     """Average quality difference at equal rate, over the common log-rate range; NaN if none."""
-    return _delta(anchor.sorted("rate"), test.sorted("rate"), method, "quality")
+    return _difference(anchor.by_rate, test.by_rate, method)
 
 
-def _delta(anchor: Curve, test: Curve, method: Method, kind: Literal["rate", "quality"]) -> float:
-    if min(len(anchor.rate), len(test.rate)) < 2:
+def _difference(anchor: Curves, test: Curves, method: Method) -> float:
+    if min(anchor.x.shape[1], test.x.shape[1]) < 2:
         return math.nan
-    if kind == "quality":
-        return float(average_differences(turned(anchor.log), turned(test.log), method)[0])
-    return in_percent(float(average_differences(anchor.log, test.log, method)[0]))
-
-
-def turned(curves: Curves) -> Curves:
-    """Rates as x and qualities as y, or back."""
-    return curves[1], curves[0]
+    return float(average_differences(anchor, test, method)[0])
 
 
 def in_percent(log_ratio: float) -> float:

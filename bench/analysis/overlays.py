@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ from bench.analysis.qualities import Floats, Quality
 from bench.cards.files import read_json, read_toml
 from bench.errors import DataError, UsageError, near_matches
 from bench.metrics.registry import metrics
+from bench.results.rates import published_mark
+from bench.results.run_info import shortened
+from bench.results.vault_file import read_vault
 
 PUBLISHED = Path(__file__).resolve().parent / "published"
 UNKNOWN_CONVENTION = "convention not stated by its source"
@@ -56,7 +59,7 @@ class ExtraCurve:
     """
 
     name: str
-    origin: Literal["published", "bound"]
+    origin: Literal["published", "vault", "bound"]
     rate: tuple[float, ...]
     values: Mapping[str, tuple[float, ...]]
     convention: str = ""
@@ -65,6 +68,11 @@ class ExtraCurve:
     dataset: str = ""
     count: int | None = None
     table: ItemTable | None = None
+
+    @property
+    def marked(self) -> str:
+        """Its name among the measured ones."""
+        return published_mark(self.name, "vault" if self.origin == "vault" else "published")
 
     def quality(self, axis: Quality) -> tuple[float, ...] | None:
         """Values on a quality axis such as ``ms_ssim_db``, None where not published."""
@@ -147,13 +155,15 @@ def load_overlays(texts: Iterable[str], dataset: str) -> tuple[ExtraCurve, ...]:
 def load_overlay(text: str, dataset: str) -> tuple[ExtraCurve, ...]:
     """The curves that ``--overlay`` names: ``published`` for the table of this data set,
     ``published:NAME,NAME`` for some of its curves, a TOML
-    that describes a file, or the file: results of CompressAI or DCVC in JSON, a CSV or TSV, its
-    columns as in ``FILE:bpp=rate,psnr_rgb=PSNR``.
+    that describes a file, or the file: a vault, results of CompressAI or DCVC in JSON, a CSV or
+    TSV, its columns as in ``FILE:bpp=rate,psnr_rgb=PSNR``.
 
     Raises UsageError if there is no such file or column, DataError for one of another shape.
     """
     source, _, names = text.partition(":") if text.startswith("published:") else (text, "", "")
     overlay = find_overlay(source, dataset)
+    if overlay.path.suffix.lower() == ".zip":
+        return _read_vault(overlay)
     if overlay.path.suffix.lower() == ".json":
         return _read_json(overlay)
     curves = {curve.name: curve for curve in _read_table(overlay)}
@@ -180,7 +190,7 @@ def find_overlay(text: str, dataset: str = "") -> Overlay:
         raise UsageError(f"--overlay {text}: no such file; give 'published' or a path")
     pairs = [part.partition("=") for part in columns.split(",")] if columns else []
     mapped = {role.strip(): column.strip() for role, _, column in pairs}
-    if path.suffix.lower() in (".toml", ".json"):
+    if path.suffix.lower() in (".toml", ".json", ".zip"):
         if mapped:
             raise UsageError(f"--overlay {text}: columns belong to a CSV or TSV, or into the TOML")
         return _described(path) if path.suffix.lower() == ".toml" else Overlay(path)
@@ -205,6 +215,28 @@ def _described(path: Path) -> Overlay:
         raise UsageError(f'{path}: no file {file}; name it with file = "…"')
     table.pop("title", None)
     return Overlay(file, **table)
+
+
+def _read_vault(overlay: Overlay) -> tuple[ExtraCurve, ...]:
+    """The curves of a vault, one for each codec, named after who measured them."""
+    vault = read_vault(overlay.path)
+    overlay = replace(overlay, dataset=vault.run.dataset)
+    said = f"measured by {vault.by} on {vault.run.machine.get('processor', 'an unknown processor')}"
+    curves = []
+    for info in vault.run.codecs:
+        versions = ", ".join(f"{name} {shortened(text)}" for name, text in info.versions.items())
+        rows = [
+            _Row(0, {
+                **{name: repr(value) for name, value in one.scores.items()},
+                "bpp": repr(one.bpp), "item": one.item, "point": one.point,
+                "convention": f"{said} ({versions}); streams in {overlay.path.name}",
+            })
+            for one in vault.records if one.codec == info.id and not info.lossless
+        ]  # fmt: skip
+        if rows:
+            curve = _item_curve(overlay, f"{info.id}, by {vault.by}", rows)
+            curves.append(replace(curve, origin="vault"))
+    return tuple(curves)
 
 
 def _read_json(overlay: Overlay) -> tuple[ExtraCurve, ...]:

@@ -14,7 +14,6 @@ import numpy as np
 from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve, ItemTable
 from bench.errors import UsageError
-from bench.results.rates import published_mark
 from bench.results.run_info import RunInfo
 
 
@@ -31,7 +30,7 @@ class Beside:
     @property
     def codec(self) -> str:
         """Its name among the measured ones, marked."""
-        return published_mark(self.curve.name)
+        return self.curve.marked
 
 
 def set_beside(
@@ -131,6 +130,6 @@ def _grid(
     averaged: bool,
 ) -> Grid:
     return Grid(
-        published_mark(curve.name), some.items, curve.labels, rate, rate * some.pixels[:, None],
+        curve.marked, some.items, curve.labels, rate, rate * some.pixels[:, None],
         some.pixels, values, np.zeros(rate.shape), averaged, groups=some.groups,
     )  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.analysis.bd import Curve, bd_rate, overlap_percent
 from bench.analysis.curves import Grid
-from bench.analysis.interpolation import METHODS, average_differences
+from bench.analysis.interpolation import METHODS, Curves, average_differences
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Floats
 
@@ -101,9 +101,9 @@ def _interval(grid: Grid, anchor: Curve) -> tuple[float, float]:
     if count < 2:
         return math.nan, math.nan
     drawn = np.random.default_rng(0).integers(0, count, (_RESAMPLES, count))
-    own = (grid.values[COLUMN][drawn].mean(axis=1), np.log10(grid.bpp[drawn].mean(axis=1)))
+    own = Curves(grid.values[COLUMN][drawn].mean(axis=1), np.log10(grid.bpp[drawn].mean(axis=1)))
     fixed = [np.tile(axis, (_RESAMPLES, 1)) for axis in (anchor.quality, np.log10(anchor.rate))]
-    found = 100 * (10 ** average_differences((fixed[0], fixed[1]), own, "pchip") - 1)
+    found = 100 * (10 ** average_differences(Curves(fixed[0], fixed[1]), own) - 1)
     found = found[np.isfinite(found)]
     if not len(found):
         return math.nan, math.nan

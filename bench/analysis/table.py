@@ -14,6 +14,7 @@ from bench.analysis.curves import Grid, grids
 from bench.analysis.overlays import load_overlays
 from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, quality, reported
+from bench.analysis.sides import Sides
 from bench.errors import UsageError, near_matches
 from bench.results.reader import Results, read_results
 from bench.results.run_info import RunInfo, shortened
@@ -139,11 +140,12 @@ def _against(
     if axis.column not in every[anchor].values:
         return []
     notes = {one.codec: one.note for one in published if one.note}
-    found = [
-        _noted(compare(every[anchor], grid, axis, hull=hull), notes)
-        for name, grid in every.items()
-        if name != anchor and axis.column in grid.values
-    ]
+    sides = Sides(axis, hull)
+    found = []
+    for name, grid in every.items():
+        if name != anchor and axis.column in grid.values:
+            found.append(_noted(compare(every[anchor], grid, axis, sides=sides), notes))
+            sides.forget(grid)
     return found + [
         refused(axis, anchor, one.codec, [one.refusal])
         for one in published

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import UsageError, plain
-from bench.records import Value
+from bench.records import Point, Value
 
 # a plus that is neither the sign of a number nor that of an exponent
 _PLUS = re.compile(r"(?<!^)(?<![\d.][eE])\+|(?<!^)\+(?!\d)")
@@ -45,6 +45,12 @@ def parse_value(word: str) -> Value:
         except ValueError:
             continue
     return word
+
+
+def parse_point(word: str) -> Point:
+    """A point as records name it, ``crf=27``."""
+    key, _, value = word.partition("=")
+    return Point(key, parse_value(value))
 
 
 def split_values(words: str) -> list[str]:

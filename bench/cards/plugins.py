@@ -2,8 +2,8 @@
 entry points of installed packages that do.
 
 A file is imported under its own name, so that a card names its classes as ``my_codec:MyCodec``;
-other processes, also those of other machines, get its source. Only a loader of a data set is
-imported in the processes of a run. Knows nothing of what is inside.
+other processes, also those of other machines, get its source. It is imported in processes of its
+own alone. Knows nothing of what is inside.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def _installed(group: str, path: tuple[str, ...]) -> EntryPoints:
 
 
 def load(path: Path) -> Plugin:
-    """Notes a file of the user's, which is imported where its classes are used: codecs and metrics
-    in processes of their own. Raises UsageError if it cannot be read, or if its name is that of
-    another module or file."""
+    """Notes a file of the user's, which is imported where its classes are used. Raises UsageError
+    if it cannot be read, or if its name is that of another module or file."""
     try:
         source = read_text(path)
     except (OSError, ValueError) as error:
@@ -113,11 +112,6 @@ def install(plugins: Iterable[Plugin]) -> None:
 def loaded() -> tuple[Plugin, ...]:
     """All that are known, in their order."""
     return tuple(_known.values())
-
-
-def installed() -> tuple[Plugin, ...]:
-    """Those that this process has imported."""
-    return tuple(_loaded.values())
 
 
 def path() -> list[str]:

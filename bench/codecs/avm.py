@@ -27,7 +27,7 @@ from bench.codecs.support.library_parameters import LibraryParameters, read_para
 from bench.codecs.support.planes import PlaneFormat
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import printed_lines, program_hash
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import RGB, Layout
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class Avm(ReferenceCodec):
 
     def _installation(self) -> Installation:
         encoder = self.package.program(self.card.id, self.encoder_names)
-        decoder = self.package.program(self.card.id, self.decoder_names)
-        return Installation(encoder, decoder, encoder.parent)
+        return Installation(encoder, self._decoder(), encoder.parent)
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
         coded, settings = self._source_format(layout), self.settings
@@ -115,7 +114,7 @@ class Avm(ReferenceCodec):
         )
 
     def decoder_command(self, stream: str, written: str) -> Sequence[str]:
-        return (str(self._installation().decoder), f"--output={written}", stream)
+        return (str(self._decoder()), f"--output={written}", stream)
 
     def decoded_format(self, stream: bytes, written: Path, count: int) -> PlaneFormat:
         with written.open("rb") as file:
@@ -126,3 +125,6 @@ class Avm(ReferenceCodec):
 
     def count_pictures(self, stream: bytes) -> int:
         return obu.count_pictures(stream, obu.AV2)
+
+    def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
+        return CodedFrames(tuple(map(len, obu.temporal_units(stream, obu.AV2))))

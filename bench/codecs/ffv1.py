@@ -15,14 +15,15 @@ from bench.bitstreams.containers import read_avi, write_ivf
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, refuse_large
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import KEYINT, frames_between
+from bench.codecs.support.coded_frames import frames_of_packets
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
 from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.spool import Data, mapped, spooled
+from bench.codecs.support.spool import Data, mapped, pieces_of, spooled
 from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import FORMATS, RGB, Frame, Layout, PixelFormat, Signal
 
 _GBR = [1, 2, 0]
@@ -90,6 +91,11 @@ class Ffv1(CodecBase):
             discarded_bytes=len(file) - len(payload),
         )
 
+    def coded_frames(self, payload: bytes) -> CodedFrames | None:
+        info, stream = read_side_info(payload)
+        size = (info and info.width) or 0, (info and info.height) or 0
+        return frames_of_packets(split_frames(stream), "ffv1", size)
+
     def decode(self, payload: bytes) -> Signal:
         info, stream = read_side_info(payload)
         if info is None or info.width is None or info.height is None:
@@ -153,7 +159,8 @@ def _decoded(data: memoryview, layout: Layout, codec: str) -> Signal:
         raise BitstreamError(f"{codec}: decoded {len(data) // size} frames of {layout.frames}")
 
     def frames() -> Iterator[Frame]:
-        return iter(np.frombuffer(data, dtype).reshape(-1, *shape))
+        pieces = pieces_of(data, range(0, len(data), size), size)
+        return (np.frombuffer(piece, dtype).reshape(shape) for piece in pieces)
 
     if not packed:
         return Signal(layout, frames)

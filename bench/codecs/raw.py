@@ -85,8 +85,9 @@ class Raw(CodecBase):
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         header = write_layout(signal.layout)
-        body = b"".join(np.ascontiguousarray(frame).tobytes() for frame in signal.frames())
-        return Encoded(header + body, header_bytes=len(header))
+        frames = (np.ascontiguousarray(frame).data for frame in signal.frames())
+        payload = b"".join((header, *frames))
+        return Encoded(payload, header_bytes=len(header))
 
     def decode(self, payload: bytes) -> Signal:
         layout, start = read_layout(payload)

@@ -1,7 +1,8 @@
 """Work of other programs, measured after the fact: streams that exist with a decoder, or
 reconstructions with the sizes that were reported for their streams.
 
-Encodes nothing: times of encoding are never recorded. Reported sizes are marked as such.
+Encodes nothing: times of encoding are never recorded. Reported sizes are marked as such. Decoders
+run in processes of their own.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ import csv
 import hashlib
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +20,8 @@ import numpy as np
 
 from bench import colour
 from bench.codecs.base import ANY_LADDER, Allowed, AnyValue, Choice, CodecBase, Encoded, Text
+from bench.codecs.foreign.codec import Apart
+from bench.codecs.foreign.messages import signal_of
 from bench.codecs.support import exchange
 from bench.codecs.support.programs import has_written
 from bench.codecs.support.recorded_clips import (
@@ -32,13 +34,14 @@ from bench.codecs.support.recorded_clips import (
 )
 from bench.codecs.support.template import CommandLine, Template, parse_template
 from bench.errors import CardError, CodecError, Unavailable
-from bench.signals import Frame, Layout, Signal, clip, image
+from bench.processes import isolation
+from bench.signals import Layout, Signal
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
     from bench.records import Point
 
-Decoder = Callable[[bytes], "Signal | Frame"]
+_FUNCTION = "bench.codecs.foreign.function_backend"
 _OF_FILES = frozenset({"output", "size", "format", "matrix", "range"})
 """Settings that say what decoded files are."""
 _COLUMNS = ("item", "point", "bytes")
@@ -104,8 +107,8 @@ class Recorded(CodecBase):
     def check_available(self) -> None:
         if "decode" in self.settings:
             self._command.program()
-        if "decoder" in self.settings:
-            assert self._decoder is not None
+        if self._decoder is not None:
+            self._decoder.decoder("check_available")
         if self.reported:
             assert self._sizes is not None
         if not self._files():
@@ -121,7 +124,9 @@ class Recorded(CodecBase):
             for entry in contents(path):
                 digest.update(repr(entry).encode())
         said = {"colour": self._convention.words, **colour.CHROMA_RESAMPLING}
-        return {self._key: digest.hexdigest()[:16], **(said if self._planes else {})}
+        releases = {} if self._decoder is None else self._decoder.code()[0]
+        found = {**releases, self._key: digest.hexdigest()[:16]}
+        return {**found, **(said if self._planes else {})}
 
     def refusal(self, layout: Layout) -> str | None:
         if self._planes and layout.samples == "rgb" and self._convention.matrix is None:
@@ -159,7 +164,8 @@ class Recorded(CodecBase):
 
     def decode(self, payload: bytes) -> Signal:
         if self._decoder is not None:
-            return _signal(self.card.id, self._decoder(payload))
+            answer = self._decoder.decoder("decode", payload)
+            return signal_of(answer.result, answer.blobs)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             bitstream, output = Path(name) / "coded.bin", Path(name) / f"output.{self._output}"
             if self._output == "folder":
@@ -184,22 +190,18 @@ class Recorded(CodecBase):
         return command
 
     @cached_property
-    def _decoder(self) -> Decoder | None:
-        if "decoder" not in self.settings:
-            return None
-        word = str(self.settings["decoder"])
-        module, _, attribute = word.partition(":")
-        try:
-            found = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise CardError(
-                f"codec {self.card.id}: decoder {word!r} cannot be imported: {error}; write "
-                "package.module:name"
-            ) from error
-        if isinstance(found, type):
-            found = found().decode
-        decode: Decoder = found
-        return decode
+    def _decoder(self) -> Apart | None:
+        """The process of a decoder in Python."""
+        word = self.settings.get("decoder")
+        opening = {"codec": f"codec {self.card.id}", "function": word}
+        return None if word is None else Apart(self.card, _FUNCTION, opening)
+
+    @property
+    def isolation(self) -> str:
+        return isolation.describe()
+
+    def code(self) -> Mapping[str, str]:
+        return {} if self._decoder is None else self._decoder.code()[1]
 
     @cached_property
     def _sizes(self) -> Mapping[tuple[str, str], int]:
@@ -267,16 +269,3 @@ def _held(signal: Signal) -> Signal:
 def _names(item: str) -> tuple[str, ...]:
     """An item's name as files may have it."""
     return tuple(dict.fromkeys((item, Path(item).stem)))
-
-
-def _signal(codec: str, decoded: Signal | Frame) -> Signal:
-    if isinstance(decoded, Signal):
-        return decoded
-    frames = np.asarray(decoded)
-    colour = frames.ndim >= 3 and frames.shape[-1] == 3
-    if frames.dtype != np.uint8 or frames.ndim - colour not in (2, 3):
-        raise CodecError(
-            f"{codec}: the decoder returned {frames.dtype} {frames.shape}; return uint8 (H, W), "
-            "(H, W, 3) or, of clips, (T, H, W) or (T, H, W, 3)"
-        )
-    return image(frames) if frames.ndim - colour == 2 else clip(frames)

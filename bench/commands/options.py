@@ -40,7 +40,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def add_overlay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlay", action="append", default=[], metavar="WHAT",
-        help="published curves: `published`, `published:NAME,NAME`, CompressAI's JSON, "
+        help="curves of others: `published`, `published:NAME,NAME`, a vault, CompressAI's JSON, "
         "or a CSV, TSV or TOML of them, columns as in FILE:bpp=rate,psnr_rgb=PSNR (repeatable)",
     )  # fmt: skip
 

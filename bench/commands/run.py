@@ -85,6 +85,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="a Dask scheduler, tcp://host:port, to use its workers"
     )
+    parser.add_argument(
+        "--vault", type=Path, action="append", default=[], metavar="FILE",
+        help="continue from the records and streams of a vault (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="discard what --out holds")
     parser.add_argument(
         "--plan", action="store_true", help="say what would be measured and how long it may take"
@@ -132,9 +136,11 @@ def call(options: argparse.Namespace) -> int:
     from bench.figures.drawing_process import DrawingProcess
     from bench.processes.pool import available_cores
 
+    if options.vault and options.fresh:
+        raise UsageError("--fresh would discard what --vault lays into --out; leave it out")
     if options.cluster and options.timing:
         raise UsageError("--timing needs this machine to itself; leave out --cluster")
-    campaign = _campaign(options)
+    campaign = campaign_of(options)
     name = options.suite or options.input.resolve().stem
     name += f"-{options.protocol}" if options.protocol else ""
     out = options.out or Path("results") / name
@@ -147,6 +153,11 @@ def call(options: argparse.Namespace) -> int:
         progress = make_progress(console, ahead)
         for note in campaign.loader.notes() if options.input else ():
             progress.say(note)
+        for path in options.vault:
+            from bench.results.vault_file import read_vault
+            from bench.vault.adopt import adopt
+
+            progress.say(adopt(read_vault(path), out))
         try:
             outcome = run(
                 campaign,
@@ -211,7 +222,8 @@ def _kept(options: argparse.Namespace, campaign: Campaign) -> _Kept:
     return {"keep": shown, "keep_streams": streams}
 
 
-def _campaign(options: argparse.Namespace) -> Campaign:
+def campaign_of(options: argparse.Namespace) -> Campaign:
+    """The suite or files that the command line names, with its codecs and metrics."""
     from bench.cards import load_registry
     from bench.cards.codec_specs import split_codecs
     from bench.datasets.base import DataOptions

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench.cards import CodecCard, Registry
 from bench.codecs.build import build_codec
+from bench.codecs.foreign.loader import open_dataset
 from bench.datasets.base import DataOptions
-from bench.datasets.build import build_loader
 from bench.errors import BenchError
 from bench.metrics import loops
 from bench.processes import isolation
@@ -166,7 +166,7 @@ def _dataset(registry: Registry, name: str, data: Path | None) -> Entry:
     card = registry.dataset(name)
     try:
         settings = dict(card.settings)
-        items = build_loader(card, settings, DataOptions(data)).items()
+        items = open_dataset(card, settings, DataOptions(data)).items()
     except BenchError as error:
         text, _, cure = str(error).partition("; ")
         return Entry("data", name, text, cure or "see the message")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from bench.cards.codec_specs import parse_value
+from bench.cards.codec_specs import parse_point
 from bench.codecs.base import Codec, Encoded
 from bench.engine.task_records import one_line
 from bench.engine.work import Added
@@ -42,7 +42,7 @@ def _score_stored(cache: WorkerCache, task: Task) -> tuple[Scores, bytes]:
     signal, evaluator = cache.reference(task.item, task.lacks, codec.compared_depth())
     payload, encoded = stored.kept_stream(), None
     if payload is None:
-        encoded = _encode_again(codec, task.point, stored, signal)
+        encoded = encode_again(codec, task.point, stored, signal)
     fresh = b"" if encoded is None else encoded.payload
     if not task.lacks:
         return Scores({}), fresh
@@ -59,9 +59,9 @@ def _score_stored(cache: WorkerCache, task: Task) -> tuple[Scores, bytes]:
     return scores, fresh
 
 
-def _encode_again(codec: Codec, point: Point, stored: Stored, signal: Signal) -> Encoded:
+def encode_again(codec: Codec, point: Point, stored: Stored, signal: Signal) -> Encoded:
     """Raises CodecError where the stream is not that of the record."""
-    encoded = codec.encode(signal, point if stored.reached is None else _parse(stored.reached))
+    encoded = codec.encode(signal, parse_point(stored.reached) if stored.reached else point)
     payload = encoded.payload
     if payload and hashlib.sha256(payload).hexdigest() != stored.bitstream_sha256:
         raise CodecError(
@@ -69,8 +69,3 @@ def _encode_again(codec: Codec, point: Point, stored: Stored, signal: Signal) ->
             "measure all again with --fresh"
         )
     return encoded
-
-
-def _parse(reached: str) -> Point:
-    key, _, value = reached.partition("=")
-    return Point(key, parse_value(value))

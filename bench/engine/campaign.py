@@ -13,8 +13,8 @@ from bench.cards import CodecCard, Registry
 from bench.cards.protocols import Protocol
 from bench.cards.suites import Suite
 from bench.codecs.build import select
+from bench.codecs.foreign.loader import open_dataset
 from bench.datasets.base import DataOptions, Loader
-from bench.datasets.build import build_loader
 from bench.datasets.excerpt import Taken
 from bench.errors import UsageError
 from bench.metrics.registry import check_metrics, default_metrics
@@ -61,7 +61,7 @@ def suite_campaign(
     if limit is None:  # else each codec is measured on as many items as the user wants
         limit = suite.items
         chosen = tuple(replace(card, items=suite.limit(card.id)) for card in chosen)
-    loader = build_loader(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
+    loader = open_dataset(card, {**card.settings, **suite.settings}, replace(options, limit=limit))
     if taken.frames is None:
         taken = replace(taken, frames=suite.frames)
     taken = replace(taken, start=taken.start or suite.start, to=taken.to or suite.to)

@@ -13,15 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import astuple, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
-import numpy as np
 from pebble import ProcessExpired
 
 from bench.cards import CodecCard, plugins
 from bench.cards.plugins import Plugin
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec
+from bench.engine.agreement import agreement
+from bench.engine.elsewhere import Elsewhere, decode_on_older_processor, frames_of
 from bench.engine.hidden_paths import decoder_places
 from bench.processes import isolation
 from bench.processes.pool import Pool
@@ -29,9 +31,9 @@ from bench.records import Task
 from bench.results.run_info import Verdict
 from bench.signals import Signal
 
-# how far real samples of a source of variance 1 may differ where a float32 synthesis adds in
-# another order: a hundred roundings of 2⁻²⁴ each, times a margin of ten
-_REAL_ROUNDING = 1e-4
+_OLDER = "another instruction set"
+# decoding that takes less is not worth a process of its own, whose start takes a tenth of a second
+_WORTH_A_PROCESS_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class DecodedPayload:
     item: str
     payload: bytes
     decoded_sha256: str
+    decode_seconds: float = 0.0
     # whether the encoder was unable to write where its decoder reads
     guarded: bool = False
 
@@ -60,7 +63,8 @@ class Finding:
 class FreshDecodes:
     """The payloads of a run that are to be decoded again.
 
-    One fresh process decodes all payloads of a codec, once the last of them has arrived.
+    A fresh process decodes payloads of one codec: all, once the last of them has arrived, or as few
+    as are worth a process.
     """
 
     def __init__(
@@ -90,16 +94,29 @@ class FreshDecodes:
         for one in payloads:
             self._waiting.setdefault(one.codec, []).append(one)
 
-    def start(self) -> None:
-        """Sends the payloads of each codec whose payloads have all arrived to a fresh process."""
-        for name in [name for name in self._waiting if not self._awaited[name]]:
-            payloads = self._waiting.pop(name)
-            future = self._pool.submit_fresh(
-                fresh_decode, self._cards[name], self._device, payloads,
-                self._reads.get(name, ()), self._since, plugins.loaded(),
-                timeout=self._seconds * len(payloads),
-            )  # fmt: skip
-            self.running[future] = payloads
+    def start(self, idle: int) -> None:
+        """Keeps as many fresh processes at work as workers are idle, and one where none is, but
+        that one only on a codec whose payloads have all arrived."""
+        for name in list(self._waiting):
+            complete = not self._awaited[name]
+            while name in self._waiting and len(self.running) < max(idle, complete):
+                payloads = self._waiting[name]
+                seconds = accumulate(one.decode_seconds for one in payloads)
+                few = sum(1 for each in seconds if each < _WORTH_A_PROCESS_SECONDS) + 1
+                if few > len(payloads) and not complete:
+                    break
+                self._send(name, payloads[:few])
+                self._waiting[name] = payloads[few:]
+                if not self._waiting[name]:
+                    del self._waiting[name]
+
+    def _send(self, name: str, payloads: list[DecodedPayload]) -> None:
+        future = self._pool.submit_fresh(
+            fresh_decode, self._cards[name], self._device, payloads,
+            self._reads.get(name, ()), self._since, plugins.loaded(),
+            timeout=self._seconds * len(payloads),
+        )  # fmt: skip
+        self.running[future] = payloads
 
     def judge(self, future: Future[list[Finding]]) -> list[Verdict]:
         """The verdicts on the payloads of a fresh process that has ended."""
@@ -132,7 +149,9 @@ def fresh_decode(
     kind = isolation.confine_this_process(own, (*decoder_places(card), *reads), since=since)
     if kind == isolation.ISOLATED and not all(one.guarded for one in payloads):
         kind = isolation.BY_LANDLOCK_ALONE
-    found = decode_again(card, device, payloads, plugged)
+    streams = [one.payload for one in payloads]
+    others = decode_on_older_processor(card, device, streams, plugged, own)
+    found = decode_again(card, device, payloads, plugged, others)
     return [
         replace(
             one,
@@ -144,9 +163,14 @@ def fresh_decode(
 
 
 def decode_again(
-    card: CodecCard, device: str, payloads: Sequence[DecodedPayload], plugged: Sequence[Plugin] = ()
+    card: CodecCard,
+    device: str,
+    payloads: Sequence[DecodedPayload],
+    plugged: Sequence[Plugin] = (),
+    others: Sequence[Elsewhere] = (),
 ) -> list[Finding]:
-    """Decodes payloads and compares the pixels with those that were measured.
+    """Decodes payloads and compares the pixels with those that were measured, and with the
+    ``others`` that an older processor gives.
 
     Imports the ``plugged`` files first: a codec's own code may be one of them.
     """
@@ -155,7 +179,8 @@ def decode_again(
         codec = build_codec(card, device=device)
     except Exception as error:  # whatever a codec raises is the verdict
         return [Finding(False, _one_line(error))] * len(payloads)
-    return [_decode_one(codec, one) for one in payloads]
+    known = others or [Elsewhere()] * len(payloads)
+    return [_decode_one(codec, *pair) for pair in zip(payloads, known, strict=True)]
 
 
 def judge_apart(codec: Codec, kind: str, task: Task, payload: bytes, decoded: Signal) -> Verdict:
@@ -178,15 +203,39 @@ def _one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _decode_one(codec: Codec, coded: DecodedPayload) -> Finding:
+def _decode_one(codec: Codec, coded: DecodedPayload, other: Elsewhere) -> Finding:
     try:
         found = codec.decode(coded.payload)
         if found.sha256() != coded.decoded_sha256:
             return Finding(False, "a fresh process decodes it to other pixels")
+        if other.frames is not None:
+            kind = agreement(found.layout, found.frames(), frames_of(other.frames)).kind
+            if kind == "exact":
+                return Finding(True)
+        # what an older processor and other threads do together, the threads may have done
         elsewhere = codec.decode_elsewhere(coded.payload)
-        return Finding(True) if elsewhere is None else _agree(found, elsewhere)
+        threads = Finding(True) if elsewhere is None else _agree(found, elsewhere)
     except Exception as error:  # whatever a decoder raises is the verdict
         return Finding(False, _one_line(error))
+    return _on_older(found, other) if threads == Finding(True) else threads
+
+
+def _on_older(found: Signal, other: Elsewhere) -> Finding:
+    """What another instruction set does. Another picture is a failure; a refusal is none, since
+    nobody takes it for the picture, but is said."""
+    if other.error:
+        return Finding(True, f"{_OLDER} refuses it: {other.error}")
+    if other.frames is None:
+        return Finding(True)
+    met = agreement(found.layout, found.frames(), frames_of(other.frames))
+    if met.kind == "garbage":
+        return Finding(False, f"{_OLDER} decodes other pixels")
+    if met.kind == "drift":
+        return Finding(
+            True,
+            f"{_OLDER} decodes samples that differ by up to {met.largest:g}, {met.psnr:.1f} dB",
+        )
+    return Finding(True, f"{_OLDER} rounds {met.changed} of {met.samples} samples the other way")
 
 
 def _agree(found: Signal, elsewhere: Signal) -> Finding:
@@ -195,18 +244,10 @@ def _agree(found: Signal, elsewhere: Signal) -> Finding:
     A float synthesis may then round single samples differently, which passes. An entropy decoder
     that lost synchronisation gives another picture, which does not.
     """
-    rounding = _REAL_ROUNDING if found.layout.samples == "real" else 1
-    changed = samples = 0
-    largest = 0.0
-    for one, two in zip(found.frames(), elsewhere.frames(), strict=True):
-        difference = np.abs(one.astype(np.float64) - two.astype(np.float64))
-        changed += int(np.count_nonzero(difference))
-        largest = max(largest, float(difference.max(initial=0)))
-        samples += difference.size
-    if largest > rounding:
-        return Finding(False, "another number of threads decodes other pixels")
-    if not changed:
+    met = agreement(found.layout, found.frames(), elsewhere.frames())
+    if met.kind == "exact":
         return Finding(True)
-    return Finding(
-        True, f"another number of threads rounds {changed} of {samples} samples the other way"
-    )
+    if met.kind == "one level":
+        said = f"rounds {met.changed} of {met.samples} samples the other way"
+        return Finding(True, f"another number of threads {said}")
+    return Finding(False, "another number of threads decodes other pixels")

@@ -29,16 +29,20 @@ class Chosen:
     """Those that the folder held before."""
 
 
-def choose_metrics(asked: Iterable[str], store: Store, say: Callable[[str], None]) -> Chosen:
+def choose_metrics(
+    asked: Sequence[str], store: Store, say: Callable[[str], None], *, only_asked: bool = False
+) -> Chosen:
     """What was asked for joins what the folder holds, which keeps its metrics. Values of another
-    version of a metric, or of one that nobody noted, are dropped, to be measured again."""
+    version of a metric, or of one that nobody noted, are dropped, to be measured again; with
+    ``only_asked`` all other metrics stay as they are."""
     held = store.metrics()
     wanted = tuple(dict.fromkeys((*held.names, *asked)))
     names = tuple(name for name in wanted if name in metrics())
     for name in wanted:
         if name not in names:
             say(f"metric {name} of this folder is unknown here; load it with --plugin to go on")
-    able = tuple(name for name in names if _runs(name, say))
+    usable = [name for name in names if name in asked or not only_asked]
+    able = tuple(name for name in usable if _runs(name, say))
     versions = {name: versions_of(name) for name in able}
     for name in outdated(held, able):
         if dropped := store.forget(name):

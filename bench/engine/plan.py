@@ -47,6 +47,8 @@ class Probe:
     """By path the sha256 of the files of its code that are part of no installed release."""
     command: str = ""
     """What codes the first item at the first point, where that is a program."""
+    apart: bool = False
+    """Whether its code runs in processes of its own."""
 
     @property
     def able(self) -> bool:

@@ -3,6 +3,7 @@ shows, and what is left to do is planned. Measures nothing."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pebble import ProcessExpired
 
 from bench.cards import CodecCard
+from bench.cards.codec_specs import parse_point
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.describe import describe_codec
@@ -92,6 +94,27 @@ def plan_tasks(
             "weights or device; they are measured again"
         )
     return plan
+
+
+def tasks_of_streams(
+    items: Sequence[Item],
+    spec: WorkSpec,
+    metrics: Chosen,
+    folder: RunFolder,
+    say: Callable[[str], None],
+) -> tuple[list[Task], int]:
+    """The records that lack metrics and whose stream is kept; how many others lack some."""
+    lacking = _lacking(items, metrics, folder)
+    lacking = {key: one for key, one in lacking.items() if key[0] in spec.codecs}
+    tasks, without = [], Counter[str]()
+    for (codec, point, item), (lacks, stored) in lacking.items():
+        if stored.kept_stream() is None:
+            without[codec] += 1
+            continue
+        tasks.append(Task(codec, parse_point(point), item, "", "", lacks, stored))
+    for codec, count in without.items():
+        say(f"{codec}: {count} records have no kept stream; `bench run --keep all` keeps it")
+    return tasks, without.total()
 
 
 def hopeless_tasks(

@@ -29,7 +29,7 @@ def probe(card: CodecCard, device: str, layout: Layout | None = None) -> Probe:
         versions = dict(codec.versions())
         if card.reads:  # other files in sight of the decoder are another verdict
             versions["reads"] = ", ".join(f"{path}{mark}" for path, mark in reads_of.items())
-        return Probe(card.id, versions, kind, complexity, reads, code=codec.code())
+        return Probe(card.id, versions, kind, complexity, reads, code=codec.code(), apart=True)
     except Unavailable as error:
         return Probe(card.id, {}, unavailable=str(error))
     except CodecError as error:

@@ -26,7 +26,13 @@ from bench.engine.fresh_decode import DecodedPayload, FreshDecodes
 from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import measure_tasks, start_worker
 from bench.engine.metrics import Chosen, choose_metrics
-from bench.engine.prepare import hopeless_tasks, plan_tasks, probe_codecs, register
+from bench.engine.prepare import (
+    hopeless_tasks,
+    plan_tasks,
+    probe_codecs,
+    register,
+    tasks_of_streams,
+)
 from bench.engine.run_log import Outcome, Progress, RunLog
 from bench.engine.schedule import Schedule
 from bench.engine.work import Portion, WorkSpec
@@ -35,6 +41,8 @@ from bench.processes.interrupts import StopSignals
 from bench.processes.pool import LocalPool, Pool, cause_of_death, scratch_folder
 from bench.records import Status, Task
 from bench.results.run_folder import RunFolder
+from bench.results.run_info import read_run
+from bench.results.store import Store
 
 # how often a run that waits for its workers checks whether it was told to stop
 _LOOK_SECONDS = 0.1
@@ -53,6 +61,8 @@ class RunOptions:
     """Of how many items the streams and reconstructions are kept."""
     keep_streams: bool = False
     """Whether the streams of all items are kept."""
+    streams_only: bool = False
+    """Codes nothing: the suite's metrics are added to the records of the folder from streams."""
     repeats: int = 0
     """Of ``--timing``: how often each call is timed, one task at a time on a pinned core."""
     cluster: str | None = None
@@ -99,7 +109,9 @@ def _run(
     with RunFolder(options.out, fresh=options.fresh) as folder:
         store = folder.store
         store.claim(suite=campaign.suite.id, dataset=campaign.suite.dataset)
-        metrics = choose_metrics(campaign.suite.metrics, store, progress.say)
+        earlier = read_run(options.out) if options.streams_only else None
+        asked = campaign.suite.metrics
+        metrics = choose_metrics(asked, store, progress.say, only_asked=earlier is not None)
         campaign = replace(campaign, suite=replace(campaign.suite, metrics=metrics.names))
         if store.repaired is not None:
             progress.say(
@@ -108,10 +120,10 @@ def _run(
             )
         if store.restored:
             progress.say(f"{store.restored} records of {folder.table} are continued")
-        dropped = store.set_items([(item.name, item.digest) for item in items])
-        if dropped:
-            progress.say(f"{dropped} records of items whose content changed are measured again")
-        store.set_groups({item.name: item.group for item in items})
+        if earlier is not None:
+            earlier.refuse_other_items({item.name: item.digest for item in items})
+        else:
+            _set_items(store, items, progress)
         job = _Job(campaign, options, items, folder, progress, metrics, stop)
         outcome = _measure_all(job)
         damaged = folder.write_table()
@@ -120,7 +132,8 @@ def _run(
             again = _measure_all(job)
             outcome = replace(again, done=outcome.done, finished_before=outcome.finished_before)
             folder.write_table()
-        info = describe_run(
+        info = earlier and earlier.with_metrics(store.metrics())
+        info = info or describe_run(
             campaign,
             items,
             store,
@@ -132,6 +145,13 @@ def _run(
         )
         folder.finish(info)
     return outcome
+
+
+def _set_items(store: Store, items: Sequence[Item], progress: Progress) -> None:
+    dropped = store.set_items([(item.name, item.digest) for item in items])
+    if dropped:
+        progress.say(f"{dropped} records of items whose content changed are measured again")
+    store.set_groups({item.name: item.group for item in items})
 
 
 def _measure_all(job: _Job) -> Outcome:
@@ -165,6 +185,7 @@ class _Runner:
             decode_again=frozenset(item.name for item in usable[:1]),
             keep=frozenset(item.name for item in usable[: options.keep]),
             keep_streams=options.keep_streams,
+            streams_only=options.streams_only,
             repeats=options.repeats,
         )
         self.pool: Pool
@@ -176,7 +197,7 @@ class _Runner:
         else:
             self.pool = cluster
             cluster.start(self.spec)
-        self.schedule = Schedule((), self.workers)
+        self.schedule, self.apart = Schedule((), self.workers), frozenset[str]()
         self.running: dict[Future[Portion], tuple[Task, ...]] = {}
         self.fresh_decodes = FreshDecodes(
             self.pool, self.spec.codecs, options.device, options.timeout
@@ -201,6 +222,11 @@ class _Runner:
     def _plan(self) -> Iterable[Task]:
         """Asks the codecs what they are and returns the tasks that are left and can be done."""
         job, say = self.job, self.job.progress.say
+        if self.options.streams_only:
+            found, lost = tasks_of_streams(job.items, self.spec, job.metrics, job.folder, say)
+            self.log.begin(len(found), 0)
+            self.log.outcome.failed += lost
+            return found
         pool, known = self.pool, job.folder.store.codecs()
         device = self.options.device
         pairs = probe_codecs(job.campaign.codecs, pool, device, self._await, known, job.items)
@@ -215,17 +241,19 @@ class _Runner:
         self.log.keep_blank(hopeless, "failed")
         tasks = [task for task in plan.tasks if task.item not in problems]
         reads = {found.codec: found.reads for _, found in pairs}
+        self.apart = frozenset(found.codec for _, found in pairs if found.apart)
         self.fresh_decodes.expect(filter(self._is_decoded_again, tasks), reads)
         return tasks
 
     def _measure(self, tasks: Iterable[Task]) -> None:
-        self.schedule = Schedule(tasks, self.workers)
+        self.schedule = Schedule(tasks, self.workers, self.apart)
         while self._feed() or self.running or self.fresh_decodes.running:
             self._await([*self.running, *self.fresh_decodes.running])
             for portion in [future for future in self.running if future.done()]:
                 self._collect(portion)
             for check in [future for future in self.fresh_decodes.running if future.done()]:
                 self.log.judge(self.fresh_decodes.judge(check))
+            self._start_fresh_decodes()
 
     def _await(self, futures: Sequence[Future[Any]]) -> None:
         """Waits until one of the futures is over. Raises KeyboardInterrupt when the run is to stop:
@@ -282,9 +310,11 @@ class _Runner:
 
     def _decode_again(self, portion: tuple[Task, ...], payloads: Sequence[DecodedPayload]) -> None:
         self.fresh_decodes.arrived(list(filter(self._is_decoded_again, portion)), payloads)
+
+    def _start_fresh_decodes(self) -> None:
         timed = self.options.repeats > 0
         if not (timed and (len(self.schedule) or self.running)):  # timed tasks have nobody beside
-            self.fresh_decodes.start()
+            self.fresh_decodes.start(max(0, self.workers - len(self.running)))
 
     def _is_decoded_again(self, task: Task) -> bool:
         """Whether a fresh process is to decode the stream of this task, too."""

@@ -21,15 +21,20 @@ _MEMORY = 0.5
 
 
 class Schedule:
-    """The tasks that are left, by codec, with what a task of each codec has cost so far."""
+    """The tasks that are left, by codec, with what a task of each codec has cost so far.
 
-    def __init__(self, tasks: Iterable[Task], workers: int) -> None:
+    Codecs of ``apart`` run in processes of their own, which take seconds to start: what was begun
+    is finished before the next one.
+    """
+
+    def __init__(self, tasks: Iterable[Task], workers: int, apart: Iterable[str] = ()) -> None:
         self._queues: dict[str, deque[Task]] = {}
         for task in tasks:
             self._queues.setdefault(task.codec, deque()).append(task)
         self._alone: deque[Task] = deque()
         self._seconds: dict[str, float] = {}
-        self._workers = workers
+        self._workers, self._apart = workers, frozenset(apart)
+        self._last: str | None = None
 
     def __len__(self) -> int:
         return len(self._alone) + sum(map(len, self._queues.values()))
@@ -41,7 +46,7 @@ class Schedule:
         name = self._hardest()
         if name is None:
             return ()
-        queue = self._queues[name]
+        queue, self._last = self._queues[name], name
         wanted = min(self._size(name), len(queue))
         portion = [queue.popleft() for _ in range(wanted)]
         # a worker that has an item's reference side finishes that item's points
@@ -77,6 +82,8 @@ class Schedule:
     def _hardest(self) -> str | None:
         """Codecs of unknown cost first; then by falling cost of a task, in steps of two: a worker
         that has loaded a codec of about the same cost as others goes on with it."""
+        if self._last in self._apart and self._last in self._queues:
+            return self._last
         unknown = [name for name in self._queues if name not in self._seconds]
         if unknown:
             return min(unknown, key=lambda name: -len(self._queues[name]))

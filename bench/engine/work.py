@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -40,29 +39,24 @@ class WorkSpec:
     decode_again: frozenset[str] = frozenset()
     keep: frozenset[str] = frozenset()
     keep_streams: bool = False
+    streams_only: bool = False
+    """Nothing is coded, so that no encoder need be there."""
     repeats: int = 0
 
     def __reduce__(self) -> tuple[Callable[..., WorkSpec], tuple[object, ...]]:
-        # A loader or an item may be an object of a class that a plug-in file defines. Pickle would
-        # look for this class before anything of ours runs in the worker, and fail. So the fields
-        # are pickled on their own into bytes, and travel behind the plug-in files: the worker
-        # calls _unpack, which imports those files that the run has imported for a loader first,
-        # and unpickles the bytes afterwards.
+        # files of plug-ins travel with the work: workers may not see them
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        told = dict(foreign.described())
-        return _unpack, (plugins.loaded(), plugins.installed(), told, pickle.dumps(values))
+        return _unpack, (plugins.loaded(), dict(foreign.described()), values)
 
 
 def _unpack(
     files: Sequence[plugins.Plugin],
-    imported: Sequence[plugins.Plugin],
     told: Mapping[foreign.Source, list[dict[str, Any]]],
-    values: bytes,
+    values: Mapping[str, Any],
 ) -> WorkSpec:
     plugins.note(files)
-    plugins.install(imported)
     foreign.adopt(told)
-    return WorkSpec(**pickle.loads(values))
+    return WorkSpec(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ class WorkerCache:
         """The adapter of a codec of this run. Raises Unavailable where it cannot run here."""
         if name not in self._codecs:
             codec = build_codec(self.spec.codecs[name], device=self.spec.device)
-            codec.check_available()
+            if not self.spec.streams_only:
+                codec.check_available()
             self._codecs[name] = codec
         return self._codecs[name]
 
@@ -46,7 +47,7 @@ class WorkerCache:
         """The adapter of a task's codec. Raises Unavailable on another kind of device than the one
         that the run was planned for."""
         codec = self.codec(task.codec)
-        if codec.device_kind() != task.device:
+        if not self.spec.streams_only and codec.device_kind() != task.device:
             raise Unavailable(
                 f"this worker computes on {codec.device_kind()}, the run was planned for "
                 f"{task.device}; use workers of one kind"

@@ -137,7 +137,9 @@ def plane_mse(reference: NDArray[Any], decoded: NDArray[Any], layout: Layout) ->
 
 def _squared_error(one: NDArray[Any], other: NDArray[Any]) -> int:
     """Sum of squared differences of two arrays of one shape, exact: OpenCV adds whole numbers, and
-    then takes the root's square."""
+    then takes the root's square. One long row takes it a fiftieth of the time of one long column,
+    which it takes a flat array for."""
     import cv2
 
-    return round(cv2.norm(np.ascontiguousarray(one), np.ascontiguousarray(other), cv2.NORM_L2SQR))
+    row, other_row = (np.ascontiguousarray(samples).reshape(1, -1) for samples in (one, other))
+    return round(cv2.norm(row, other_row, cv2.NORM_L2SQR))

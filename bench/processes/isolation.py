@@ -59,6 +59,7 @@ _OPEN_WITHOUT = {
 }
 _DENIALS = ("Permission denied", "PermissionError", "No such file", "No module named")
 _READ_ONLY = "Read-only file system"
+_AGAIN_SECONDS = 1.0
 _OWN_CURE = "it may write into $TMPDIR alone"
 _CURE = "isolated, it sees no files but programs, packages and what its card names: reads = [...]"
 _UNFILTERED = "no filter of system calls on this machine"
@@ -177,18 +178,21 @@ class Confinement:
         os.close(self.ruleset)
 
 
-def confine(own: Path, reads: Iterable[Path] = (), *, alone: bool = False) -> Confinement | None:
+def confine(
+    own: Path, reads: Iterable[Path] = (), *, alone: bool = False, sees_originals: bool = False
+) -> Confinement | None:
     """Rules for a process that may write into the folder ``own`` alone.
 
     The process reads the system's programs, installed packages and ``reads``, without hidden
-    paths. None where this system cannot enforce rules. With ``alone`` the process that enters is a
-    new one that sees no other processes and files, where the system has that. A process that is
-    confined passes on its own namespaces: it may make no others.
+    paths unless it ``sees_originals``. None where this system cannot enforce rules. With ``alone``
+    the process that enters is a new one that sees no other processes and files, where the system
+    has that. A process that is confined passes on its own namespaces: it may make no others.
     """
     if not landlock.version():
         return None
     data = os.environ.get(DATA_VARIABLE)
     hidden = replace(_hidden, private=(*_hidden.private, *_real([Path(data)]))) if data else _hidden
+    hidden = HiddenPaths() if sees_originals else hidden
     reads, name, own = tuple(reads), own, own.resolve()
     rules = [*_visible(reads, hidden), *_devices()]
     if _confined and namespaces.offered():
@@ -235,6 +239,7 @@ def launch(
     stderr: int | IO[bytes] | None = subprocess.STDOUT,
     pass_fds: Sequence[int] = (),
     environment: Mapping[str, str] | None = None,
+    sees_originals: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Starts a program that writes into the folder ``own`` alone, its current and temporary one.
 
@@ -245,7 +250,7 @@ def launch(
     confined says ``describe``. Raises OSError if it does not start, SubprocessError if it cannot be
     confined.
     """
-    confinement = confine(own, reads, alone=True)
+    confinement = confine(own, reads, alone=True, sees_originals=sees_originals)
     reason, telling = os.pipe()
 
     def confine_child() -> None:
@@ -281,9 +286,11 @@ def end(process: subprocess.Popen[bytes]) -> int:
     """Ends a launched program and all that it started; the exit status, which is the program's own
     if it had ended."""
     alone = not _confined and namespaces.offered() & namespaces.PROCESSES
-    if alone:
+    while alone:
         process.terminate()
-        return process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # it may not have its handler yet: a signal is then lost to one of this process
+            return process.wait(_AGAIN_SECONDS)
     process.kill()
     status = process.wait()
     orphans.end_session(process.pid)

@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 # how often pools look at their workers; with pebble's 0.1 s the end of a run took 0.3 s
 _POLL_SECONDS = 0.01
+# fresh processes at a time, each forked before it is needed
+_MOST_FRESH = 4
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
 
 
@@ -91,7 +93,7 @@ class LocalPool:
             context=context,
         )
         self._fresh = ProcessPool(
-            max_workers=1,
+            max_workers=min(workers, _MOST_FRESH),
             max_tasks=1,
             initializer=_start,
             initargs=(str(scratch), hidden, _pack(_nothing)),

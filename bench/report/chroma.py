@@ -36,7 +36,8 @@ def _says_420(info: CodecInfo) -> bool:
 def _from_rgb(content: Content, codec: str) -> bool:
     """A source in 4:2:0 has three channels as well, but neither a colour path nor RGB."""
     records = content.results.records
-    mine = records[records["codec"] == codec]
+    wanted = [name for name in ("channels", "psnr_rgb", "psnr_rgb_ceiling") if name in records]
+    mine = records.loc[records["codec"] == codec, wanted]
     coloured = mine["channels"] == 3
     if "psnr_rgb" in mine:
         coloured &= mine["psnr_rgb"].notna()

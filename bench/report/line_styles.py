@@ -70,9 +70,13 @@ class LineStyle:
 
     @property
     def dark_colour(self) -> str:
-        """The colour on a dark page: mixed with white."""
-        parts = (int(self.colour[place : place + 2], 16) for place in (1, 3, 5))
-        return "#" + "".join(f"{round(0.6 * part + 0.4 * 255):02X}" for part in parts)
+        return dark(self.colour)
+
+
+def dark(colour: str) -> str:
+    """The colour on a dark page: mixed with white."""
+    parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(0.6 * part + 0.4 * 255):02X}" for part in parts)
 
 
 def is_learned(info: CodecInfo | None) -> bool:

@@ -12,7 +12,6 @@ from bench.figures.plot import CurvePlot, Exit, Line, OtherLine
 from bench.figures.style import LINE_WIDTHS, MARK_SIZES, OTHER_DASH, OTHER_WIDTH, Style
 from bench.report.content import Content
 from bench.report.latex import latex
-from bench.results.rates import published_mark
 
 _MARKS = {
     "o": "*", "s": "square*", "^": "triangle*", "D": "diamond*", "P": "+", "X": "x",
@@ -166,7 +165,7 @@ def write_data(content: Content, folder: Path) -> dict[str, str]:
         turned = {axis.id: axis.sign for axis in content.axes}
         shown = {key: [turned[key] * one for one in values or ()] for key, values in known.items()}
         drawn = {key: values for key, values in shown.items() if values}
-        _write(folder, files, published_mark(extra.name), extra.rate, drawn)
+        _write(folder, files, extra.marked, extra.rate, drawn)
     return files
 
 

@@ -21,7 +21,6 @@ from bench.report.content import Content
 from bench.report.ledger import ledger_plot
 from bench.report.line_styles import LineStyle, line_styles
 from bench.report.pgfplots import pgfplots, write_data
-from bench.results.rates import published_mark
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,10 +102,10 @@ def _line(content: Content, axis: Quality, series: Series, style: LineStyle) -> 
 
 
 def _other(content: Content, extra: ExtraCurve, axis: Quality, place: int) -> OtherLine:
-    values, source = tuple(extra.quality(axis) or ()), (published_mark(extra.name),)
+    values, source = tuple(extra.quality(axis) or ()), (extra.marked,)
     if extra.origin == "bound":
         return OtherLine(extra.name, tuple(extra.rate), values, True, sources=source)
-    label = f"{published_name(content, extra)} (published)"
+    label = f"{published_name(content, extra)} ({extra.origin})"
     mark = OTHER_MARKS[place % len(OTHER_MARKS)]
     gray = OTHER_GRAYS[place % len(OTHER_GRAYS)]
     return OtherLine(label, tuple(extra.rate), values, False, mark, gray, source)

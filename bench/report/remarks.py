@@ -6,7 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from itertools import combinations
+
+import numpy as np
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison, small_overlap
 from bench.analysis.bootstrap import MIN_ITEMS, few_groups, few_items, too_few_groups
@@ -19,6 +22,12 @@ from bench.results.table import split_remarks
 
 def warnings_of(content: Content) -> list[str]:
     """Incomplete curves, failures, doubtful BD-rates."""
+    return list(_warnings(content))
+
+
+@lru_cache(maxsize=1)
+def _warnings(content: Content) -> tuple[str, ...]:
+    """Kept, as the tables, the page and the terminal tell the same."""
     found = [content.bd.note] if content.bd.note else []
     found += _bound_violations(content)
     found += [verdict_failure(v) for v in content.results.run.verdicts if not v.passed]
@@ -47,7 +56,7 @@ def warnings_of(content: Content) -> list[str]:
     found += _disagreement(content)
     found += _drawn_only(content)
     found += _single_points(content)
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
 _FALLEN_DB = 20.0
@@ -126,18 +135,20 @@ def _empty_cells(content: Content) -> list[str]:
 
 def _rates_apart(content: Content) -> list[str]:
     """One line a codec whose estimated rate is not that of its streams, with the first record."""
-    records = content.results.records
+    records = content.results.records[["codec", "point", "item", "remarks"]]
+    counts = records["codec"].value_counts()
+    telling = [text for text in records["remarks"].cat.categories if f"{RATE_REMARK}: " in text]
     lines = []
-    for codec, group in records.groupby("codec", observed=True):
-        texts = [text if isinstance(text, str) else None for text in group["remarks"]]
-        said = [split_remarks(text).get(RATE_REMARK) for text in texts]
+    few = records[records["remarks"].isin(telling)]
+    for codec, group in few.groupby("codec", observed=True):
+        said = [split_remarks(str(text)).get(RATE_REMARK) for text in group["remarks"]]
         apart = [(row, text) for row, text in enumerate(said) if text]
         if apart:
             row, text = apart[0]
             first = group.iloc[row]
             lines.append(
                 f"{content.name(str(codec))}: estimated and measured rate differ by more than "
-                f"headers and 5 % on {len(apart)} of {len(group)} records "
+                f"headers and 5 % on {len(apart)} of {counts[codec]} records "
                 f"({first['point']} on {first['item']}: "
                 f"{text})"
             )
@@ -147,20 +158,22 @@ def _rates_apart(content: Content) -> list[str]:
 def _same_points(content: Content) -> list[str]:
     """One line a codec of which two points gave streams of one size and pixels of one quality on
     every item: one checkpoint under two names, or a value that nothing reads."""
-    records = content.results.records
-    done = records[(records["status"] == "done") & records["bytes"].notna()]
-    axes = [axis.column for axis in content.axes if axis.column in done]
+    axes = [axis.column for axis in content.axes]
     lines = []
-    for codec, group in done.groupby("codec", observed=True):
-        seen: dict[object, object] = {}
-        for point, rows in group.groupby("point", observed=True, sort=False):
-            rows = rows.sort_values("item")
-            key = tuple(map(tuple, rows[["item", "bytes", *axes]].astype(str).to_numpy()))
-            if axes and key in seen:
+    for codec, grid in content.grids.items():
+        seen: dict[bytes, str] = {}
+        sized = np.isfinite(grid.bits)
+        for place, point in enumerate(grid.points):
+            parts = [grid.values[axis][:, place] for axis in axes if axis in grid.values]
+            if not parts or not sized[:, place].any():
+                continue
+            key = np.stack([grid.bits[:, place], *parts])[:, sized[:, place]].tobytes()
+            key += sized[:, place].tobytes()
+            if key in seen:
                 lines.append(
-                    f"{content.name(str(codec))}: {seen[key]} and {point} gave streams of "
+                    f"{content.name(codec)}: {seen[key]} and {point} gave streams of "
                     f"the same sizes and the same quality on all "
-                    f"{len(rows)} {content.item_word}; are they one measurement?"
+                    f"{sized[:, place].sum()} {content.item_word}; are they one measurement?"
                 )
             seen.setdefault(key, point)
     return lines

@@ -6,33 +6,36 @@ Knows the rules; never opens more than the file that it is asked about, and mend
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.records import Record, Status
 
-if TYPE_CHECKING:
-    import pandas as pd
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 STATUSES = get_args(Status)
 _WHOLE = ("width", "height", "frames", "channels", "bytes", "header_bytes", "discarded_bytes")
+AMOUNTS = (
+    *("width", "height", "frames", "channels", "bytes", "header_bytes", "discarded_bytes", "bpp"),
+    *("bpp_estimated", "encode_seconds", "decode_seconds"),
+)
+"""Columns that are never negative."""
 _LARGEST = 2.0**53
 """Beyond it a count is no longer exact in a float; no clip is so large."""
 _HALF_A_BYTE = 0.501
 """What rounded numbers may differ by: bytes are whole."""
 
 
-def implausible(record: Record, amounts: Sequence[str]) -> str | None:
-    """What no run writes in a record: the column, its value and why not; None if all is well.
-
-    ``amounts`` are the columns that are never negative.
-    """
+def implausible(record: Record) -> str | None:
+    """What no run writes in a record: the column, its value and why not; None if all is well."""
     if record.status not in STATUSES:
         return f"status is {record.status!r}, not one of {', '.join(STATUSES)}"
-    for name in amounts:
+    for name in AMOUNTS:
         value = getattr(record, name)
         if value is not None and not 0 <= value <= _LARGEST:
             return f"{name} is {value:.6g}" if value <= _LARGEST else f"{name} is too large"
@@ -53,38 +56,51 @@ def implausible(record: Record, amounts: Sequence[str]) -> str | None:
     return f"bpp is {record.bpp:g}, but {record.bytes} bytes are {8 * record.bytes / pixels:g}"
 
 
-def suspicious(table: pd.DataFrame, amounts: Sequence[str]) -> bool:
-    """Whether ``implausible`` may have something to say of a row: it then looks at all of them."""
-    numbers = table[list(amounts)].to_numpy()
-    done = (table["status"] == "done").to_numpy()
-    rate = table["rate"].notna().to_numpy() if "rate" in table else np.zeros(len(table), bool)
-    pixels = table["width"].to_numpy() * table["height"].to_numpy() * table["frames"].to_numpy()
-    size, bpp = table["bytes"].to_numpy(), table["bpp"].to_numpy()
-    with np.errstate(all="ignore"):
-        strange = (numbers < 0) | (numbers > _LARGEST)
-        parts = table[list(_WHOLE)].to_numpy() % 1 > 0
-        agree = np.abs(bpp * pixels / 8 - size) <= _HALF_A_BYTE
-    metrics = table.select_dtypes("number").to_numpy()
-    statuses = set(map(str, table["status"].cat.categories))
-    infinite = np.isposinf(metrics).any(axis=1) & (table["mse"].to_numpy() != 0)
-    return bool(
-        strange.any()
-        or parts.any()
-        or (done & ~rate & ~(agree & (size > 0))).any()
-        or infinite.any()
-        or np.isneginf(metrics).any()
-        or not statuses <= set(STATUSES)
+def suspicious(
+    numbers: Mapping[str, Floats], statuses: Collection[str], done: Mask, rated: Mask
+) -> bool:
+    """Whether ``implausible`` may have something to say of a row: it then looks at all of them.
+
+    ``done`` and ``rated`` are the rows of this status, and those with a rate that was not measured.
+    """
+    nothing = np.full(len(done), np.nan)
+    width, height, frames, size, bpp, mse = (
+        numbers.get(name, nothing) for name in ("width", "height", "frames", "bytes", "bpp", "mse")
     )
+    with np.errstate(all="ignore"):
+        measured = done & ~rated
+        apart = np.abs(bpp * (width * height * frames) / 8 - size) > _HALF_A_BYTE
+        if not set(statuses) <= set(STATUSES) or (measured & (apart | ~(size > 0))).any():
+            return True
+        return any(_strange(name, values, mse) for name, values in numbers.items())
+
+
+def _strange(name: str, values: Floats, mse: Floats) -> bool:
+    """Whether some value of a column is none that a run writes."""
+    if name in AMOUNTS:
+        odd = (values < 0) | (values > _LARGEST)
+        return bool(odd.any() or (name in _WHOLE and (values % 1 > 0).any()))
+    infinite = np.isinf(values)
+    return bool(infinite.any() and ((values < 0) | (np.nan_to_num(mse) != 0))[infinite].any())
 
 
 def ragged(path: Path, columns: int) -> bool:
     """Whether a line without quotes has another number of cells than the header, or says nan, or
     any holds a zero byte, at which pandas ends a cell."""
+    line = b"," * (columns - 1) + b"\n"
     with path.open("rb") as file:
-        while lines := file.readlines(1 << 24):
-            plain = [line for line in lines if b'"' not in line]
-            if any(line.count(b",") != columns - 1 or b",nan" in line for line in plain):
+        while lines := file.readlines(1 << 22):
+            chunk = b"".join(lines)
+            if b"\0" in chunk:
                 return True
-            if any(b"\0" in line for line in lines):
+            if b'"' in chunk:
+                plain = [one for one in lines if b'"' not in one]
+                chunk, lines = b"".join(plain), plain
+            if lines and not lines[-1].endswith(b"\n"):
+                chunk += b"\n"
+            if b",nan" in chunk or chunk.translate(None, _NO_MARKS) != line * len(lines):
                 return True
     return False
+
+
+_NO_MARKS = bytes(set(range(256)) - set(b",\n"))

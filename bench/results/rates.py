@@ -15,12 +15,15 @@ _MARKS = {
     "estimated": " [estimated]",
     "reported": " [reported]",
     "published": " [published]",
+    "vault": " [vault]",
 }
 SENTENCES = {
     "estimated": "[estimated]: no stream exists; its rate is the likelihood that a network gives, "
     "which no decoder has read.",
     "reported": "[reported]: sizes of streams as their authors say; nothing was decoded here.",
     "published": "[published]: numbers of others, not measured here.",
+    "vault": "[vault]: measured by others; the vault has their streams, which `bench vault verify` "
+    "decodes.",
 }
 
 
@@ -39,9 +42,9 @@ def mark_rates(records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(codec=records["codec"].cat.rename_categories(marks), bpp=bpp, bytes=size)
 
 
-def published_mark(name: str) -> str:
-    """The name of a curve that was not measured here."""
-    return f"{name}{_MARKS['published']}"
+def published_mark(name: str, origin: str = "published") -> str:
+    """The name of a curve that was not measured here, but published or packed into a vault."""
+    return f"{name}{_MARKS[origin]}"
 
 
 def unmarked(name: str) -> str:

@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bench.errors import StoreError, UsageError, near_matches
+from bench.records import FIRST_METRICS
+from bench.results.columns import Words, read_columns
 from bench.results.merging import merge_runs, names_of, on_common_items
 from bench.results.rates import mark_rates, unmarked
 from bench.results.run_info import CodecInfo, RunInfo, read_run
-from bench.results.table import FILE, LABELS, metric_columns, read_frame
+from bench.results.table import FILE, LABELS, OPTIONAL_NUMBERS, OPTIONAL_WORDS, metric_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +97,7 @@ def read_results(folders: Path | Sequence[Path], *, common: bool = False) -> Res
     if not paths:
         raise UsageError("no results folder given; name at least one")
     runs = [read_run(path) for path in paths]
-    tables = [read_frame(path / FILE, fingerprint=len(paths) > 1) for path in paths]
+    tables = [_frame(path / FILE, fingerprint=len(paths) > 1) for path in paths]
     if len(paths) == 1:
         return Results(paths, runs[0], _ordered(tables[0], runs[0]))
     items = [tuple(map(str, table["item"].cat.categories)) for table in tables]
@@ -102,6 +106,21 @@ def read_results(folders: Path | Sequence[Path], *, common: bool = False) -> Res
         tables = [table[table["item"].isin(shared)] for table in tables]
     run = merge_runs(paths, runs, items)
     return Results(paths, run, _ordered(_merge_tables(paths, tables), run))
+
+
+def _frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:
+    """The table as a frame: words categorical, numbers float64, all columns of a report there."""
+    import pandas as pd
+
+    found = read_columns(path, more=["fingerprint"] if fingerprint else [])
+    count = len(found.words["status"].codes)
+    nothing = Words(np.full(count, -1, np.int32), ())
+    columns: dict[str, object] = {}
+    for name, one in {**dict.fromkeys(OPTIONAL_WORDS, nothing), **found.words}.items():
+        columns[name] = pd.Categorical.from_codes(pd.Series(one.codes), pd.Index(one.words))
+    for name in dict.fromkeys((*found.numbers, *FIRST_METRICS, *OPTIONAL_NUMBERS)):
+        columns[name] = found.numbers.get(name, np.full(count, np.nan))
+    return pd.DataFrame(columns, copy=False)
 
 
 def _ordered(table: pd.DataFrame, run: RunInfo) -> pd.DataFrame:

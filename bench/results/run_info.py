@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.cards import Settings
 from bench.cards.files import read_json
-from bench.errors import StoreError, UsageError
+from bench.errors import DataError, StoreError, UsageError
 from bench.records import TARGET
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
@@ -142,13 +142,31 @@ class RunInfo:
         limit = info.items if info is not None else None
         return self.items if limit is None else min(limit, self.items)
 
-    def write(self, folder: Path) -> None:
+    def with_metrics(self, found: MeasuredWith) -> RunInfo:
+        """As it was, with the metrics that its records have now."""
+        return replace(
+            self, metrics=found.names, metric_info=found.info, metric_versions=found.versions
+        )
+
+    def refuse_other_items(self, digests: Mapping[str, str]) -> None:
+        """Raises DataError where an item of the run is not there, or another one of its name."""
+        for name, digest in self.item_digests.items():
+            if not digests.get(name, "").startswith(digest) or name not in digests:
+                what = "differs from the one" if name in digests else "is not there: one"
+                raise DataError(
+                    f"{self.dataset}: the item {name} {what} that was measured; "
+                    "give the folder of the same files with --data or --input"
+                )
+
+    def to_json(self) -> str:
         plain = asdict(replace(self, item_digests={}))  # asdict copies one by one
         plain["item_digests"] = dict(self.item_digests)
         table = {_KEYS.get(name, name): value for name, value in plain.items()}
-        text = json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False)
+        return json.dumps(table, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
+
+    def write(self, folder: Path) -> None:
         temporary = folder / "run.json.new"
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(self.to_json(), encoding="utf-8")
         temporary.replace(folder / "run.json")
 
 

@@ -12,14 +12,11 @@ from dataclasses import fields
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.errors import StoreError, as_cell
-from bench.records import COLUMNS, FIRST_METRICS, RESERVED, Record, is_of_frames
-from bench.results.damage import implausible, ragged, suspicious
-
-if TYPE_CHECKING:
-    import pandas as pd
+from bench.records import COLUMNS, NO_COLUMNS, RESERVED, Record, is_of_frames
+from bench.results.damage import implausible
 
 FILE = "records.csv"
 LABELS = ("suite", "dataset", "item", "codec", "point", "status")
@@ -27,19 +24,15 @@ REQUIRED = COLUMNS[: COLUMNS.index("reason") + 1]
 """Columns of every records.csv; what later versions added may be missing."""
 Cell = int | float | str | None
 
-_NUMBERS = (
-    *("width", "height", "frames", "channels", "bytes", "header_bytes", "discarded_bytes", "bpp"),
-    *("bpp_estimated", "encode_seconds", "decode_seconds"),
-)
-_OPTIONAL_NUMBERS = (
+OPTIONAL_NUMBERS = (
     *("psnr_rgb_ceiling", "parallel", "bpp_likelihood", "frames_identical", "worst_frame"),
     *("kbps", "encode_fps", "decode_fps"),
 )
-_OPTIONAL_WORDS = ("remarks", "rate", "group", "format")
+OPTIONAL_WORDS = ("remarks", "rate", "group", "format")
 _KINDS = {
     one.name: str(one.type).partition(" ")[0]
     for one in fields(Record)
-    if one.name not in ("scores", "frame_scores")
+    if one.name not in NO_COLUMNS
 }
 _METRIC = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -156,15 +149,17 @@ def read_records(path: Path, required: Sequence[str] = REQUIRED) -> Iterator[tup
                     what = "has too many cells" if None in row else "is cut short"
                     raise StoreError(f"{path}: line {reader.line_num} {what}")
                 record = _record(path, reader.line_num, row, metrics)
-                if fault := implausible(record, _NUMBERS):
+                if fault := implausible(record):
                     raise StoreError(f"{path}: line {reader.line_num}: {fault}; it is damaged")
                 yield reader.line_num, record
     except FileNotFoundError as error:
-        raise StoreError(
-            f"{path}: no such file; give a results folder, a baseline folder or a CSV"
-        ) from error
+        raise _no_table(path) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def _no_table(path: Path) -> StoreError:
+    return StoreError(f"{path}: no such file; give a results folder, a baseline folder or a CSV")
 
 
 def _record(path: Path, line: int, row: Mapping[str, str], metrics: Sequence[str]) -> Record:
@@ -204,57 +199,22 @@ def _number(text: str) -> float:
     return float(text)
 
 
-def read_frame(path: Path, *, fingerprint: bool) -> pd.DataFrame:
-    """The table as a frame: labels and reasons categorical, numbers and metrics float64, all
-    columns of a report there; with ``fingerprint`` those that tell measurements apart, too."""
-    import pandas as pd
-
-    header = _header(path)
-    metrics = tuple(dict.fromkeys((*FIRST_METRICS, *score_columns(header))))
-    numbers = (*_NUMBERS, *metrics)
-    words = (*LABELS, "reason")
-    extras = (*_OPTIONAL_NUMBERS, *_OPTIONAL_WORDS, *(("fingerprint",) if fingerprint else ()))
-    wanted = [*words, *numbers, *(name for name in extras if name in header)]
-    kinds: dict[str, Any] = dict.fromkeys((*words, *_OPTIONAL_WORDS, "fingerprint"), "category")
-    kinds |= dict.fromkeys((*numbers, *_OPTIONAL_NUMBERS), "float64")
-    try:
-        table = pd.read_csv(
-            path, usecols=wanted, dtype=kinds, keep_default_na=False, na_values=[""],
-            encoding="utf-8-sig",
-        )  # fmt: skip
-    except (ValueError, OverflowError, pd.errors.ParserError) as error:
-        _name_damage(path)
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-    if table.empty:
-        raise StoreError(f"{path}: holds no record; run the suite before its report")
-    if suspicious(table, _NUMBERS) or ragged(path, len(header)):
-        _name_damage(path)
-    unnamed = [name for name in LABELS if table[name].isna().any()]
-    if unnamed:
-        row = int(table[unnamed[0]].isna().to_numpy().argmax()) + 2
-        raise StoreError(f"{path}: line {row}: {unnamed[0]!r} is empty; the file is damaged")
-    for name in _OPTIONAL_NUMBERS:
-        if name not in table:
-            table[name] = float("nan")
-    for name in _OPTIONAL_WORDS:
-        if name not in table:
-            table[name] = pd.Categorical([None] * len(table))
-    return table
-
-
-def _name_damage(path: Path) -> None:
+def name_damage(path: Path, required: Sequence[str] = REQUIRED) -> None:
     """Reads line by line, which raises StoreError at the first line that is damaged."""
-    for _ in read_records(path):
+    for _ in read_records(path, required):
         continue
 
 
-def _header(path: Path) -> list[str]:
+def read_header(path: Path, required: Sequence[str] = REQUIRED) -> list[str]:
+    """The columns of a table. Raises StoreError where one of ``required`` is missing."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline().strip().split(",")
+    except FileNotFoundError as error:
+        raise _no_table(path) from error
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: cannot be read: {error}; run the suite again") from error
-    missing = [name for name in REQUIRED if name not in header]
+    missing = [name for name in required if name not in header]
     if missing:
         raise StoreError(
             f"{path}: column {missing[0]!r} is missing; the file was not written by this "

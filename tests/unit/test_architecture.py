@@ -15,6 +15,7 @@ FLOORS = (
     ("codecs", "datasets", "metrics", "analysis"),
     ("learned",),
     ("engine", "check", "report", "doctor"),
+    ("vault", "audit"),
     ("learned.pages",),
     ("commands",),
     ("cli",),

@@ -25,14 +25,13 @@ from bench.codecs.foreign.messages import (
     paths_of,
     signal_of,
 )
-from bench.codecs.foreign.places import Environment, decoder_places, environment_of
+from bench.codecs.foreign.places import Environment, decoder_places, environment_of, is_ours
 from bench.codecs.variations import vary
 from bench.processes.isolation import launch_folder
 from bench.records import Point
 from bench.signals import Layout, Signal
 
 _BACKEND = "bench.codecs.foreign.adapter_backend"
-_OURS = ("bench.",)
 _START_SECONDS = 300.0
 _PAIRS = 2
 """Of how many codecs a worker of the pool keeps the processes: each may hold a network."""
@@ -40,7 +39,7 @@ _PAIRS = 2
 
 def is_foreign(card: CodecCard) -> bool:
     """Whether the adapter that a card names is not ours."""
-    return not card.adapter.startswith(_OURS)
+    return not is_ours(card.adapter)
 
 
 class Apart:

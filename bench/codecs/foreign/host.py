@@ -5,6 +5,8 @@ Owns pipes, time limits and the words of a reason; knows neither cards nor signa
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import select
@@ -32,6 +34,7 @@ _WORKER = Path(__file__).with_name("worker.py")
 # how often a host that waits for an answer looks whether its worker is alive
 _LOOK_SECONDS = 0.05
 _TAIL_BYTES = 4000
+_PIPE_BYTES = 1 << 20
 _BROKEN = (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError)
 _EVERYTHING = (Path("/"),)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -62,13 +65,16 @@ class Answer:
 class Host:
     """One worker process. It is started by the first call, and again after it died.
 
-    A ``decoder`` reads programs, packages and ``reads``; others read all but hidden paths. All
-    write into a folder of their own alone, as far as the system can enforce it.
+    A ``decoder`` reads programs, packages and ``reads``; others read all but hidden paths, or these
+    too where it ``sees_originals``. All write into a folder of their own alone, as far as the
+    system can enforce it.
     """
 
-    def __init__(self, program: Program, *, decoder: bool = False) -> None:
+    def __init__(
+        self, program: Program, *, decoder: bool = False, sees_originals: bool = False
+    ) -> None:
         self.program = program
-        self._decoder = decoder
+        self._decoder, self._sees_originals = decoder, sees_originals
         self.reads: tuple[Path, ...] = ()
         self.isolation = isolation.describe()
         self._process: _Process | None = None
@@ -117,9 +123,8 @@ class Host:
         if self._process is not None and self._process.alive:
             return self._process
         self.close()
-        self._process = process = _Process(
-            self.program, self.reads if self._decoder else _EVERYTHING
-        )
+        reads = self.reads if self._decoder else _EVERYTHING
+        self._process = process = _Process(self.program, reads, self._sees_originals)
         answer, _ = process.ask("open", json.loads(self.program.opening), (), seconds)
         if "error" in answer:
             self.close()
@@ -154,13 +159,15 @@ def refuse(codec: str, error: Mapping[str, Any], *, starting: bool = False) -> N
 class _Process:
     """A worker that runs, its pipes, and the end of what it prints."""
 
-    def __init__(self, program: Program, reads: Sequence[Path]) -> None:
+    def __init__(self, program: Program, reads: Sequence[Path], sees_originals: bool) -> None:
         self.codec = program.codec
         self.folder = Path(tempfile.mkdtemp(prefix="foreign-"))
-        calls, answers, said = os.pipe(), os.pipe(), os.pipe()
+        calls, answers, said = _wide_pipe(), _wide_pipe(), os.pipe()
         theirs = (calls[0], answers[1])
         try:
-            self._process = _launch(program.python, theirs, said[1], self.folder, reads)
+            self._process = _launch(
+                program.python, theirs, said[1], self.folder, reads, sees_originals
+            )
         except (OSError, subprocess.SubprocessError) as error:
             for handle in (calls[1], answers[0], said[0]):
                 os.close(handle)
@@ -200,8 +207,9 @@ class _Process:
     def _wait(self, name: str, seconds: float | None) -> None:
         """Until there is an answer, or none will come: a child of the dead worker may hold its end
         of the pipe open."""
-        rounds = 0
-        while not select.select([self._answers], [], [], _LOOK_SECONDS)[0]:
+        rounds, poll = 0, select.poll()  # not select, which takes no descriptor over 1023
+        poll.register(self._answers, select.POLLIN)
+        while not poll.poll(_LOOK_SECONDS * 1000):
             rounds += 1
             if not self.alive:
                 raise BrokenPipeError
@@ -231,8 +239,21 @@ class _Process:
         self._end()
 
 
+def _wide_pipe() -> tuple[int, int]:
+    """A pipe that takes a picture at once: each time that it is full costs two turns of the CPU."""
+    handles = os.pipe()
+    with contextlib.suppress(OSError, AttributeError):  # the user has many, or no Linux
+        fcntl.fcntl(handles[1], fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return handles
+
+
 def _launch(
-    python: str, pipes: Sequence[int], said: int, folder: Path, reads: Sequence[Path]
+    python: str,
+    pipes: Sequence[int],
+    said: int,
+    folder: Path,
+    reads: Sequence[Path],
+    sees_originals: bool,
 ) -> subprocess.Popen[bytes]:
     # packages of our interpreter are none of another's
     kept = {k: v for k, v in os.environ.items() if python == sys.executable or k != "PYTHONPATH"}
@@ -244,6 +265,7 @@ def _launch(
         stderr=said,
         pass_fds=pipes,
         environment={**kept, **dict.fromkeys(_THREADS, "1")},
+        sees_originals=sees_originals,
     )
 
 

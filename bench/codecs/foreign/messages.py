@@ -6,9 +6,10 @@ What comes from a worker is plain JSON and bytes, checked here: nothing of it is
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -91,32 +92,53 @@ def _scalar(value: object) -> object:
 
 
 def _sent_signal(signal: Signal) -> tuple[dict[str, Any], list[bytes]]:
-    frames, kinds = [], []
-    for frame in map(np.asarray, signal.frames()):
-        frames.append(np.ascontiguousarray(frame).tobytes())
-        kinds.append([frame.dtype.str, list(frame.shape)])
-        if len(frames) > signal.layout.frames:  # one too many is told, a stream without end is not
-            break
-    layout = asdict(signal.layout) | {"fps": str(signal.layout.fps)}
-    return {"signal": layout, "frames": kinds}, frames
+    # one frame too many is told, a stream without end is not
+    kinds, frames = sent_frames(islice(signal.frames(), signal.layout.frames + 1))
+    return {"signal": layout_table(signal.layout), "frames": kinds}, frames
+
+
+def sent_frames(frames: Iterable[Frame]) -> tuple[list[list[Any]], list[bytes]]:
+    """The kinds and samples of frames."""
+    arrays = [np.ascontiguousarray(frame) for frame in frames]
+    kinds = [[one.dtype.str, list(one.shape)] for one in arrays]
+    return kinds, [one.tobytes() for one in arrays]
+
+
+def frames_of(kinds: Sequence[Any], blobs: Sequence[bytes]) -> list[Frame]:
+    """The inverse of ``sent_frames``. Raises TypeError and ValueError."""
+    return [
+        np.frombuffer(data, kind).reshape(shape)
+        for data, (kind, shape) in zip(blobs, kinds, strict=True)
+    ]
+
+
+def layout_table(layout: Layout) -> dict[str, Any]:
+    """A layout in plain data."""
+    return asdict(layout) | {"fps": str(layout.fps)}
+
+
+def layout_of(table: Mapping[str, Any]) -> Layout:
+    """The inverse of ``layout_table``. Raises ValueError where it is none, or a part is missing or
+    of another type."""
+    try:
+        kind = PixelFormat(**table["format"])
+        layout = Layout(**{**table, "format": kind, "fps": Fraction(table["fps"])})
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise ValueError(f"no layout: {error}") from error
+    sizes = (layout.width, layout.height, layout.frames)
+    if not all(isinstance(one, int) and one > 0 for one in sizes) or (
+        layout.frames > _MOST_FRAMES or kind.name not in (*FORMATS, REAL.name)
+    ):
+        raise ValueError(f"a layout of {sizes} {kind}")
+    return layout
 
 
 def signal_of(answer: Mapping[str, Any], blobs: Sequence[bytes]) -> Signal:
     """The signal of an answer. Raises CodecError where it is none."""
     try:
-        table = answer["signal"]
-        kind = PixelFormat(**table["format"])
-        layout = Layout(**{**table, "format": kind, "fps": Fraction(table["fps"])})
-        sizes = (layout.width, layout.height, layout.frames)
-        if not all(isinstance(one, int) and one > 0 for one in sizes) or (
-            layout.frames > _MOST_FRAMES or kind.name not in (*FORMATS, REAL.name)
-        ):
-            raise ValueError(f"a layout of {sizes} {kind}")
-        frames = [
-            np.frombuffer(data, kind).reshape(shape)
-            for data, (kind, shape) in zip(blobs, answer["frames"], strict=True)
-        ]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        layout = layout_of(answer["signal"])
+        frames = frames_of(answer["frames"], blobs)
+    except (KeyError, TypeError, ValueError) as error:
         raise CodecError(f"decodes to no signal: {error}") from error
     return _signal(layout, frames)
 

@@ -35,6 +35,11 @@ _INSTALLED = ("site-packages", "dist-packages")
 _CODE = (".py", ".so", ".pyd")
 
 
+def is_ours(attribute: str) -> bool:
+    """Whether ``package.module:Name`` of a card is part of bench."""
+    return attribute.startswith("bench.")
+
+
 def modules_of(card: CodecCard) -> tuple[str, ...]:
     """The modules that a card names: its adapter's, and those of classes in its settings."""
     return (card.adapter, *(word for word in _named_by(card) if _ATTRIBUTE.fullmatch(word)))

@@ -49,3 +49,13 @@ def mapped(file: IO[bytes]) -> memoryview:
     if not os.fstat(file.fileno()).st_size:
         return memoryview(b"")
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def pieces_of(data: memoryview, starts: Iterable[int], size: int) -> Iterator[memoryview]:
+    """Pieces of what is ``mapped``, of which no more than one is resident for this: when the next
+    is asked for it leaves memory, and comes back from the file where it is still used."""
+    for start in starts:
+        yield data[start : start + size]
+        if isinstance(data.obj, mmap.mmap):
+            first = start - start % mmap.PAGESIZE
+            data.obj.madvise(mmap.MADV_DONTNEED, first, start + size - first)

@@ -13,10 +13,11 @@ import html
 import json
 import math
 import os
+import re
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -45,14 +46,8 @@ from bench.report.tables import (
 )
 
 SCRIPTS = (
-    "app.js",
-    "curves.js",
-    "charts.js",
-    "tables.js",
-    "items.js",
-    "pictures.js",
-    "compare.js",
-    "start.js",
+    *("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "items.js"),
+    *("pictures.js", "compare.js", "start.js"),
 )
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
@@ -60,8 +55,20 @@ MAX_NUMBERS = 60_000
 """Rates and qualities of single items in a page, some 400 kB."""
 
 
-def write_page(content: Content, target: Path) -> Path:
-    """Writes report.html into a folder and returns its path; needs no network when opened."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a report has beside its own parts where it is a page of a site: markup above and below,
+    the addresses of the pages of codecs by what the report calls them, and of Plotly's file."""
+
+    above: str
+    below: str
+    links: Mapping[str, str]
+    plotly: str
+
+
+def write_page(content: Content, target: Path, frame: Frame | None = None) -> Path:
+    """Writes report.html into a folder, or a page of a site to ``target``, and returns its path;
+    needs no network when opened."""
     shots = [shot for folder in content.results.folders for shot in read_shots(folder)]
     wanted = content.choice.codecs
     shown = embed([
@@ -71,27 +78,34 @@ def write_page(content: Content, target: Path) -> Path:
     data = page_data(content)
     data["pictures"] = [entry["item"] for entry in shown.items]
     data["pictures_note"] = shown.note
-    page = _resource("template.html")
+    data["links"] = frame.links if frame else {}
+    library = f'<script src="{html.escape(frame.plotly)}"></script>' if frame else (
+        f'<script type="text/plain" id="plotly">{packed_plotly()}</script>'
+    )  # fmt: skip
     parts = {
-        "{{title}}": html.escape(content.results.run.suite_title),
-        "{{style}}": _resource("style.css"),
-        "{{data}}": script_json(data),
-        "{{pictures}}": script_json(shown.items),
-        "{{plotly}}": _plotly(),
-        "{{scripts}}": "\n".join(_resource(name) for name in SCRIPTS),
+        "title": html.escape(content.results.run.suite_title),
+        "style": resource("bench.report.html", "style.css"),
+        "sources": " 'self' file:" if frame else "",
+        "above": frame.above if frame else "",
+        "below": frame.below if frame else "",
+        "data": script_json(data),
+        "pictures": script_json(shown.items),
+        "plotly": library,
+        "scripts": "\n".join(resource("bench.report.html", name) for name in SCRIPTS),
     }
-    pieces = []
-    while page:
-        start = page.find("{{")
-        end = page.find("}}", start) + 2
-        if start < 0:
-            pieces.append(page)
-            break
-        pieces += [page[:start], parts[page[start:end]]]
-        page = page[end:]
-    path = target / "report.html"
-    path.write_text("".join(pieces), encoding="utf-8")
+    path = target if frame else target / "report.html"
+    page = filled(resource("bench.report.html", "template.html"), parts)
+    path.write_text(page, encoding="utf-8")
     return path
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """The template with its ``{{slots}}``; braces of what is put in are no slots."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda slot: parts[slot[1]], template)
+
+
+def resource(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def script_json(value: Any) -> str:
@@ -335,11 +349,7 @@ def _outcome(passed: bool, detail: str) -> str:
     return "passed" if passed else f"failed: {detail}"
 
 
-def _resource(name: str) -> str:
-    return files("bench.report.html").joinpath(name).read_text(encoding="utf-8")
-
-
-def _plotly() -> str:
+def packed_plotly() -> str:
     """Plotly's script as base64 of its gzip, a third of its size: the page unpacks it. Packed once
     for a version, which takes longer than the rest of the page, and kept in the user's cache."""
     kept = cache_folder() / f"plotly-{version('plotly')}.min.js.gz"

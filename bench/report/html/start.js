@@ -21,9 +21,11 @@ function setUpNavigation() {
   byId("nav").replaceChildren(...links);
 }
 
-// Plotly's script is in the page as the base64 of its gzip, which is a third of its size.
+// Plotly's script is in the page, or in a file of the site, as the base64 of its gzip, which is a
+// third of its size.
 async function unpackPlotly() {
-  const packed = Uint8Array.from(atob(byId("plotly").textContent), (c) => c.charCodeAt(0));
+  const text = window.packedPlotly ?? byId("plotly").textContent;
+  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const script = document.createElement("script");
   script.textContent = await new Response(stream).text();

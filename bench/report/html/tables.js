@@ -183,14 +183,17 @@ function table({ columns, rows }) {
   const heading = element("thead");
   heading.append(head);
   made.append(heading, body);
-  return made;
+  return sortable(made);
 }
 
 // A cell whose long name wraps, between settings if it can; a short one never does.
 function nameCell(kind, name, attributes = {}) {
   const made = element(kind, null, attributes);
   const label = element("div", null, { class: "name" });
-  for (const part of name.split(/(?<=[:,])/)) label.append(part, element("wbr"));
+  const address = report.data.links?.[name];
+  const text = address ? element("a", null, { href: address }) : label;
+  for (const part of name.split(/(?<=[:,])/)) text.append(part, element("wbr"));
+  if (address) label.append(text);
   made.append(label);
   return made;
 }

@@ -33,7 +33,12 @@ from tests.fakes import Coarse, Noise
 class Wavering(Coarse):
     """Its streams depend on the environment, its versions do not."""
 
+    def check_available(self):
+        if os.environ.get("NO_ENCODER"):
+            raise Unavailable("no encoder; install it")
+
     def encode(self, signal, point):
+        assert not os.environ.get("NO_ENCODER")
         encoded = super().encode(signal, point)
         if os.environ.get("OTHER_STREAM"):
             return type(encoded)(encoded.payload + b"!")
@@ -110,7 +115,7 @@ def cards(tmp_path: Path) -> Path:
     data = folder / "datasets" / "noise.toml"
     data.write_text(
         data.read_text()
-        .replace("tests.fakes:Noise", "mine:MoreNoise")
+        .replace("bench.fakes:Noise", "mine:MoreNoise")
         .replace('anchor = "coarse"', 'anchor = "wavering"')
     )
     return folder
@@ -206,6 +211,30 @@ def test_every_stream_is_kept_and_what_is_stored_is_coded_again(
     assert kept(out) == {row["bitstream_sha256"] for row in rows(out)} and len(rows(out)) == 20
 
 
+def test_metrics_are_added_from_streams_without_the_encoder(cards: Path, tmp_path: Path) -> None:
+    """What run.json says of the measuring machine stays; a record without a kept stream is named,
+    and so is an original that is another one."""
+    out = tmp_path / "out"
+    measure(cards, out, "--keep", "all", "--limit", 3)
+    before, run = rows(out), json.loads((out / "run.json").read_text())
+    words = ("remeasure", out, "--metrics", "largest", "--jobs", 1)
+    done = bench(cards, *words, NO_ENCODER="1")
+    assert "12 with metrics added" in done.stdout and done.returncode == 0, done.stderr
+    after = rows(out)
+    assert all(float(row["largest"]) > 0 for row in after)
+    assert [{k: v for k, v in row.items() if k != "largest"} for row in after] == before
+    now = json.loads((out / "run.json").read_text())
+    assert now["metrics"] == ["psnr_rgb", "largest"]
+    assert {k for k in run if run[k] != now[k]} <= {"metrics", "metric_facts", "metric_versions"}
+    next(out.glob("kept/noise1/*/*.bin")).unlink()
+    lost = bench(cards, *words[:3], "stubborn", NO_ENCODER="1")
+    assert lost.returncode == 1 and "wavering: 1 records have no kept stream" in lost.stdout
+    run["item_digests"]["noise1"] = "0" * 16
+    (out / "run.json").write_text(json.dumps(run))
+    other = bench(cards, *words, NO_ENCODER="1")
+    assert other.returncode == 2 and "the item noise1 differs from the one" in other.stderr
+
+
 def test_a_metric_that_fails_spoils_its_own_cell_with_the_reason(
     cards: Path, tmp_path: Path
 ) -> None:
@@ -250,18 +279,20 @@ def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
 ) -> None:
     """As those of format 3 do: a metric is added to it, and nothing is measured again."""
     from bench.cards import load_registry, plugins
+    from bench.codecs.foreign.loader import open_dataset
     from bench.datasets.base import DataOptions
     from bench.engine.probe import probe
-    from tests.fakes import Noise
 
     out = tmp_path / "out"
     measure(cards, out)
     with forgotten():
         plugins.load(tmp_path / "mine.py")
-        card = load_registry([cards]).codec("wavering")
+        registry = load_registry([cards])
+        card, data = registry.codec("wavering"), registry.dataset("noise")
         old = codec_fingerprint(card, probe(card, "cpu").with_known_code(()), ("psnr_rgb",))
+        items = open_dataset(data, data.settings, DataOptions()).items()
     with sqlite3.connect(out / "records.sqlite") as db:
-        for item in Noise(None, {"count": 4}, DataOptions()).items():
+        for item in items:
             mark = item_fingerprint(old, item)
             db.execute("UPDATE records SET fingerprint = ? WHERE item = ?", (mark, item.name))
         db.execute("UPDATE records SET checksum = NULL")

@@ -252,7 +252,7 @@ def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster:
     cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
     for card in (*cards.glob("codecs/*.toml"), *cards.glob("datasets/*.toml")):
         text = card.read_text().replace("bench.fakes:Coarse", "mine:Wavering")
-        card.write_text(text.replace("tests.fakes:Noise", "mine:MoreNoise"))
+        card.write_text(text.replace("bench.fakes:Noise", "mine:MoreNoise"))
     away = tmp_path / "away"
     away.mkdir()
     cluster.add_worker(cwd=away)

@@ -8,9 +8,7 @@ import io
 import json
 import math
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,29 +30,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 HOSTILE = "<script>document.title='hurt'</script>"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-
-
 THEIRS = ExtraCurve("theirs", "published", (0.3, 1.0), {"psnr_rgb": (30.0, 34.0)})
-
-
-def _keep(folder: Path) -> None:
-    """An item with two codecs at three rates: red and blue stand for their reconstructions."""
-    kept = folder / "kept" / "item0"
-    kept.mkdir(parents=True)
-    Image.new("RGB", (48, 32), (120, 120, 120)).save(kept / "original.png")
-    entries = []
-    for codec, colour in (("good", (200, 0, 0)), ("dear", (0, 0, 200))):
-        for index, bpp in enumerate((0.25, 0.5, 1.0)):
-            name = f"item0/{codec}{index}.png"
-            Image.new("RGB", (48, 32), colour).save(kept.parent / name)
-            entries.append({
-                "item": "item0", "codec": codec, "point": f"q={index + 1}", "bpp": bpp,
-                "psnr_rgb": None if index == 2 else 30.0 + index,
-                "original": "item0/original.png", "reconstruction": name,
-            })  # fmt: skip
-    (folder / "kept" / "index.json").write_text(json.dumps(entries))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +45,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     ]
     folder = samples.results_folder(tmp_path_factory.mktemp("page"), records)
-    _keep(folder)
+    samples.keep_pictures(folder)
     bench.report.build(folder, extras=[THEIRS])
     return folder / "report.html"
 
@@ -159,22 +135,6 @@ def test_an_index_cannot_reach_outside_its_folder(tmp_path: Path) -> None:
     (tmp_path / "kept" / "index.json").write_text(json.dumps([entry]))
     with pytest.raises(StoreError, match="outside"):
         read_shots(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    if BROWSER is None or DRIVER is None:
-        pytest.skip("no Chromium: apt-get install chromium chromium-driver")
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-
-    options = ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = Chrome(options=options, service=ChromeService(DRIVER))
-    yield chrome
-    chrome.quit()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from bench.analysis.bootstrap import Sample, bd_rate_interval
-from bench.analysis.interpolation import average_differences
+from bench.analysis.interpolation import Curves, average_differences
 from bench.analysis.qualities import quality
 
 PSNR = quality("psnr_rgb")
@@ -25,7 +25,7 @@ def _population(items: int, generator: np.random.Generator) -> tuple[Sample, Sam
 
 
 def _rate(pair: tuple[Sample, Sample]) -> float:
-    curves = [(s.values.mean(0)[None], np.log10(s.bpp.mean(0))[None]) for s in pair]
+    curves = [Curves(s.values.mean(0)[None], np.log10(s.bpp.mean(0))[None]) for s in pair]
     return float(100 * (10 ** average_differences(curves[0], curves[1])[0] - 1))
 
 

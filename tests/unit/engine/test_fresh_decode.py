@@ -1,12 +1,14 @@
 """Verdicts on decoding again: in a fresh process and with another number of threads."""
 
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.cards import CodecCard
 from bench.engine import fresh_decode
+from bench.engine.elsewhere import Elsewhere
 from bench.records import Point, Task
 from bench.signals import Signal, image, vectors
 
@@ -30,8 +32,10 @@ def plain(pixel: int) -> Signal:
     return image(np.full((2, 2), pixel, np.uint8))
 
 
-def payload(codec: str, point: str, decoded: Signal) -> fresh_decode.DecodedPayload:
-    return fresh_decode.DecodedPayload(codec, point, "item", b"payload", decoded.sha256())
+def payload(
+    codec: str, point: str, decoded: Signal, seconds: float = 0.0
+) -> fresh_decode.DecodedPayload:
+    return fresh_decode.DecodedPayload(codec, point, "item", b"payload", decoded.sha256(), seconds)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,42 @@ def test_verdicts(
     (found,) = fresh_decode.decode_again(CARD, "cpu", [payload("x", "mode=only", plain(7))])
     assert found.passed == passed
     assert says in found.detail and bool(says) == bool(found.detail)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "error", "passed", "says"),
+    [
+        (100, "", True, ""),
+        (101, "", True, "another instruction set rounds 4 of 4 samples the other way"),
+        # 20 log10(255 / 2) = 42.11 dB, 20 log10(255 / 3) = 38.59 dB
+        (102, "", True, "another instruction set decodes samples that differ by up to 2, 42.1 dB"),
+        (103, "", False, "another instruction set decodes other pixels"),
+        (100, "CodecError: no", True, "another instruction set refuses it: CodecError: no"),
+    ],
+)
+def test_verdicts_on_another_instruction_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pixel: int, error: str, passed: bool, says: str
+) -> None:
+    codec = _Learned(plain(100), plain(100))
+    monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: codec)
+    np.save(tmp_path / "0.npy", next(iter(plain(pixel).frames())))
+    other = Elsewhere(error=error) if error else Elsewhere(frames=tmp_path / "0.npy")
+    coded = payload("x", "mode=only", plain(100))
+    (found,) = fresh_decode.decode_again(CARD, "cpu", [coded], (), [other])
+    assert (found.passed, found.detail) == (passed, says)
+
+
+def test_what_other_threads_do_is_not_laid_on_the_instruction_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    codec = _Learned(plain(7), plain(9))
+    monkeypatch.setattr(fresh_decode, "build_codec", lambda *_, **__: codec)
+    np.save(tmp_path / "0.npy", next(iter(plain(9).frames())))
+    coded = payload("x", "mode=only", plain(7))
+    (found,) = fresh_decode.decode_again(
+        CARD, "cpu", [coded], (), [Elsewhere(frames=tmp_path / "0.npy")]
+    )
+    assert found.detail == "another number of threads decodes other pixels"
 
 
 @pytest.mark.parametrize(("difference", "passed"), [(1e-6, True), (1e-2, False)])
@@ -84,19 +124,41 @@ class _Pool:
         return future
 
 
+def test_idle_workers_make_room_for_what_is_worth_a_process() -> None:
+    """Clips that take half a second to decode share no process, pictures wait for the last."""
+    pool = _Pool()
+    waiting = fresh_decode.FreshDecodes(pool, {"a": CARD}, "cpu", 10)  # type: ignore[arg-type]
+    tasks = [Task("a", Point("q", q), "item", "") for q in range(5)]
+    waiting.expect(tasks)
+    waiting.arrived(tasks[:1], [payload("a", "q=0", plain(0), 0.01)])
+    waiting.start(2)
+    assert pool.asked == []
+    waiting.arrived(tasks[1:4], [payload("a", f"q={q}", plain(q), 0.5) for q in (1, 2, 3)])
+    waiting.start(0)
+    assert pool.asked == [], "no worker is idle"
+    waiting.start(2)
+    assert pool.asked == [["a q=0 20 s", "a q=1 20 s"], ["a q=2 10 s"]]
+    waiting.start(2)
+    assert len(pool.asked) == 2, "both are at work"
+    waiting.judge(next(iter(waiting.running)))
+    waiting.arrived(tasks[4:], [])
+    waiting.start(2)
+    assert pool.asked[2:] == [["a q=3 10 s"]]
+
+
 def test_the_payloads_of_a_codec_are_checked_together_once_the_last_is_in() -> None:
     pool = _Pool()
     waiting = fresh_decode.FreshDecodes(pool, {"a": CARD, "b": CARD}, "cpu", 10)  # type: ignore[arg-type]
     tasks = [Task(codec, Point("q", q), "item", "") for codec in "ab" for q in (1, 2)]
     waiting.expect(tasks)
     waiting.arrived(tasks[:1], [payload("a", "q=1", plain(1))])
-    waiting.start()
+    waiting.start(0)
     assert pool.asked == []
     waiting.arrived(tasks[1:3], [payload("a", "q=2", plain(2))])
-    waiting.start()
+    waiting.start(0)
     assert pool.asked == [["a q=1 20 s", "a q=2 20 s"]]
     waiting.arrived(tasks[3:], [])
-    waiting.start()
+    waiting.start(0)
     assert len(pool.asked) == 1, "of b no payload came"
     (future,) = waiting.running
     verdicts = waiting.judge(future)

@@ -83,3 +83,14 @@ def test_codecs_of_about_the_same_cost_do_not_take_turns() -> None:
         order += [task.codec for task in portion]
         schedule.finished(portion, seconds * len(portion))
     assert order[2:] == ["one"] * 8 + ["two"] * 8
+
+
+def test_a_codec_in_processes_of_its_own_is_finished_once_begun() -> None:
+    """Its processes take seconds to start, whatever its tasks cost."""
+    schedule = Schedule([*tasks("one", 2), *tasks("two", 3), *tasks("six", 4)], 1, ("two", "six"))
+    order = []
+    for seconds in (9.0, 1.0, 5.0, 1.0, 0.3, 0.7, 0.3, 3.0, 3.0):
+        portion = schedule.next_portion()
+        order += [task.codec for task in portion]
+        schedule.finished(portion, seconds * len(portion))
+    assert order == ["six"] * 4 + ["two"] * 3 + ["one"] * 2

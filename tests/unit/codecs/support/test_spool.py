@@ -60,6 +60,26 @@ def test_a_mapped_file_outlives_its_name(tmp_path: Path) -> None:
         assert bytes(spool.mapped(file)) == b""
 
 
+def test_of_a_long_file_one_piece_is_resident(tmp_path: Path) -> None:
+    """VmRSS counts what of a mapped file is in this process, RssFile that alone (proc(5))."""
+
+    def resident_bytes() -> int:
+        (line,) = [one for one in Path("/proc/self/status").read_text().splitlines()
+                   if one.startswith("RssFile:")]  # fmt: skip
+        return int(line.split()[1]) << 10
+
+    size, count, path = 1_000_000, 32, tmp_path / "samples"
+    path.write_bytes(b"".join(bytes([number]) * size for number in range(count)))
+    with path.open("rb") as file:
+        data = spool.mapped(file)
+    before, grown, kept = resident_bytes(), 0, []
+    for piece in spool.pieces_of(data, range(0, len(data), size), size):
+        kept.append((piece, sum(piece[::4096])))
+        grown = max(grown, resident_bytes() - before)
+    assert grown < 12 * size  # the system maps up to 4 MB around what is touched
+    assert [int(piece[-1]) for piece, _ in kept] == list(range(count))
+
+
 def test_files_for_programs_are_written_and_read_outside_of_what_is_timed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,0 +1,93 @@
+"""`bench vault`: packs a run with its streams into one file, and decodes such a file again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.commands.options import Joined, add_cards, positive, seconds
+from bench.commands.stored import add_originals, campaign_of_run
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SUMMARY = "a run with its streams in one file: pack it, or verify one by decoding"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    pack = actions.add_parser("pack", help="streams, records, run.json and cards in one zip")
+    pack.add_argument("folder", type=Path, metavar="DIR", help="a folder of `run --keep all`")
+    pack.add_argument("--out", type=Path, metavar="FILE", help="default: DIR.zip")
+    pack.add_argument("--codecs", metavar="A,B", action=Joined, help="only these (repeatable)")
+    pack.add_argument("--by", default="", metavar="WHO", help="who measured, as readers see it")
+    add_cards(pack)
+    verify = actions.add_parser("verify", help="decode all streams and compare what is recorded")
+    verify.add_argument("file", type=Path, metavar="FILE", help="a vault")
+    verify.add_argument("--jobs", type=positive, metavar="N", help="workers; default: all cores")
+    add_originals(verify)
+    for each in (pack, verify):
+        each.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="a stream")
+
+
+def call(options: argparse.Namespace) -> int:
+    from bench.commands.terminal import make_console
+    from bench.processes.fork_server import start_fork_server
+
+    start_fork_server("bench.cli")
+    console = make_console()
+    return _pack(options, console) if options.action == "pack" else _verify(options, console)
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def _pack(options: argparse.Namespace, console: Console) -> int:
+    from bench.cards import load_registry
+    from bench.cards.codec_specs import split_codecs
+    from bench.vault.pack import pack
+
+    codecs = split_codecs(options.codecs) if options.codecs else ()
+    path = options.out or options.folder.with_name(f"{options.folder.resolve().name}.zip")
+    registry = load_registry(options.cards)
+    packed = pack(
+        options.folder, path, codecs, registry, by=options.by or "unnamed", seconds=options.timeout
+    )
+    for note in packed.notes:
+        _say(console, note)
+    size = path.stat().st_size / 1e6
+    _say(console, f"{path}: {packed.records} records, {packed.streams} streams, {size:.1f} MB")
+    return 0
+
+
+def _verify(options: argparse.Namespace, console: Console) -> int:
+    from bench.cards import load_registry
+    from bench.processes.pool import available_cores
+    from bench.results.vault_file import read_vault
+    from bench.vault.verify import cards_of, verify_metrics, verify_streams
+
+    vault = read_vault(options.file)
+    registry = load_registry(options.cards)
+    found = verify_streams(vault, registry, seconds=options.timeout)
+    cards, _ = cards_of(vault, registry)
+    able = [name for name in cards if not any(w.startswith(f"{name}: ") for w in found.skipped)]
+    try:
+        campaign = able and campaign_of_run(vault.run, options, able)
+        if campaign:
+            jobs = options.jobs or available_cores()
+            verify_metrics(vault, campaign, found, jobs=jobs, seconds=options.timeout)
+    except BenchError as error:
+        found.skipped.append(f"metrics: not compared: {error}")
+    for line in (*found.skipped, *found.problems):
+        _say(console, line)
+    state = ", ".join(found.isolation) or "nothing decoded"
+    verdict = f"{len(found.problems)} problems" if found.problems else "verified"
+    _say(
+        console,
+        f"{options.file}, measured by {vault.by}: {verdict}; {found.decoded} of "
+        f"{len(vault.records)} streams decoded ({state}), {found.compared} values compared",
+    )
+    return 1 if found.problems else 0

@@ -1,0 +1,1 @@
+for (const made of document.querySelectorAll("table.sortable")) sortable(made);

@@ -1,0 +1,182 @@
+"""Verifies a vault: every byte is hashed, every stream decoded apart, every metric computed again.
+
+Needs decoders and, for metrics, the originals; no encoder. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pebble import ProcessExpired
+
+from bench.cards import CodecCard, Registry
+from bench.cards.codec_specs import parse_point
+from bench.codecs.build import select
+from bench.engine.campaign import Campaign
+from bench.engine.hidden_paths import hidden_paths_of
+from bench.engine.measure import measure_tasks, start_worker
+from bench.engine.work import Added, Portion, WorkSpec
+from bench.errors import BenchError
+from bench.metrics.base import ALWAYS
+from bench.metrics.registry import metrics, versions_of
+from bench.processes.pool import LocalPool, scratch_folder
+from bench.records import Record, Stored, Task
+from bench.results.vault_file import Vault, key_of
+from bench.vault.decoding import Decoded, decode_all
+
+_SAME = 1e-6
+"""How far a metric of the same samples may differ, relatively: other machines add in another
+order."""
+Streams = Mapping[str, Sequence[tuple[Record, bytes]]]
+
+
+@dataclass(slots=True)
+class Verification:
+    """What is wrong, and what could not be examined, a sentence each."""
+
+    problems: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    decoded: int = 0
+    compared: int = 0
+    isolation: tuple[str, ...] = ()
+
+
+def cards_of(vault: Vault, registry: Registry) -> tuple[dict[str, CodecCard], dict[str, str]]:
+    """The cards of the codecs of a vault as this installation has them, and why others have none.
+    A card in the vault is not used: it may name any program."""
+    cards, missing = {}, {}
+    for info in vault.run.codecs:
+        try:
+            cards[info.id] = select(registry, info.id)
+        except BenchError as error:
+            missing[info.id] = f"{error}; unzip the vault, read its card and give it with --cards"
+    return cards, missing
+
+
+def verify_streams(vault: Vault, registry: Registry, *, seconds: float) -> Verification:
+    """Hashes all files and decodes all streams, ``seconds`` at most for each."""
+    found = Verification(list(vault.damage()))
+    found.problems += [line for record in vault.records for line in _contradictions(record)]
+    cards, missing = cards_of(vault, registry)
+    held: dict[str, list[tuple[Record, bytes]]] = {}
+    for record in vault.records:
+        stream = vault.stream(record)
+        if stream is not None and record.codec in cards:
+            held.setdefault(record.codec, []).append((record, stream))
+    decoded = decode_all(held, cards, vault.path, seconds=seconds)
+    for name, why in {**missing, **decoded.missing}.items():
+        found.skipped.append(f"{name}: not decoded: {why}")
+    found.problems += _other_samples(vault, decoded)
+    found.decoded, found.isolation = len(decoded.hashes), tuple(sorted(decoded.isolation))
+    return found
+
+
+def _contradictions(record: Record) -> Iterator[str]:
+    """Where a record contradicts itself, by the name of its column."""
+    if record.bytes is None or not record.width or not record.height:
+        return
+    pixels = record.width * record.height * (record.frames or 1)
+    if record.bpp is not None and not _same(record.bpp, 8 * record.bytes / pixels):
+        yield (
+            f"{' '.join(key_of(record))}: bpp is {record.bpp} in the record, "
+            f"{record.bytes} bytes are {8 * record.bytes / pixels}"
+        )
+
+
+def _other_samples(vault: Vault, decoded: Decoded) -> Iterator[str]:
+    for key, why in decoded.failures.items():
+        yield f"{' '.join(key)}: its stream does not decode: {why}"
+    for key, digest in decoded.hashes.items():
+        if vault.samples.get(key) != digest:
+            yield f"{' '.join(key)}: its stream decodes to other samples than were packed"
+
+
+def verify_metrics(
+    vault: Vault, campaign: Campaign, found: Verification, *, jobs: int, seconds: float
+) -> None:
+    """Computes every metric of every record from stream and original, and adds what differs."""
+    items = campaign.loader.items()
+    vault.run.refuse_other_items({item.name: item.digest for item in items})
+    able = _comparable(vault, found)
+    cards = {card.id: card for card in campaign.codecs}
+    spec = WorkSpec(
+        suite=campaign.suite.id, dataset=campaign.suite.dataset, loader=campaign.loader,
+        items={item.name: item for item in items}, codecs=cards, metrics=tuple(able),
+        parallel=jobs, streams_only=True,
+    )  # fmt: skip
+    with (
+        scratch_folder(vault.path) as scratch,
+        tempfile.TemporaryDirectory(prefix="bench-vault-") as streams,
+    ):
+        tasks = list(_tasks(vault, cards, able, Path(streams)))
+        hidden = hidden_paths_of(campaign.loader, campaign.codecs, (scratch,))
+        pool = LocalPool(jobs, start_worker, (spec,), scratch=scratch, hidden=hidden)
+        with closing(pool):
+            futures = {
+                task.key: pool.submit(measure_tasks, (task,), timeout=seconds) for task in tasks
+            }
+            records = {key_of(record): record for record in vault.records}
+            for key, future in futures.items():
+                try:
+                    result: Portion = future.result()
+                except (FutureTimeoutError, ProcessExpired) as error:
+                    found.problems.append(f"{' '.join(key)}: metrics: {error}")
+                    continue
+                for added in result.added:
+                    found.problems += _other_values(records[key], added)
+                    found.compared += len(added.scores.values)
+
+
+def _comparable(vault: Vault, found: Verification) -> list[str]:
+    """The metrics that are here in the version that measured."""
+    able = []
+    for name in dict.fromkeys((ALWAYS, *vault.run.metrics)):
+        theirs = vault.run.metric_versions.get(name, {})
+        if name not in metrics():
+            found.skipped.append(f"{name}: not compared: unknown here; load it with --plugin")
+        elif dict(theirs) != versions_of(name):
+            ours = ", ".join(f"{k} {v[:40]}" for k, v in versions_of(name).items()) or "none"
+            words = ", ".join(f"{k} {v[:40]}" for k, v in theirs.items()) or "none recorded"
+            found.skipped.append(f"{name}: not compared: version {ours} here, {words} measured")
+        else:
+            able.append(name)
+    return able
+
+
+def _tasks(
+    vault: Vault, cards: Mapping[str, CodecCard], able: Sequence[str], folder: Path
+) -> Iterator[Task]:
+    for record in vault.records:
+        stream = vault.stream(record)
+        held = tuple(name for name in able if name in record.scores)
+        if stream is None or record.codec not in cards or not held:
+            continue
+        digest = record.bitstream_sha256 or ""
+        (folder / digest).write_bytes(stream)
+        stored = Stored(digest, None, record.reached, folder / digest)
+        yield Task(
+            record.codec, parse_point(record.point), record.item, "", "", held, stored
+        )  # fmt: skip
+
+
+def _other_values(record: Record, added: Added) -> Iterator[str]:
+    where = " ".join(key_of(record))
+    again = dict(added.scores.values)
+    again |= {} if added.scores.frames is None else added.scores.frames.scores
+    for name, value in {**record.scores, **record.frame_scores}.items():
+        if name in again and not _same(value, again[name]):
+            yield f"{where}: {name} is {value} in the record, {again[name]} by decoding"
+    for why, count in Counter(added.scores.remarks.values()).items():
+        names = ", ".join(n for n, said in added.scores.remarks.items() if said == why)
+        yield f"{where}: {names}: {why}" if count else ""
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME / 1000)
