@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.commands.options import add_cards, add_raw_input, seconds
 
 SUMMARY = "one codec on one picture, at one point"
+EXAMPLES = ("jpeg:quality=50 picture.png",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
