@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import bench.report
-from bench.cli import main
 from bench.analysis import bd_table
 from bench.analysis.overlays import ExtraCurve
+from bench.cli import main
 from bench.commands.summary import print_bd, print_summary
 from bench.errors import StoreError, UsageError
 from bench.report.remarks import warnings_of
