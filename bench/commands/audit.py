@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.audit.search import Finding, Fit
 
 SUMMARY = "which conventions give a published number, from streams and originals"
+EXAMPLES = ("theirs.csv results/mine --codec jpeg",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
