@@ -28,6 +28,7 @@ COMMANDS = {
     "fetch": "bench.commands.fetch",
     "remeasure": "bench.commands.remeasure",
     "vault": "bench.commands.vault",
+    "audit": "bench.commands.audit",
     "report": "bench.commands.report",
     "site": "bench.commands.site",
     "bd": "bench.commands.bd",

@@ -97,6 +97,26 @@ def yuv_to_rgb(yuv: Frame) -> NDArray[np.uint8]:
     return round_to_uint8(_affine(yuv, YUV_TO_RGB, -YUV_TO_RGB @ _CHROMA_OFFSET))
 
 
+def to_yuv(rgb: Frame, matrix: Matrix, *, full_range: bool) -> NDArray[np.float64]:
+    """Y', Cb, Cr of RGB ``(H, W, 3)`` on the 8-bit scale by a named matrix, in double precision and
+    not rounded."""
+    centred: NDArray[np.float64] = (
+        rgb.astype(np.float64) @ _rgb_to_yuv_matrix(*_LUMA_WEIGHTS[matrix]).T
+    )
+    if full_range:
+        return np.asarray(centred + _CHROMA_OFFSET)
+    return np.asarray(centred * (np.array([219, 224, 224]) / 255) + np.array([16.0, 128.0, 128.0]))
+
+
+def to_rgb(yuv: Frame, matrix: Matrix) -> NDArray[np.float64]:
+    """RGB of Y', Cb, Cr ``(H, W, 3)`` of full range on the 8-bit scale, in double precision,
+    neither rounded nor clipped."""
+    found: NDArray[np.float64] = (yuv - _CHROMA_OFFSET) @ _yuv_to_rgb_matrix(
+        *_LUMA_WEIGHTS[matrix]
+    ).T
+    return found
+
+
 def shown(frame: Frame, layout: Layout) -> NDArray[np.uint8]:
     """One frame as a screen of 8 bits shows it, gray or RGB in full range: by the matrix and range
     of its layout, BT.709 where that has no matrix; rounded once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeGuard
@@ -101,6 +101,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class CodedFrames:
+    """Of a coded clip, in the order in which frames are shown, the bytes of each and its type: a
+    letter a frame, such as ``IBBP``, none where the codec does not tell."""
+
+    sizes: tuple[int, ...]
+    types: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameSummary:
     """What is kept of the frames of a clip beside the means over them."""
 
@@ -110,6 +119,8 @@ class FrameSummary:
     """The frame with the largest mse, counted from 0; None where all are identical."""
     scores: Mapping[str, float]
     """The worst frame and the percentile of each metric, by their columns."""
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Of each metric that has a value a frame these values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +149,10 @@ class Record:
     scores: Mapping[str, float] = field(default_factory=dict)
     frame_scores: Mapping[str, float] = field(default_factory=dict)
     """Of a clip, as in a FrameSummary; each a column."""
+    frame_values: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Of a clip, as in a FrameSummary; no column, stored beside the record."""
+    coded_frames: CodedFrames | None = None
+    """Of a clip, where the codec tells; no column, stored beside the record."""
     encode_seconds: float | None = None
     decode_seconds: float | None = None
     bitstream_sha256: str | None = None
@@ -186,6 +201,7 @@ class Record:
         return replace(
             self,
             frame_scores={**self.frame_scores, **frames.scores},
+            frame_values={**self.frame_values, **frames.values},
             frames_identical=frames.identical,
             worst_frame=frames.worst,
         )
@@ -193,7 +209,11 @@ class Record:
 
 FIRST_METRICS = ("mse", "psnr_rgb", "psnr_y", "psnr_yuv", "ssim", "ms_ssim", "vmaf")
 """Metric columns with a place of their own in the format of records.csv; all others are last."""
-_FIELDS = tuple(field.name for field in fields(Record) if field.name != "frame_scores")
+NO_COLUMNS = ("scores", "frame_scores", "frame_values", "coded_frames")
+"""Fields of a record that are no column of that name."""
+_FIELDS = tuple(
+    field.name for field in fields(Record) if field.name not in NO_COLUMNS or field.name == "scores"
+)
 _PLACE = _FIELDS.index("scores")
 BEFORE_METRICS, AFTER_METRICS = _FIELDS[:_PLACE], _FIELDS[_PLACE + 1 :]
 COLUMNS = (*BEFORE_METRICS, *FIRST_METRICS, *AFTER_METRICS)

@@ -168,6 +168,15 @@ def write_cards(
     return folder
 
 
+def write_codecs(content: Any, folder: Path, suite: Any) -> Any:
+    """A page about a paper, as a suite's card names it."""
+    from bench.report.pages import Page
+
+    path = folder / "codecs.txt"
+    path.write_text(f"{suite.id} {suite.keep} {suite.examples} {content.results.codecs}")
+    return Page(path, "half of it")
+
+
 def hurry_only(monkeypatch: pytest.MonkeyPatch, pool: type[Any], item: str) -> None:
     """Leaves a run's time limit to the tasks that hang, at one item: how long the others take is
     decided by this machine's load."""

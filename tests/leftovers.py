@@ -180,8 +180,13 @@ def _put_ours(place: str, value: Any) -> None:
 
 
 STATE = (
-    # of what a run starts, and of torch's import of its compiler
-    Shared("environment", _environment, _put_environment, r".*_NUM_THREADS|TORCHINDUCTOR_.*"),
+    # of what a run starts, of torch's import of its compiler, and of polars' own memory
+    Shared(
+        "environment",
+        _environment,
+        _put_environment,
+        r".*_NUM_THREADS|TORCHINDUCTOR_.*|_RJEM_MALLOC_CONF",
+    ),
     Shared("process", _process, _put_process),
     Shared("signal handlers", _signals, _put_signal),
     Shared("libraries", _libraries, _put_library, "(OpenCV|torch) threads"),

@@ -119,13 +119,27 @@ def strip(stream: bytes, standard: Standard) -> Stripped:
 def count_pictures(stream: bytes, standard: Standard) -> int:
     """Coded pictures in the stream, found by the first slice or picture header of each.
     Raises BitstreamError where there is none."""
-    count = sum(
-        len(unit) > standard.header_length and standard.starts_picture(unit)
-        for _, unit in _checked_units(stream, standard)
-    )
-    if not count:
+    return len(picture_sizes(stream, standard))
+
+
+def picture_sizes(stream: bytes, standard: Standard) -> list[int]:
+    """Bytes of each coded picture in the order of coding, with the start codes and parameter sets
+    before it. Raises BitstreamError where there is no picture."""
+    sizes: list[int] = []
+    before = 0
+    for prefix, unit in _checked_units(stream, standard):
+        length = len(prefix) + len(unit)
+        if len(unit) > standard.header_length and standard.starts_picture(unit):
+            sizes.append(before + length)
+            before = 0
+        elif standard.unit_type(unit) in standard.coded_slices and sizes and not before:
+            sizes[-1] += length
+        else:
+            before += length
+    if not sizes:
         raise BitstreamError(f"the {standard.name} stream holds no coded picture")
-    return count
+    sizes[-1] += before
+    return sizes
 
 
 def is_monochrome_h264(stream: bytes) -> bool:

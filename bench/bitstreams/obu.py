@@ -1,4 +1,4 @@
-"""The byte ledger of AV1 low-overhead streams (AV1 specification, section 5) and of AV2 streams (AV2
+"""The byte ledger of AV1 low-overhead streams (specification, section 5) and of AV2 streams (AV2
 bitstream specification 1.0.0).
 
 Drops padding, metadata, what displays and layers are told, and repeated sequence headers. Temporal
@@ -102,10 +102,20 @@ def strip(stream: bytes, standard: Standard = AV1) -> Stripped:
 def count_pictures(stream: bytes, standard: Standard = AV1) -> int:
     """Temporal units in the stream: each shows one frame. Raises BitstreamError where there is
     none."""
-    count = sum(kind == TEMPORAL_DELIMITER for kind, _, _ in _units(stream, standard))
-    if not count:
+    return len(temporal_units(stream, standard))
+
+
+def temporal_units(stream: bytes, standard: Standard = AV1) -> list[bytes]:
+    """The parts of a stream that show a frame each. Raises BitstreamError where there is none."""
+    found: list[bytes] = []
+    for kind, header, body in _units(stream, standard):
+        if kind == TEMPORAL_DELIMITER:
+            found.append(b"")
+        if found:
+            found[-1] += header + body
+    if not found:
         raise BitstreamError(f"the {standard.name} stream holds no temporal unit")
-    return count
+    return found
 
 
 def _units(stream: bytes, standard: Standard) -> Iterator[Unit]:

@@ -6,17 +6,16 @@ Derived from the table of metrics and from what run.json says of metrics that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from bench.analysis.qualities import Floats, Quality, axis_of, qualities
-from bench.check.baseline import Measurements
+from bench.check.baseline import Mask, Measurements, Rows
 from bench.check.causes import changes
 from bench.errors import UsageError, near_matches
 from bench.metrics.info import MetricInfo
-from bench.records import Record
 
 _SAME = 0.002
 """Of a metric's tolerance: two baselines of the same pixels agree to this, ten digits written."""
@@ -69,14 +68,15 @@ class Axis:
         """Where the axis ends: what lies above is rounding, or identical samples."""
         return min(self.quality.info.cap, self.quality.info.saturation)
 
-    def places(self, records: Sequence[Record]) -> Floats:
+    def places(self, rows: Rows) -> Floats:
         """The places of records on the axis, which grows with quality and ends at its ceiling."""
-        scores = np.array([record.scores[self.id] for record in records], dtype=np.float64)
-        places: Floats = np.minimum(self.quality.of(scores), self.ceiling)
+        places: Floats = np.minimum(self.quality.of(rows.score(self.id)), self.ceiling)
         return places
 
-    def held(self, *records: Record) -> bool:
-        return all(self.id in record.scores for record in records)
+    def held(self, rows: Rows) -> Mask:
+        """Which records have a value."""
+        held: Mask = ~np.isnan(rows.score(self.id))
+        return held
 
     def __str__(self) -> str:
         return f"{self.id} ({self.tolerance:g}{self.quality.unit and ' '}{self.quality.unit})"
@@ -105,7 +105,7 @@ class Judged:
 
 def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances) -> Judged:
     """What a comparison of these two sides looks at."""
-    new, old = _held(measured), _held(baseline)
+    new, old = dict.fromkeys(measured.metrics), dict.fromkeys(baseline.metrics)
     runs = [side.run for side in (measured, baseline) if side.run is not None]
     known = qualities(info for run in runs for info in run.metric_info)
     asked = measured.run.metrics if measured.run is not None else tuple(old)
@@ -125,11 +125,6 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
             if side := _unversioned(name, measured, baseline):
                 unsure[name] = side
     return Judged(tuple(axes), tuple(lost), left_out, unsure)
-
-
-def _held(side: Measurements) -> Mapping[str, None]:
-    """The metrics with a value in some record, in the order of the table's columns."""
-    return dict.fromkeys(name for record in side.records() for name in record.scores)
 
 
 def _in_order(asked: Iterable[str], held: Iterable[str]) -> list[str]:

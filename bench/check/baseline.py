@@ -6,55 +6,119 @@ git: ``records.csv`` with fewer columns and shorter numbers, and ``run.json``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.check.streams import HASH_DIGITS
 from bench.errors import StoreError
 from bench.records import FIRST_METRICS, Record
+from bench.results.columns import Columns, Floats, Words, read_columns
 from bench.results.run_info import CodecInfo, RunInfo, read_run
-from bench.results.table import Cell, cells, read_records, write_records
+from bench.results.table import Cell, cells, metric_columns, read_records, write_records
 
 _BEFORE = "suite dataset item codec point status width height frames bytes header_bytes".split()
 _AFTER = ("bitstream_sha256", "reason")
 _ESTIMATES = ("bpp_estimated", "rate")
 """Of runs with codecs that make no stream of their own."""
 _REQUIRED = ("item", "codec", "point", "status", "bytes")
+Places = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 
-def pixels(record: Record) -> int | None:
-    """width · height · frames, None where one is missing."""
-    sizes = (record.width, record.height, record.frames)
-    return None if None in sizes else math.prod(size or 0 for size in sizes)
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Records of different items by column, one place in each array a record; NaN where empty."""
 
-
-def coded_bytes(record: Record) -> float:
+    items: Words
+    status: Words
+    reason: Words
+    rate: Words
+    coded_bytes: Floats
     """Bytes of the stream; of a rate that is an estimate those that the estimate stands for. Only
     records with the same ``rate`` are comparable."""
-    if record.rate == "estimated":
-        return (record.bpp_estimated or 0.0) * (pixels(record) or 0) / 8
-    return record.bytes or 0
+    header_bytes: Floats
+    pixels: Floats
+    """width · height · frames"""
+    streams: NDArray[np.uint64]
+    """Equal where bitstreams are, 0 where a hash is missing."""
+    scores: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.coded_bytes)
+
+    @property
+    def done(self) -> Mask:
+        return self.status.are("done")
+
+    @property
+    def estimated(self) -> Mask:
+        return self.rate.are("estimated")
+
+    def names(self) -> list[str]:
+        """The items by name."""
+        return [self.items.words[code] for code in self.items.codes]
+
+    def take(self, places: Places | slice | Mask) -> Rows:
+        """The records at these places."""
+
+        def some(words: Words) -> Words:
+            return Words(words.codes[places], words.words)
+
+        return Rows(
+            some(self.items), some(self.status), some(self.reason), some(self.rate),
+            self.coded_bytes[places], self.header_bytes[places], self.pixels[places],
+            self.streams[places], {name: values[places] for name, values in self.scores.items()},
+        )  # fmt: skip
+
+    def find(self, items: NDArray[np.int32]) -> Places:
+        """Where the records of these items are, −1 for none; both sides number items alike."""
+        places = np.full(len(self.items.words), -1)
+        places[self.items.codes] = np.arange(len(self))
+        found: Places = places[items]
+        return found
+
+    def score(self, metric: str) -> Floats:
+        """The values of a metric."""
+        return self.scores.get(metric, np.full(len(self), np.nan))
 
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """All measurements of a folder: by codec, then point, then item, in the order of the file."""
+    """All measurements of a folder: by codec, then point, in the order of the file."""
 
     path: Path
     suite: str
     dataset: str
-    codecs: Mapping[str, Mapping[str, Mapping[str, Record]]]
+    codecs: Mapping[str, Mapping[str, Rows]]
     items: tuple[str, ...]
+    metrics: tuple[str, ...]
+    """Those with a value in some record."""
     run: RunInfo | None
     """None for a lone CSV: versions are then unknown."""
 
-    def records(self) -> Iterator[Record]:
-        """All records."""
+    def rows(self) -> Iterator[Rows]:
+        """The records of each point of each codec."""
         for points in self.codecs.values():
-            for items in points.values():
-                yield from items.values()
+            yield from points.values()
+
+    def numbered(self, names: tuple[str, ...]) -> Measurements:
+        """With items by their place among these names, which hold all of them."""
+        place = {name: at for at, name in enumerate(names)}
+        new = np.array([place[name] for name in self.items], dtype=np.int32)
+        return replace(
+            self,
+            codecs={
+                codec: {
+                    point: replace(rows, items=Words(new[rows.items.codes], names))
+                    for point, rows in points.items()
+                }
+                for codec, points in self.codecs.items()
+            },
+        )
 
     def first_items(self, codec: str) -> frozenset[str] | None:
         """The items that its suite measures a codec on, where these are not all."""
@@ -79,37 +143,86 @@ def read_measurements(path: Path) -> Measurements:
     run = None
     if path.is_dir() and (path / "run.json").is_file():
         run = read_run(path)
-    codecs: dict[str, dict[str, dict[str, Record]]] = {}
-    items: dict[str, None] = {}
-    suite = dataset = ""
-    for line, record in read_records(table, _REQUIRED):
-        suite, dataset = record.suite, record.dataset
-        points = codecs.setdefault(record.codec, {}).setdefault(record.point, {})
-        if record.item in points:
-            raise StoreError(
-                f"{table}: line {line}: {record.codec} {record.point} {record.item} is there twice"
-            )
-        points[record.item] = record
-        items[record.item] = None
-    if not items:
-        raise StoreError(f"{table}: holds no record; run the suite first")
-    return Measurements(path, suite, dataset, codecs, tuple(items), run)
+    found = read_columns(table, required=_REQUIRED, digits={"bitstream_sha256": HASH_DIGITS})
+    metrics = [name for name in metric_columns(found.numbers) if found.holds(name)]
+    rows = _in_order_of_file(_rows(found, metrics))
+    codecs: dict[str, dict[str, Rows]] = {}
+    for codec, point, places in _groups(table, found, rows.items):
+        codecs.setdefault(codec, {})[point] = rows.take(places)
+    suite, dataset = (
+        found.words[name].at(-1) if name in found.words else "" for name in ("suite", "dataset")
+    )
+    return Measurements(path, suite, dataset, codecs, rows.items.words, tuple(metrics), run)
+
+
+def _rows(found: Columns, metrics: list[str]) -> Rows:
+    count = len(found.words["item"].codes)
+    nothing, blank = np.full(count, np.nan), Words(np.full(count, -1, np.int32), ())
+    width, height, frames, estimate, header_bytes = (
+        found.numbers.get(name, nothing)
+        for name in ("width", "height", "frames", "bpp_estimated", "header_bytes")
+    )
+    pixels: Floats = np.prod([width, height, frames], axis=0)
+    rate = found.words.get("rate", blank)
+    sizes = np.nan_to_num(found.numbers["bytes"])
+    estimates = np.nan_to_num(estimate) * np.nan_to_num(pixels) / 8
+    return Rows(
+        found.words["item"], found.words["status"], found.words.get("reason", blank), rate,
+        np.where(rate.are("estimated"), estimates, sizes), header_bytes, pixels,
+        found.marks.get("bitstream_sha256", np.zeros(count, np.uint64)),
+        {name: found.numbers[name] for name in metrics},
+    )  # fmt: skip
+
+
+def _in_order_of_file(rows: Rows) -> Rows:
+    """With items numbered as they first come."""
+    present, first = np.unique(rows.items.codes, return_index=True)
+    order = present[np.argsort(first)]
+    new = np.zeros(len(rows.items.words), np.int32)
+    new[order] = np.arange(len(order))
+    words = tuple(rows.items.words[code] for code in order)
+    return replace(rows, items=Words(new[rows.items.codes], words))
+
+
+def _groups(table: Path, found: Columns, items: Words) -> Iterator[tuple[str, str, Places | slice]]:
+    """Codecs and points as they first come, and where their records are."""
+    codec, point = found.words["codec"], found.words["point"]
+    key = codec.codes.astype(np.int64) * len(point.words) + point.codes
+    _refuse_twins(table, key * len(items.words) + items.codes, (codec, point, items))
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    ends = [*starts[1:], len(order)]
+    for start, end in sorted(zip(starts, ends, strict=True), key=lambda ends: order[ends[0]]):
+        places = order[start:end]
+        first, last = int(places[0]), int(places[-1])
+        together = last - first == len(places) - 1
+        where = slice(first, last + 1) if together else places
+        yield codec.at(first), point.at(first), where
+
+
+def _refuse_twins(table: Path, keys: NDArray[np.int64], words: tuple[Words, Words, Words]) -> None:
+    first = np.unique(keys, return_index=True)[1]
+    if len(first) < len(keys):
+        row = int(np.setdiff1d(np.arange(len(keys)), first)[0])
+        record = " ".join(each.at(row) for each in words)
+        raise StoreError(f"{table}: line {row + 2}: {record} is there twice")
 
 
 def write_baseline(results: Path, baseline: Path) -> None:
     """Writes a baseline, a folder or (where the name ends in ``.csv``) a lone CSV, from a results
     folder. Numbers keep ten digits, hashes 64 bits; nothing is written if the results are bad."""
-    measured = read_measurements(results)
+    measured = read_measurements(results)  # refuses what is damaged before anything is written
     table = baseline if baseline.suffix == ".csv" else baseline / "records.csv"
     if measured.run is None and baseline.suffix != ".csv":
         raise StoreError(f"{results}: has no run.json; a baseline folder needs the versions in it")
-    held = dict.fromkeys(name for record in measured.records() for name in record.scores)
-    estimated = any(record.rate for record in measured.records())
+    estimated = any((rows.rate.codes >= 0).any() for rows in measured.rows())
     after = (*_AFTER, *(_ESTIMATES if estimated else ()))
-    columns = (*_BEFORE, *dict.fromkeys((*FIRST_METRICS, *after, *held)))
+    columns = (*_BEFORE, *dict.fromkeys((*FIRST_METRICS, *after, *measured.metrics)))
     try:
         table.parent.mkdir(parents=True, exist_ok=True)
-        rows = (_shortened(record, columns) for record in measured.records())
+        source = results if results.is_file() else results / "records.csv"
+        records = (record for _, record in read_records(source, _REQUIRED))
+        rows = (_shortened(record, columns) for record in records)
         write_records(table, rows, columns)
         if measured.run is not None and baseline.suffix != ".csv":
             measured.run.write(baseline)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.check.baseline import Measurements, pixels
-from bench.check.streams import first_few, has_hash
+import numpy as np
+
+from bench.check.baseline import Measurements
+from bench.check.streams import first_few
 
 _NOT_DETERMINISTIC = "not deterministic"
 _NO_DEVICE = "a device of no record"
@@ -24,12 +26,25 @@ def problems(measured: Measurements, baseline: Measurements) -> list[str]:
         )
     if other := _other_content(measured, baseline):
         found.append(other)
-    sizes = {one.item: size for one in baseline.records() if (size := pixels(one))}
-    for one in measured.records():
-        size = pixels(one)
-        if size and sizes.get(one.item, size) != size:
-            return [*found, f"item {one.item}: {size} pixels, the baseline has {sizes[one.item]}"]
-    return found
+    return [*found, *_other_sizes(measured, baseline)]
+
+
+def _other_sizes(measured: Measurements, baseline: Measurements) -> list[str]:
+    """The first item whose size is not the baseline's."""
+    sizes = np.full(len({*measured.items, *baseline.items}), np.nan)
+    for rows in baseline.rows():
+        sized = rows.pixels > 0
+        sizes[rows.items.codes[sized]] = rows.pixels[sized]
+    for rows in measured.rows():
+        theirs = sizes[rows.items.codes]
+        other = np.flatnonzero((rows.pixels > 0) & (theirs > 0) & (theirs != rows.pixels))
+        if len(other):
+            row = int(other[0])
+            return [
+                f"item {rows.items.at(row)}: {rows.pixels[row]:.0f} pixels, the baseline has "
+                f"{theirs[row]:.0f}"
+            ]
+    return []
 
 
 def _absent(measured: Measurements, baseline: Measurements) -> list[str]:
@@ -99,7 +114,7 @@ def why_by_numbers(codec: str, measured: Measurements, baseline: Measurements) -
 def _fewer_items(codec: str, measured: Measurements, baseline: Measurements) -> Iterator[str]:
     """Where a suite no longer measures a codec on all of its baseline."""
     left = measured.first_items(codec)
-    held = {item for items in baseline.codecs[codec].values() for item in items}
+    held = {name for rows in baseline.codecs[codec].values() for name in rows.names()}
     if left is not None and (dropped := len(held - left)):
         yield (
             f"{dropped} of the baseline's {len(held)} items were left out: its suite "
@@ -110,17 +125,15 @@ def _fewer_items(codec: str, measured: Measurements, baseline: Measurements) -> 
 def _without_streams(codec: str, measured: Measurements, baseline: Measurements) -> Iterator[str]:
     """Where there is no stream to compare, or no hash of it."""
     for side, name in ((measured, "these results"), (baseline, "the baseline")):
-        done = [
-            one for items in side.codecs[codec].values() for one in items.values()
-            if one.status == "done"
-        ]  # fmt: skip
-        estimated = sum(one.rate == "estimated" for one in done)
-        bare = sum(one.rate != "estimated" and not has_hash(one) for one in done)
+        done = [rows.take(rows.done) for rows in side.codecs[codec].values()]
+        count = sum(map(len, done))
+        estimated = sum(int(rows.estimated.sum()) for rows in done)
+        bare = sum(int((~rows.estimated & (rows.streams == 0)).sum()) for rows in done)
         if estimated:
-            yield f"{estimated} of {len(done)} records in {name} are estimates, no streams"
+            yield f"{estimated} of {count} records in {name} are estimates, no streams"
         if bare:
             yield (
-                f"{bare} of {len(done)} records in {name} have no hash of their stream: "
+                f"{bare} of {count} records in {name} have no hash of their stream: "
                 "compared by numbers"
             )
 
@@ -128,9 +141,13 @@ def _without_streams(codec: str, measured: Measurements, baseline: Measurements)
 def _further(codec: str, measured: Measurements, baseline: Measurements) -> int:
     """Finished records of the baseline's points and items that have no counterpart there."""
     there = set(baseline.items)
-    return sum(
-        one.status == "done" and item in there and (item not in old or old[item].status != "done")
-        for point, old in baseline.codecs[codec].items()
-        for item, one in measured.codecs[codec].get(point, {}).items()
-        if any(record.status == "done" for record in old.values())
-    )
+    count = 0
+    for point, old in baseline.codecs[codec].items():
+        new = measured.codecs[codec].get(point)
+        if new is None or not old.done.any():
+            continue
+        new = new.take(new.done)
+        places = old.find(new.items.codes)
+        lacking = new.take((places < 0) | ~old.done[places])
+        count += sum(name in there for name in lacking.names())
+    return count

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from bench.check.axes import Judged, Tolerances, judge
-from bench.check.baseline import Measurements
+from bench.check.baseline import Measurements, Rows
 from bench.check.causes import likely_causes
 from bench.check.comparable import notes, problems, why_by_numbers
 from bench.check.curves import bd_rate_shift
 from bench.check.paired import Shift
-from bench.check.points import Items, Rules, amount, compare_point
+from bench.check.points import Rules, amount, compare_point
 from bench.check.verdicts import (
     IMPROVEMENT,
     INCOMPARABLE,
@@ -42,6 +44,8 @@ def compare(
         if name not in known:
             raise UsageError(f"--codecs: no {name!r} in either side; {near_matches(name, known)}")
     chosen = [name for name in known if not codecs or name in codecs]
+    items = tuple(dict.fromkeys((*baseline.items, *measured.items)))
+    measured, baseline = measured.numbered(items), baseline.numbered(items)
     found = problems(measured, baseline)
     judged = judge(measured, baseline, tolerances)
     verdicts = () if found else tuple(
@@ -123,20 +127,20 @@ def _compare_codec(
     return CodecVerdict(name, outcome, points, bd_rate, causes, remarks)
 
 
-def _within(side: Measurements, codec: str, items: Collection[str] | None) -> Mapping[str, Items]:
+def _within(side: Measurements, codec: str, items: Collection[str] | None) -> Mapping[str, Rows]:
     """A codec's records by point; of some items only where these are given."""
     points = side.codecs.get(codec, {})
     if items is None:
         return points
     return {
-        point: {item: one for item, one in found.items() if item in items}
-        for point, found in points.items()
+        point: rows.take(np.array([name in items for name in rows.names()], np.bool_))
+        for point, rows in points.items()
     }
 
 
 def _bd_rate(
-    new: Mapping[str, Items],
-    old: Mapping[str, Items],
+    new: Mapping[str, Rows],
+    old: Mapping[str, Rows],
     points: Collection[PointVerdict],
     judged: Judged,
     tolerances: Tolerances,

@@ -6,16 +6,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.analysis.bd import MIN_POINTS, Curve, bd_rate, overlap_percent
+from bench.analysis.bd import MIN_POINTS, Curve, overlap_percent
+from bench.analysis.deltas import bd_rates
 from bench.analysis.interpolation import Curves, average_differences
 from bench.analysis.qualities import Floats
 from bench.check.axes import Axis
-from bench.check.baseline import coded_bytes
+from bench.check.baseline import Rows
 from bench.check.paired import Shift, paired_shift
-from bench.records import Record
 
-Points = Mapping[str, Mapping[str, Record]]
+Points = Mapping[str, Rows]
+Codes = NDArray[np.int32]
 _MIN_OVERLAP_PERCENT = 25.0
 """Curves that share less of their qualities have no BD-rate that means anything."""
 
@@ -28,11 +30,12 @@ class _Curves:
     rate: Floats
 
     @classmethod
-    def of(cls, side: Points, points: list[str], items: list[str], axis: Axis) -> _Curves:
-        flat = [side[point][item] for item in items for point in points]
-        shape = (len(items), len(points))
-        rates = np.array([coded_bytes(one) for one in flat], dtype=np.float64)
-        return cls(axis.places(flat).reshape(shape), rates.reshape(shape))
+    def of(cls, side: Points, points: list[str], items: Codes, axis: Axis) -> _Curves:
+        rows = [side[point].take(side[point].find(items)) for point in points]
+        return cls(
+            np.stack([axis.places(each) for each in rows], axis=1),
+            np.stack([each.coded_bytes for each in rows], axis=1),
+        )
 
     @property
     def mean(self) -> Curve:
@@ -51,7 +54,7 @@ def bd_rate_shift(
     curve is not monotonic, and where the qualities of the two hardly overlap.
     """
     items = _complete(new, old, points, axis)
-    if not items or len(points) < MIN_POINTS:
+    if not len(items) or len(points) < MIN_POINTS:
         return None, ()
     kept, saturated = _below_saturation(new, old, points, items, axis)
     left_out = (f"BD-rate without {', '.join(saturated)}: saturated",) if saturated else ()
@@ -62,7 +65,8 @@ def bd_rate_shift(
         return None, (*left_out, f"no BD-rate of {axis.id}: {reason}")
     percent = _percent(here, there)
     defined = np.isfinite(percent)
-    names = [item for item, known in zip(items, defined, strict=True) if known]
+    words = old[kept[0]].items.words
+    names = [words[item] for item in items[defined]]
     if len(names) < len(items):
         rest = f"BD-rate over {len(names)} of {len(items)} items: the others do not overlap"
         left_out = (*left_out, rest)
@@ -72,32 +76,31 @@ def bd_rate_shift(
     return shift, left_out
 
 
-def _complete(new: Points, old: Points, points: Collection[str], axis: Axis) -> list[str]:
+def _complete(new: Points, old: Points, points: Collection[str], axis: Axis) -> Codes:
     """The items with a finished value at all points on both sides, in the baseline's order."""
-    first = next(iter(points), None)
-    return [
-        item
-        for item in (old[first] if first is not None else ())
-        if all(
-            item in side[point]
-            and side[point][item].status == "done"
-            and axis.held(side[point][item])
-            for point in points
-            for side in (new, old)
-        )
-    ]
+    if not points:
+        return np.zeros(0, np.int32)
+    first = old[next(iter(points))].items
+    counts = np.zeros(len(first.words), int)
+    for rows in (side[point] for point in points for side in (new, old)):
+        counts[rows.items.codes[rows.done & axis.held(rows)]] += 1
+    complete: Codes = first.codes[counts[first.codes] == 2 * len(points)]
+    return complete
 
 
 def _below_saturation(
-    new: Points, old: Points, points: Collection[str], items: list[str], axis: Axis
+    new: Points, old: Points, points: Collection[str], items: Codes, axis: Axis
 ) -> tuple[list[str], list[str]]:
     """The points with rate and a quality that still tells pictures apart on all items, and the
     others, where both curves would end in a plateau."""
     kept: list[str] = []
     others: list[str] = []
     for point in points:
-        records = [side[point][item] for side in (new, old) for item in items]
-        good = bool((axis.places(records) < axis.ceiling).all()) and all(map(coded_bytes, records))
+        both = [side[point].take(side[point].find(items)) for side in (new, old)]
+        good = all(
+            (axis.places(rows) < axis.ceiling).all() and (rows.coded_bytes > 0).all()
+            for rows in both
+        )
         (kept if good else others).append(point)
     return kept, others
 
@@ -117,7 +120,7 @@ def _percent(here: _Curves, there: _Curves) -> Floats:
     """BD-rate of each item; NaN where its curves do not overlap."""
     old, new = (Curves(one.quality, np.log10(one.rate)) for one in (there, here))
     percent: Floats = 100 * (10 ** average_differences(old, new) - 1)
-    for row in np.flatnonzero(np.isnan(percent)):
-        # of points with equal quality on this item, bd_rate keeps the cheaper one
-        percent[row] = bd_rate(there.item(row), here.item(row))
+    # of points with equal quality on an item, bd_rate keeps the cheaper one
+    rest = np.flatnonzero(np.isnan(percent))
+    percent[rest] = bd_rates([(there.item(row), here.item(row)) for row in rest])
     return percent

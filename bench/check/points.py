@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.analysis.curves import Mask
 from bench.check.axes import Axis, Tolerances
-from bench.check.baseline import coded_bytes
+from bench.check.baseline import Places, Rows
 from bench.check.paired import Shift, paired_shift
-from bench.check.streams import Pair, Streams, compare_streams
+from bench.check.streams import Streams, compare_streams
 from bench.check.verdicts import (
     CHANGED,
     IMPROVEMENT,
@@ -23,9 +23,6 @@ from bench.check.verdicts import (
     REGRESSION,
     PointVerdict,
 )
-from bench.records import Record
-
-Items = Mapping[str, Record]
 
 _ITEM_FACTOR = 10.0
 """Of a codec whose streams may differ from run to run, one item that is worse by this many
@@ -43,11 +40,14 @@ class Rules:
     axes: tuple[Axis, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Point:
-    """What both sides hold of a point; ``losses`` are shifts of the metrics that both have."""
+    """What both sides hold of a point, in the same order of items; ``losses`` are shifts of the
+    metrics that both have."""
 
-    pairs: Sequence[Pair]
+    new: Rows
+    old: Rows
+    names: list[str]
     rules: Rules
     bits: Shift
     losses: tuple[tuple[Axis, Shift], ...]
@@ -63,7 +63,7 @@ class _Point:
 
     @property
     def same_bytes(self) -> bool:
-        return all(coded_bytes(new) == coded_bytes(old) for new, old in self.pairs)
+        return bool((self.new.coded_bytes == self.old.coded_bytes).all())
 
     def losing(self) -> Iterator[tuple[Axis, Shift, Mask]]:
         """Of each metric the items, as a mask, on which it fell by more than its tolerance."""
@@ -74,44 +74,46 @@ class _Point:
 
     def describe(self, axis: Axis, shift: Shift, item: str, value: float) -> str:
         """``item a: psnr_rgb 31.2 → 30.9 (-0.300 dB)``."""
-        new, old = next(pair for pair in self.pairs if pair[0].item == item)
-        before, after = old.scores[axis.id], new.scores[axis.id]
+        row = self.names.index(item)
+        before, after = self.old.score(axis.id)[row], self.new.score(axis.id)[row]
         moved = amount(shift, value).removeprefix(f"{axis.id} ")
         return f"item {item}: {axis.id} {before:.6g} → {after:.6g} ({moved})"
 
 
 def compare_point(
-    codec: str, point: str, new: Items | None, old: Items | None, rules: Rules
+    codec: str, point: str, new: Rows | None, old: Rows | None, rules: Rules
 ) -> PointVerdict:
     """The verdict on one point; a side that does not have it is None."""
     blank = PointVerdict(codec, point, NO_CHANGE)
     if old is None:
         assert new is not None
         return replace(blank, outcome=NEW, items=len(new), detail="not in the baseline")
-    done = [item for item, one in old.items() if one.status == "done"]
-    if not done:
-        found = new and any(one.status == "done" for one in new.values())
-        outcome = NEW if found else NO_CHANGE
+    if not old.done.any():
+        outcome = NEW if new is not None and new.done.any() else NO_CHANGE
         return replace(blank, outcome=outcome, detail="not measured in the baseline")
-    lost = {item: new.get(item) if new else None for item in done}
-    lost = {item: one for item, one in lost.items() if one is None or one.status != "done"}
-    if lost:
-        return _lost_point(blank, lost, len(done))
-    assert new is not None
-    pairs = [(new[item], old[item]) for item in done]
-    losses = [(axis, shift) for axis in rules.axes if (shift := _loss(axis, pairs)) is not None]
-    if reason := _other_rates(pairs) or ("" if losses else _NO_METRIC):
-        return replace(blank, outcome=INCOMPARABLE, items=len(done), detail=reason)
-    streams = compare_streams(pairs)
-    held = _Point(pairs, rules, _bits(pairs, rules), tuple(losses), streams)
+    old = old.take(old.done)
+    places = np.full(len(old), -1) if new is None else new.find(old.items.codes)
+    if new is None or not (found := (places >= 0) & new.done[places]).all():
+        lost = slice(None) if new is None else ~found
+        return _lost_point(blank, old.take(lost), new, places[lost], len(old))
+    new = new.take(places)
+    names = old.names()
+    losses = [
+        (axis, shift) for axis in rules.axes if (shift := _loss(axis, new, old, names)) is not None
+    ]
+    if reason := _other_rates(new, old, names) or ("" if losses else _NO_METRIC):
+        return replace(blank, outcome=INCOMPARABLE, items=len(old), detail=reason)
+    streams = compare_streams(new.streams, old.streams, names)
+    bits = _bits(new, old, names, rules)
+    held = _Point(new, old, names, rules, bits, tuple(losses), streams)
     outcome, detail = _judge(held)
-    empty = [a.id for a in rules.axes if any(a.held(old) and not a.held(new) for new, old in pairs)]
+    empty = [axis.id for axis in rules.axes if (axis.held(old) & ~axis.held(new)).any()]
     if empty and outcome != REGRESSION:
         outcome, detail = MISSING, f"{', '.join(empty)}: measured before, now without a value"
     return replace(
         blank,
         outcome=outcome,
-        items=len(done),
+        items=len(old),
         identical=streams.identical,
         changed=streams.changed if rules.by_hash else (),
         shifts=held.shifts,
@@ -120,54 +122,62 @@ def compare_point(
     )
 
 
-def _lost_point(blank: PointVerdict, lost: Mapping[str, Record | None], count: int) -> PointVerdict:
-    # a failure first: it is a finding, where a gap is none
-    item, one = max(lost.items(), key=lambda pair: _failed(pair[1]))
+def _lost_point(
+    blank: PointVerdict, lost: Rows, new: Rows | None, places: Places, count: int
+) -> PointVerdict:
+    """``lost`` are the baseline's records that have no finished counterpart at ``places``."""
     where = f"{len(lost)} of {count} items"
-    if one is None:
-        return replace(blank, outcome=MISSING, detail=f"not measured on {where} ({item})")
-    outcome = REGRESSION if _failed(one) else MISSING
-    detail = f"{one.status} on {where}, measured before: {item}: {one.reason}"
-    return replace(blank, outcome=outcome, detail=detail)
-
-
-def _failed(record: Record | None) -> bool:
-    return record is not None and record.status != "skipped"
+    found = places >= 0
+    # a failure first: it is a finding, where a gap is none
+    failed = found if new is None else found & ~new.status.are("skipped")[places]
+    row = int(failed.argmax())
+    if new is None or not found[row]:
+        missing = f"not measured on {where} ({lost.items.at(row)})"
+        return replace(blank, outcome=MISSING, detail=missing)
+    at = int(places[row])
+    detail = (
+        f"{new.status.at(at)} on {where}, measured before: {lost.items.at(row)}: "
+        f"{new.reason.at(at) or None}"
+    )
+    return replace(blank, outcome=REGRESSION if failed[row] else MISSING, detail=detail)
 
 
 _NO_METRIC = "no metric that both sides hold was measured in the same way; see what is not judged"
 
 
-def _other_rates(pairs: Sequence[Pair]) -> str:
+def _other_rates(new: Rows, old: Rows, names: Sequence[str]) -> str:
     """Where a measured rate would be compared with an estimate or with the word of others."""
-    mixed = [(new, old) for new, old in pairs if new.rate != old.rate]
-    if not mixed:
+    words = dict.fromkeys((*new.rate.words, *old.rate.words))
+    same = (new.rate.codes < 0) & (old.rate.codes < 0)
+    for word in words:
+        same |= new.rate.are(word) & old.rate.are(word)
+    if same.all():
         return ""
-    new, old = mixed[0]
+    row = int(same.argmin())
     return (
-        f"the rate is {new.rate or 'measured'} here and {old.rate or 'measured'} in the baseline "
-        f"on {len(mixed)} of {len(pairs)} items ({new.item})"
+        f"the rate is {new.rate.at(row) or 'measured'} here and {old.rate.at(row) or 'measured'} "
+        f"in the baseline on {int((~same).sum())} of {len(names)} items ({names[row]})"
     )
 
 
-def _bits(pairs: Sequence[Pair], rules: Rules) -> Shift:
-    sizes = np.array([[coded_bytes(one) for one in pair] for pair in pairs], dtype=np.float64)
-    growth = 100 * (sizes[:, 0] - sizes[:, 1]) / np.maximum(sizes[:, 1], 1)
-    items = [new.item for new, _ in pairs]
-    return paired_shift("bits", "%", growth, items, rules.tolerances.bits_percent, rising=True)
+def _bits(new: Rows, old: Rows, names: Sequence[str], rules: Rules) -> Shift:
+    growth = 100 * (new.coded_bytes - old.coded_bytes) / np.maximum(old.coded_bytes, 1)
+    return paired_shift("bits", "%", growth, names, rules.tolerances.bits_percent, rising=True)
 
 
-def _loss(axis: Axis, pairs: Sequence[Pair]) -> Shift | None:
+def _loss(axis: Axis, new: Rows, old: Rows, names: Sequence[str]) -> Shift | None:
     """How far a metric fell on its axis, over the items that have it on both sides."""
-    held = [pair for pair in pairs if axis.held(*pair)]
-    if not held:
+    held = axis.held(new) & axis.held(old)
+    if not held.any():
         return None
-    new, old = (axis.places(side) for side in zip(*held, strict=True))
-    items = [one.item for one, _ in held]
+    fall = axis.places(old) - axis.places(new)
+    if not held.all():
+        fall, names = (
+            fall[held],
+            [name for name, is_held in zip(names, held, strict=True) if is_held],
+        )
     quality = axis.quality
-    return paired_shift(
-        axis.id, quality.unit, old - new, items, axis.tolerance, rising=quality.falling
-    )
+    return paired_shift(axis.id, quality.unit, fall, names, axis.tolerance, rising=quality.falling)
 
 
 def _losing_items(held: _Point) -> tuple[str, ...]:
@@ -202,7 +212,7 @@ def _worse_mean(held: _Point) -> str:
     if not worse:
         return ""
     words = [f"{amount(shift)} ({_tolerance(shift)})" for shift in worse]
-    if held.streams.identical == len(held.pairs) and held.bits not in worse:
+    if held.streams.identical == len(held.names) and held.bits not in worse:
         words.append("from the same bitstreams: the decoder or its colour path changed")
     if better := [amount(shift) for shift in held.shifts if shift.better]:
         words.append(f"while {', '.join(better)}")
@@ -230,18 +240,12 @@ def _dearer(held: _Point) -> str:
     differ from run to run only where it is the header that grew."""
     if not held.same_pixels:
         return ""
-    growth = [coded_bytes(new) - coded_bytes(old) for new, old in held.pairs]
-    headers = all(
-        new.header_bytes is not None
-        and old.header_bytes is not None
-        and new.header_bytes > old.header_bytes
-        for new, old in held.pairs
-    )
-    if min(growth) <= 0 or not (held.rules.by_hash or headers):
+    growth = held.new.coded_bytes - held.old.coded_bytes
+    headers = bool((held.new.header_bytes > held.old.header_bytes).all())
+    if growth.min() <= 0 or not (held.rules.by_hash or headers):
         return ""
     what = "header bytes" if headers else "bytes"
-    mean = sum(growth) / len(growth)
-    return f"same pixels for {mean:g} more {what} an item ({amount(held.bits)})"
+    return f"same pixels for {growth.mean():g} more {what} an item ({amount(held.bits)})"
 
 
 def _changed(held: _Point) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from bench.bitstreams import Stripped, obu
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
 from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval
-from bench.records import Point
+from bench.codecs.support.coded_frames import frames_of_packets
+from bench.records import CodedFrames, Point
 from bench.signals import Layout
 
 
@@ -64,3 +65,6 @@ class Aom(FfmpegCodec):
 
     def count_pictures(self, stream: bytes) -> int:
         return obu.count_pictures(stream)
+
+    def frames_in(self, stream: bytes) -> CodedFrames | None:
+        return frames_of_packets(obu.temporal_units(stream), "libdav1d")

@@ -27,7 +27,7 @@ from bench.codecs.support.library_parameters import LibraryParameters, read_para
 from bench.codecs.support.planes import PlaneFormat
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import printed_lines, program_hash
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import RGB, Layout
 
 if TYPE_CHECKING:
@@ -125,3 +125,6 @@ class Avm(ReferenceCodec):
 
     def count_pictures(self, stream: bytes) -> int:
         return obu.count_pictures(stream, obu.AV2)
+
+    def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
+        return CodedFrames(tuple(map(len, obu.temporal_units(stream, obu.AV2))))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.cards import CodecCard
-    from bench.records import Point, Value
+    from bench.codecs.support.planes import PlaneFormat
+    from bench.records import CodedFrames, Point, Value
     from bench.signals import Layout, Signal
 
 
@@ -45,6 +46,8 @@ class Encoded:
     bytes_reported: int | None = None
     frame_bytes: tuple[int, ...] | None = None
     """Of a clip the bytes of each frame, without what belongs to none, where the codec tells."""
+    coded_frames: CodedFrames | None = None
+    """Of a clip, where the encoder tells more than the bytes of each frame."""
     reconstruction: Signal | None = None
     """What stands in for decoding where there is no stream to decode; ``rate`` then says so."""
 
@@ -257,6 +260,15 @@ class Batching(Protocol):
 
 
 @runtime_checkable
+class TellsFrames(Protocol):
+    """What a codec may offer besides: what each frame of a clip was coded as, told by its
+    payload."""
+
+    def coded_frames(self, payload: bytes) -> CodedFrames | None:
+        """Type and bytes of each frame in the order of display; None where they are not told."""
+
+
+@runtime_checkable
 class DecodesApart(Protocol):
     """What a codec says whose code is not ours: every payload is decoded in a process that never
     receives a sample of an original."""
@@ -269,6 +281,14 @@ class DecodesApart(Protocol):
     def code(self) -> Mapping[str, str]:
         """By path the sha256 of every file of code that ran so far and is part of no installed
         release: more may follow with the first coding."""
+
+
+@runtime_checkable
+class DecodesPlanes(Protocol):
+    """What a codec may offer whose decoder writes Y'CbCr: other conversions can be tried on it."""
+
+    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
+        """What the decoder wrote, before any conversion, and how its samples are to be read."""
 
 
 USUAL = ("gray", "rgb24", "yuv420p", "float64")

@@ -14,10 +14,11 @@ from bench.bitstreams.containers import read_ivf, write_ivf
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
 from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval
+from bench.codecs.support.coded_frames import frames_of_packets, frames_of_units
 from bench.codecs.support.framing import join_frames, split_frames
 from bench.codecs.support.library_parameters import read_parameters
 from bench.codecs.support.y4m import DecodedFormat
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import GRAY, Layout, PixelFormat
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ class _X26x(FfmpegCodec):
 
     def count_pictures(self, stream: bytes) -> int:
         return annexb.count_pictures(stream, self.standard)
+
+    def frames_in(self, stream: bytes) -> CodedFrames | None:
+        return frames_of_units(stream, self.muxer)
 
 
 class X264(_X26x):
@@ -197,6 +201,9 @@ class VVenC(FfmpegCodec):
     def count_pictures(self, stream: bytes) -> int:
         return annexb.count_pictures(stream, annexb.H266)
 
+    def frames_in(self, stream: bytes) -> CodedFrames | None:
+        return frames_of_units(stream, "vvc")
+
 
 class SvtAv1(FfmpegCodec):
     """AV1 by SVT-AV1, constant rate factor; 4:2:0 only."""
@@ -243,6 +250,9 @@ class SvtAv1(FfmpegCodec):
     def count_pictures(self, stream: bytes) -> int:
         return obu.count_pictures(stream)
 
+    def frames_in(self, stream: bytes) -> CodedFrames | None:
+        return frames_of_packets(obu.temporal_units(stream), "libdav1d")
+
 
 class Vp9(FfmpegCodec):
     """VP9 by libvpx, constant quality; superframes in the harness's own framing instead of IVF."""
@@ -288,6 +298,9 @@ class Vp9(FfmpegCodec):
 
     def count_pictures(self, stream: bytes) -> int:
         return len(split_frames(stream))
+
+    def frames_in(self, stream: bytes) -> CodedFrames | None:
+        return frames_of_packets(split_frames(stream), "vp9")
 
     def to_demuxer(self, stream: bytes) -> bytes:
         return write_ivf(split_frames(stream), b"VP90", 0, 0)

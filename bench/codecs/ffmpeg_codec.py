@@ -29,13 +29,14 @@ from bench.codecs.support.planes import (
     PlaneFormat,
     coded_planes,
     decoded_signal,
+    planes_layout,
     through_planes,
 )
 from bench.codecs.support.process import read_all, run_piped, run_to_file
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
 from bench.errors import BitstreamError, CardError, CodecError
-from bench.records import Point, Value
+from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
@@ -126,6 +127,13 @@ class FfmpegCodec(CodecBase):
     def count_pictures(self, stream: bytes) -> int:
         """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
         raise NotImplementedError
+
+    def frames_in(self, stream: bytes) -> CodedFrames | None:
+        """Type and bytes of each frame of a stripped stream."""
+        raise NotImplementedError
+
+    def coded_frames(self, payload: bytes) -> CodedFrames | None:
+        return self.frames_in(read_side_info(payload)[1])
 
     def to_demuxer(self, stream: bytes) -> bytes:
         """The stripped stream as ffmpeg's demuxer of ``muxer`` reads it."""
@@ -275,6 +283,13 @@ class FfmpegCodec(CodecBase):
         return ffmpeg_binary.command_of(output.global_args("-xerror"))
 
     def decode(self, payload: bytes) -> Signal:
+        return self._decode(payload)[0]
+
+    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
+        """What the decoder wrote, before any conversion, and how its samples are to be read."""
+        return self._decode(payload, planes=True)
+
+    def _decode(self, payload: bytes, *, planes: bool = False) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
         with run_to_file(self.decode_command(), [self.to_demuxer(stream)]) as written:
@@ -293,7 +308,8 @@ class FfmpegCodec(CodecBase):
             if len(places) != count:
                 raise BitstreamError(f"{self.card.id}: decoded {len(places)} frames of {count}")
             layout = Layout("image" if count == 1 else "video", kind, width, height)
-            return decoded_signal(written, places, coded, layout)
+            layout = planes_layout(coded, count) if planes else layout
+            return decoded_signal(written, places, coded, layout), coded
 
 
 def constant_quality(point: Point) -> Options:

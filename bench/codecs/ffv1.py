@@ -15,6 +15,7 @@ from bench.bitstreams.containers import read_avi, write_ivf
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, refuse_large
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import KEYINT, frames_between
+from bench.codecs.support.coded_frames import frames_of_packets
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
 from bench.codecs.support.process import read_all, run_piped, run_to_file
@@ -22,7 +23,7 @@ from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.spool import Data, mapped, pieces_of, spooled
 from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import FORMATS, RGB, Frame, Layout, PixelFormat, Signal
 
 _GBR = [1, 2, 0]
@@ -89,6 +90,11 @@ class Ffv1(CodecBase):
             header_bytes=len(side) + framing,
             discarded_bytes=len(file) - len(payload),
         )
+
+    def coded_frames(self, payload: bytes) -> CodedFrames | None:
+        info, stream = read_side_info(payload)
+        size = (info and info.width) or 0, (info and info.height) or 0
+        return frames_of_packets(split_frames(stream), "ffv1", size)
 
     def decode(self, payload: bytes) -> Signal:
         info, stream = read_side_info(payload)

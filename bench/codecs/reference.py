@@ -20,14 +20,15 @@ from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
 from bench.codecs.support import exchange
 from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
+from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import PlaneFormat, through_planes
+from bench.codecs.support.planes import PlaneFormat, planes_layout, through_planes
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import FORMATS, GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
 if TYPE_CHECKING:
@@ -138,6 +139,10 @@ class ReferenceCodec(CodecBase):
     def count_pictures(self, stream: bytes) -> int:
         """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
         return annexb.count_pictures(stream, self.standard)
+
+    def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
+        """Type and bytes of each frame of the stripped stream, with what the encoder said."""
+        return frames_of_log(stream, self.standard, log)
 
     @classmethod
     def overridden(cls, card: CodecCard) -> Mapping[str, str]:
@@ -278,8 +283,10 @@ class ReferenceCodec(CodecBase):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             exchange.write_video(folder / f"input.{self.exchanged}", signal, coded)
-            said = self._command(*self.command(layout, point)).run({}, folder)
-            stream = _read(folder / "coded.bin")
+            log_file = folder / "log.txt"
+            command = self._command(*self.command(layout, point))
+            said = command.run({}, folder, log_file=log_file)
+            stream, log = _read(folder / "coded.bin"), log_file.read_text(errors="replace")
         if not stream:
             raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
         stripped = self.strip(stream)
@@ -293,9 +300,17 @@ class ReferenceCodec(CodecBase):
             side + stripped.payload,
             header_bytes=len(side) + stripped.header_bytes,
             discarded_bytes=stripped.discarded_bytes,
+            coded_frames=self.frames_in(stripped.payload, log),
         )
 
     def decode(self, payload: bytes) -> Signal:
+        return self._decode(payload)[0]
+
+    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
+        """What the decoder wrote, before any conversion, and how its samples are to be read."""
+        return self._decode(payload, planes=True)
+
+    def _decode(self, payload: bytes, *, planes: bool = False) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -306,8 +321,8 @@ class ReferenceCodec(CodecBase):
             if not written.is_file() or not written.stat().st_size:
                 raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
             coded = self.decoded_format(stream, written, count)
-            layout = _layout(info, coded, count)
-            return exchange.read_video(written, layout, coded)
+            layout = planes_layout(coded, count) if planes else _layout(info, coded, count)
+            return exchange.read_video(written, layout, coded), coded
 
     def decoder_command(self, stream: str, written: str) -> Sequence[str]:
         decoder = str(self._decoder())

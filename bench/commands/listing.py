@@ -48,7 +48,10 @@ def print_columns() -> None:
         "Of clips records.csv has, beside the mean over frames of a metric `X`, the worst frame and"
         "\nthe value that 5 % of the frames are worse than: `X_min` and `X_p5`, or `X_max` and "
         "`X_p95` where\nless is better, as for `mse`. In curves.csv `X_min` and `X_max` are those "
-        "of all clips. Frames that\nare infinite count as in the mean (100 dB)."
+        "of all clips. Frames that\nare infinite count as in the mean (100 dB).\n\n"
+        "frames.csv is there of clips alone: of the first 16 items of a run, fewer where it would "
+        "have more\nthan 100,000 rows. The store holds the frames of all items, a few bytes a "
+        "value; `bench report DIR\n--all-frames` writes them."
     )
 
 

@@ -27,6 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", choices=("log", "linear"), help="rate axis of the plots; default: log"
     )
+    parser.add_argument(
+        "--all-frames",
+        action="store_true",
+        help="frames.csv of all clips, not of the first ones alone",
+    )
     _add_choice(parser)
     add_cards(parser)
 
@@ -115,6 +120,7 @@ def call(options: argparse.Namespace) -> int:
             options.folders, style=options.style, overlays=options.overlay, out=options.out,
             registry=load_registry(options.cards), common=options.common, rate_axis=options.rate,
             drawing=drawing, choice=_choice(options),
+            every_frame=options.all_frames,
         )  # fmt: skip
     console = make_console()
     print_summary(built.folder, content=built.content, console=console)

@@ -42,7 +42,7 @@ def _score_stored(cache: WorkerCache, task: Task) -> tuple[Scores, bytes]:
     signal, evaluator = cache.reference(task.item, task.lacks, codec.compared_depth())
     payload, encoded = stored.kept_stream(), None
     if payload is None:
-        encoded = _encode_again(codec, task.point, stored, signal)
+        encoded = encode_again(codec, task.point, stored, signal)
     fresh = b"" if encoded is None else encoded.payload
     if not task.lacks:
         return Scores({}), fresh
@@ -59,7 +59,7 @@ def _score_stored(cache: WorkerCache, task: Task) -> tuple[Scores, bytes]:
     return scores, fresh
 
 
-def _encode_again(codec: Codec, point: Point, stored: Stored, signal: Signal) -> Encoded:
+def encode_again(codec: Codec, point: Point, stored: Stored, signal: Signal) -> Encoded:
     """Raises CodecError where the stream is not that of the record."""
     encoded = codec.encode(signal, parse_point(stored.reached) if stored.reached else point)
     payload = encoded.payload

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bench.codecs.base import Batching, Codec, Encoded
+from bench.codecs.base import Batching, Codec, Encoded, TellsFrames
 from bench.engine.timing import NOT_TIMED, Timed, time_call
 from bench.errors import CodecError
-from bench.records import Point
-from bench.signals import Signal
+from bench.records import CodedFrames, Point
+from bench.signals import Layout, Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Coded:
     encoding: Timed
     decoding: Timed
     together: int = 1
+    frames: CodedFrames | None = None
 
 
 def code(codec: Codec, signal: Signal, point: Point, repeats: int = 0) -> Coded:
@@ -38,6 +39,20 @@ def code(codec: Codec, signal: Signal, point: Point, repeats: int = 0) -> Coded:
         return Coded(encoded, encoded.reconstruction, encoding, NOT_TIMED)
     decoded, decoding = time_call(lambda: codec.decode(encoded.payload), repeats)
     return Coded(encoded, decoded, encoding, decoding)
+
+
+def with_frames(coded: Coded, codec: Codec, layout: Layout) -> Coded:
+    """With type and bytes of each frame of a clip, where the codec tells; not timed."""
+    encoded = coded.encoded
+    frames = encoded.coded_frames
+    if layout.frames < 2 or not encoded.payload:
+        return coded
+    if frames is None and encoded.frame_bytes is not None:
+        frames = CodedFrames(encoded.frame_bytes)
+    elif frames is None and isinstance(codec, TellsFrames):
+        frames = codec.coded_frames(encoded.payload)
+    told = frames is not None and len(frames.sizes) == layout.frames
+    return replace(coded, frames=frames) if told else coded
 
 
 def code_together(codec: Batching, inputs: Sequence[tuple[Signal, Point]]) -> tuple[Coded, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.codecs.base import Codec, DecodesApart, refusal_of
 from bench.engine.added_metrics import add_metrics
 from bench.engine.batches import MOST, MetricBatch, code_ahead
-from bench.engine.coding import Coded, code
+from bench.engine.coding import Coded, code, with_frames
 from bench.engine.estimates import examined
 from bench.engine.fresh_decode import DecodedPayload, judge_apart
 from bench.engine.rate_search import RateSearch
@@ -117,6 +117,7 @@ class Worker:
             self.cache.warm_up(task.codec, signal, point)
             coded = code(codec, signal, point, spec.repeats)
         coded, remarks = _with_estimate(coded, codec, signal, point)
+        coded = with_frames(coded, codec, signal.layout)
         scores = evaluator.score(coded.decoded, batches=not self._batching)
         record = with_result(record, signal.layout, coded, scores)
         record = replace(

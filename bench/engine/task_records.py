@@ -52,6 +52,7 @@ def with_result(record: Record, layout: Layout, coded: Coded, scores: Scores) ->
         "header_bytes": encoded.header_bytes,
         "discarded_bytes": encoded.discarded_bytes,
         "frame_bytes": " ".join(map(str, encoded.frame_bytes or ())) or None,
+        "coded_frames": coded.frames,
         "bpp": _per_pixel(None if size is None else 8 * size, layout.pixels),
         "bpp_estimated": _per_pixel(encoded.bits_estimated, layout.pixels),
         "bpp_likelihood": _per_pixel(encoded.bits_likelihood, layout.pixels),

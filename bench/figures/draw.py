@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import textwrap
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bench.figures.direct_labels import label_ends, label_width
 from bench.figures.plot import BarPlot, CurvePlot, Line, OtherLine, Plot
-from bench.figures.style import LINE_WIDTHS, MARK_SIZES, Style
+from bench.figures.style import LINE_WIDTHS, MARK_SIZES, OTHER_DASH, OTHER_WIDTH, Style
 
-PUBLISHED_COLOUR = "#8a8a8a"
+_ARROWS = {0: ">", 90: "^", 180: "<", 270: "v"}
+_GAP = 0.08
+"""Inches between the parts of a figure."""
 
 
 def draw(plot: Plot, style: Style) -> Figure:
@@ -25,38 +25,27 @@ def draw(plot: Plot, style: Style) -> Figure:
 
 
 def draw_lines(plot: CurvePlot, style: Style) -> Figure:
-    """Measured curves in a legend, learned ones over the others, published ones thin and labelled
-    at their ends, bounds dotted."""
-    published = [other for other in plot.others if not other.bound]
-    entries = [line.label for line in plot.lines]
-    entries += [other.label for other in plot.others if other.bound]
-    ends = [other.label for other in published]
-    frame = _frame(style, entries, ends, note=bool(plot.outside))
-    figure = Figure(figsize=(frame.width, frame.height))
-    axes = figure.add_axes(frame.axes)
+    """Measured curves, learned ones over the others and published ones below them, dashed in gray;
+    bounds dotted. An arrow at the edge stands for points outside."""
+    # fine, so that what is measured is what a PDF sets, which hints no glyph
+    figure = Figure(figsize=(style.width, style.height), dpi=600)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    _limit(axes, plot)
     for line in plot.lines:
         _draw_line(axes, line, style)
-    _limit(axes, plot)
+        for edge in plot.exits(line):
+            axes.plot(
+                edge.x, edge.y, transform=axes.transAxes, marker=_ARROWS[edge.turn], zorder=4,
+                color=line.colour, markersize=style.marker * 1.5, clip_on=False,
+                markeredgecolor="white", markeredgewidth=0.4, label=f"_outside: {line.label}",
+            )  # fmt: skip
     for other in plot.others:
         _draw_other(axes, other, style)
     _label_axes(axes, plot)
-    if published:
-        curves = [(other.rate, other.quality) for other in published]
-        label_ends(
-            axes, curves, ends, title="published:", colour=PUBLISHED_COLOUR, font_size=_small(style)
-        )  # fmt: skip
-    _legend(figure, axes, frame, entries)
-    if plot.outside:
-        figure.text(
-            frame.axes[0], 0.3 * style.font_size / 72 / frame.height, plot.outside,
-            fontsize=_small(style), color="#444444", va="bottom",
-        )  # fmt: skip
+    # a legend that has published curves would take from the plot's width beside it
+    below = style.legend_below or any(not other.bound for other in plot.others)
+    _lay_out(figure, axes, _legend(figure, axes, columns=4 if below else 1), plot, style)
     return figure
-
-
-def _small(style: Style) -> float:
-    """The font size of labels in the figure."""
-    return style.font_size - 2
 
 
 def _draw_line(axes: Axes, line: Line, style: Style) -> None:
@@ -71,67 +60,78 @@ def _draw_line(axes: Axes, line: Line, style: Style) -> None:
 
 def _draw_other(axes: Axes, other: OtherLine, style: Style) -> None:
     axes.plot(
-        other.rate, other.quality, label=other.label if other.bound else "_" + other.label,
-        color="#000000" if other.bound else PUBLISHED_COLOUR,
-        linestyle=":" if other.bound else "-",
-        linewidth=style.line * (0.8 if other.bound else 0.5), zorder=1,
-        marker=None if other.bound else ".", markersize=style.marker * 0.5,
+        other.rate, other.quality, label=other.label, color=str(other.gray),
+        linestyle=":" if other.bound else OTHER_DASH, zorder=1,
+        linewidth=style.line * (0.8 if other.bound else OTHER_WIDTH),
+        marker=None if other.bound else other.marker, markersize=style.marker,
+        fillstyle="none", markeredgewidth=0.6,
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A figure's size in inches; its axes (left, bottom, width, height) and the place of its legend
-    in figure parts; ``columns`` of a legend below the axes, 0 where it stands beside them."""
+def _legend(figure: Figure, axes: Axes, *, columns: int) -> Legend | None:
+    """The legend in as many columns as fit the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return None
+    shapes = [(1, 56)]
+    if columns > 1:
+        wide = [(count, 56) for count in range(columns, 1, -1)]
+        shapes = [*wide, (2, 40), (2, 34), (2, 28), *shapes]
+    for count, longest in shapes:
+        legend = axes.legend(
+            handles, [textwrap.fill(label, longest) for label in labels], ncol=count,
+            loc="lower left", bbox_to_anchor=(0, 0), bbox_transform=figure.transFigure,
+            frameon=False, handlelength=2.0, labelspacing=0.3, columnspacing=0.8,
+            handletextpad=0.4, borderaxespad=0, borderpad=0,
+        )  # fmt: skip
+        if _size(figure, legend)[0] <= figure.get_figwidth() - _GAP / 2:
+            break
+    return legend
 
-    width: float
-    height: float
-    axes: tuple[float, float, float, float]
-    legend: tuple[float, float]
-    columns: int
+
+def _size(figure: Figure, legend: Legend) -> tuple[float, float]:
+    """Inches."""
+    FigureCanvasAgg(figure)  # measures text
+    box = legend.get_window_extent()
+    return box.width / figure.dpi, box.height / figure.dpi
 
 
-def _frame(style: Style, labels: Sequence[str], ends: Sequence[str], *, note: bool) -> Frame:
-    """Room for the labels at the curves' ends and for the legend: beside the axes or, in a narrow
-    column, below them."""
+def _lay_out(
+    figure: Figure, axes: Axes, legend: Legend | None, plot: CurvePlot, style: Style
+) -> None:
+    """Room for the legend, beside or below the axes, and the note below both."""
     inch = style.font_size / 72
-    left, bottom, top = 4.6 * inch, (4.8 if note else 3.6) * inch, 0.8 * inch
-    beside = label_width(ends, _small(style))
-    longest = max(map(len, labels), default=0)
-    width, height, columns = style.width, style.height, 0
-    if style.legend_below:
-        columns = 2 if longest > 16 else 3
-        legend = 1.2 * inch * math.ceil(len(labels) / columns) + 0.5 * inch
-        height = max(height, 2.4 + legend, 0.1 * len(ends) + 1.0 + legend)
-        bottom += legend
-        right = max(0.8 * inch, beside)
-        place = (0.5, (1.2 if note else 0.0) * inch / height)
+    left, bottom, top = 5.0 * inch, 3.6 * inch, 0.8 * inch
+    width, height = style.width, style.height
+    wide, high = (0.0, 0.0) if legend is None else _size(figure, legend)
+    note = textwrap.wrap(
+        plot.outside, int((2.25 if style.serif else 1.85) * (width - 2 * _GAP) * 72 / style.small)
+    )
+    foot = 1.25 * len(note) * style.small / 72 + _GAP * bool(note)
+    below = style.legend_below or any(not other.bound for other in plot.others)
+    if below:
+        foot += high + _GAP
+        right, height = top, height + foot
     else:
-        right = (0.55 * longest + 4.5) * inch + beside
+        right = wide + 2.5 * _GAP
         # the axes keep at least half of what they have without any label
         width = max(width, left + right + 0.5 * style.width)
-        height = max(height, 1.5 * inch * len(labels) + inch)
-        place = ((width - right + beside) / width, 1 - top / height)
-    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
-    return Frame(
-        width, height, (box[0], box[1], max(0.3, box[2]), max(0.3, box[3])), place, columns
-    )
-
-
-def _legend(figure: Figure, axes: Axes, frame: Frame, labels: Sequence[str]) -> None:
-    if not labels:
-        return
-    below = frame.columns > 0
-    layout: dict[str, Any] = (
-        {"ncol": frame.columns, "handlelength": 2.2, "labelspacing": 0.3, "columnspacing": 1.0,
-         "handletextpad": 0.4, "borderaxespad": 0.2}
-        if below
-        else {"handlelength": 3.0, "labelspacing": 0.45}
-    )  # fmt: skip
-    axes.legend(
-        loc="lower center" if below else "upper left", bbox_to_anchor=frame.legend,
-        bbox_transform=figure.transFigure, frameon=False, **layout,
-    )  # fmt: skip
+        height = max(height, high + 2 * top) + foot
+    figure.set_size_inches(width, height)
+    axes.set_position((
+        left / width, (bottom + foot) / height,
+        1 - (left + right) / width, 1 - (bottom + top + foot) / height,
+    ))  # fmt: skip
+    if legend is not None:
+        place = ((width - wide) / 2, foot - high) if below else (
+            width - right + 1.5 * _GAP, height - top - high
+        )  # fmt: skip
+        legend.set_bbox_to_anchor((place[0] / width, place[1] / height), figure.transFigure)
+    if note:
+        figure.text(
+            _GAP / width, 0.5 * _GAP / height, "\n".join(note), fontsize=style.small,
+            color="#444444", va="bottom",
+        )  # fmt: skip
 
 
 def _limit(axes: Axes, plot: CurvePlot) -> None:

@@ -13,6 +13,10 @@ FAMILY = 3
 LINE_WIDTHS = {"field": 0.8, "learned": 1.6, "anchor": 1.4}
 MARK_SIZES = {"field": 0.85, "learned": 1.2, "anchor": 1.0}
 """By the weight of a line, relative to the style's."""
+OTHER_MARKS = ("o", "s", "^", "D", "p", "x", "+", "v")
+OTHER_GRAYS = (0.45, 0.6, 0.3)
+OTHER_DASH, OTHER_WIDTH = (0, (4, 2)), 0.6
+"""Of published curves, which are open marks on dashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class Style:
         return "STIXGeneral" if self.serif else "DejaVu Sans"
 
     @property
+    def small(self) -> float:
+        """The smallest font size in a figure: 7 points in a column of IEEE's."""
+        return self.font_size - 1
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Matplotlib's settings."""
         mathematics = {"mathtext.fontset": "stix"} if self.serif else {}
@@ -40,7 +49,7 @@ class Style:
             "font.family": self.family,
             "font.size": self.font_size,
             "axes.titlesize": self.font_size,
-            "legend.fontsize": self.font_size - 1,
+            "legend.fontsize": self.small,
             "pdf.fonttype": 42,
             "ps.fonttype": 42,
             "axes.spines.top": False,

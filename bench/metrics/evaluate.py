@@ -439,4 +439,9 @@ def _summary(frames: Mapping[str, Values], info: Mapping[str, MetricInfo]) -> Fr
             found = (_finite(found[0], info[name]), _finite(found[1], info[name]))
         scores |= zip(info[name].frame_columns, found, strict=True)
     worst = int(mse.argmax()) if mse.any() else None
-    return FrameSummary(int((mse == 0).sum()), worst, scores)
+    return FrameSummary(
+        int((mse == 0).sum()),
+        worst,
+        scores,
+        {name: values.tolist() for name, values in frames.items()},
+    )

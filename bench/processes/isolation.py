@@ -59,6 +59,7 @@ _OPEN_WITHOUT = {
 }
 _DENIALS = ("Permission denied", "PermissionError", "No such file", "No module named")
 _READ_ONLY = "Read-only file system"
+_AGAIN_SECONDS = 1.0
 _OWN_CURE = "it may write into $TMPDIR alone"
 _CURE = "isolated, it sees no files but programs, packages and what its card names: reads = [...]"
 _UNFILTERED = "no filter of system calls on this machine"
@@ -285,9 +286,11 @@ def end(process: subprocess.Popen[bytes]) -> int:
     """Ends a launched program and all that it started; the exit status, which is the program's own
     if it had ended."""
     alone = not _confined and namespaces.offered() & namespaces.PROCESSES
-    if alone:
+    while alone:
         process.terminate()
-        return process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # it may not have its handler yet: a signal is then lost to one of this process
+            return process.wait(_AGAIN_SECONDS)
     process.kill()
     status = process.wait()
     orphans.end_session(process.pid)

@@ -176,7 +176,7 @@ def _continue_inside() -> None:
     if first:
         _never_return(lambda: _end_as(first, ending))
     orphans.die_with_parent()
-    if select.select([this], [], [], 0)[0]:
+    if _readable((this,), 0):  # it has ended
         os._exit(1)
     program = os.fork()
     if program:
@@ -207,8 +207,14 @@ def _wait_for(program: int, telling: int) -> None:
 def _end_as(first: int, ending: int) -> None:
     """Ends this process as the program ended, once nothing of it is left; when it is told to
     terminate, after ending the program."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGKILL))
     linux.close_all_but(ending)
+    heard, telling = os.pipe()
+    os.set_blocking(telling, False)
+    # a handler in Python would not run if the signal came just before a call that waits
+    signal.set_wakeup_fd(telling)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    if heard in _readable((ending, heard)):
+        os.kill(first, signal.SIGKILL)
     told = os.read(ending, 4)
     status = os.waitpid(first, 0)[1]
     if told:
@@ -220,6 +226,14 @@ def _end_as(first: int, ending: int) -> None:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     os._exit(os.WEXITSTATUS(status))
+
+
+def _readable(handles: Iterable[int], milliseconds: int | None = None) -> list[int]:
+    """Those that can be read or are closed. ``select`` takes no number over 1023."""
+    poll = select.poll()
+    for handle in handles:
+        poll.register(handle, select.POLLIN)
+    return [handle for handle, _ in poll.poll(milliseconds)]
 
 
 def _make_read_only(own: Path) -> None:

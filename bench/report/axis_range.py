@@ -1,4 +1,5 @@
-"""Chooses which range of rates and qualities a plot shows.
+"""Chooses which range of rates and qualities a plot shows: the anchor's, and what most codecs
+share.
 
 A codec that is far from the others does not compress their curves to a line; a note says which
 points lie outside. Draws nothing.
@@ -7,8 +8,7 @@ points lie outside. Draws nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,12 +19,12 @@ from bench.report.content import Content
 Range = tuple[float, float]
 # space for markers, as a fraction of the axis
 _MARGIN = 0.04
-# how far the axis may extend beyond the common range, as a fraction of that range
-_REACH = 0.25
-# points are left outside only if the axis would otherwise be longer by this factor
-_SAVING = 1.25
-# with fewer cards there is no common range
+# how far the axis may extend beyond the range of the anchor and of most, as a fraction of it
+_REACH = 0.15
+# with fewer cards there is nothing that most share
 _FEW = 3
+# codecs that a note names
+_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +79,43 @@ def axis_range(content: Content, axis: Quality) -> AxisRange | None:
     curves = {codec: curve for codec, curve in found.items() if curve[0].size}
     if not curves:
         return None
+    anchor = content.bd.anchor or ""
     limits = content.choice.quality_limits(axis.id, axis.info.id)
     if limits:
         low, high = sorted(axis.sign * end for end in limits)
     else:
-        low, high = _shown({codec: quality for codec, (_, quality) in curves.items()})
-    inside = [rate[(quality >= low) & (quality <= high)] for rate, quality in curves.values()]
-    rates = np.concatenate(
-        inside if any(map(len, inside)) else [rate for rate, _ in curves.values()]
-    )
+        low, high = _shown({codec: quality for codec, (_, quality) in curves.items()}, anchor)
+    inside = {c: np.log2(r[(q >= low) & (q <= high)]) for c, (r, q) in curves.items()}
+    rates = {codec: rate for codec, rate in inside.items() if rate.size}
+    whole = rates or {codec: np.log2(rate) for codec, (rate, _) in curves.items()}
     chosen = content.choice.xlim
-    least, most = chosen or (float(rates.min()), float(rates.max()))
-    notes = []
-    for codec, (rate, quality) in curves.items():
-        beyond = (quality < low) | (quality > high)
-        if chosen:
-            beyond |= (rate < least) | (rate > most)
-        if beyond.any():
-            notes.append(_note(content.name(codec), axis.sign * quality[beyond]))
-    unit = f" {axis.unit}" if axis.unit else ""
-    outside = f"Outside the axes: {', '.join(notes)}{unit}" if notes else ""
+    if chosen:
+        least, most = chosen
+    else:
+        least, most = (float(2**end) for end in _shown(whole, anchor))
     margins = 0.0 if chosen else 0.12, 0.0 if limits else _MARGIN
-    return AxisRange((least, most), (low, high), outside, _over(content), *margins)
+    shown = AxisRange((least, most), (low, high), "", _over(content), *margins)
+    return replace(shown, outside=_outside(content, axis, shown, curves))
+
+
+def _outside(
+    content: Content, axis: Quality, shown: AxisRange, curves: Mapping[str, tuple[Floats, Floats]]
+) -> str:
+    """Which codecs have points beyond the margins, and where these lie."""
+    notes = []
+    low, high = shown.padded()
+    least, most = shown.padded_rate(linear=content.linear_rate)
+    rate_unit = "bpp" if content.rate_unit == "bits per pixel" else "bits"
+    for codec, (rate, quality) in curves.items():
+        far = (quality < low) | (quality > high)
+        beside = ~far & ((rate < least) | (rate > most))
+        told = [_span(axis.sign * quality[far], ".1f", axis.unit)] if far.any() else []
+        told += [_span(rate[beside], ".3g", rate_unit)] if beside.any() else []
+        if told:
+            notes.append(f"{content.name(codec)} {', '.join(told)}")
+    if len(notes) > _NAMED:
+        notes[_NAMED:] = [f"{len(notes) - _NAMED} more"]
+    return f"Outside the axes: {'; '.join(notes)}" if notes else ""
 
 
 def _over(content: Content) -> str:
@@ -110,46 +125,33 @@ def _over(content: Content) -> str:
     return f"Means over the {items} {content.item_word} that all codecs have"
 
 
-def _note(codec: str, quality: Floats) -> str:
-    ends = dict.fromkeys(f"{value:.1f}" for value in (quality.min(), quality.max()))
-    return f"{codec} {'–'.join(ends)}"
+def _span(values: Floats, digits: str, unit: str) -> str:
+    ends = dict.fromkeys(f"{value:{digits}}" for value in (values.min(), values.max()))
+    return f"{'–'.join(ends)} {unit}".rstrip()
 
 
-def _shown(qualities: Mapping[str, Floats]) -> Range:
-    """The range of all points, unless a few cards are far from the range that the others share."""
+def _shown(values: Mapping[str, Floats], anchor: str) -> Range:
+    """The range of all points, unless some are far from the anchor's and from what at least half
+    of the cards share."""
     families: dict[str, list[float]] = {}
-    for codec, quality in qualities.items():
-        families.setdefault(CodecName.parse(codec).card, []).extend(quality.tolist())
-    ranges = [(min(values), max(values)) for values in families.values()]
+    for codec, own in values.items():
+        families.setdefault(CodecName.parse(codec).card, []).extend(own.tolist())
+    ranges = [(min(own), max(own)) for own in families.values()]
     full = (min(low for low, _ in ranges), max(high for _, high in ranges))
-    common = _common([each for each in ranges if each[1] > each[0]])
-    if common is None or len(ranges) < _FEW:
+    core = _shared([each for each in ranges if each[1] > each[0]])
+    if core is None or len(ranges) < _FEW:
         return full
-    reach = _REACH * (common[1] - common[0])
-    low, high = max(full[0], common[0] - reach), min(full[1], common[1] + reach)
-    beyond = sum(each[0] < low or each[1] > high for each in ranges)
-    if beyond > max(1, len(ranges) // 4) or full[1] - full[0] < _SAVING * (high - low):
-        return full
-    inside = [value for values in families.values() for value in values if low <= value <= high]
-    return min(inside), max(inside)
+    if anchor in values:
+        core = min(core[0], values[anchor].min()), max(core[1], values[anchor].max())
+    reach = _REACH * (core[1] - core[0])
+    near = [v for own in families.values() for v in own if core[0] - reach <= v <= core[1] + reach]
+    return float(min(near)), float(max(near))
 
 
-def _common(ranges: Sequence[Range]) -> Range | None:
-    """The connected range that at least two cards cover; of several, that of most cards."""
+def _shared(ranges: Sequence[Range]) -> Range | None:
+    """From the lowest to the highest value that at least half of the ranges hold, and at least
+    two."""
+    needed = max(2, (len(ranges) + 1) // 2)
     ends = sorted({end for each in ranges for end in each})
-    shared: list[Range] = []
-    for low, high in pairwise(ends):
-        if sum(one <= low and high <= other for one, other in ranges) < 2:
-            continue
-        if shared and shared[-1][1] == low:
-            shared[-1] = (shared[-1][0], high)
-        else:
-            shared.append((low, high))
-    if not shared:
-        return None
-
-    def weight(part: Range) -> tuple[int, float]:
-        touching = sum(low < part[1] and high > part[0] for low, high in ranges)
-        return touching, part[1] - part[0]
-
-    return max(shared, key=weight)
+    held = [e for e in ends if sum(low <= e <= high for low, high in ranges) >= needed]
+    return (held[0], held[-1]) if held and held[-1] > held[0] else None

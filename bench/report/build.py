@@ -12,12 +12,14 @@ from bench.cards.choice import Choice
 from bench.errors import StoreError, UsageError
 from bench.figures.drawing_process import DrawingProcess
 from bench.figures.style import named_style
+from bench.report.class_tables import class_section, write_class_rates
 from bench.report.content import Content, RateAxis, collect
 from bench.report.html import write_page
 from bench.report.latex import write_latex
 from bench.report.pages import write_papers
 from bench.report.plots import plan_plots, write_pgfplots
 from bench.report.tables import write_bd, write_curves, write_markdown
+from bench.results import frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +45,7 @@ def build(
     rate_axis: RateAxis | None = None,
     drawing: DrawingProcess | None = None,
     choice: Choice | None = None,
+    every_frame: bool = False,
 ) -> BuiltReport:
     """Writes curves.csv, curves.tsv, bd.csv, bd_matrix.csv, table.md, what LaTeX reads, the plots
     and report.html, and the pages that the suite's card names, from ``registry`` or the project's
@@ -50,7 +53,8 @@ def build(
 
     One folder gets its report beside its records; several need ``out``, and ``common`` where they
     hold different items. ``style`` is ``paper`` or
-    ``ieee``; ``overlays`` are as ``load_overlay`` reads them. ``choice`` is what to show, before
+    ``ieee``; frames.csv is made anew from each folder's store, of all items with ``every_frame``;
+    ``overlays`` are as ``load_overlay`` reads them. ``choice`` is what to show, before
     what the suite's card says. ``drawing`` draws while the rest is
     written; figures that are there already are not drawn again. Raises
     UsageError and StoreError, each one line that says what to do.
@@ -60,6 +64,8 @@ def build(
         raise UsageError("a report of several folders needs a folder of its own; give --out")
     named_style(style)
     registry = registry or load_registry()
+    for path in paths:
+        frames.rebuild(path, every=every_frame)
     content = collect(
         paths, overlays=overlays, extras=extras, common=common, rate_axis=rate_axis,
         choice=choice or Choice(), registry=registry,
@@ -72,7 +78,8 @@ def build(
         drawing.draw(sheets)
         write_curves(content, target)
         write_bd(content, target)
-        write_markdown(content, target)
+        write_markdown(content, target, class_section(content))
+        write_class_rates(content, target)
         texts = [*write_latex(content, target), *write_pgfplots(content, target, style)]
         shown = content.choice
         whole = not (shown.codecs or shown.metrics or shown.anchor)  # pages are of whole suites

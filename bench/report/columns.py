@@ -49,12 +49,22 @@ RECORDS: Mapping[str, str] = {
     "100 dB in the clip's mean PSNR",
     "worst_frame": "of a clip: the frame with the largest mse, counted from 0",
     "group": "the source that the item shares with others, such as one production, where known",
-    "frame_bytes": "of a clip: bytes of each frame in order, where the codec tells",
+    "frame_bytes": "of a clip: bytes of each frame, of a model that tells them as it codes; "
+    "frames.csv has them of all codecs",
     "format": "pixel format of the item as ffmpeg names it, then its matrix and range if it says "
     "them; YUV that says no range is taken as limited",
     "kbps": "of a clip: 1000 bits a second at its frame rate, 25 frames where nothing says it",
     "encode_fps": "of a clip: frames over `encode_seconds`",
     "decode_fps": "of a clip: frames over `decode_seconds`",
+}
+FRAMES: Mapping[str, str] = {
+    "codec": _LABELS["codec"],
+    "point": _LABELS["point"],
+    "item": "the clip",
+    "frame": "counted from 0 in the order of display",
+    "type": "`I`, `P` or `B`, where the codec tells",
+    "bytes": "of the access unit, temporal unit or packet that the frame is coded in, parameter "
+    "sets before it included; side information of the harness belongs to no frame",
 }
 CURVES: Mapping[str, str] = {
     **_LABELS,
@@ -117,6 +127,15 @@ BD_MATRIX: Mapping[str, str] = {
     "overlap": "percent of both quality ranges that they share",
     "items": "items that both curves hold",
 }
+BD_CLIPS: Mapping[str, str] = {
+    **_BD,
+    "class": "the group of the clips; empty where they have none, and of all clips",
+    "clip": "one clip; empty of a class and of all clips",
+    "clips": "clips that have a BD-rate",
+    "bd_rate": "percent of rate at equal quality, PCHIP: of the clip, or the mean of the clips",
+    "bd_rate_classes": "of all clips: the mean of the classes' `bd_rate`",
+    "bd_rate_curve": "that of the mean curve of these clips",
+}
 _AVERAGING = {"mean": "mean curves", "pooled": "pooled curves", "item": "each item, then the mean"}
 
 
@@ -133,12 +152,16 @@ def meaning(table: Mapping[str, str], column: str, metrics: Mapping[str, str]) -
 def tables(metrics: Mapping[str, str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """(file, [(column, meaning)]) of every table, in their order."""
     from bench.analysis.curves import CURVE_COLUMNS
+    from bench.report import class_tables
     from bench.report.tables import BD_COLUMNS, MATRIX_COLUMNS
+    from bench.results import frames
 
     for name, known, columns in (
         ("records.csv", RECORDS, COLUMNS),
+        (frames.FILE, FRAMES, frames.COLUMNS),
         ("curves.csv", CURVES, CURVE_COLUMNS),
         ("bd.csv", BD, BD_COLUMNS),
+        (class_tables.FILE, BD_CLIPS, class_tables.COLUMNS),
         ("bd_matrix.csv", BD_MATRIX, MATRIX_COLUMNS),
     ):
         yield name, [(column, meaning(known, column, metrics)) for column in columns]

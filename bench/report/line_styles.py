@@ -6,6 +6,7 @@ Draws nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from bench.figures.plot import Weight
@@ -13,13 +14,15 @@ from bench.report.content import Content
 from bench.results.run_info import CodecInfo
 
 ANCHOR_COLOUR = "#000000"
-# P. Tol, Colour schemes, SRON/EPS/TN/09-002: "vibrant" for what stands out, "muted" for the field;
-# safe for colour-blind readers. Muted's pale grey, which is hard to see, is a brown here.
-LEARNED_COLOURS = ("#CC3311", "#0077BB", "#EE7733", "#AA3377", "#009988", "#33BBEE")
+# P. Tol, Colour schemes, SRON/EPS/TN/09-002: "vibrant" with a mint of "light" for what stands out,
+# "muted" for the field; safe for colour-blind readers. Muted's pale grey, which is hard to see, is
+# a brown here.
+LEARNED_COLOURS = ("#CC3311", "#33BBEE", "#0077BB", "#EE7733", "#AA3377", "#44BB99")
 FIELD_COLOURS = (
-    *("#332288", "#44AA99", "#CC6677", "#999933", "#88CCEE"),
-    *("#117733", "#DDAA33", "#882255", "#AA4499", "#8C6D4F"),
+    *("#332288", "#44AA99", "#AA4499", "#88CCEE", "#CC6677"),
+    *("#882255", "#999933", "#117733", "#DDAA33", "#8C6D4F"),
 )
+"""In an order in which neighbours are far apart in lightness, for those who print in grey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +88,20 @@ def is_learned(info: CodecInfo | None) -> bool:
 
 def line_styles(content: Content) -> dict[str, LineStyle]:
     """The line style of every codec. Curves get theirs before single points, so that no two of the
-    first ten curves share a colour, nor any two of the first 110 both colour and marker."""
+    first ten curves share a colour, and no two of the first 44 both marker and dash."""
     found: dict[str, LineStyle] = {}
     points = {row.codec: row.points for row in content.rows}
     ranked = sorted(content.results.codecs, key=lambda codec: points[codec] < 2)
     networks = [codec for codec in ranked if is_learned(content.results.info(codec))]
     contrast = 0 < len(networks) < len(ranked)
-    counts = {"learned": 0, "field": 0}
+    colours = {"learned": cycle(LEARNED_COLOURS), "field": cycle(FIELD_COLOURS)}
+    place = 0
     for codec in ranked:
         if codec == content.bd.anchor:
             found[codec] = LineStyle(ANCHOR_COLOUR, MARKERS[0], DASHES[0], "anchor")
             continue
         kind: Weight = "learned" if contrast and codec in networks else "field"
-        colours = LEARNED_COLOURS if kind == "learned" else FIELD_COLOURS
-        place, counts[kind] = counts[kind], counts[kind] + 1
-        found[codec] = LineStyle(
-            colours[place % len(colours)],
-            MARKERS[(place + 1) % len(MARKERS)],
-            DASHES[place % len(DASHES)],
-            kind,
-        )
+        marker, dash = MARKERS[(place + 1) % len(MARKERS)], DASHES[place % len(DASHES)]
+        found[codec] = LineStyle(next(colours[kind]), marker, dash, kind)
+        place += 1
     return found

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from bench.cards import Registry
 from bench.cards.plugins import import_attribute
 from bench.cards.suites import Suite
+from bench.codecs.foreign.places import is_ours
+from bench.errors import CardError
 
 if TYPE_CHECKING:
     from bench.report.content import Content
@@ -42,5 +44,11 @@ def write_papers(content: Content, folder: Path, registry: Registry) -> tuple[Pa
 
 
 def writers_of(suite: Suite) -> list[Writer]:
-    """What ``papers`` of a suite names. Raises CardError if one does not exist."""
+    """What ``papers`` of a suite names. Raises CardError if one does not exist or is not ours: a
+    report runs no code of others."""
+    for path in suite.papers:
+        if not is_ours(path):
+            raise CardError(
+                f"suite {suite.id}: papers names {path!r}, no page of bench; take it out"
+            )
     return [import_attribute(f"suite {suite.id}", path) for path in suite.papers]

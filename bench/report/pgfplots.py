@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench.analysis.qualities import Quality
-from bench.figures.plot import CurvePlot, Line, OtherLine
-from bench.figures.style import LINE_WIDTHS, MARK_SIZES, Style
+from bench.figures.plot import CurvePlot, Exit, Line, OtherLine
+from bench.figures.style import LINE_WIDTHS, MARK_SIZES, OTHER_DASH, OTHER_WIDTH, Style
 from bench.report.content import Content
 from bench.report.latex import latex
 
@@ -18,11 +18,17 @@ _MARKS = {
     "v": "triangle*; rotate=180", "<": "triangle*; rotate=90",
     ">": "triangle*; rotate=270", "p": "pentagon*", "*": "star",
 }  # fmt: skip
-"""Matplotlib's markers as PGFPlots names them."""
+_OPEN_MARKS = {
+    "o": "o", "s": "square", "^": "triangle", "D": "diamond", "p": "pentagon", "x": "x",
+    "+": "+", "v": "triangle; rotate=180",
+}  # fmt: skip
+"""Matplotlib's markers as PGFPlots names them, filled and open."""
 _COLUMN_POINTS = 252
 """Width of a column of IEEE's, which the legend must fit."""
 _FEW = 8
 """More entries than these stand in two columns, the figure made smaller where they do not fit."""
+_ENTRY, _LETTER = 24, 3.0
+"""Points that line and gap of an entry take, and a letter of 7 points on average."""
 
 
 def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, str]) -> str:
@@ -33,9 +39,8 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
     low, high = sorted(sign * end for end in plot.qualities)
     title = axis.info.title if axis.falling else axis.title
     entries = [latex(line.label) for line in plot.lines]
-    entries += [latex(_label(other)) for other in plot.others]
-    least = 2 if len(entries) > _FEW else 1
-    columns = max(least, int(_COLUMN_POINTS / (3.1 * max(map(len, entries)) + 24)))
+    entries += [latex(other.label) for other in plot.others]
+    rows = _legend_rows(entries)
     options = [
         r"width=\columnwidth", r"height={min(0.75\columnwidth,240pt)}",
         f"xmin={plot.rates[0]:.5g}", f"xmax={plot.rates[1]:.5g}",
@@ -44,7 +49,7 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
         *([] if plot.linear_rate else [f"xtick={{{_ticks(*plot.rates)}}}"]),
         "log ticks with fixed point", "grid=major", "grid style={line width=0.3pt, black!15}",
         f"tick label style={{font={font}}}", f"label style={{font={font}}}",
-        f"legend columns={columns}", "legend cell align=left",
+        f"transpose legend, legend columns={rows}", "legend cell align=left",
         r"legend style={at={(0.5,0)}, anchor=north, yshift=-3em, font=\scriptsize, draw=none, "
         "fill=none, inner sep=0pt, /tikz/column sep=2pt}",
         r"table/search path={.,\CurrentFilePath}",
@@ -63,10 +68,10 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
         lines.append(f"\\definecolor{{c{colour}}}{{HTML}}{{{colour}}}")
         lines += _curves(line.sources, axis, files, _look(line, style), entry)
     for place, other in enumerate(plot.others):
-        look = f"{_other_look(place)}, line width={0.6 * style.line:.2g}pt"
-        if other.bound:
-            look = f"black, densely dotted, line width={0.8 * style.line:.2g}pt, mark=none"
-        lines += _curves(other.sources, axis, files, look, entries[len(plot.lines) + place])
+        entry = entries[len(plot.lines) + place]
+        lines += _curves(other.sources, axis, files, _other_look(other, style), entry)
+    for line in plot.lines:
+        lines += [_arrow(plot, line, edge, sign) for edge in plot.exits(line)]
     lines += [
         f"\\end{{{kind}}}",
         r"\end{tikzpicture}}%",
@@ -75,8 +80,15 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
     return "\n".join(lines) + "\n"
 
 
-def _label(other: OtherLine) -> str:
-    return other.label if other.bound else f"{other.label} (published)"
+def _legend_rows(entries: Sequence[str]) -> int:
+    """Rows of a legend that is filled column by column, in as many columns as fit."""
+    for columns in (4, 3, 2):
+        rows = math.ceil(len(entries) / columns)
+        parts = [entries[start : start + rows] for start in range(0, len(entries), rows)]
+        width = sum(_ENTRY + _LETTER * max(map(len, part)) for part in parts)
+        if width <= _COLUMN_POINTS or (columns == 2 and len(entries) > _FEW):
+            return rows
+    return max(1, len(entries))
 
 
 def _ticks(low: float, high: float) -> str:
@@ -102,12 +114,27 @@ def _look(line: Line, style: Style) -> str:
     return f"{look}, dash pattern={' '.join(f'{w} {n * width:.2g}pt' for w, n in words)}"
 
 
-def _other_look(place: int) -> str:
-    marks = ("o", "square", "triangle", "diamond", "pentagon", "x", "+", "asterisk")
-    grays = (50, 65, 80)
+def _other_look(other: OtherLine, style: Style) -> str:
+    if other.bound:
+        return f"black, densely dotted, line width={0.8 * style.line:.2g}pt, mark=none"
+    width = OTHER_WIDTH * style.line
+    on, off = (f"{n * width:.2g}pt" for n in OTHER_DASH[1])
+    mark, _, turned = _OPEN_MARKS[other.marker].partition("; ")
     return (
-        f"black!{grays[place % len(grays)]}, densely dashed, mark={marks[place % len(marks)]}, "
-        "mark size=1.2pt, mark options={solid}"
+        f"black!{100 - 100 * other.gray:.0f}, dash pattern=on {on} off {off}, "
+        f"line width={width:.2g}pt, mark={mark}, mark size={style.marker / 2:.2g}pt, "
+        f"mark options={{solid{turned and ', ' + turned}}}"
+    )
+
+
+def _arrow(plot: CurvePlot, line: Line, edge: Exit, sign: int) -> str:
+    """Points that way, where points of a line lie outside the axes."""
+    rate, quality = plot.value(edge)
+    return (
+        f"\\addplot[forget plot, only marks, clip marker paths=false, mark=triangle*, "
+        f"c{line.colour.removeprefix('#')}, mark size=2pt, "
+        f"mark options={{rotate={(edge.turn + 270) % 360}}}] "
+        f"coordinates {{({rate:.6g},{sign * quality:.6g})}};"
     )
 
 

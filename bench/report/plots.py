@@ -14,7 +14,7 @@ from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.figures.files import Sheet, make_sheet
 from bench.figures.plot import CurvePlot, Line, OtherLine
-from bench.figures.style import FAMILY, Style, named_style
+from bench.figures.style import FAMILY, OTHER_GRAYS, OTHER_MARKS, Style, named_style
 from bench.records import CodecName
 from bench.report.axis_range import AxisRange, axis_range, finite_points
 from bench.report.content import Content
@@ -72,7 +72,10 @@ def curve_plot(content: Content, axis: Quality) -> CurvePlot | None:
             _line(content, axis, series, styles[series.codecs[0]])
             for series in _series(content, names, axis)
         ),
-        others=tuple(_other(content, extra, axis) for extra in drawn_extras(content, axis)),
+        others=tuple(
+            _other(content, extra, axis, place)
+            for place, extra in enumerate(drawn_extras(content, axis))
+        ),
         rates=shown.padded_rate(linear=content.linear_rate),
         qualities=shown.padded(),
         rate_label=f"Rate ({content.rate_unit})",
@@ -98,11 +101,14 @@ def _line(content: Content, axis: Quality, series: Series, style: LineStyle) -> 
     )
 
 
-def _other(content: Content, extra: ExtraCurve, axis: Quality) -> OtherLine:
-    bound = extra.origin == "bound"
-    label = extra.name if bound else published_name(content, extra)
-    values = tuple(extra.quality(axis) or ())
-    return OtherLine(label, tuple(extra.rate), values, bound, (extra.marked,))
+def _other(content: Content, extra: ExtraCurve, axis: Quality, place: int) -> OtherLine:
+    values, source = tuple(extra.quality(axis) or ()), (extra.marked,)
+    if extra.origin == "bound":
+        return OtherLine(extra.name, tuple(extra.rate), values, True, sources=source)
+    label = f"{published_name(content, extra)} ({extra.origin})"
+    mark = OTHER_MARKS[place % len(OTHER_MARKS)]
+    gray = OTHER_GRAYS[place % len(OTHER_GRAYS)]
+    return OtherLine(label, tuple(extra.rate), values, False, mark, gray, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,9 @@ def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Serie
             series.append(Series(marked[name], (name,)))
         elif name == family[0]:
             star = " *" if any(marked[each].endswith(" *") for each in family) else ""
-            label = f"{content.name(CodecName.parse(name).card)} ({len(family)} variations){star}"
+            card = content.name(CodecName.parse(name).card)
+            opened = f"{card[:-1]}, " if card.endswith(")") else f"{card} ("
+            label = f"{opened}{len(family)} variations){star}"
             series.append(Series(label, tuple(family)))
     return series
 

@@ -52,11 +52,11 @@ def write_bd(content: Content, folder: Path) -> None:
                 for method in METHODS
             ]
             numbers = (c.quality_gain, c.overlap_percent, *c.spread, *conventions)
-            rates = map(_number, (c.rate_percent, c.rate_low, c.rate_high))
+            rates = map(number, (c.rate_percent, c.rate_low, c.rate_high))
             row = (suite, c.metric, c.anchor, c.codec, c.items, *rates, flag)
             others = (c.hull_percent, c.without_headers_percent, *astuple(c.single or NO_SINGLE))
             said = "; ".join((*c.warnings, *c.left_out))
-            writer.writerow((*row, *map(_number, numbers), said, *map(_number, others)))
+            writer.writerow((*row, *map(number, numbers), said, *map(number, others)))
     with (folder / "bd_matrix.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MATRIX_COLUMNS)
@@ -67,14 +67,15 @@ def write_bd(content: Content, folder: Path) -> None:
 
 def _matrix_cells(matrix: Matrix) -> list[tuple[str, ...]]:
     return [
-        (codec, anchor, _number(matrix.rates[i][j]), _number(matrix.overlaps[i][j]),
+        (codec, anchor, number(matrix.rates[i][j]), number(matrix.overlaps[i][j]),
          str(matrix.items[i][j]))
         for i, codec in enumerate(matrix.codecs)
         for j, anchor in enumerate(matrix.codecs)
     ]  # fmt: skip
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A cell of a CSV file, empty where there is no value."""
     return f"{value:.6f}" if math.isfinite(value) else ""
 
 
@@ -147,23 +148,31 @@ def summary_columns(content: Content) -> list[str]:
     """Headings of the summary, shared by all formats."""
     unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
     columns = ["Codec", "Points", content.item_word.capitalize(), f"Rate, {unit}"]
+    columns += ["Rate, kbps"] if has_kbps(content) else []
     for index, axis in enumerate(content.axes if content.bd.anchor else ()):
         columns.append(f"BD-rate {axis.title}, %")
         if index == 0:
             columns += ["no headers, %"] if headers_matter(content) else []
             columns += ["spread, %", f"BD {axis.title}, {axis.unit or '1'}"]
     time = "s, parallel" if content.parallel else "s"
-    return [*columns, f"Encode, {time}", f"Decode, {time}"]
+    columns += [f"Encode, {time}", f"Decode, {time}"]
+    rate = time.replace("s", "fps", 1)
+    return columns + ([f"Encode, {rate}", f"Decode, {rate}"] if has_kbps(content) else [])
 
 
 def summary_cells(content: Content, row: SummaryRow) -> list[str]:
     """One row under ``summary_columns``; a curve over fewer items is marked with ``*``."""
     items = f"{row.items}*" if row.incomplete else str(row.items)
     cells = [marked(content, row.codec), str(row.points), items, rate_range(row)]
+    told = has_kbps(content)
+    points = content.curves[content.curves["codec"] == row.codec]
+    cells += [ends_of([points["kbps"].min(), points["kbps"].max()], 1)] if told else []
     if content.bd.anchor:
         for index, comparison in enumerate(row.comparisons):
             cells += _delta_cells(content, row, comparison, first=index == 0)
-    return [*cells, seconds(row.encode_seconds), seconds(row.decode_seconds)]
+    cells += [seconds(row.encode_seconds), seconds(row.decode_seconds)]
+    fps = [seconds(points[name].mean()) for name in ("encode_fps", "decode_fps") if name in points]
+    return [*cells, *(fps or ["–", "–"])] if told else cells
 
 
 def _delta_cells(
@@ -188,10 +197,19 @@ def headers_matter(content: Content) -> bool:
 
 def rate_range(row: SummaryRow, digits: int = 3) -> str:
     """``0.112–3.401`` or the one rate there is."""
-    if not math.isfinite(row.rate_low):
+    return ends_of([row.rate_low, row.rate_high], digits)
+
+
+def ends_of(ends: Sequence[float], digits: int) -> str:
+    """A range, or the one value at both ends; an en dash where there is none."""
+    if not math.isfinite(ends[0]):
         return "–"
-    ends = dict.fromkeys(f"{rate:.{digits}f}" for rate in (row.rate_low, row.rate_high))
-    return "–".join(ends)
+    return "–".join(dict.fromkeys(f"{end:.{digits}f}" for end in ends))
+
+
+def has_kbps(content: Content) -> bool:
+    """Whether there are clips, of which records say bits and frames a second."""
+    return "kbps" in content.curves
 
 
 def seconds(value: float) -> str:
@@ -199,28 +217,31 @@ def seconds(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "–"
 
 
-def write_markdown(content: Content, folder: Path) -> None:
-    """table.md: summary, warnings, footnote and all points."""
+def write_markdown(content: Content, folder: Path, sections: Sequence[str] = ()) -> None:
+    """table.md: summary, further sections, warnings, footnote and all points."""
     run = content.results.run
     columns = summary_columns(content)
-    lines = [f"# {_md(run.suite_title)}", "", *_md_table(columns, [
+    lines = [f"# {_md(run.suite_title)}", "", *md_table(columns, [
         summary_cells(content, row) for row in content.rows
     ])]  # fmt: skip
     if any(row.incomplete for row in content.rows):
         lines += ["", f"\\* over fewer {content.item_word} than its neighbours, or with failures."]
+    lines += sections
     warned = warnings_of(content)
     if warned:
         lines += ["", "## Mind", "", *(f"- {_md(text)}" for text in warned)]
     if content.published:
         lines += ["", f"## {PUBLISHED_TITLE}", ""]
         lines += [_md(sentence) for sentence in published_sentences(content)]
-        lines += ["", *_md_table(*published_table(content))]
+        lines += ["", *md_table(*published_table(content))]
     lines += ["", "## How these numbers were made", ""]
     lines += [f"- {_md(sentence)}" for sentence in footnote(content)]
     lines += ["", "## All points", "", *_md_points(content)]
     (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+_OF_CLIPS = {"kbps": "kbps", "encode_fps": "encode fps", "decode_fps": "decode fps"}
+"""Columns of curves.csv on clips, and how tables call them."""
 PUBLISHED_TITLE = "Published curves, not measured here"
 
 
@@ -253,7 +274,9 @@ def published_table(content: Content) -> tuple[list[str], list[list[str]]]:
 def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of all points by rising rate, values of the reported axes."""
     columns = ["Codec", "Point", content.item_word.capitalize(), "bpp", "pooled bpp"]
-    columns += [_with_unit(axis) for axis in content.axes]
+    columns += [with_unit(axis) for axis in content.axes]
+    clips = [name for name in _OF_CLIPS if name in content.curves]
+    columns += [_OF_CLIPS[name] for name in clips]
     bounded = "bound_gap_db" in content.curves
     columns += ["above R(D), dB"] if bounded else []
     rows = []
@@ -262,11 +285,12 @@ def point_table(content: Content) -> tuple[list[str], list[list[str]]]:
         cells = [content.name(str(point["codec"])), str(point["point"]), f"{point['items']}{mark}"]
         cells += [_plain(point["bpp"]), _plain(point["bpp_pooled"])]
         cells += [_plain(float(a.shown(point[a.column])), a) for a in content.axes]
+        cells += [f"{point[name]:.4g}" if point[name] == point[name] else "–" for name in clips]
         rows.append([*cells, _plain(point["bound_gap_db"])] if bounded else cells)
     return columns, rows
 
 
-def _with_unit(axis: Quality) -> str:
+def with_unit(axis: Quality) -> str:
     title = axis.info.title if axis.falling else axis.title
     return f"{title}, {axis.unit}" if axis.unit else title
 
@@ -280,10 +304,11 @@ def _plain(value: float, axis: Quality | None = None) -> str:
 
 def _md_points(content: Content) -> list[str]:
     columns, rows = point_table(content)
-    return _md_table(columns, rows)
+    return md_table(columns, rows)
 
 
-def _md_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def md_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table whose first column is text."""
     align = ["---"] + ["---:"] * (len(columns) - 1)
     lines = [columns, align, *rows]
     return ["| " + " | ".join(_md(str(cell)) for cell in line) + " |" for line in lines]

@@ -60,6 +60,10 @@ class Columns:
     marks: Mapping[str, NDArray[np.uint64]] = field(default_factory=dict)
     """Hashes of the first digits of a column of hashes; 0 where there are fewer."""
 
+    def holds(self, name: str) -> bool:
+        """Whether some row has a number in this column."""
+        return not bool(np.isnan(self.numbers[name]).all())
+
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
@@ -95,7 +99,7 @@ def read_columns(
     large = path.stat().st_size >= LARGE_BYTES if large is None else large
     if large or digits is not None:
         held = {name: count for name, count in (digits or {}).items() if name in header}
-        found = _by_polars(path, wanted, held)
+        found = _by_polars(path, wanted, held, required)
     else:
         found = _by_pandas(path, wanted)
     if not len(found.words["status"].codes):
@@ -112,7 +116,9 @@ def read_columns(
     return found
 
 
-def _by_polars(path: Path, wanted: _Wanted, digits: Mapping[str, int]) -> Columns:
+def _by_polars(
+    path: Path, wanted: _Wanted, digits: Mapping[str, int], required: Sequence[str]
+) -> Columns:
     import polars as pl
 
     kinds: dict[str, pl.DataType] = dict.fromkeys(wanted.words, pl.Categorical())
@@ -130,13 +136,13 @@ def _by_polars(path: Path, wanted: _Wanted, digits: Mapping[str, int]) -> Column
             .collect(engine="streaming")
         )
     except (pl.exceptions.PolarsError, OSError) as error:
-        name_damage(path)
+        name_damage(path, required)
         raise StoreError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
     numbers, words = {}, {}
     for name in wanted.numbers:
         column = table.drop_in_place(name)
         if column.is_nan().any():
-            name_damage(path)
+            name_damage(path, required)
         numbers[name] = column.to_numpy()
     for name in wanted.words:
         column = table.drop_in_place(name)
@@ -147,7 +153,7 @@ def _by_polars(path: Path, wanted: _Wanted, digits: Mapping[str, int]) -> Column
 
 
 def _by_pandas(path: Path, wanted: _Wanted) -> Columns:
-    """Numbers to within one unit in their last digit, where polars reads them exactly."""
+    """Numbers to a relative 1e-12, where polars reads them exactly."""
     import pandas as pd
 
     kinds: dict[str, str] = dict.fromkeys(wanted.words, "category")

@@ -2,7 +2,7 @@
 
 The folder ``kept/`` of a results folder holds a payload for each record that is kept, of the items
 that are shown also a PNG for each point and of the original, and ``index.json``. For a clip a PNG
-shows the middle frame. Measures nothing.
+shows the middle frame; a WebM beside it plays. Measures nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 from bench.records import Record, Stored
+from bench.results.kept_clips import playable
 from bench.signals import Layout, Signal
 
+CLIP = ".webm"
 _LONGEST = 200
 """Characters of a file's name, which with its suffix may have 255."""
 
@@ -35,6 +38,9 @@ class KeptStream:
     payload: bytes
     original: bytes = b""
     reconstruction: bytes = b""
+    original_clip: bytes = b""
+    clip: bytes = b""
+    """As ``kept_clips.playable`` makes them."""
 
 
 def make_kept_stream(
@@ -44,8 +50,19 @@ def make_kept_stream(
     if original.layout.media == "vector":
         return None
     layout = original.layout
-    pictures = (_png(signal, layout) for signal in (original, decoded))
-    return KeptStream(record.item, record.codec, record.point, payload, *pictures)
+    picture, clip = _shown_original(original)
+    return KeptStream(
+        record.item, record.codec, record.point, payload, picture, _png(decoded, layout), clip,
+        playable(decoded, layout) if layout.media == "video" else b"",
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=2)
+def _shown_original(original: Signal) -> tuple[bytes, bytes]:
+    """A picture and a clip of it, made once for all points of an item."""
+    layout = original.layout
+    clip = playable(original, layout) if layout.media == "video" else b""
+    return _png(original, layout), clip
 
 
 class KeptStreams:
@@ -87,6 +104,11 @@ class KeptStreams:
         """Writes the files of one task, and the original if it is not there yet."""
         place = (kept.item, kept.codec, kept.point)
         _write(self._path(*place, ".bin"), kept.payload)
+        if kept.clip:
+            original = self._original(kept.item).with_suffix(CLIP)
+            if not original.is_file():
+                _write(original, kept.original_clip)
+            _write(self._path(*place, CLIP), kept.clip)
         if kept.reconstruction:
             original = self._original(kept.item)
             if not original.is_file():

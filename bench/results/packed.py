@@ -9,9 +9,11 @@ from functools import cache
 from typing import NamedTuple
 
 from bench.records import COLUMNS, Record, columns_of
+from bench.results.frames import PackedFrames, frames_of, pack_frames
 from bench.results.recovery import row_checksum
 from bench.results.table import Cell, cells
 
+_KEY = tuple(map(COLUMNS.index, ("codec", "point", "item")))
 _STATUS, _CODEC, _REASON = map(COLUMNS.index, ("status", "codec", "reason"))
 
 
@@ -21,6 +23,12 @@ class Packed(NamedTuple):
     columns: tuple[str, ...]
     row: tuple[Cell, ...]
     checksum: int
+    frames: PackedFrames | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        codec, point, item = (str(self.row[place]) for place in _KEY)
+        return codec, point, item
 
     @property
     def status(self) -> Cell:
@@ -39,7 +47,8 @@ def pack(record: Record) -> Packed:
     """A record ready to be stored."""
     columns = _columns((*record.scores, *record.frame_scores))
     row = cells(record, columns)
-    return Packed(columns, row, row_checksum(columns, row))
+    frames = pack_frames(frames_of(record)) if record.frame_values or record.coded_frames else None
+    return Packed(columns, row, row_checksum(columns, row), frames)
 
 
 @cache

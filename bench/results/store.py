@@ -24,6 +24,7 @@ from bench.records import (
     columns_of,
     is_of_frames,
 )
+from bench.results import frames
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
 from bench.results.recovery import checksum, damaged, recover_records, row_checksum
@@ -36,8 +37,8 @@ TABLE = "records.csv"
 # 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
 # for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs;
 # 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group;
-# 9: frame_bytes, format; 10: kbps, encode_fps, decode_fps
-FORMAT = 10
+# 9: frame_bytes, format; 10: kbps, encode_fps, decode_fps; 11: a table of frames
+FORMAT = 11
 
 Key = tuple[str, str, str]
 _KEYS = ("codec", "point", "item")
@@ -53,7 +54,7 @@ CREATE TABLE IF NOT EXISTS points (codec TEXT, point TEXT, place INTEGER,
 CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, place INTEGER, digest TEXT);
 CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEXT,
     passed INTEGER, detail TEXT, isolation TEXT DEFAULT '', PRIMARY KEY (name, codec, point));
-"""
+{frames.SCHEMA}"""
 
 
 class Store:
@@ -126,11 +127,14 @@ class Store:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
         returns how many records that is."""
         records = recover_records(self.folder / FILE, self.folder / TABLE)
+        found = frames.recovered(self.folder / FILE, self.folder / frames.FILE)
 
         def fill(db: sqlite3.Connection) -> None:
             self._db, self._columns = db, COLUMNS
             with self._transaction():
                 self._insert(map(pack, records))
+                keys = {(one.codec, one.point, one.item) for one in records}
+                frames.put(db, ((key, found[key]) for key in keys & found.keys()))
 
         put_in_place(self.folder / FILE, _SCHEMA, FORMAT, fill)
         return len(records)
@@ -158,7 +162,8 @@ class Store:
         if (self.folder / FILE).exists():
             with _explained(self.folder):
                 put_in_place(self.folder / FILE, _SCHEMA, FORMAT, make_room)
-        (self.folder / TABLE).unlink(missing_ok=True)
+        for name in (TABLE, frames.FILE):
+            (self.folder / name).unlink(missing_ok=True)
 
     def _connect(self) -> None:
         self._db = sqlite3.connect(self.folder / FILE, isolation_level=None)
@@ -215,6 +220,7 @@ class Store:
                 f"INSERT OR REPLACE INTO records ({quoted}) VALUES ({marks})",
                 ((*one.row, one.checksum) for one in records if one.columns == columns),
             )
+        frames.put(self._db, ((one.key, one.frames) for one in records))
 
     def meta(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -406,7 +412,7 @@ class Store:
         key: Key,
         scores: Mapping[str, float],
         remarks: Mapping[str, str],
-        frames: FrameSummary | None = None,
+        of_frames: FrameSummary | None = None,
     ) -> None:
         """Adds metrics to a stored record, whose other values stay; ``remarks`` say why there are
         none. Nothing happens where the record is gone."""
@@ -418,7 +424,11 @@ class Store:
             said = {name: why for name, why in said.items() if name not in scores}
             merged = {**record.scores, **scores}
             record = replace(record, scores=merged, remarks=said)
-            self._insert([pack(record if frames is None else record.with_frames(frames))])
+            if of_frames is not None:
+                held = frames.held(self._db, key)
+                record = replace(record, coded_frames=held.coded, frame_values=held.values)
+                record = record.with_frames(of_frames)
+            self._insert([pack(record)])
 
     def _record(self, key: Key) -> Record | None:
         where = " AND ".join(f"{name} = ?" for name in _KEYS)
@@ -442,7 +452,16 @@ class Store:
                     for name, value in record.frame_scores.items()
                     if not is_of_frames(name, (metric,))
                 }
-                self._insert([pack(replace(record, scores=scores, frame_scores=of_frames))])
+                held = frames.held(self._db, key)
+                values = {name: each for name, each in held.values.items() if name != metric}
+                self._insert([
+                    pack(
+                        replace(
+                            record, scores=scores, frame_scores=of_frames,
+                            frame_values=values, coded_frames=held.coded,
+                        )
+                    )
+                ])  # fmt: skip
         return len(keys)
 
     def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
@@ -488,7 +507,8 @@ class Store:
         damaged: list[Key] = []
         with _explained(self.folder):
             write_records(path, self._whole(damaged), self._columns)
-        self.drop(damaged)
+            self.drop(damaged)
+            frames.export(self._db, path.with_name(frames.FILE))
         return len(damaged)
 
     def _whole(self, damaged: list[Key]) -> Iterator[tuple[Cell, ...]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError, as_cell
-from bench.records import COLUMNS, RESERVED, Record, is_of_frames
+from bench.records import COLUMNS, NO_COLUMNS, RESERVED, Record, is_of_frames
 from bench.results.damage import implausible
 
 FILE = "records.csv"
@@ -32,7 +32,7 @@ OPTIONAL_WORDS = ("remarks", "rate", "group", "format")
 _KINDS = {
     one.name: str(one.type).partition(" ")[0]
     for one in fields(Record)
-    if one.name not in ("scores", "frame_scores")
+    if one.name not in NO_COLUMNS
 }
 _METRIC = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -153,11 +153,13 @@ def read_records(path: Path, required: Sequence[str] = REQUIRED) -> Iterator[tup
                     raise StoreError(f"{path}: line {reader.line_num}: {fault}; it is damaged")
                 yield reader.line_num, record
     except FileNotFoundError as error:
-        raise StoreError(
-            f"{path}: no such file; give a results folder, a baseline folder or a CSV"
-        ) from error
+        raise _no_table(path) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def _no_table(path: Path) -> StoreError:
+    return StoreError(f"{path}: no such file; give a results folder, a baseline folder or a CSV")
 
 
 def _record(path: Path, line: int, row: Mapping[str, str], metrics: Sequence[str]) -> Record:
@@ -208,6 +210,8 @@ def read_header(path: Path, required: Sequence[str] = REQUIRED) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline().strip().split(",")
+    except FileNotFoundError as error:
+        raise _no_table(path) from error
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: cannot be read: {error}; run the suite again") from error
     missing = [name for name in required if name not in header]

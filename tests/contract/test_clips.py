@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -156,11 +157,28 @@ def needed(stream: bytes, name: str) -> bytes:
     return kept
 
 
-def packets(stream: bytes, form: str) -> int:
-    """Bytes of the packets of a container alone."""
+def packets(stream: bytes, form: str) -> list[int]:
+    """Bytes of each packet, without a container."""
     told = ffmpeg("-f", form, "-i", "pipe:0", "-c", "copy", "-f", "framecrc", "-", data=stream)
     lines = [line for line in told.decode().splitlines() if not line.startswith("#")]
-    return sum(int(line.split(",")[4]) for line in lines)
+    return [int(line.split(",")[4]) for line in lines]
+
+
+def shown_types(stream: bytes, form: str) -> str:
+    """The type of each frame in the order of display."""
+    command = [FFMPEG, "-hide_banner", "-f", form, "-i", "pipe:0", "-fps_mode", "passthrough"]
+    command += ["-vf", "showinfo=checksum=0", "-f", "null", "-"]
+    said = subprocess.run(command, input=stream, capture_output=True, check=True).stderr.decode()
+    return "".join(re.findall(r"iskey:\d type:(\w)", said))
+
+
+def rows_of_frames(folder: Path) -> dict[str, list[dict[str, str]]]:
+    """The rows of frames.csv by codec."""
+    found: dict[str, list[dict[str, str]]] = {}
+    with (folder / "out" / "frames.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["codec"].partition(":")[0], []).append(row)
+    return found
 
 
 def check(row: dict[str, str], kind: Kind, source: bytes, decoded: bytes, depth: int) -> None:
@@ -177,6 +195,80 @@ def check(row: dict[str, str], kind: Kind, source: bytes, decoded: bytes, depth:
             continue
         expected = np.mean(10 * np.log10((2**kind.depth - 1) ** 2 / errors))
         assert float(row[name]) == pytest.approx(expected, abs=1e-4), (row["codec"], name)
+
+
+def check_frames(
+    rows: list[dict[str, str]], record: dict[str, str], kind: Kind, source: bytes, decoded: bytes,
+    depth: int,
+) -> None:  # fmt: skip
+    """PSNR of each frame, and of them the least and the 5th percentile in the record."""
+    assert [row["frame"] for row in rows] == [str(place) for place in range(kind.frames)]
+    pairs = zip(kind.frames_of(source, kind.depth), kind.frames_of(decoded, depth), strict=True)
+    errors = np.array([np.mean((one[0] - other[0]) ** 2) for one, other in pairs])
+    with np.errstate(divide="ignore"):
+        expected = 10 * np.log10((2**kind.depth - 1) ** 2 / errors)
+    np.testing.assert_allclose([float(row["psnr_y"]) for row in rows], expected, rtol=1e-6)
+    if errors.all():
+        assert float(record["psnr_y_min"]) == pytest.approx(expected.min(), abs=1e-6)
+        assert float(record["psnr_y_p5"]) == pytest.approx(np.percentile(expected, 5), abs=1e-6)
+
+
+def test_frames_of_random_access_are_those_that_the_encoders_report(tmp_path: Path) -> None:
+    """The order of coding is not that of display: x264's log and x265's CSV say picture order."""
+    kind = Kind("420", 8, 96, 64, 12)
+    data = made(kind)
+    specs = [
+        "x264:preset=medium,structure=random-access,keyint=8,qp=30",
+        "x265:preset=medium,structure=random-access,keyint=8,qp=30",
+    ]
+    measured(tmp_path, kind, data, specs)
+    frames = rows_of_frames(tmp_path)
+    source = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "96x64", "-r", "25", "-i", "pipe:0")
+    common = ("-preset", "medium", "-tune", "psnr", "-g", "8", "-qp", "30", "-threads", "1")
+    log = subprocess.run(
+        [
+            *(FFMPEG, "-hide_banner", "-loglevel", "debug", *source, "-c:v", "libx264", *common),
+            *("-x264-params", "lookahead-threads=1", "-f", "null", "-"),
+        ],
+        input=data, capture_output=True, check=True,
+    ).stderr.decode()  # fmt: skip
+    said = re.findall(r"frame= *\d+ QP=.*?Slice:(\w) Poc:(-?\d+) .*?size=(\d+)", log)
+    shown = in_display_order([(kind_of, int(poc), int(size)) for kind_of, poc, size in said])
+    assert "".join(row["type"] for row in frames["x264"]) == "".join(one[0] for one in shown)
+    # before intra pictures the encoders count signature and repeated parameter sets
+    assert predicted(frames["x264"]) == [size for kind_of, _, size in shown if kind_of != "I"]
+    table = tmp_path / "x265.csv"
+    words = f"pools=none:frame-threads=1:log-level=error:csv={table}:csv-log-level=1"
+    ffmpeg(*source, "-c:v", "libx265", *common, "-x265-params", words, "-f", "null", "-", data=data)
+    with table.open(encoding="utf-8") as file:
+        lines = [
+            {key.strip(): word for key, word in row.items() if key} for row in csv.DictReader(file)
+        ]
+    by_poc = sorted(
+        (row for row in lines if (row["POC"] or "").strip().isdigit()),
+        key=lambda row: int(row["POC"]),
+    )
+    assert "".join(row["type"] for row in frames["x265"]) == "".join(
+        row["Type"].strip()[0].upper() for row in by_poc
+    )
+    inter = [row for row in by_poc if row["Type"].strip()[0].upper() != "I"]
+    start_code = 4  # which x265 does not count
+    sizes = [int(row["Bits"]) // 8 + start_code for row in inter]
+    assert predicted(frames["x265"]) == sizes
+
+
+def predicted(rows: list[dict[str, str]]) -> list[int]:
+    return [int(row["bytes"]) for row in rows if row["type"] != "I"]
+
+
+def in_display_order(coded: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """Picture order counts begin anew with each IDR picture."""
+    sequences: list[list[tuple[str, int, int]]] = []
+    for picture in coded:
+        if picture[1] == 0:
+            sequences.append([])
+        sequences[-1].append(picture)
+    return [one for each in sequences for one in sorted(each, key=lambda picture: picture[1])]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -196,6 +288,7 @@ def test_basketballpass_equals_bare_commands(tmp_path: Path) -> None:
 
 def check_ffmpeg_codecs(kind: Kind, data: bytes, folder: Path) -> None:
     rows = measured(folder, kind, data, list(CODECS))
+    frames = rows_of_frames(folder)
     for spec, words in CODECS.items():
         name = spec.partition(":")[0]
         row = rows[name]
@@ -214,7 +307,7 @@ def check_ffmpeg_codecs(kind: Kind, data: bytes, folder: Path) -> None:
         stream = ffmpeg(*source, "-fps_mode", "passthrough", *words, "pipe:1", data=given)
         form = words[-1]
         if form in ("ivf", "avi"):
-            assert int(row["bytes"]) - int(row["header_bytes"]) == packets(stream, form)
+            assert int(row["bytes"]) - int(row["header_bytes"]) == sum(packets(stream, form))
         else:
             # two bytes say that a stream of 4:4:4 holds no RGB
             told = 2 if kind.chroma == "444" else 0
@@ -222,6 +315,12 @@ def check_ffmpeg_codecs(kind: Kind, data: bytes, folder: Path) -> None:
         back = ("-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", pix_fmt, "pipe:1")
         decoded = ffmpeg("-f", form, "-i", "pipe:0", *back, data=stream)
         check(row, kind, data, decoded, 10 if deep else kind.depth)
+        check_frames(frames[name], row, kind, data, decoded, 10 if deep else kind.depth)
+        if kind.width < 1920:  # frames come in the order of coding here
+            assert [int(one["bytes"]) for one in frames[name]] == packets(
+                needed(stream, name), form
+            )
+            assert "".join(one["type"] for one in frames[name]) == shown_types(stream, form)
 
 
 REFERENCES = {
@@ -262,4 +361,9 @@ def test_reference_encoders_equal_bare_commands(
     told = 2 if chroma == "444" else 0
     assert int(row["bytes"]) == len(needed(stream, name)) + told
     subprocess.run([root / "bin" / decoder, "-b", "c.bin", "-o", "out.yuv", "-d", "10"], **quiet)
-    check(row, kind, data, (tmp_path / "out.yuv").read_bytes(), 10)
+    decoded = (tmp_path / "out.yuv").read_bytes()
+    check(row, kind, data, decoded, 10)
+    frames = rows_of_frames(tmp_path)[name]
+    check_frames(frames, row, kind, data, decoded, 10)
+    assert sum(int(one["bytes"]) for one in frames) == int(row["bytes"]) - told
+    assert "".join(one["type"] for one in frames) == "IB"

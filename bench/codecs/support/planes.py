@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from bench import colour
 from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.spool import Data, mapped, pieces_of, spooled
 from bench.codecs.support.stopwatch import untimed
-from bench.signals import Chroma, Frame, Layout, Signal, split_planes
+from bench.signals import Chroma, Frame, Layout, PixelFormat, Samples, Signal, split_planes
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,13 @@ def decoded_signal(
         buffer = FrameBuffer(layout)
         buffer.extend(frames())
         return buffer.signal()
+
+
+def planes_layout(coded: PlaneFormat, frames: int) -> Layout:
+    """The layout of the planes themselves, padding included."""
+    name = "gray" if coded.chroma == "400" else f"yuv{coded.chroma}"
+    kind = PixelFormat(cast(Samples, name), coded.depth)
+    return Layout("image" if frames == 1 else "video", kind, coded.width, coded.height)
 
 
 def through_planes(signal: Signal, coded: PlaneFormat) -> Signal:

@@ -24,7 +24,7 @@ from bench.codecs.support.framing import (
 from bench.codecs.support.stopwatch import untimed
 from bench.colour import round_to_uint8
 from bench.errors import BitstreamError
-from bench.records import Point
+from bench.records import CodedFrames, Point
 from bench.signals import GRAY, RGB, Frame, Layout, Signal, image
 
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -74,6 +74,11 @@ class StillCodec(CodecBase):
             header_bytes=len(side) + framing + sum(picture.header_bytes for picture in pictures),
             discarded_bytes=sum(picture.discarded_bytes for picture in pictures),
         )
+
+    def coded_frames(self, payload: bytes) -> CodedFrames | None:
+        stream = read_side_info(payload)[1]
+        sizes = tuple(map(len, split_frames(stream))) if is_clip(stream) else ()
+        return CodedFrames(sizes, "I" * len(sizes))
 
     def decode(self, payload: bytes) -> Signal:
         side, stream = read_side_info(payload)

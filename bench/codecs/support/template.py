@@ -102,13 +102,20 @@ class Template:
             *(_PLACEHOLDER.sub(lambda m: str(facts[m[1]]), word) for word in self.words[1:]),
         ]
 
-    def run(self, facts: Mapping[str, Value], folder: Path, reads: Sequence[Path] = ()) -> str:
-        """Runs the command confined to ``folder`` and ``reads``, and returns the end of its output.
+    def run(
+        self,
+        facts: Mapping[str, Value],
+        folder: Path,
+        reads: Sequence[Path] = (),
+        log_file: Path | None = None,
+    ) -> str:
+        """Runs the command confined to ``folder`` and ``reads``, and returns the end of its output,
+        all of which stays in ``log_file`` if one is named.
 
         Raises CodecError if its exit status is not zero.
         """
         arguments = self.fill(facts)
-        with tempfile.TemporaryFile() as log:
+        with log_file.open("w+b") if log_file else tempfile.TemporaryFile() as log:
             try:
                 status = run_confined(arguments, folder, log, reads)
             except OSError as error:

@@ -3,7 +3,10 @@
 const report = {
   data: JSON.parse(document.getElementById("data").textContent),
   hidden: new Set(),
+  hiddenMetrics: new Set(),
   metric: null,
+  anchor: null,
+  sorts: new Map(),
   redraws: [],
 };
 
@@ -77,8 +80,15 @@ function shownCodecs() {
   return report.data.codecs.filter((codec) => !report.hidden.has(codec.id));
 }
 
-function comparisonOf(codec) {
-  return report.data.comparisons.find((c) => c.codec === codec && c.metric === report.metric);
+function comparisonOf(codec, metric = report.metric) {
+  if (report.anchor === report.data.anchor)
+    return report.data.comparisons.find((c) => c.codec === codec && c.metric === metric);
+  const matrix = report.data.matrices.find((one) => one.metric === metric);
+  const place = (id) => (matrix ? matrix.codecs.indexOf(id) : -1);
+  const [row, column] = [place(codec), place(report.anchor)];
+  if (row < 0 || column < 0 || row === column) return undefined;
+  const [rate, overlap] = [matrix.rates[row][column], matrix.overlaps[row][column]];
+  return { codec, metric, rate, overlap, low: null, high: null, conventions: [], item_rates: [] };
 }
 
 function metricShown() {
@@ -142,7 +152,7 @@ function draw(id, traces, layout, { tools = false } = {}) {
     displaylogo: false,
     scrollZoom: false,
     displayModeBar: tools && "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
   return Plotly.react(byId(id), traces, layout, options);
 }
@@ -166,7 +176,57 @@ function section(id, redraw) {
   });
 }
 
+// Suite and what is shown, as the name of a file.
+function fileName(parts, ending) {
+  const words = [report.data.suite, ...parts].map((part) =>
+    String(part)
+      .replace(/[^\p{L}\p{N}._]+/gu, "-")
+      .replace(/^-+|-+$/g, ""),
+  );
+  return `${words.filter(Boolean).join("_")}.${ending}`;
+}
+
+function save(name, blob) {
+  const link = element("a", null, { download: name, href: URL.createObjectURL(blob) });
+  link.click();
+  report.saved = name;
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function saveCsv(name, rows) {
+  const plain = (cell) => String(cell ?? "").replace(/−/g, "-");
+  const quoted = (cell) =>
+    /[",\n]/.test(plain(cell)) ? `"${plain(cell).replace(/"/g, '""')}"` : plain(cell);
+  const text = rows.map((row) => row.map(quoted).join(",") + "\n").join("");
+  save(name, new Blob([text], { type: "text/csv" }));
+}
+
+// What is chosen stands in the address, so that a link shows the same; codecs by their names.
+function keepChoice() {
+  const chosen = new URLSearchParams();
+  if (report.anchor !== report.data.anchor) chosen.set("anchor", report.anchor);
+  if (report.data.metrics.length && report.metric !== report.data.metrics[0].id)
+    chosen.set("metric", report.metric);
+  for (const name of report.hidden) chosen.append("hide", name);
+  for (const name of report.hiddenMetrics) chosen.append("without", name);
+  const text = chosen.toString();
+  history.replaceState(null, "", text ? `#?${text}` : location.pathname + location.search);
+}
+
+function readChoice() {
+  const { data } = report;
+  const chosen = new URLSearchParams(location.hash.startsWith("#?") ? location.hash.slice(2) : "");
+  const names = (key, known) => chosen.getAll(key).filter((name) => known.includes(name));
+  const codecs = data.codecs.map((codec) => codec.id);
+  const metrics = data.metrics.map((metric) => metric.id);
+  report.anchor = names("anchor", codecs)[0] ?? data.anchor;
+  report.metric = names("metric", metrics)[0] ?? metrics[0] ?? null;
+  report.hidden = new Set(names("hide", codecs));
+  report.hiddenMetrics = new Set(names("without", metrics));
+}
+
 function redrawAll() {
+  keepChoice();
   for (const redraw of report.redraws) redraw();
 }
 

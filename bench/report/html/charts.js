@@ -203,7 +203,7 @@ function drawCost() {
   const shown = shownCodecs()
     .map((codec) => {
       const comparison = comparisonOf(codec.id);
-      const rate = codec.id === report.data.anchor ? 0 : comparison ? comparison.rate : null;
+      const rate = codec.id === report.anchor ? 0 : comparison ? comparison.rate : null;
       return { codec, rate, cost: costOf(codec, cost) };
     })
     .filter((row) => row.rate !== null && row.cost > 0);

@@ -40,15 +40,19 @@ class Comparison {
       document.addEventListener("DOMContentLoaded", () => this.load(), { once: true });
       return;
     }
-    if (!this.items.length) {
-      this.items = JSON.parse(byId("pictures").textContent);
-      byId("pictures").remove();
-    }
     this.chooseItem();
   }
 
+  get pictures() {
+    if (!this.items.length && byId("pictures")) {
+      this.items = JSON.parse(byId("pictures").textContent);
+      byId("pictures").remove();
+    }
+    return this.items;
+  }
+
   get item() {
-    return this.items[Number(byId("compare-item").value)];
+    return this.pictures[Number(byId("compare-item").value)];
   }
 
   get codecs() {
@@ -183,7 +187,7 @@ class Comparison {
   }
 
   paintControls() {
-    byId("gain-label").hidden = this.mode !== "difference";
+    byId("gain-label").hidden = !["difference", "heat"].includes(this.mode);
     byId("compare-split").disabled = this.mode === "flicker";
     for (const button of document.querySelectorAll("[data-zoom]")) {
       button.setAttribute("aria-pressed", String(button.dataset.zoom === String(this.zoom)));
@@ -204,8 +208,8 @@ class Comparison {
     const { view } = this;
     const gain = Number(byId("compare-gain").value);
     const picture =
-      this.mode === "difference"
-        ? this.cache.difference(shot.source, this.item.original, gain)
+      this.mode === "difference" || this.mode === "heat"
+        ? this.cache.difference(shot.source, this.item.original, gain, this.mode === "heat")
         : this.cache.images.get(shot.source);
     const context = this.canvas.getContext("2d");
     context.imageSmoothingEnabled = view.scale < 1;
@@ -215,6 +219,35 @@ class Comparison {
     context.clip();
     context.drawImage(picture, view.x, view.y, view.width * view.scale, view.height * view.scale);
     context.restore();
+  }
+
+  // What is in sight of original, left and right, beside each other with their captions, at the
+  // scale of the view and at least pixel by pixel.
+  crop() {
+    const { view, canvas } = this;
+    const [x0, y0] = view.pixel([0, 0]).map((value) => Math.max(0, Math.floor(value)));
+    const [x1, y1] = view.pixel([canvas.width, canvas.height]);
+    const wide = Math.min(view.width, Math.ceil(x1)) - x0;
+    const high = Math.min(view.height, Math.ceil(y1)) - y0;
+    const scale = Math.max(1, Math.round(view.scale));
+    const text = Math.max(12, Math.round((wide * scale) / 28));
+    const made = newCanvas(3 * wide * scale + 2 * text, high * scale + 2 * text);
+    const context = made.getContext("2d");
+    context.fillStyle = "#ffffff";
+    context.fillRect(0, 0, made.width, made.height);
+    context.fillStyle = "#000000";
+    context.font = `${text}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.imageSmoothingEnabled = false;
+    const original = { codec: ORIGINAL, source: this.item.original };
+    [original, this.left, this.right].forEach((shot, place) => {
+      const start = place * (wide * scale + text);
+      const picture = this.cache.images.get(shot.source);
+      const size = [wide * scale, high * scale];
+      context.drawImage(picture, x0, y0, wide, high, start, 0, ...size);
+      context.fillText(caption(shot, null), start + size[0] / 2, size[1] + 1.4 * text, size[0]);
+    });
+    return made;
   }
 
   // A place of the pointer in canvas pixels.
@@ -265,7 +298,13 @@ function setUpCompare() {
   const shown = report.data.pictures;
   byId("compare-note").textContent = report.data.pictures_note;
   if (!shown.length) {
-    byId("compare").hidden = true;
+    byId("compare").hidden = report.data.media === "vector";
+    byId("compare-none").hidden = false;
+    byId("compare-none").textContent =
+      report.data.pictures_note ||
+      "No reconstruction was kept: run with --keep N to see the first N here. " +
+        "After a run it codes again only what it needs.";
+    byId("compare-body").hidden = true;
     return;
   }
   fillSelect(
@@ -273,6 +312,7 @@ function setUpCompare() {
     shown.map((item, index) => [index, item]),
   );
   const comparison = new Comparison(byId("compare-view"));
+  report.comparison = comparison;
   setUpChoosers(comparison);
   setUpPointer(comparison);
   setUpKeys(comparison);
@@ -294,6 +334,11 @@ function setUpChoosers(comparison) {
   on("compare-gain", () => {
     comparison.cache.maps.clear();
     comparison.paint();
+  });
+  byId("compare-save").addEventListener("click", () => {
+    const sides = [comparison.left, comparison.right].map((shot) => shot.codec);
+    const name = fileName([comparison.item.item, ...sides, "crop"], "png");
+    comparison.crop().toBlob((blob) => save(name, blob));
   });
   for (const button of document.querySelectorAll("[data-zoom]")) {
     button.addEventListener("click", () => {

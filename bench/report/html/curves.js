@@ -10,7 +10,7 @@ function setUpCurves() {
     "metric",
     data.metrics.map((m) => [m.id, m.title]),
   );
-  report.metric = data.metrics[0].id;
+  byId("metric").value = report.metric;
   byId("metric").addEventListener("change", (event) => {
     report.metric = event.target.value;
     redrawAll();
@@ -34,6 +34,9 @@ function setUpCurves() {
   }
   byId("published").addEventListener("change", redrawAll);
   setUpChips();
+  for (const button of document.querySelectorAll("[data-save]")) {
+    button.addEventListener("click", () => saveCurves(button.dataset.save));
+  }
   report.redraws.push(drawCurves);
   drawCurves();
 }
@@ -72,6 +75,32 @@ function setUpChips() {
   paint();
 }
 
+// The figure in the size of the window with its legend, or the numbers behind it.
+async function saveCurves(kind) {
+  const chart = byId("curves-chart");
+  const name = fileName([report.metric], kind);
+  if (kind === "csv") {
+    const rows = chart.data
+      .filter((trace) => trace.hoverinfo !== "skip")
+      .flatMap((trace) => trace.x.map((x, i) => [trace.meta || trace.name, x, trace.y[i]]));
+    saveCsv(name, [["codec", byId("rate").value, report.metric], ...rows]);
+    return;
+  }
+  const size = { width: chart.clientWidth, height: chart.clientHeight };
+  const traces = chart.data.map((one) => ({ ...one, showlegend: one.hoverinfo !== "skip" }));
+  const legend = { orientation: "h", y: -0.18, yanchor: "top" };
+  const wider = { ...size, height: size.height + 22 * Math.ceil(traces.length / 3) };
+  const layout = { ...chart.layout, showlegend: true, legend, ...wider, uirevision: null };
+  layout.paper_bgcolor = layout.plot_bgcolor = cssColour("--paper");
+  const figure = { data: traces, layout };
+  const address = await Plotly.toImage(figure, { format: kind, scale: 2, ...wider });
+  const [head, body] = address.split(/,(.*)/s);
+  const bytes = head.endsWith("base64")
+    ? Uint8Array.from(atob(body), (c) => c.charCodeAt(0))
+    : decodeURIComponent(body);
+  save(name, new Blob([bytes], { type: kind === "svg" ? "image/svg+xml" : "image/png" }));
+}
+
 function drawCurves() {
   const rate = byId("rate").value;
   const metric = metricShown();
@@ -88,10 +117,10 @@ function drawCurves() {
     traces.push(curveTrace(codec, points, rate));
   }
   const limits = axisLimits(traces);
-  for (const extra of report.data.extras) {
+  for (const [place, extra] of report.data.extras.entries()) {
     const values = extra.values[report.metric];
     if (!values || (extra.origin === "published" && !byId("published").checked)) continue;
-    traces.push(extraTrace(extra, values));
+    traces.push(extraTrace(extra, values, place));
   }
   const extent = report.data.extents[report.metric];
   byId("outside").textContent = extent ? extent.outside : "";
@@ -169,7 +198,9 @@ function translucent(colour) {
   return `rgba(${parts.join(",")},0.14)`;
 }
 
-function extraTrace(extra, values) {
+const PUBLISHED_MARKS = ["circle", "square", "triangle-up", "diamond", "pentagon", "x", "cross"];
+
+function extraTrace(extra, values, place) {
   const bound = extra.origin === "bound";
   const label = bound ? extra.name : `${extra.name} (published)`;
   return {
@@ -186,7 +217,8 @@ function extraTrace(extra, values) {
     },
     marker: {
       color: cssColour("--faint"),
-      size: 5,
+      size: 7,
+      symbol: `${PUBLISHED_MARKS[place % PUBLISHED_MARKS.length]}-open`,
     },
     text: extra.rate.map((rate, i) =>
       [

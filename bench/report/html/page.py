@@ -42,14 +42,17 @@ from bench.report.tables import (
     published_table,
     summary_cells,
     summary_columns,
+    with_unit,
 )
 
 SCRIPTS = (
-    *("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "pictures.js"),
-    *("compare.js", "start.js"),
+    *("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "items.js"),
+    *("pictures.js", "compare.js", "start.js"),
 )
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
+MAX_NUMBERS = 60_000
+"""Rates and qualities of single items in a page, some 400 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ def page_data(content: Content) -> dict[str, Any]:
     styles = line_styles(content)
     return {
         "title": run.suite_title,
+        "suite": run.suite,
+        "media": run.media,
         "dataset": run.dataset_title,
         "items": run.items,
         "item_word": content.item_word,
@@ -164,10 +169,47 @@ def page_data(content: Content) -> dict[str, Any]:
         "summary": {
             "columns": summary_columns(content),
             "rows": [summary_cells(content, row) for row in content.rows],
+            "codecs": [content.name(row.codec) for row in content.rows],
+            "metrics": _metrics_of(content, summary_columns(content)),
         },
-        "points": {"columns": columns, "rows": points},
+        "points": {
+            "columns": columns, "rows": points, "codecs": [row[0] for row in points],
+            "metrics": _metrics_of(content, columns),
+        },
+        "by_item": _by_item(content),
         "published": _published(content),
         "provenance": _provenance(content),
+    }  # fmt: skip
+
+
+def _metrics_of(content: Content, columns: Sequence[str]) -> list[str]:
+    """The metric of each column, empty for the others; what follows a BD-rate up to the next or to
+    the times belongs to it."""
+    titles = {f"BD-rate {axis.title}, %": axis.id for axis in content.axes}
+    plain = {with_unit(axis): axis.id for axis in content.axes}
+    found, current = [], ""
+    for column in columns:
+        current = titles.get(column, "" if column.startswith(("Encode", "Decode")) else current)
+        found.append(plain.get(column, current))
+    return found
+
+
+def _by_item(content: Content) -> dict[str, Any]:
+    """Rates and qualities of each item, of all metrics or, of many items, of the first; of very
+    many of none."""
+    grids = {content.name(codec): grid for codec, grid in content.grids.items()}
+    size = sum(grid.bpp.size for grid in grids.values())
+    fitting = [axis for place, axis in enumerate(content.axes) if size * (place + 2) <= MAX_NUMBERS]
+    items = list(dict.fromkeys(item for grid in grids.values() for item in grid.items))
+    return {
+        "items": items[:MAX_ITEM_RATES],
+        "codecs": {
+            name: {
+                "items": grid.items, "points": grid.points, "bpp": grid.bpp.tolist(),
+                **{axis.id: axis.shown(grid.values[axis.column]).tolist() for axis in fitting},
+            }
+            for name, grid in grids.items()
+        } if fitting else {},
     }  # fmt: skip
 
 

@@ -56,21 +56,32 @@ class PictureCache {
     return this.pixels.get(source);
   }
 
-  // |reconstruction − original| · gain, black where they agree.
-  difference(source, reference, gain) {
-    if (!this.maps.has(source)) {
-      const original = this.pixelsOf(reference);
-      const other = this.pixelsOf(source);
-      const map = new ImageData(original.width, original.height);
-      for (let i = 0; i < map.data.length; i += 1) {
-        map.data[i] = i % 4 === 3 ? 255 : gain * Math.abs(original.data[i] - other.data[i]);
+  // |reconstruction − original| · gain, black where they agree; as a heat map the mean of the
+  // three channels.
+  difference(source, reference, gain, heat) {
+    const key = `${heat} ${source}`;
+    if (!this.maps.has(key)) {
+      const original = this.pixelsOf(reference).data;
+      const other = this.pixelsOf(source).data;
+      const { width, height } = this.pixelsOf(reference);
+      const map = new ImageData(width, height);
+      for (let i = 0; i < map.data.length; i += 4) {
+        const errors = [0, 1, 2].map((c) => gain * Math.abs(original[i + c] - other[i + c]));
+        map.data.set(heat ? heatColour((errors[0] + errors[1] + errors[2]) / 3) : errors, i);
+        map.data[i + 3] = 255;
       }
-      const canvas = newCanvas(map.width, map.height);
+      const canvas = newCanvas(width, height);
       canvas.getContext("2d").putImageData(map, 0, 0);
-      this.maps.set(source, canvas);
+      this.maps.set(key, canvas);
     }
-    return this.maps.get(source);
+    return this.maps.get(key);
   }
+}
+
+// Of an error of 0 to 255: black, red, yellow, white, each darker than the next in grey as well.
+function heatColour(error) {
+  const part = (3 * Math.min(255, error)) / 255;
+  return [0, 1, 2].map((start) => 255 * Math.min(1, Math.max(0, part - start)));
 }
 
 function newCanvas(width, height) {

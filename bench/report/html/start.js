@@ -33,10 +33,11 @@ async function unpackPlotly() {
 }
 
 async function start() {
-  report.metric = report.data.metrics.length ? report.data.metrics[0].id : null;
+  readChoice();
   setUpScheme();
   setUpTables();
   setUpCompare();
+  setUpItems();
   try {
     await unpackPlotly();
     setUpCurves();

@@ -9,17 +9,13 @@ function setUpTables() {
   document.querySelectorAll(".items-word").forEach((node) => {
     node.textContent = data.item_word;
   });
-  document.querySelectorAll(".anchor").forEach((node) => {
-    node.textContent = data.anchor || "none";
-  });
-  byId("summary-table").replaceChildren(table(data.summary));
-  byId("points-table").replaceChildren(table(data.points));
-  cueScroll(byId("summary-table"));
-  cueScroll(byId("points-table"));
+  setUpChoice();
+  report.redraws.push(drawTables);
+  drawTables();
   if (data.published.rows.length) {
     byId("published-table").replaceChildren(
       element("h3", "Published curves, not measured here"),
-      scroller(table(data.published)),
+      scroller(sortable(data.published, ["published"])),
       element("p", data.published.sentences.join(" "), { class: "hint" }),
     );
   }
@@ -34,6 +30,132 @@ function setUpTables() {
       return [element("h3", part.title), list];
     }),
   );
+}
+
+// The anchor and the metrics of all tables; codecs are chosen with the curves.
+function setUpChoice() {
+  const { matrices, metrics, anchor } = report.data;
+  const anchors = matrices.length ? matrices[0].codecs : [];
+  byId("anchor-label").hidden = !anchor || anchors.length < 2;
+  fillSelect(
+    "anchor",
+    anchors.map((codec) => [codec, codec]),
+  ).value = report.anchor;
+  byId("anchor").addEventListener("change", (event) => {
+    report.anchor = event.target.value;
+    redrawAll();
+  });
+  const buttons = metrics.map((metric) => {
+    const button = element("button", metric.title, { type: "button", class: "plain" });
+    button.addEventListener("click", () => {
+      if (!report.hiddenMetrics.delete(metric.id)) report.hiddenMetrics.add(metric.id);
+      redrawAll();
+    });
+    return button;
+  });
+  const paint = () =>
+    buttons.forEach((button, i) => {
+      button.setAttribute("aria-pressed", String(!report.hiddenMetrics.has(metrics[i].id)));
+    });
+  byId("metric-chips").hidden = metrics.length < 2;
+  byId("metric-chips").replaceChildren(...buttons);
+  report.redraws.push(paint);
+  paint();
+}
+
+function shownMetrics() {
+  return report.data.metrics.filter((metric) => !report.hiddenMetrics.has(metric.id));
+}
+
+function drawTables() {
+  document.querySelectorAll(".anchor").forEach((node) => {
+    node.textContent = report.anchor || "none";
+  });
+  const other = report.anchor !== report.data.anchor;
+  byId("anchor-note").textContent = other
+    ? `BD-rates against ${report.anchor}: PCHIP on the mean curves, without intervals; ` +
+      "bench report --anchor gives these."
+    : "";
+  byId("summary-table").replaceChildren(
+    sortable(chosen(other ? against(report.data.summary) : report.data.summary), ["summary"]),
+  );
+  byId("points-table").replaceChildren(sortable(chosen(report.data.points), ["points"]));
+  cueScroll(byId("summary-table"));
+  cueScroll(byId("points-table"));
+}
+
+// Rows of the codecs and columns of the metrics that are shown.
+function chosen({ columns, rows, codecs, metrics }) {
+  const kept = columns.map((_, i) => i).filter((i) => !report.hiddenMetrics.has(metrics[i]));
+  return {
+    columns: kept.map((i) => columns[i]),
+    rows: rows
+      .filter((_, row) => !report.hidden.has(codecs[row]))
+      .map((row) => kept.map((i) => row[i])),
+  };
+}
+
+// The summary with the BD-rates against the chosen anchor.
+function against({ columns, rows, codecs, metrics }) {
+  const kept = columns
+    .map((_, i) => i)
+    .filter((i) => !metrics[i] || columns[i].startsWith("BD-rate"));
+  const cell = (row, i) => {
+    if (!metrics[i]) return rows[row][i];
+    if (codecs[row] === report.anchor) return "anchor";
+    const found = comparisonOf(codecs[row], metrics[i]);
+    return found ? signed(found.rate) : "–";
+  };
+  return {
+    columns: kept.map((i) => columns[i]),
+    rows: rows.map((_, row) => kept.map((i) => cell(row, i))),
+    codecs,
+    metrics: kept.map((i) => metrics[i]),
+  };
+}
+
+// A table that sorts by the column whose heading is clicked, and a button that saves it as shown.
+function sortable({ columns, rows }, name) {
+  const box = element("div");
+  const sorted = report.sorts.get(name[0]) || { column: -1, down: false };
+  const paint = () => {
+    const { column, down } = sorted;
+    const sorts = column >= 0 && column < columns.length;
+    const shown = sorts ? [...rows].sort(byColumn(column, down)) : rows;
+    const made = table({ columns, rows: shown });
+    made.querySelectorAll("th[scope=col]").forEach((head, i) => {
+      const button = element("button", head.textContent, { type: "button", title: "Sort" });
+      head.replaceChildren(button);
+      if (i === column) head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      button.addEventListener("click", () => {
+        sorted.down = sorted.column === i && !sorted.down;
+        sorted.column = i;
+        report.sorts.set(name[0], sorted);
+        paint();
+      });
+    });
+    const saver = element("button", "Save CSV", { type: "button", class: "save-csv" });
+    saver.addEventListener("click", () => saveCsv(fileName(name, "csv"), [columns, ...shown]));
+    box.replaceChildren(made, saver);
+  };
+  paint();
+  return box;
+}
+
+// By the first number of the cells, those without one last, or by their text.
+function byColumn(column, down) {
+  const number = (row) => {
+    const found = row[column].replace(/−/g, "-").match(/[-+]?[0-9]*\.?[0-9]+/);
+    return found && column > 0 ? Number(found[0]) : NaN;
+  };
+  const sign = down ? -1 : 1;
+  return (one, other) => {
+    const [a, b] = [number(one), number(other)];
+    if (Number.isNaN(a) && Number.isNaN(b))
+      return sign * one[column].localeCompare(other[column], "en", { numeric: true });
+    if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) ? 1 : -1;
+    return sign * (a - b);
+  };
 }
 
 function table({ columns, rows }) {
@@ -95,22 +217,27 @@ function showWarnings() {
 function drawConventions() {
   const shown = shownCodecs()
     .map((codec) => comparisonOf(codec.id))
-    .filter((c) => c && c.rate !== null);
+    .filter((c) => c && c.rate !== null && c.conventions.length);
   if (!shown.length) {
     byId("conventions-table").replaceChildren(
-      element("p", "No codec to compare is shown.", { class: "hint" }),
+      element("p", "No codec with this comparison is shown; it is against the run's own anchor.", {
+        class: "hint",
+      }),
     );
     return;
   }
   const names = shown[0].conventions.map(([averaging, method]) => `${averaging}, ${method}`);
   byId("conventions-table").replaceChildren(
-    table({
-      columns: ["Codec", ...names, "Overlap, %"],
-      rows: shown.map((c) => [
-        c.codec,
-        ...c.conventions.map(([, , rate]) => signed(rate)),
-        fixed(c.overlap, 0),
-      ]),
-    }),
+    sortable(
+      {
+        columns: ["Codec", ...names, "Overlap, %"],
+        rows: shown.map((c) => [
+          c.codec,
+          ...c.conventions.map(([, , rate]) => signed(rate)),
+          fixed(c.overlap, 0),
+        ]),
+      },
+      ["conventions"],
+    ),
   );
 }

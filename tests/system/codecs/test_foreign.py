@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from PIL import Image
 from bench.cards import load_registry
 from bench.codecs import foreign
 from bench.codecs.build import build_codec, select
-from bench.codecs.foreign.codec import ForeignCodec
+from bench.codecs.foreign.codec import ForeignCodec, close_all
 from bench.engine.probe import probe
 from bench.errors import CodecError, Unavailable, UsageError
 from bench.records import Point
@@ -141,6 +142,23 @@ def test_whatever_an_encoder_does_is_a_reason_and_the_next_call_works(
     sound = codec("plain")
     payload = sound.encode(image(PIXELS), Point("step", 1)).payload
     assert (sound.decode(payload).array()[0] == PIXELS).all()
+
+
+def test_a_harness_with_many_open_files_still_hears_its_workers(home: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] < 1300:
+        pytest.skip("this process may open too few files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1300, limits[1]))
+    handles = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        sound = codec("plain")
+        payload = sound.encode(image(PIXELS), Point("step", 1)).payload
+        assert (sound.decode(payload).array()[0] == PIXELS).all()
+        close_all()
+    finally:
+        for handle in handles:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_decoder_knows_nothing_of_its_encoder_and_neither_changes_the_harness(

@@ -56,6 +56,18 @@ def test_a_program_that_ignores_signals_is_ended(tmp_path: Path) -> None:
         assert process.stdout.read() == b""
 
 
+@needs_namespaces
+def test_a_program_is_ended_though_the_first_signal_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its parent is told to end before it has a handler of its own."""
+    process = launch_program(["/bin/sleep", "60"], tmp_path, (), stdout=None)
+    lost = iter([True])
+    end = process.terminate
+    monkeypatch.setattr(process, "terminate", lambda: None if next(lost, False) else end())
+    assert isolation.end(process) in (-signal.SIGKILL, -signal.SIGTERM)
+
+
 _HARNESS = """
 import sys
 from pathlib import Path

@@ -31,11 +31,13 @@ def test_tables_and_figures_compile_in_a_folder_of_a_paper_without_overfull_boxe
     if shutil.which("pdflatex") is None:
         pytest.skip("no pdflatex here; install texlive-latex-extra, -publishers, -pictures")
     (tmp_path / "made").mkdir()
-    content = collect(made_folder(tmp_path), choice=Choice(points=True))
-    theirs = ExtraCurve("theirs_1", "published", (0.3, 1.0, 2.0), {"psnr_rgb": (29.0, 34.0, 38.0)})
-    content = replace(content, extras=(theirs,))
+    content = collect(made_folder(tmp_path), choice=Choice(points=True, xlim=(0.5, 2.0)))
+    curve = (0.3, 1.0, 2.0), {"psnr_rgb": (29.0, 34.0, 38.0)}
+    theirs = (ExtraCurve(f"theirs_of-long-name_{i}", "published", *curve) for i in range(14))
+    content = replace(content, extras=tuple(theirs))
     write_latex(content, tmp_path / "made")
     figures = [p for p in write_pgfplots(content, tmp_path / "made", "ieee") if p.suffix == ".tex"]
+    assert "rotate=90" in figures[0].read_text()  # an arrow to the left, where curves go on
     floats = "\n".join(
         f"\\begin{{figure}}\\input{{made/{one.stem}}}\\end{{figure}}" for one in figures
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import math
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -333,6 +335,130 @@ def test_a_chooser_keeps_its_own_keys(opened: Chrome) -> None:
     assert _text(opened, "compare-right-caption") == before
 
 
+def _heads(browser: Chrome, box: str) -> list[str]:
+    return [th.text for th in browser.find_elements("css selector", f"#{box} th[scope=col]")]
+
+
+def _column(browser: Chrome, box: str, column: int) -> list[str]:
+    cells = browser.find_elements("css selector", f"#{box} tbody td:nth-child({column + 1})")
+    return [cell.text for cell in cells]
+
+
+def test_tables_sort_by_number_and_back(opened: Chrome) -> None:
+    heads = _heads(opened, "summary-table")
+    column = heads.index("BD-rate PSNR-RGB, %")
+    before = _column(opened, "summary-table", 0)
+    rates = []
+    for _ in range(2):
+        button = opened.find_elements("css selector", "#summary-table th button")[column]
+        button.click()
+        rates.append(_column(opened, "summary-table", 0))
+    dear_first = [rates[1].index(name) for name in ("dear", HOSTILE)]
+    assert dear_first == sorted(dear_first) and rates[0].index(HOSTILE) < rates[0].index("dear")
+    assert sorted(before) == sorted(rates[0])
+
+
+def test_the_choice_of_anchor_metrics_and_codecs_is_in_the_address(opened: Chrome) -> None:
+    def rates() -> dict[str, str]:
+        column = _heads(opened, "summary-table").index("BD-rate PSNR-RGB, %")
+        names = _column(opened, "summary-table", 0)
+        return dict(zip(names, _column(opened, "summary-table", column), strict=True))
+
+    assert rates()["good"] == "anchor"
+    _choose(opened, "anchor", "dear")
+    # the same curves, all rates of dear 1.5 times those of good: 100 · (1 / 1.5 − 1)
+    assert rates()["dear"] == "anchor"
+    assert float(rates()["good"].replace("−", "-")) == pytest.approx(-33.3, abs=1.5)
+    assert "BD PSNR-RGB, dB" not in _heads(opened, "summary-table")
+    assert opened.find_element("css selector", ".anchor").get_attribute("textContent") == "dear"
+    opened.find_element("xpath", "//span[@id='metric-chips']/button[text()='SSIM']").click()
+    opened.execute_script("document.querySelectorAll('#chips button')[3].click()")
+    _choose(opened, "metric", "ms_ssim_db")
+    address = opened.current_url
+    opened.get("about:blank")
+    opened.get(address)
+    _wait(opened, "return Boolean(document.documentElement.dataset.ready)")
+    assert rates()["dear"] == "anchor" and "exact" not in rates()
+    assert "BD-rate SSIM, %" not in _heads(opened, "summary-table")
+    assert opened.execute_script("return document.getElementById('metric').value") == "ms_ssim_db"
+    opened.get(address.partition("#")[0])
+
+
+def test_files_are_saved_under_suite_and_metric(opened: Chrome, tmp_path: Path) -> None:
+    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+    _open_comparison(opened)
+    _choose(opened, "compare-rate", "0.5")
+    _choose(opened, "item-choice", "item0")
+    for part, count in (("items", 2), ("conventions", 1)):
+        opened.execute_script("document.getElementById(arguments[0]).scrollIntoView()", part)
+        _wait(opened, f"return document.querySelectorAll('#{part} .save-csv').length === {count}")
+    for button in opened.find_elements("css selector", "[data-save], .save-csv, #compare-save"):
+        opened.execute_script("report.saved = null; arguments[0].click()", button)
+        _wait(opened, "return report.saved")
+    expected = {
+        "made_psnr_rgb.svg", "made_psnr_rgb.png", "made_psnr_rgb.csv", "made_summary.csv",
+        "made_points.csv", "made_item_item0.csv", "made_points_item0.csv",
+        "made_item0_good_dear_crop.png", "made_conventions.csv",
+    }  # fmt: skip
+    _wait_for(tmp_path, expected)
+    assert (tmp_path / "made_psnr_rgb.svg").read_text(encoding="utf-8").startswith("<svg")
+    with (tmp_path / "made_summary.csv").open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][0] == "Codec" and [row[0] for row in rows[1:]] == [
+        "good",
+        "dear",
+        HOSTILE,
+        "exact",
+    ]
+    with (tmp_path / "made_psnr_rgb.csv").open(encoding="utf-8") as file:
+        points = [row for row in csv.reader(file) if row[0] == "good"]
+    # the means of six items: 0.25 · (1 + 0.1 · item) bits per pixel at the first point
+    assert len(points) == 5 and float(points[0][1]) == pytest.approx(0.3125)
+    crop = np.asarray(Image.open(tmp_path / "made_item0_good_dear_crop.png").convert("RGB"))
+    wide = crop.shape[1]
+    thirds = [tuple(crop[crop.shape[0] // 3, wide * part // 6]) for part in (1, 3, 5)]
+    assert thirds == [(120, 120, 120), (200, 0, 0), (0, 0, 200)]
+
+
+def _wait_for(folder: Path, names: set[str]) -> None:
+    for _ in range(600):
+        if names <= {path.name for path in folder.iterdir()}:
+            return
+        time.sleep(0.1)
+    assert names <= {path.name for path in folder.iterdir()}
+
+
+def test_no_button_leads_to_a_cloud(opened: Chrome) -> None:
+    titles = opened.execute_script(
+        "return [...document.querySelectorAll('.modebar-btn')].map((b) => b.dataset.title)"
+    )
+    assert titles and not [title for title in titles if re.search("cloud|studio|edit", title, re.I)]
+
+
+def test_an_item_has_its_table_and_the_kept_picture_beside_it(opened: Chrome) -> None:
+    opened.execute_script("document.getElementById('items').scrollIntoView()")
+    _wait(opened, "return Boolean(document.querySelector('#item-picture img'))")
+    assert _heads(opened, "item-table")[:2] == ["Codec", "BD-rate PSNR-RGB, %"]
+    assert "0.2500" in opened.find_element("id", "item-table").text  # good at its first point
+    _choose(opened, "item-choice", "item1")
+    assert "0.2750" in opened.find_element("id", "item-table").text
+    assert "item1 was not kept: run with --keep N" in _text(opened, "item-picture")
+
+
+def test_the_heat_map_is_black_where_they_agree_and_warm_where_not(opened: Chrome) -> None:
+    _open_comparison(opened)
+    _choose(opened, "compare-gain", "1")
+    _choose(opened, "compare-mode", "heat")
+    # (|200 − 120| + |0 − 120| + |0 − 120|) / 3 = 106.7: red full, green a quarter
+    assert _pixel(opened, 0.3) == pytest.approx([255, 65, 0], abs=2)
+    _choose(opened, "compare-right", "original")
+    _wait(
+        opened, "return document.getElementById('compare-right-caption').textContent === 'original'"
+    )
+    assert _pixel(opened, 0.7) == [0, 0, 0]
+
+
 @pytest.mark.parametrize("width", [420, 1400])
 def test_a_table_that_goes_on_says_so(opened: Chrome, width: int) -> None:
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 640}
@@ -397,5 +523,6 @@ def test_a_run_without_anything_lossy_still_opens(browser: Chrome, tmp_path: Pat
     _wait(browser, "return Boolean(document.documentElement.dataset.ready)")
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
+    assert "run with --keep N" in browser.find_element("id", "compare-none").text
     assert "lossless" not in browser.find_element("id", "summary-table").text
     assert "12.000" in browser.find_element("id", "summary-table").text

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.cards import load_registry
-from bench.cards.suites import Suite
 from bench.errors import CardError
 from bench.report import build
-from bench.report.content import Content
-from bench.report.pages import Page, writers_of
+from bench.report.pages import writers_of
 from bench.results.run_info import RunInfo
 from tests.fakes import write_cards
 from tests.unit.report import samples
@@ -26,13 +24,6 @@ papers = ["{writer}"]
 keep = 2
 examples = ["good@q=1"]
 """
-
-
-def write_codecs(content: Content, folder: Path, suite: Suite) -> Page:
-    """A page as another project's card may name it."""
-    path = folder / "codecs.txt"
-    path.write_text(f"{suite.id} {suite.keep} {suite.examples} {content.results.codecs}")
-    return Page(path, "half of it")
 
 
 def _cards(folder: Path, writer: str) -> Path:
@@ -49,7 +40,7 @@ def _results(folder: Path, suite: str) -> Path:
 
 @pytest.mark.parametrize("suite", ["pages", "noise+pages"])
 def test_the_card_of_the_suite_names_its_pages(tmp_path: Path, suite: str) -> None:
-    registry = load_registry([_cards(tmp_path / "cards", f"{__name__}:write_codecs")])
+    registry = load_registry([_cards(tmp_path / "cards", "bench.fakes:write_codecs")])
     built = build(_results(tmp_path / "out", suite), registry=registry)
     path = tmp_path / "out" / "codecs.txt"
     assert path.read_text() == "pages 2 ('good@q=1',) ('good',)"
@@ -61,9 +52,18 @@ def test_a_suite_whose_card_is_not_at_hand_has_no_pages(tmp_path: Path) -> None:
     assert built.missing == () and not (tmp_path / "codecs.txt").exists()
 
 
-def test_a_writer_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    registry = load_registry([_cards(tmp_path / "cards", f"{__name__}:write_nothing")])
-    with pytest.raises(CardError, match=r"suite pages: .*write_nothing' cannot be imported"):
+@pytest.mark.parametrize(
+    ("writer", "says"),
+    [
+        ("bench.fakes:write_nothing", "write_nothing' cannot be imported"),
+        ("os:system", "papers names 'os:system', no page of bench; take it out"),
+    ],
+)
+def test_a_writer_that_does_not_exist_or_is_not_ours_is_named(
+    tmp_path: Path, writer: str, says: str
+) -> None:
+    registry = load_registry([_cards(tmp_path / "cards", writer)])
+    with pytest.raises(CardError, match=f"suite pages: .*{says}"):
         build(_results(tmp_path / "out", "pages"), registry=registry)
 
 

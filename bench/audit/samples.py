@@ -1,0 +1,308 @@
+"""Measures one record under many conventions, in a worker: from its stream and its original.
+
+Keeps what conventions are combined from (squared errors, sizes); combines and judges nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+
+from bench import colour
+from bench.audit.conventions import (
+    CHROMA,
+    DEPTHS,
+    LUMA,
+    PLANES,
+    REFERENCES,
+    ROUNDINGS,
+    USUAL,
+    Floats,
+    Way,
+    areas,
+    combined,
+    in_area,
+    way,
+)
+from bench.codecs.base import Codec, DecodesPlanes, Encoded
+from bench.codecs.support.planes import PlaneFormat
+from bench.engine.added_metrics import encode_again
+from bench.engine.work import WorkSpec
+from bench.engine.worker_cache import WorkerCache
+from bench.metrics.evaluate import Evaluator, rounded
+from bench.processes import isolation
+from bench.records import Task
+from bench.signals import Frame, Matrix, Signal, image, split_planes
+
+ERRORS = ("psnr_rgb", "psnr_y", "psnr_u", "psnr_v", "psnr_yuv")
+"""Metrics of squared errors, of which every convention of averaging is tried."""
+SIMILARITIES = ("ssim", "ms_ssim")
+PLAIN, TURNED = "", "turned"
+Values = dict[tuple[str, Way], Floats]
+"""By area of the picture and way the values of frames: of ``ERRORS`` squared errors (planes,
+frames), of all else the metric (1, frames or 1)."""
+
+
+@dataclass(slots=True)
+class Audited:
+    """One record: bits by what is counted, in the plain picture and a turned one, and values by
+    metric. ``coded_again``: its stream was not kept and came out the same."""
+
+    bits: dict[tuple[str, str], float] = field(default_factory=dict)
+    values: dict[str, Values] = field(default_factory=dict)
+    coded_again: bool = False
+
+
+_cache: WorkerCache | None = None
+
+
+def start(spec: WorkSpec) -> None:
+    """Called once in each worker process."""
+    global _cache
+    isolation.guard_code()
+    _cache = WorkerCache(spec, 2)
+
+
+def audit_record(task: Task, wanted: frozenset[str], turned: bool) -> Audited:
+    """``turned``: also codes a portrait picture turned to landscape, if the codec can run here."""
+    assert _cache is not None and task.stored is not None
+    codec = _cache.codec_of(task)
+    signal, _ = _cache.reference(task.item, (), codec.compared_depth())
+    found, payload = Audited(), task.stored.kept_stream()
+    if payload is None:
+        payload = encode_again(codec, task.point, task.stored, signal).payload
+        found.coded_again = True
+    decoded = rounded(codec.decode(payload), signal.layout.depth)
+    _count(found, PLAIN, Encoded(payload))
+    planes = None
+    if isinstance(codec, DecodesPlanes) and signal.layout.samples == "rgb":
+        planes = codec.decode_planes(payload)
+    _measure(found, signal, decoded, planes, wanted)
+    layout = signal.layout
+    if turned and layout.media == "image" and layout.samples == "rgb":
+        _turn(found, codec, task, signal, wanted)
+    return found
+
+
+def _count(found: Audited, area: str, encoded: Encoded) -> None:
+    payload, file = encoded.payload, io.BytesIO()
+    np.savez(file, np.frombuffer(payload, np.uint8))
+    sizes = {
+        "payload": len(payload),
+        "pickle": len(pickle.dumps(payload)),
+        "npz": len(file.getvalue()),
+    }
+    found.bits |= {(area, what): 8.0 * size for what, size in sizes.items()}
+
+
+def _turn(found: Audited, codec: Codec, task: Task, signal: Signal, wanted: frozenset[str]) -> None:
+    """The measurement of a portrait picture that was turned before coding; of another its own."""
+    (frame,) = signal.frames()
+    if signal.layout.height <= signal.layout.width:
+        found.bits |= {(TURNED, w): bits for (a, w), bits in found.bits.items() if a == PLAIN}
+        extra = {m: dict(values) for m, values in found.values.items()}
+    else:
+        codec.check_available()
+        source = image(np.ascontiguousarray(np.rot90(frame)))
+        encoded = codec.encode(source, task.point)
+        decoded = rounded(codec.decode(encoded.payload), signal.layout.depth)
+        _count(found, TURNED, encoded)
+        other = Audited()
+        _measure(other, source, decoded, None, wanted)
+        extra = other.values
+    for metric, values in extra.items():
+        turned = {(TURNED, w): v for (a, w), v in values.items() if a == PLAIN}
+        found.values[metric] = found.values.get(metric, {}) | turned
+
+
+def _measure(
+    found: Audited,
+    signal: Signal,
+    decoded: Signal,
+    planes: tuple[Signal, PlaneFormat] | None,
+    wanted: frozenset[str],
+) -> None:
+    layout = signal.layout
+    frames: dict[str, dict[tuple[str, Way], list[Floats]]] = {}
+    written = planes[0].frames() if planes else iter(())
+    for one, other in zip(signal.frames(), decoded.frames(), strict=True):
+        raw = next(written, None)
+        for metric, key, errors in _errors(signal, one, other, raw, planes, wanted):
+            frames.setdefault(metric, {}).setdefault(key, []).append(errors)
+    for metric, table in frames.items():
+        found.values[metric] = {key: np.stack(each, axis=1) for key, each in table.items()}
+    for metric in wanted & set(SIMILARITIES):
+        if layout.samples == "rgb":
+            found.values[metric] = _similarities(metric, signal, decoded)
+
+
+def _errors(
+    signal: Signal,
+    one: Frame,
+    other: Frame,
+    raw: Frame | None,
+    planes: tuple[Signal, PlaneFormat] | None,
+    wanted: frozenset[str],
+) -> Iterator[tuple[str, tuple[str, Way], Floats]]:
+    """Squared errors of a frame: the metric, the area and way, one value a plane."""
+    layout = signal.layout
+    if layout.is_yuv:
+        yield from _errors_of_yuv(signal, one, other, wanted)
+        return
+    if layout.samples != "rgb" or layout.depth != 8:
+        return
+    boxes = [PLAIN, *(area for area, _ in areas(layout.width, layout.height))]
+    if "psnr_rgb" in wanted:
+        references = list(_quantised(one))
+        for rounding, made, pixels in _reconstructions(other, raw, planes, one.shape):
+            errors = (one - pixels) ** 2
+            for area in boxes:
+                yield "psnr_rgb", (area, made), in_area(errors, area).mean()[None]
+            for said, source in references:
+                errors = (_rounded(source, rounding) - pixels) ** 2
+                yield "psnr_rgb", (PLAIN, made + said), errors.mean()[None]
+    if wanted & set(ERRORS[1:]):
+        for key, table in _luma_errors(one, other, boxes):
+            for metric, value in table.items():
+                if metric in wanted:
+                    yield metric, key, value
+
+
+def _reconstructions(
+    other: Frame,
+    raw: Frame | None,
+    planes: tuple[Signal, PlaneFormat] | None,
+    shape: tuple[int, ...],
+) -> Iterator[tuple[str, Way, Floats]]:
+    """The decoded pixels by rounding, with what is said of it; from planes where there are any."""
+    yield "rounded", USUAL, other.astype(np.float64)
+    if raw is None or planes is None or planes[1].chroma == "400":
+        return
+    for (depth, rounding), said in combined(DEPTHS, ROUNDINGS):
+        if not said.cost or (depth == "8" and planes[1].depth == 8):
+            continue
+        yuv = _full_planes(raw, planes, shape, cut=depth == "8")
+        yield rounding, said, _rounded(colour.to_rgb(yuv, "bt709"), rounding)
+
+
+def _full_planes(
+    raw: Frame, planes: tuple[Signal, PlaneFormat], shape: tuple[int, ...], *, cut: bool
+) -> Floats:
+    """Y', Cb, Cr at full size on the 8-bit scale."""
+    layout, coded = planes[0].layout, planes[1]
+    full = [
+        colour.full_chroma(plane, coded.chroma if index else "444", *layout.frame_shape[:2])
+        if index and coded.chroma != "444" else plane.astype(np.float64)
+        for index, plane in enumerate(split_planes(raw, layout))
+    ]  # fmt: skip
+    scaled = [
+        colour.on_8_bits(plane, coded.depth, not coded.shifted, is_chroma=index > 0)
+        for index, plane in enumerate(full)
+    ]
+    yuv = np.stack(scaled, axis=2)[: shape[0], : shape[1]].astype(np.float64)
+    yuv = np.rint(yuv) if cut else yuv
+    return yuv + np.array([0, 0.5, 0.5]) if coded.truncated else yuv
+
+
+_WHOLE: Mapping[str, Callable[[Floats], Floats]] = {"rounded": np.rint, "truncated": np.floor}
+
+
+def _rounded(pixels: Floats, rounding: str) -> Floats:
+    return np.clip(_WHOLE[rounding](pixels) if rounding in _WHOLE else pixels, 0, 255)
+
+
+def _quantised(source: Frame) -> Iterator[tuple[Way, Floats]]:
+    """The source after 8-bit Y'CbCr, not rounded in RGB, in each way."""
+    for name, said in REFERENCES.items():
+        if not said.cost:
+            continue
+        matrix, cut = name.split()
+        if cut == "truncated":
+            yuv = colour.rgb_to_yuv_truncated(source) + np.array([0, 0.5, 0.5])
+        else:
+            yuv = np.clip(np.rint(colour.to_yuv(source, _matrix(matrix), full_range=True)), 0, 255)
+        yield said, colour.to_rgb(yuv, _matrix(matrix))
+
+
+def _matrix(name: str) -> Matrix:
+    return cast(Matrix, name)
+
+
+def _luma_errors(
+    one: Frame, other: Frame, boxes: Sequence[str]
+) -> Iterator[tuple[tuple[str, Way], dict[str, Floats]]]:
+    """Of RGB: errors of Y', Cb and Cr by matrix, range, rounding and chroma format."""
+    for (matrix, full), said in LUMA.items():
+        pair = [colour.to_yuv(frame, _matrix(matrix), full_range=full) for frame in (one, other)]
+        for (chroma, rounding), more in combined(CHROMA, PLANES):
+            source, found = ([_cut(p, rounding) for p in _halved(yuv, chroma)] for yuv in pair)
+            errors = [(a - b) ** 2 for a, b in zip(source, found, strict=True)]
+            for area in boxes if chroma == "444" else (PLAIN,):
+                y, u, v = (np.array([in_area(error, area).mean()]) for error in errors)
+                table = {"psnr_u": u, "psnr_v": v, "psnr_yuv": np.concatenate([y, u, v])}
+                yield (area, said + more), table
+                if chroma == "444":
+                    yield (area, said + more), {"psnr_y": y}
+
+
+def _halved(yuv: Floats, chroma: str) -> list[Floats]:
+    y, u, v = (yuv[..., index] for index in range(3))
+    if chroma == "420":
+        return [y, *(colour.halve_chroma(plane).astype(np.float64) for plane in (u, v))]
+    return [y, u[::2, ::2], v[::2, ::2]] if chroma == "420 nearest" else [y, u, v]
+
+
+def _cut(plane: Floats, rounding: str) -> Floats:
+    if rounding == "ten":
+        return np.asarray(np.rint(plane * 4) / 4)
+    return _WHOLE[rounding](plane) if rounding in _WHOLE else plane
+
+
+def _errors_of_yuv(
+    signal: Signal, one: Frame, other: Frame, wanted: frozenset[str]
+) -> Iterator[tuple[str, tuple[str, Way], Floats]]:
+    """Of YUV sources, on the scale of 8 bits, and as 8-bit samples shifted to 10 bits read."""
+    layout = signal.layout
+    pairs = zip(split_planes(one, layout), split_planes(other, layout), strict=True)
+    scale = (255 / layout.format.peak) ** 2
+    errors = np.array([np.mean((a.astype(np.float64) - b) ** 2) for a, b in pairs]) * scale
+    shifted = way(3, "8-bit samples shifted to 10 bits, peak 1023")
+    straight = way(3, "peak 255 times a power of two")
+    exact = (layout.format.peak / (255 << (layout.depth - 8))) ** 2
+    factors = {USUAL: 1.0, **({shifted: (1020 / 1023) ** 2} if layout.depth == 8 else {})}
+    factors |= {straight: exact} if layout.depth > 8 else {}
+    places = {"psnr_y": [0], "psnr_u": [1], "psnr_v": [2], "psnr_yuv": [0, 1, 2]}
+    for said, factor in factors.items():
+        for metric, chosen in places.items():
+            if metric in wanted:
+                yield metric, (PLAIN, said), errors[chosen] * factor
+
+
+def _similarities(metric: str, signal: Signal, decoded: Signal) -> Values:
+    """Of RGB and of its luma."""
+    found: Values = {}
+    score = Evaluator(signal, (metric,)).score(decoded).get(metric)
+    if score is not None:
+        found[PLAIN, USUAL] = np.array([[score]])
+    for matrix, said in (("bt709", "of luma (BT.709)"), ("bt601", "of luma (BT.601)")):
+        one, other = (_luma(each, _matrix(matrix)) for each in (signal, decoded))
+        score = Evaluator(one, (metric,)).score(other).get(metric)
+        if score is not None:
+            found[PLAIN, way(3, said)] = np.array([[score]])
+    return found
+
+
+def _luma(signal: Signal, matrix: Matrix) -> Signal:
+    kind = replace(signal.layout.format, samples="gray")
+
+    def frames() -> Iterator[Frame]:
+        for frame in signal.frames():
+            luma = colour.to_yuv(frame, matrix, full_range=True)[..., 0]
+            yield colour.round_to_uint8(luma)
+
+    return Signal(replace(signal.layout, format=kind), frames)

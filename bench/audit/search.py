@@ -1,0 +1,244 @@
+"""Searches the conventions under which measured records give the numbers of a claim. Pure: from
+what was measured to a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from bench.audit.conventions import (
+    BYTES,
+    USUAL,
+    WEIGHTS,
+    Floats,
+    Way,
+    areas,
+    decibels,
+    subsets,
+    way,
+)
+from bench.audit.samples import ERRORS, PLAIN, SIMILARITIES, TURNED, Audited
+
+_SHOWN = 5
+_FLOOR = 5e-5
+"""Nothing is compared closer than four decimals: single precision adds up no closer."""
+_SAMPLES = way(3, "bits divided by samples (width × height × 3)")
+_POOLED_RATE = way(1, "all bits divided by all pixels")
+_POOLED = way(2, "decibels of the mean squared error of all items")
+_OF_CLIP = way(1, "decibels of each clip's mean squared error")
+_DB_OF_MEAN, _MEAN_OF_DB = way(0, "decibels of the mean"), way(1, "mean of decibels")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is claimed, by points: means, or (items, points) where it is claimed of single items;
+    ``limits`` are half a unit of the last printed digit."""
+
+    rate: Floats
+    values: Mapping[str, Floats]
+    rate_limit: float
+    limits: Mapping[str, float]
+
+    @property
+    def per_item(self) -> bool:
+        return self.rate.ndim == 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """The records of a claim's points: (items, points), each under all conventions."""
+
+    sizes: Mapping[str, tuple[int, int]]
+    frames: Sequence[int]
+    records: Sequence[Sequence[Audited]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One combination. ``left`` is, by column, what the claim is above it, lowest and highest: of
+    the rate in percent, of all else in its unit; ``fits`` where that is within the digits."""
+
+    way: Way
+    left: Mapping[str, tuple[float, float]]
+    fits: bool
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The combinations that fit, the most common first, or the nearest; how many were tried."""
+
+    fits: tuple[Fit, ...]
+    nearest: tuple[Fit, ...]
+    count: int
+    tried: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Option:
+    way: Way
+    values: Floats
+
+
+def search(claim: Claim, measured: Measured) -> Finding:
+    """Every frame (items, area, turning) with every way to count bits and to score."""
+    fits: list[Fit] = []
+    nearest: list[Fit] = []
+    tried = count = 0
+    for place, (shared, chosen, area, step) in enumerate(_frames(claim, measured)):
+        rates = [_judged(claim, "bpp", one) for one in _rates(claim, measured, chosen, area, step)]
+        columns = [rates]
+        for metric in claim.values:
+            options = _qualities(claim, measured, metric, chosen, area)
+            columns.append([_judged(claim, metric, one) for one in options])
+        tried += int(np.prod([len(column) for column in columns], dtype=np.int64))
+        exact = [sorted((one for one in c if one.fits), key=lambda one: one.way) for c in columns]
+        count += int(np.prod([len(column) for column in exact], dtype=np.int64))
+        fits += [_joined(shared, parts) for parts in product(*(c[:_SHOWN] for c in exact))]
+        if place == 0 and all(columns):
+            best = [sorted(column, key=lambda one: (one.error, one.way))[:2] for column in columns]
+            nearest = [_joined(shared, parts) for parts in product(*best)]
+    fits.sort(key=lambda one: one.way)
+    nearest.sort(key=lambda one: one.error)
+    return Finding(tuple(fits[:_SHOWN]), tuple(nearest[:2]), count, tried)
+
+
+def _frames(claim: Claim, measured: Measured) -> Iterator[tuple[Way, list[int], str, int]]:
+    """What rate and quality share: items, area of the picture, and the area's multiple."""
+    everything = list(range(len(measured.sizes)))
+    chosen = [(USUAL, everything)] if claim.per_item else list(subsets(measured.sizes))
+    for shared, some in chosen:
+        yield shared, some, PLAIN, 0
+    if all((TURNED, "payload") in one.bits for row in measured.records for one in row) and any(
+        height > width for width, height in measured.sizes.values()
+    ):
+        yield way(3, "portrait pictures turned"), everything, TURNED, 0
+    boxes = dict(box for size in measured.sizes.values() for box in areas(*size))
+    for area, said in boxes.items():
+        yield said, everything, area, int(area.split()[1])
+
+
+def _rates(
+    claim: Claim, measured: Measured, chosen: list[int], area: str, step: int
+) -> Iterator[_Option]:
+    pixels = np.array([
+        _pixels(size, area, step) * frames
+        for size, frames in zip(measured.sizes.values(), measured.frames, strict=True)
+    ], np.float64)[chosen, None]  # fmt: skip
+    place = TURNED if area == TURNED else PLAIN
+    for what, said in BYTES.items():
+        table = [[one.bits.get((place, what)) for one in measured.records[at]] for at in chosen]
+        if any(bits is None for row in table for bits in row):
+            continue
+        bits = np.array(table, np.float64)
+        if what != "payload" and np.array_equal(bits, _payload(measured, chosen, place)):
+            continue
+        for divided, more in ((1, USUAL), (3, _SAMPLES)):
+            bpp = bits / pixels / divided
+            if claim.per_item:
+                yield _Option(said + more, bpp)
+                continue
+            yield _Option(said + more, bpp.mean(axis=0))
+            pooled = bits.sum(axis=0) / pixels.sum() / divided
+            if not np.allclose(pooled, bpp.mean(axis=0), rtol=1e-9):
+                yield _Option(said + more + _POOLED_RATE, pooled)
+
+
+def _payload(measured: Measured, chosen: list[int], place: str) -> Floats:
+    return np.array([[one.bits[place, "payload"] for one in measured.records[i]] for i in chosen])
+
+
+def _pixels(size: tuple[int, int], area: str, step: int) -> int:
+    width, height = size
+    if not step:
+        return width * height
+    if area.startswith("pad"):
+        return -(-width // step) * -(-height // step) * step * step
+    return (width // step or 1) * (height // step or 1) * step * step
+
+
+def _qualities(
+    claim: Claim, measured: Measured, metric: str, chosen: list[int], area: str
+) -> Iterator[_Option]:
+    first = measured.records[chosen[0]][0].values.get(metric, {})
+    picked = [measured.records[at] for at in chosen]
+    for key in [key for key in first if key[0] == area]:
+        if not all(key in one.values.get(metric, {}) for row in picked for one in row):
+            continue
+        said, rows = key[1], [[one.values[metric][key] for one in row] for row in picked]
+        for more, values in _averaged(claim, metric, rows):
+            yield _Option(said + more, values)
+
+
+def _averaged(
+    claim: Claim, metric: str, rows: Sequence[Sequence[Floats]]
+) -> Iterator[tuple[Way, Floats]]:
+    """Means over planes, frames and items of values (items, points)(planes, frames)."""
+
+    def mean(values: Floats) -> Floats:
+        return values if claim.per_item else np.asarray(values.mean(axis=0))
+
+    if metric not in ERRORS:
+        table = np.array([[float(values.mean()) for values in row] for row in rows])
+        if metric in SIMILARITIES and bool((claim.values[metric] > 1).any()):
+            with np.errstate(divide="ignore"):
+                yield _MEAN_OF_DB, mean(-10 * np.log10(1 - table))
+                if not claim.per_item:
+                    yield _DB_OF_MEAN, -10 * np.log10(1 - table.mean(axis=0))
+        else:
+            yield USUAL, mean(table)
+        return
+    for said, weights, squared in WEIGHTS if rows[0][0].shape[0] == 3 else ((USUAL, (1,), True),):
+        weight = np.array(weights)[:, None]
+
+        def of_frames(errors: Floats, weight: Floats = weight, squared: bool = squared) -> Floats:
+            if squared:
+                return decibels((errors * weight).sum(axis=0))
+            found: Floats = (decibels(errors) * weight).sum(axis=0)
+            return found
+
+        yield said, mean(np.array([[of_frames(e).mean() for e in row] for row in rows]))
+        whole = [[e.mean(axis=1, keepdims=True) for e in row] for row in rows]
+        if any(e.shape[1] > 1 for row in rows for e in row):
+            of_clips = np.array([[of_frames(e)[0] for e in row] for row in whole])
+            yield said + _OF_CLIP, mean(of_clips)
+        if not claim.per_item and len(rows) > 1:
+            pooled = np.array(whole).mean(axis=0)  # (points, planes, 1)
+            yield said + _POOLED, np.array([of_frames(e)[0] for e in pooled])
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    way: Way
+    column: str
+    left: tuple[float, float]
+    fits: bool
+    error: float
+
+
+def _judged(claim: Claim, column: str, option: _Option) -> _Judged:
+    """How far the claim is from an option; ``error`` counts a percent of rate as 0.05 dB."""
+    is_rate = column == "bpp"
+    wanted = claim.rate if is_rate else claim.values[column]
+    limit = claim.rate_limit if is_rate else claim.limits[column]
+    difference = wanted - option.values
+    fits = bool((np.abs(difference) <= max(limit, _FLOOR) * (1 + 1e-9)).all())
+    shown = 100 * difference / option.values if is_rate else difference
+    scale = 20.0 if is_rate else 1.0 if np.abs(wanted).max() > 1 else 0.02
+    error = float(np.abs(shown).mean() / scale)
+    return _Judged(option.way, column, (float(shown.min()), float(shown.max())), fits, error)
+
+
+def _joined(shared: Way, parts: Sequence[_Judged]) -> Fit:
+    said = shared
+    for part in parts:
+        said = said + part.way
+    return Fit(
+        Way(said.cost, tuple(dict.fromkeys(said.words))),
+        {part.column: part.left for part in parts},
+        all(part.fits for part in parts),
+        sum(part.error for part in parts),
+    )

@@ -1,0 +1,143 @@
+"""`bench audit`: under which conventions a published number comes out of streams at hand."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.commands.options import positive, seconds
+from bench.commands.stored import add_originals, campaign_of_run
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.audit.search import Finding, Fit
+
+SUMMARY = "which conventions give a published number, from streams and originals"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "claim", metavar="CLAIM", help="means or items of some points, as --overlay reads them"
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="DIR", help="a folder of `run --keep all`, or a vault"
+    )
+    parser.add_argument("--codec", required=True, metavar="NAME", help="the codec of DIR")
+    parser.add_argument("--curve", metavar="NAME", help="of a claim of several: which")
+    parser.add_argument(
+        "--bd", metavar="ANCHOR=PERCENT", help="also: a claimed BD-rate against a codec of DIR"
+    )
+    parser.add_argument("--jobs", type=positive, metavar="N", help="workers; default: all cores")
+    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="a record, 600")
+    add_originals(parser)
+
+
+def call(options: argparse.Namespace) -> int:
+    from bench.processes.fork_server import start_fork_server
+
+    start_fork_server("bench.cli")
+    from bench.audit import claims
+    from bench.audit.search import search
+    from bench.processes.pool import available_cores
+
+    source = claims.read_source(options.source, options.codec)
+    curve = claims.read_claim(options.claim, source.run.dataset, options.curve, options.codec)
+    places, lost = claims.matched(curve, source)
+    if not places:
+        raise UsageError(
+            f"{options.claim}: none of its points is a point of {options.codec} in "
+            f"{options.source}: {', '.join(lost)}; there are {', '.join(source.points)}"
+        )
+    points = list(places.values())
+    items = list(claims.items_of(curve, source, points))
+    if not items:
+        raise UsageError(f"{options.claim}: no item of {options.source} has all of its points")
+    claim = claims.claim_of(curve, list(places), items)
+    campaign = campaign_of_run(source.run, options, [options.codec])
+    jobs = options.jobs or available_cores()
+    measured, again = claims.measure(
+        source, campaign, points, items, claim, jobs=jobs, seconds=options.timeout
+    )
+    found = search(claim, measured)
+    kind = "each of" if claim.per_item else "means over"
+    lines = [
+        f"{curve.name}: {len(points)} points, {kind} {len(items)} items, against {options.codec} "
+        f"in {options.source}; {found.tried} combinations tried"
+    ]
+    lines += [f"not at hand and left out: {', '.join(lost)}"] if lost else []
+    lines += [f"{again} streams were not kept: coded again, to the same bytes"] if again else []
+    lines += _findings(found)
+    if options.bd:
+        lines += _bd(options)
+    from bench.commands.terminal import make_console
+
+    console = make_console()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    return 0 if found.fits else 1
+
+
+def _findings(found: Finding) -> Iterator[str]:
+    if not found.fits:
+        yield "none of them reproduces the claim; the nearest:"
+        for one in found.nearest:
+            yield f"  {one.way or 'as measured here'}"
+            yield f"    left: {_left(one)}"
+        return
+    several = "1 reproduces it" if found.count == 1 else f"{found.count} reproduce it"
+    yield f"{several} within its printed digits{', the most common first' * (found.count > 1)}:"
+    for place, one in enumerate(found.fits, 1):
+        yield f"  {place}. {str(one.way) or 'as measured here'}"
+    if found.count > len(found.fits):
+        yield f"  and {found.count - len(found.fits)} more: more digits would tell them apart"
+
+
+def _left(fit: Fit) -> str:
+    words = []
+    for column, (low, high) in fit.left.items():
+        unit, digits = (" %", 2) if column == "bpp" else ("", 4 if abs(high) < 0.01 else 3)
+        words.append(f"{column} {low:+.{digits}f} … {high:+.{digits}f}{unit}")
+    return ", ".join(words)
+
+
+def _bd(options: argparse.Namespace) -> Sequence[str]:
+    """The ways of averaging and interpolating under which a BD-rate is the claimed one."""
+    from bench.analysis.table import bd_table
+
+    anchor, _, word = options.bd.rpartition("=")
+    try:
+        claimed = float(word.removesuffix("%"))
+    except ValueError:
+        raise UsageError(f"--bd {options.bd}: not ANCHOR=PERCENT, such as x265=-12.3") from None
+    digits = len(word.removesuffix("%").partition(".")[2])
+    table = bd_table(options.source, anchor)
+    lines = []
+    for one in table.comparisons:
+        if one.codec == options.codec:
+            fits = [
+                f"{way.method} of {one.metric}, "
+                f"{'mean curve' if way.averaging == 'mean' else f'{way.averaging} curves'}"
+                for way in one.conventions
+                if abs(way.rate_percent - claimed) <= 0.5 * 10.0**-digits + 1e-9
+            ]
+            lines += [f"BD-rate {word} against {anchor}: {fit}" for fit in fits]
+    nearest = min(
+        (
+            (abs(way.rate_percent - claimed), way.rate_percent, way.method, way.averaging, c.metric)
+            for c in table.comparisons
+            if c.codec == options.codec
+            for way in c.conventions
+            if way.rate_percent == way.rate_percent
+        ),
+        default=None,
+    )
+    if lines or nearest is None:
+        return lines or [f"BD-rate {word} against {anchor}: none can be computed"]
+    _, value, method, averaging, metric = nearest
+    return [
+        f"BD-rate {word} against {anchor}: none; the nearest is {value:.{digits + 1}f} "
+        f"({method} of {metric}, {averaging})"
+    ]
