@@ -20,12 +20,12 @@ def _agreement(options: argparse.Namespace) -> str:
 
 
 def _scaling(options: argparse.Namespace) -> str:
+    from tests.speed.large import large_report
     from tests.speed.scaling import scaling_report
 
-    sizes = [options.records // part for part in (100, 10, 1)]
-    return scaling_report(
-        load_registry().codec("none"), options.tasks, records=options.records, tables=sizes
-    )
+    none, sizes = load_registry().codec("none"), [options.records // part for part in (100, 10, 1)]
+    report = scaling_report(none, options.tasks, records=options.records, tables=sizes)
+    return report + large_report()
 
 
 def _pace(options: argparse.Namespace) -> str:
@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     option = add("agreement", _agreement, "metrics beside their references, on Kodak")
     option("--data", type=Path, help="data folder, instead of $BENCH_DATA")
     option("--limit", type=int, help="of the first so many pictures only")
-    option = add("scaling", _scaling, "what a task costs besides its codec (minutes)")
+    option = add(
+        "scaling", _scaling, "what a task costs besides its codec, and large inputs (minutes)"
+    )
     option("--tasks", type=int, nargs="+", default=(100, 1_000, 10_000, 100_000))
     option(
         "--records",
