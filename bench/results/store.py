@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
-from typing import Literal
 
 from bench.errors import StoreError
 from bench.records import (
@@ -27,34 +26,17 @@ from bench.records import (
 from bench.results import frames
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
-from bench.results.recovery import checksum, damaged, recover_records, row_checksum
+from bench.results.recovery import damaged, recover_records, row_checksum
 from bench.results.replacing import make_room, put_in_place
 from bench.results.run_info import CodecInfo, MeasuredWith, Verdict, held_metrics, read_run
+from bench.results.schema import FORMAT, KEYS, SCHEMA, add_columns, state_of
 from bench.results.table import Cell, record_of, score_columns, write_records
 
 FILE = "records.sqlite"
 TABLE = "records.csv"
-# 1: first version; 2: a checksum beside every record; 3: bpp_likelihood; 4: remarks, and a column
-# for each metric beyond the first; 5: rate; 6: isolation of verdicts; 7: items of codecs;
-# 8: frames_identical, worst_frame, two columns for each metric of the frames of clips, and group;
-# 9: frame_bytes, format; 10: kbps, encode_fps, decode_fps; 11: a table of frames
-FORMAT = 11
-
 Key = tuple[str, str, str]
-_KEYS = ("codec", "point", "item")
 _SEEN = "(c.id IS NULL OR p.point IS NOT NULL)"
 """Of a record: whether its codec and point belong to what the folder shows."""
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS records ({", ".join(f'"{name}"' for name in COLUMNS)}, checksum,
-    PRIMARY KEY ({", ".join(_KEYS)})) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS codecs (id TEXT PRIMARY KEY, place INTEGER, info TEXT);
-CREATE TABLE IF NOT EXISTS points (codec TEXT, point TEXT, place INTEGER,
-    PRIMARY KEY (codec, point));
-CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, place INTEGER, digest TEXT);
-CREATE TABLE IF NOT EXISTS verdicts (name TEXT, codec TEXT, point TEXT, item TEXT,
-    passed INTEGER, detail TEXT, isolation TEXT DEFAULT '', PRIMARY KEY (name, codec, point));
-{frames.SCHEMA}"""
 
 
 class Store:
@@ -88,7 +70,7 @@ class Store:
     def _open(self) -> None:
         """Opens the store; a damaged one is replaced by what can be read of it, a missing or empty
         one by the folder's tables, so that results kept under version control are continued."""
-        state = self._state()
+        state = state_of(self.folder / FILE)
         if state == "empty" and (self.folder / TABLE).is_file():
             self.restored = self._lay_anew()
             self._connect()
@@ -99,29 +81,6 @@ class Store:
             self._restore_run()
         else:
             self._connect()
-
-    def _state(self) -> Literal["empty", "damaged", "sound"]:
-        """What lies in the store's place. Raises StoreError for a database of something else."""
-        path = self.folder / FILE
-        if not path.exists():
-            return "empty"
-        db = sqlite3.connect(path)
-        try:
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-            columns = {row[1] for row in db.execute("PRAGMA table_info(records)")}
-            # a run makes meta first, so that it is there whenever a run was killed
-            if (tables and "meta" not in tables) or (columns and not {*_KEYS} <= columns):
-                raise StoreError(
-                    f"{path}: a database of another program; move it away or give another --out"
-                )
-            whole = db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-            return "empty" if not tables else "sound" if whole else "damaged"
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            return "damaged"
-        finally:
-            db.close()
 
     def _lay_anew(self) -> int:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
@@ -136,7 +95,7 @@ class Store:
                 keys = {(one.codec, one.point, one.item) for one in records}
                 frames.put(db, ((key, found[key]) for key in keys & found.keys()))
 
-        put_in_place(self.folder / FILE, _SCHEMA, FORMAT, fill)
+        put_in_place(self.folder / FILE, SCHEMA, FORMAT, fill)
         return len(records)
 
     def _restore_run(self) -> None:
@@ -161,7 +120,7 @@ class Store:
         """An empty store in the place of the old results, which stay until there is room for it."""
         if (self.folder / FILE).exists():
             with _explained(self.folder):
-                put_in_place(self.folder / FILE, _SCHEMA, FORMAT, make_room)
+                put_in_place(self.folder / FILE, SCHEMA, FORMAT, make_room)
         for name in (TABLE, frames.FILE):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -169,7 +128,7 @@ class Store:
         self._db = sqlite3.connect(self.folder / FILE, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(SCHEMA)
         self._check_format()
 
     def _check_format(self) -> None:
@@ -182,29 +141,9 @@ class Store:
         held = [row[1] for row in self._db.execute("PRAGMA table_info(records)")]
         self._columns = columns_of(score_columns(held))
         if found != str(FORMAT):
-            self._add_columns(held)
+            with self._transaction() as db:
+                add_columns(db, held)
             self.set_meta("format", str(FORMAT))
-
-    def _add_columns(self, held: Sequence[str]) -> None:
-        """Adds the columns that a store of an earlier format lacks, empty; a record that was whole
-        gets the checksum of its new row."""
-        known = [name for name in COLUMNS if name in held]
-        with self._transaction() as db:
-            for name in (*COLUMNS, "checksum"):
-                if name not in held:
-                    db.execute(f'ALTER TABLE records ADD COLUMN "{name}"')
-            if "isolation" not in [row[1] for row in db.execute("PRAGMA table_info(verdicts)")]:
-                db.execute("ALTER TABLE verdicts ADD COLUMN isolation TEXT DEFAULT ''")
-            if "checksum" not in held or "bpp_likelihood" in held:
-                return
-            key = " AND ".join(f"{name} = ?" for name in _KEYS)
-            named = ", ".join(f'"{name}"' for name in known)
-            for row in db.execute(f"SELECT {named}, checksum FROM records").fetchall():
-                values = dict(zip(known, row[:-1], strict=True))
-                if row[-1] == checksum(values):
-                    new = checksum({**values, "bpp_likelihood": None})
-                    keys = [values[name] for name in _KEYS]
-                    db.execute(f"UPDATE records SET checksum = ? WHERE {key}", (new, *keys))
 
     def _insert(self, records: Iterable[Packed]) -> None:
         """Writes records inside a transaction, with a column for every metric they have."""
@@ -431,7 +370,7 @@ class Store:
             self._insert([pack(record)])
 
     def _record(self, key: Key) -> Record | None:
-        where = " AND ".join(f"{name} = ?" for name in _KEYS)
+        where = " AND ".join(f"{name} = ?" for name in KEYS)
         columns = ", ".join(f'"{name}"' for name in self._columns)
         row = self._db.execute(f"SELECT {columns} FROM records WHERE {where}", key).fetchone()
         return None if row is None else record_of(dict(zip(self._columns, row, strict=True)))
@@ -514,7 +453,7 @@ class Store:
     def _whole(self, damaged: list[Key]) -> Iterator[tuple[Cell, ...]]:
         """As ``rows``, without those whose checksum is wrong, whose keys are added to a list."""
         columns = self._columns
-        codec, point, item = map(columns.index, _KEYS)
+        codec, point, item = map(columns.index, KEYS)
         for *row, mark, seen in self._ordered((*columns, "checksum"), more=f", {_SEEN}"):
             if mark not in (None, row_checksum(columns, row)):
                 damaged.append((row[codec], row[point], row[item]))
