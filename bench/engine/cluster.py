@@ -13,7 +13,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -406,8 +406,10 @@ class _WorkerSide(WorkerPlugin):
                 return _Answer(died=(why, None))
         try:
             return _Answer(called.result())
-        except (FutureTimeoutError, CancelledError) as error:
-            return _Answer(timeout=isinstance(error, FutureTimeoutError))
+        except FutureTimeoutError:
+            return _Answer(timeout=True)
+        except (BrokenExecutor, CancelledError):
+            return _Answer(died=("its run has ended", None))
         except ProcessExpired as error:
             return _Answer(died=(str(error), error.exitcode))
 
