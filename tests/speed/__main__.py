@@ -23,8 +23,9 @@ def _scaling(options: argparse.Namespace) -> str:
     from tests.speed.large import large_report
     from tests.speed.scaling import scaling_report
 
-    none = load_registry().codec("none")
-    return scaling_report(none, options.tasks, records=options.records) + large_report()
+    none, sizes = load_registry().codec("none"), [options.records // part for part in (100, 10, 1)]
+    report = scaling_report(none, options.tasks, records=options.records, tables=sizes)
+    return report + large_report()
 
 
 def _pace(options: argparse.Namespace) -> str:
@@ -54,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         "scaling", _scaling, "what a task costs besides its codec, and large inputs (minutes)"
     )
     option("--tasks", type=int, nargs="+", default=(100, 1_000, 10_000, 100_000))
-    option("--records", type=int, default=1_000_000, help="of the store that is resumed")
+    option(
+        "--records",
+        type=int,
+        default=1_000_000,
+        help="of the store that is resumed, and of the largest tables",
+    )
     option = add("pace", _pace, "steps of trainings a second, by threads, batch and layout")
     option("names", nargs="*", help="codecs (default: all that have a [training] table)")
     option("--device", default="cpu", help="cpu (default), cuda or cuda:N")
