@@ -20,6 +20,7 @@ from bench.cards import load_registry
 from bench.codecs import foreign
 from bench.codecs.build import build_codec, select
 from bench.codecs.foreign.codec import ForeignCodec, close_all
+from bench.codecs.foreign.worker import top_levels
 from bench.engine.probe import probe
 from bench.errors import CodecError, Unavailable, UsageError
 from bench.records import Point
@@ -309,6 +310,19 @@ def test_a_run_names_failed_rows_and_ends_with_status_1(home: Path) -> None:
     verdicts = json.loads((home / "out" / "run.json").read_text())["verdicts"]
     checks = {(one["codec"].partition(":")[0], one["check"]) for one in verdicts}
     assert checks == {("plain", "decoded_apart"), ("jpeg", "fresh_decode")}
+
+
+def test_of_two_releases_the_one_that_is_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment that sees another's packages behind its own has two of some."""
+    for version in ("1.0", "2.0"):
+        info = tmp_path / version / "thing.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Name: thing\nVersion: {version}\n")
+        (info / "top_level.txt").write_text("thing\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "2.0"), str(tmp_path / "1.0"), *sys.path])
+    assert top_levels.__wrapped__()["thing"] == ("thing", "2.0")
 
 
 def test_unavailable_is_no_failure(home: Path) -> None:
