@@ -231,7 +231,7 @@ def _judged(claim: Claim, column: str, option: _Option) -> _Judged:
     fits = bool((np.abs(difference) <= max(limit, _FLOOR) * (1 + 1e-9)).all())
     shown = 100 * difference / option.values if is_rate else difference
     scale = 20.0 if is_rate else 1.0 if np.abs(wanted).max() > 1 else 0.02
-    error = float(np.abs(shown).mean() / scale)
+    error = float(np.abs(shown).max() / scale)
     return _Judged(option.way, column, (float(shown.min()), float(shown.max())), fits, error)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bench.analysis.conventions import Convention
     from bench.audit.search import Finding, Fit
 
+_OF_A_VERSION = 0.5
+"""Of a fit's error, about as many dB: what another build of the same codec may make."""
 SUMMARY = "which conventions give a published number, from streams and originals"
 
 
@@ -88,6 +90,12 @@ def _findings(found: Finding) -> Iterator[str]:
         for one in found.nearest:
             yield f"  {str(one.way) or 'as measured here'}"
             yield f"    left: {_left(one)}"
+        usual = min(found.nearest, key=lambda one: one.error, default=None)
+        if usual is found.nearest[0] and usual.error < _OF_A_VERSION:
+            yield (
+                "  so the claim is made in the usual way; what is left looks like another version "
+                "or build of encoder or decoder, or other settings"
+            )
         return
     several = "1 reproduces it" if found.count == 1 else f"{found.count} reproduce it"
     yield f"{several} within its printed digits{', the most common first' * (found.count > 1)}:"
