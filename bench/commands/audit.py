@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _OF_A_VERSION = 0.5
 """Of a fit's error, about as many dB: what another build of the same codec may make."""
 SUMMARY = "which conventions give a published number, from streams and originals"
+EXAMPLES = ("theirs.csv results/mine --codec jpeg",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
