@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.commands.options import add_cards, add_excerpt, add_raw_input, seconds
 
 SUMMARY = "one codec on one picture or clip, at one point"
+EXAMPLES = ("jpeg:quality=50 picture.png", "x265:crf=27 clip.y4m --frames 32")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

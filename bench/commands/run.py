@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 
 SUMMARY = "measure codecs on a suite or on your own files"
+EXAMPLES = (
+    "--suite starter",
+    "--suite kodak --codecs jpeg,x265:crf=22+27+32+37 --jobs 4",
+    "--input pictures --codecs jpeg,webp --out results/mine",
+)
 ALL = "all"
 """The value of --keep that keeps every stream."""
 

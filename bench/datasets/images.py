@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bench.cards import DatasetCard
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.locate import cure, locate
-from bench.datasets.pictures import load_picture, picture_item
-from bench.datasets.sources import item_names
+from bench.datasets.pictures import SUFFIXES, load_picture, picture_item
+from bench.datasets.sources import item_names, natural_key
 from bench.errors import CardError, DataError
 from bench.signals import Signal, image
 
@@ -112,7 +112,8 @@ def centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 class ImageFolder(PictureFiles):
-    """The pictures that the card lists, found in one folder and equal to the card's checksums.
+    """The pictures that the card lists, found in one folder and equal to the card's checksums; of
+    a card that lists none all pictures of the folder.
 
     ``settings.crop`` = n: of each the n×n samples in its centre, the item's name ending in ``-n``.
     """
@@ -123,7 +124,8 @@ class ImageFolder(PictureFiles):
         self.card = card
         self._crop = crop_side(card, settings)
         folder = self._folder(options)
-        paths = [folder / file.name for file in card.files[: options.limit]]
+        paths = [folder / file.name for file in card.files] or _pictures_in(folder)
+        paths = paths[: options.limit]
         super().__init__(paths, folder)
         for item, file in zip(self._items, card.files, strict=False):
             if file.sha256 is not None and item.digest != file.sha256:
@@ -152,7 +154,8 @@ class ImageFolder(PictureFiles):
 
     def _folder(self, options: DataOptions) -> Path:
         wanted = [file.name for file in self.card.files[: options.limit]]
-        folder = locate(self.card, options, _holds_any(wanted))
+        holds = _holds_any(wanted) if self.card.files else lambda path: bool(_pictures_in(path))
+        folder = locate(self.card, options, holds)
         missing = [name for name in wanted if not (folder / name).is_file()]
         if missing:
             raise DataError(
@@ -187,6 +190,12 @@ class PackagedImages(ImageFolder):
                     f"{self._package}; reinstall it, or use --suite kodak or --input"
                 )
         return folder
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """The pictures that lie in a folder itself, in the order of their names."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted((path for path in found if path.suffix.lower() in SUFFIXES), key=natural_key)
 
 
 def _holds_any(names: list[str]) -> Callable[[Path], bool]:

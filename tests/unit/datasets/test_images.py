@@ -138,3 +138,16 @@ def test_kodak_crops_are_24_centres(kodak_folder: Path) -> None:
         item = next(item for item in loader.items() if item.name == f"{name}-256")
         source = np.asarray(Image.open(kodak_folder / f"{name}.png"))
         assert (loader.load(item).array()[0] == source[rows, columns]).all()
+
+
+def test_a_card_without_files_takes_the_pictures_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("p10.png", "p9.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "mine" / name)
+    (tmp_path / "mine" / "notes.txt").write_text("no picture")
+    card = DatasetCard(
+        "mine", Path("datasets/mine.toml"), "Mine", "a:b", "image", folders=("mine",)
+    )
+    found = ImageFolder(card, {}, DataOptions(tmp_path))
+    assert [item.name for item in found.items()] == ["p9", "p10"]
+    assert len(ImageFolder(card, {}, DataOptions(tmp_path, limit=1)).items()) == 1
