@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from bench import errors
 from bench.codecs.foreign.worker import receive, send
-from bench.codecs.support import stopwatch
+from bench.codecs.support import frame_progress, stopwatch
 from bench.codecs.support.process import summarize
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.processes import isolation, orphans
@@ -35,6 +35,8 @@ _WORKER = Path(__file__).with_name("worker.py")
 _LOOK_SECONDS = 0.05
 # after the end of a pipe until the process has ended: on a loaded machine that is seconds
 _LAST_SECONDS = 20.0
+# and after how many looks it asks how many frames of a clip are coded
+_TOLD_EVERY = 20
 _TAIL_BYTES = 4000
 _PIPE_BYTES = 1 << 20
 _BROKEN = (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError)
@@ -213,6 +215,8 @@ class _Process:
         poll.register(self._answers, select.POLLIN)
         while not poll.poll(_LOOK_SECONDS * 1000):
             rounds += 1
+            if name == "encode" and not rounds % _TOLD_EVERY:
+                frame_progress.relay(self.folder / "frames.log")
             if not self.alive:
                 raise BrokenPipeError
             if seconds is not None and rounds * _LOOK_SECONDS > seconds:
