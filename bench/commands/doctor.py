@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.options import add_cards, add_data
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,12 +33,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="examine this codec, such as one of your --cards (repeatable), instead of ours",
     )
+    parser.add_argument(
+        "--determinism", nargs="+", metavar="CODEC",
+        help="decode these codecs' streams under other instruction sets, threads and devices",
+    )  # fmt: skip
+    parser.add_argument(
+        "--python", action="append", default=[], type=Path, metavar="FILE",
+        help="of --determinism: an interpreter with another torch (repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--random", action="store_true",
+        help="of --determinism: random weights for CompressAI's picture codecs",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="of --determinism: the page, as Markdown"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     add_data(parser)
     add_cards(parser)
 
 
 def call(options: argparse.Namespace) -> int:
+    if options.determinism:
+        return determinism(options)
+    for name in ("python", "random", "out"):
+        if getattr(options, name):
+            raise UsageError(f"--{name} goes with --determinism CODEC; give both or neither")
     return doctor(options.codec, options.cards, data=options.data, device=options.device)
 
 
@@ -70,6 +91,26 @@ def doctor(
     words = f"{wrong} mistakes found" if wrong else "no mistake found"
     console.print(f"{words}; {missing} things missing, each with its cure above")
     return 1 if wrong else 0
+
+
+def determinism(options: argparse.Namespace) -> int:
+    """Prints the matrix; returns 1 if some stream became another picture without an error."""
+    import torch
+
+    from bench.cards import load_registry
+    from bench.commands.terminal import make_console
+    from bench.doctor.determinism import examine_determinism, lines, places
+
+    registry = load_registry(options.cards)
+    where = places(options.python, cuda=torch.cuda.is_available())
+    found = examine_determinism(
+        registry, options.determinism, options.cards, where, random=options.random
+    )
+    page = "\n".join(lines(found)) + "\n"
+    if options.out:
+        options.out.write_text(page, encoding="utf-8")
+    make_console().print(page, markup=False, highlight=False, soft_wrap=True)
+    return 1 if found.garbage else 0
 
 
 def _examine_closely(console: Console, card: CodecCard, device: str) -> int:

@@ -13,12 +13,12 @@ from bench.commands.options import (
     Joined,
     add_cards,
     add_data,
+    add_excerpt,
     add_raw_input,
     positive,
     rates,
     repeats,
     seconds,
-    whole,
 )
 from bench.errors import UsageError
 
@@ -69,17 +69,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=seconds,
         metavar="S",
-        help="seconds a task (default: the suite's, or 600)",
+        help="seconds a task (default: the suite's, or 600; of longer clips more)",
     )
     add_data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
-    parser.add_argument("--frames", type=positive, metavar="N", help="only N frames of each clip")
-    parser.add_argument(
-        "--start", type=whole, default=0, metavar="N", help="from frame N on, counted from 0"
-    )
-    parser.add_argument(
-        "--to", metavar="FMT", help="convert the source first, such as yuv420p; the tables say so"
-    )
+    add_excerpt(parser)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--no-report",
@@ -170,6 +164,7 @@ def call(options: argparse.Namespace) -> int:
                     out=out,
                     jobs=jobs,
                     timeout=options.timeout or campaign.suite.timeout,
+                    timeout_frames=None if options.timeout else campaign.suite.timeout_frames,
                     device=options.device,
                     fresh=options.fresh,
                     **_kept(options, campaign),

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.signals import Frame, Layout
+from bench.signals import Frame, PixelFormat
 
 Kind = Literal["exact", "one level", "drift", "garbage"]
 # how far real samples of a source of variance 1 may differ where a float32 synthesis adds in
@@ -35,9 +35,9 @@ class Agreement:
         return f"drift {self.psnr:.1f} dB" if self.kind == "drift" else self.kind
 
 
-def agreement(layout: Layout, one: Iterable[Frame], other: Iterable[Frame]) -> Agreement:
-    """Compares the frames of two decodings in this layout; of another size they are garbage."""
-    real = layout.samples == "real"
+def agreement(form: PixelFormat, one: Iterable[Frame], other: Iterable[Frame]) -> Agreement:
+    """Compares the frames of two decodings in this format; of another size they are garbage."""
+    real = form.samples == "real"
     changed = samples = 0
     largest = squares = 0.0
     for first, second in zip(one, other, strict=True):
@@ -50,7 +50,7 @@ def agreement(layout: Layout, one: Iterable[Frame], other: Iterable[Frame]) -> A
         samples += difference.size
     if not changed:
         return Agreement("exact", 0, samples, 0.0, math.inf)
-    peak = 1.0 if real else 2.0**layout.depth - 1
+    peak = 1.0 if real else form.peak
     psnr = 10 * math.log10(peak**2 * samples / squares)
     if largest <= (_REAL_ROUNDING if real else 1):
         return Agreement("one level", changed, samples, largest, psnr)

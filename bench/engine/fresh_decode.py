@@ -209,7 +209,7 @@ def _decode_one(codec: Codec, coded: DecodedPayload, other: Elsewhere) -> Findin
         if found.sha256() != coded.decoded_sha256:
             return Finding(False, "a fresh process decodes it to other pixels")
         if other.frames is not None:
-            kind = agreement(found.layout, found.frames(), frames_of(other.frames)).kind
+            kind = agreement(found.layout.format, found.frames(), frames_of(other.frames)).kind
             if kind == "exact":
                 return Finding(True)
         # what an older processor and other threads do together, the threads may have done
@@ -217,7 +217,10 @@ def _decode_one(codec: Codec, coded: DecodedPayload, other: Elsewhere) -> Findin
         threads = Finding(True) if elsewhere is None else _agree(found, elsewhere)
     except Exception as error:  # whatever a decoder raises is the verdict
         return Finding(False, _one_line(error))
-    return _on_older(found, other) if threads == Finding(True) else threads
+    if not threads.passed:
+        return threads
+    older = _on_older(found, other)
+    return Finding(older.passed, "; ".join(filter(None, (threads.detail, older.detail))))
 
 
 def _on_older(found: Signal, other: Elsewhere) -> Finding:
@@ -227,7 +230,7 @@ def _on_older(found: Signal, other: Elsewhere) -> Finding:
         return Finding(True, f"{_OLDER} refuses it: {other.error}")
     if other.frames is None:
         return Finding(True)
-    met = agreement(found.layout, found.frames(), frames_of(other.frames))
+    met = agreement(found.layout.format, found.frames(), frames_of(other.frames))
     if met.kind == "garbage":
         return Finding(False, f"{_OLDER} decodes other pixels")
     if met.kind == "drift":
@@ -244,7 +247,7 @@ def _agree(found: Signal, elsewhere: Signal) -> Finding:
     A float synthesis may then round single samples differently, which passes. An entropy decoder
     that lost synchronisation gives another picture, which does not.
     """
-    met = agreement(found.layout, found.frames(), elsewhere.frames())
+    met = agreement(found.layout.format, found.frames(), elsewhere.frames())
     if met.kind == "exact":
         return Finding(True)
     if met.kind == "one level":

@@ -183,7 +183,7 @@ function table({ columns, rows }) {
   const heading = element("thead");
   heading.append(head);
   made.append(heading, body);
-  return sortable(made);
+  return made;
 }
 
 // A cell whose long name wraps, between settings if it can; a short one never does.

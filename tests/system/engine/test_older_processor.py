@@ -89,7 +89,7 @@ def _try(folder: Path) -> None:
     (other,) = elsewhere.decode_on_older_processor(card, "cpu", [stream], (), folder)
     here = build_codec(card).decode(stream)
     assert other.frames is not None, other.error
-    met = agreement(here.layout, here.frames(), elsewhere.frames_of(other.frames))
+    met = agreement(here.layout.format, here.frames(), elsewhere.frames_of(other.frames))
     print(met.kind == "garbage", met.psnr)
 
 
