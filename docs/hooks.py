@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: figures of results/ in pages, the gallery of them, and the help of all commands."""
+"""Hooks of mkdocs: figures of results in pages, the gallery of them, help of all commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def gallery() -> str:
 def helps() -> str:
     """The help of each command, 80 columns wide."""
     (commands,) = (
-        action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction)
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
     )
     return "".join(
         f"\n## bench {name}\n\n```text\n{commands.choices[name].format_help()}```\n"
