@@ -15,7 +15,7 @@ from bench.cards import DatasetCard
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.locate import cure, locate
 from bench.datasets.pictures import load_picture, picture_item
-from bench.datasets.sources import item_names
+from bench.datasets.sources import item_names, natural_key
 from bench.errors import CardError, DataError
 from bench.signals import Signal, image
 
@@ -112,9 +112,12 @@ def centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 class ImageFolder(PictureFiles):
-    """The pictures that the card lists, found in one folder and equal to the card's checksums.
+    """The pictures that the card lists, found in one folder and equal to the card's checksums. Of a
+    card that lists none, those of the folder: as many as its ``items``.
 
     ``settings.crop`` = n: of each the n×n samples in its centre, the item's name ending in ``-n``.
+    Of a card without files: ``names``, the pattern of their names (``*.png``), ``size``, that of
+    all (``1200x1200``), and ``longest``, their longer side.
     """
 
     def __init__(
@@ -123,8 +126,14 @@ class ImageFolder(PictureFiles):
         self.card = card
         self._crop = crop_side(card, settings)
         folder = self._folder(options)
-        paths = [folder / file.name for file in card.files[: options.limit]]
-        super().__init__(paths, folder)
+        notes: tuple[str, ...] = ()
+        if card.files:
+            paths = [folder / file.name for file in card.files[: options.limit]]
+        else:
+            paths, notes = _pictures_in(folder, card)
+        super().__init__(paths[: options.limit], folder, notes=notes)
+        for item in self._items:
+            _check_size(card, item)
         for item, file in zip(self._items, card.files, strict=False):
             if file.sha256 is not None and item.digest != file.sha256:
                 seen = item.problem or f"sha256 is {item.digest[:16]}…"
@@ -151,6 +160,8 @@ class ImageFolder(PictureFiles):
         return (*super().notes(), f"centre crops of {self._crop}×{self._crop} samples")
 
     def _folder(self, options: DataOptions) -> Path:
+        if not self.card.files:
+            return locate(self.card, options, lambda path: bool(_matching(path, self.card)))
         wanted = [file.name for file in self.card.files[: options.limit]]
         folder = locate(self.card, options, _holds_any(wanted))
         missing = [name for name in wanted if not (folder / name).is_file()]
@@ -160,6 +171,43 @@ class ImageFolder(PictureFiles):
                 f"({missing[0]}, …); {cure(self.card)}"
             )
         return folder
+
+
+def _matching(folder: Path, card: DatasetCard) -> list[Path]:
+    """The files of a folder that have names of the card's pattern, in natural order."""
+    pattern = str(card.settings.get("names", "*.png"))
+    found = folder.glob(pattern) if folder.is_dir() else ()
+    return sorted((path for path in found if path.is_file()), key=natural_key)
+
+
+def _pictures_in(folder: Path, card: DatasetCard) -> tuple[list[Path], tuple[str, ...]]:
+    """All pictures of a card that lists none, and what else lies there. Raises DataError for
+    another number than the card's."""
+    paths = _matching(folder, card)
+    if card.items is not None and len(paths) != card.items:
+        raise DataError(
+            f"{card.title}: {folder} holds {len(paths)} pictures named "
+            f"{card.settings.get('names', '*.png')}, not the {card.items} that were published; "
+            "complete it, or measure what is there with --input"
+        )
+    inside = set(folder.iterdir())
+    others = sorted(path.name for path in inside - set(paths) if not path.name.startswith("."))
+    several = f", … ({len(others)} in all)" if len(others) > 3 else ""
+    return paths, (f"left out: {', '.join(others[:3])}{several}",) if others else ()
+
+
+def _check_size(card: DatasetCard, item: Item) -> None:
+    """Raises DataError for a picture of another size than the card's."""
+    size, longest = card.settings.get("size"), card.settings.get("longest")
+    if item.layout is None or card.files:
+        return
+    width, height = item.layout.width, item.layout.height
+    for wanted, seen in ((size, f"{width}x{height}"), (longest, max(width, height))):
+        if wanted is not None and wanted != seen:
+            raise DataError(
+                f"{card.title}: {item.name} is {width}x{height}, not {wanted} as published; it is "
+                "no picture of this set, or was resized"
+            )
 
 
 class PackagedImages(ImageFolder):
