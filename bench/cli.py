@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from bench import __version__
 from bench.commands.terminal import print_plainly
@@ -58,6 +58,8 @@ class Subcommand(Protocol):
 
     SUMMARY: str
     """A line of that list."""
+    EXAMPLES: tuple[str, ...]
+    """Command lines for its help, without ``bench`` and its name."""
 
     def add_options(self, parser: argparse.ArgumentParser, /) -> None: ...
 
@@ -121,10 +123,17 @@ def _load_plugins(paths: Iterable[Path]) -> None:
             plugins.load(path)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says a usage error in one line, as all errors are said."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USAGE, f"{self.prog}: {plain(message)}; see {self.prog} --help\n")
+
+
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """The parser of all subcommands; for a command line of these ``words`` with no more than it
     asks for, as some options take a while to gather."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="bench",
         description="Rate-distortion benchmarks of learned and classical image and video codecs.",
         epilog="Start with: python -m bench run --suite starter",
@@ -134,7 +143,11 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     named = words[0] if words and words[0] in COMMANDS else None
     for name in [named] if named else COMMANDS:
         subcommand = cast("Subcommand", import_module(COMMANDS[name]))
-        command = commands.add_parser(name, help=subcommand.SUMMARY)
+        command = commands.add_parser(
+            name, help=subcommand.SUMMARY, formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=f"{subcommand.SUMMARY[0].upper()}{subcommand.SUMMARY[1:]}.",
+            epilog="\n  ".join(["examples:", *(f"bench {name} {e}" for e in subcommand.EXAMPLES)]),
+        )  # fmt: skip
         if words is None or name in words:
             subcommand.add_options(command)
         command.set_defaults(call=subcommand.call)

@@ -40,7 +40,7 @@ class BdTable:
 
 
 def bd_table(
-    folder: Path | Sequence[Path],
+    folder: Path | Sequence[Path] | Results,
     anchor: str | None = None,
     metric: str | None = None,
     *,
@@ -48,13 +48,14 @@ def bd_table(
     matrix: bool = False,
     overlays: Sequence[str] = (),
 ) -> BdTable:
-    """The BD table of one or several results folders, with the published curves of ``overlays``.
+    """The BD table of one or several results folders, or of what was read of them, with the
+    published curves of ``overlays``.
 
     Without ``anchor`` the suite's is taken, without ``metric`` all that the suite reports; the
     anchor may be a published curve. Raises UsageError for a codec or metric that is not there,
     StoreError for an unreadable folder, DataError for an unreadable overlay.
     """
-    results = read_results(folder)
+    results = folder if isinstance(folder, Results) else read_results(folder)
     axes = (
         reported(results.run.metrics, results.run.media, results.run.metric_info)
         if metric is None

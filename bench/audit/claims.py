@@ -168,8 +168,8 @@ def measure(
     )  # fmt: skip
     rows: list[list[Audited]] = []
     with (
-        scratch_folder(source.path) as scratch,
         tempfile.TemporaryDirectory(prefix="bench-audit-") as name,
+        scratch_folder(Path(name)) as scratch,
     ):
         hidden = hidden_paths_of(campaign.loader, campaign.codecs, (scratch,))
         pool = LocalPool(jobs, start, (spec,), scratch=scratch, hidden=hidden)

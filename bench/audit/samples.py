@@ -9,6 +9,7 @@ import io
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -158,7 +159,7 @@ def _errors(
         return
     boxes = [PLAIN, *(area for area, _ in areas(layout.width, layout.height))]
     if "psnr_rgb" in wanted:
-        references = list(_quantised(one))
+        references = _quantised(one.tobytes(), one.shape)
         for rounding, made, pixels in _reconstructions(other, raw, planes, one.shape):
             errors = (one - pixels) ** 2
             for area in boxes:
@@ -216,8 +217,11 @@ def _rounded(pixels: Floats, rounding: str) -> Floats:
     return np.clip(_WHOLE[rounding](pixels) if rounding in _WHOLE else pixels, 0, 255)
 
 
-def _quantised(source: Frame) -> Iterator[tuple[Way, Floats]]:
-    """The source after 8-bit Y'CbCr, not rounded in RGB, in each way."""
+@lru_cache(maxsize=2)
+def _quantised(samples: bytes, shape: tuple[int, ...]) -> list[tuple[Way, Floats]]:
+    """The source after 8-bit Y'CbCr, not rounded in RGB, in each way; the points of a picture
+    share it."""
+    source, found = np.frombuffer(samples, np.uint8).reshape(shape), []
     for name, said in REFERENCES.items():
         if not said.cost:
             continue
@@ -226,7 +230,8 @@ def _quantised(source: Frame) -> Iterator[tuple[Way, Floats]]:
             yuv = colour.rgb_to_yuv_truncated(source) + np.array([0, 0.5, 0.5])
         else:
             yuv = np.clip(np.rint(colour.to_yuv(source, _matrix(matrix), full_range=True)), 0, 255)
-        yield said, colour.to_rgb(yuv, _matrix(matrix))
+        found.append((said, colour.to_rgb(yuv, _matrix(matrix))))
+    return found
 
 
 def _matrix(name: str) -> Matrix:

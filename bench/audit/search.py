@@ -69,7 +69,8 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The combinations that fit, the most common first, or the nearest; how many were tried."""
+    """The combinations that fit, the most common first; ``nearest``: the usual one and those that
+    come nearest on all items; how many were tried."""
 
     fits: tuple[Fit, ...]
     nearest: tuple[Fit, ...]
@@ -101,9 +102,11 @@ def search(claim: Claim, measured: Measured) -> Finding:
         if place == 0 and all(columns):
             best = [sorted(column, key=lambda one: (one.error, one.way))[:2] for column in columns]
             nearest = [_joined(shared, parts) for parts in product(*best)]
+            usual = _joined(shared, [min(column, key=lambda one: one.way) for column in columns])
     fits.sort(key=lambda one: one.way)
     nearest.sort(key=lambda one: one.error)
-    return Finding(tuple(fits[:_SHOWN]), tuple(nearest[:2]), count, tried)
+    shown = (usual, *(one for one in nearest[:2] if one.way != usual.way)) if nearest else ()
+    return Finding(tuple(fits[:_SHOWN]), shown, count, tried)
 
 
 def _frames(claim: Claim, measured: Measured) -> Iterator[tuple[Way, list[int], str, int]]:

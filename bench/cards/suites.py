@@ -17,6 +17,9 @@ from bench.records import CodecName
 TASK_SECONDS = 600.0
 """What a task may take where neither user nor suite says it."""
 
+CLIP_FRAMES = 32
+"""The frames of a clip that ``timeout`` is for where a suite does not say how many it takes."""
+
 _KEYS = frozenset(
     "title codecs metrics anchor items limits settings tolerances keep timeout papers examples "
     "notes report frames start to".split()
@@ -56,6 +59,11 @@ class Suite:
     to: str | None = None
     """The format that clips are converted to first; None: none."""
     report: Choice = field(default_factory=Choice)
+
+    @property
+    def timeout_frames(self) -> int:
+        """The frames of a clip that ``timeout`` is for; longer ones have as much more time."""
+        return self.frames or CLIP_FRAMES
 
     def limit(self, codec: str) -> int | None:
         """How many items a codec is measured on, the first ones; None: on all. What is said of a

@@ -23,6 +23,7 @@ from bench.codecs.support.clip_settings import (
     conflicts,
     intra_interval,
 )
+from bench.codecs.support.frame_progress import log_of_ffmpeg
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import (
@@ -248,12 +249,12 @@ class FfmpegCodec(CodecBase):
         """What the muxer writes, after a first pass where there are two."""
         layout = signal.layout
         if self.settings.get("passes", 1) == 1 or point.key != "kbps":
-            command = self.encode_command(layout, coded, point)
+            command = _telling(self.encode_command(layout, coded, point))
             return run_piped(command, coded_planes(signal, coded), read_all)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             log = str(Path(folder, "pass"))
             for number in (1, 2):
-                command = self.encode_command(layout, coded, point, number, log)
+                command = _telling(self.encode_command(layout, coded, point, number, log))
                 stream = run_piped(command, coded_planes(signal, coded), read_all)
         return stream
 
@@ -310,6 +311,11 @@ class FfmpegCodec(CodecBase):
             layout = Layout("image" if count == 1 else "video", kind, width, height)
             layout = planes_layout(coded, count) if planes else layout
             return decoded_signal(written, places, coded, layout), coded
+
+
+def _telling(command: list[str]) -> list[str]:
+    """With frames told as they are coded, where a run asks for that."""
+    return [command[0], *log_of_ffmpeg(), *command[1:]]
 
 
 def constant_quality(point: Point) -> Options:

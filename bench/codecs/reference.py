@@ -18,7 +18,7 @@ from bench import colour
 from bench.bitstreams import Stripped, annexb
 from bench.bitstreams.hevc import picture_size
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
-from bench.codecs.support import exchange
+from bench.codecs.support import exchange, frame_progress
 from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
 from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
@@ -283,7 +283,7 @@ class ReferenceCodec(CodecBase):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             exchange.write_video(folder / f"input.{self.exchanged}", signal, coded)
-            log_file = folder / "log.txt"
+            log_file = frame_progress.log_file(folder)
             command = self._command(*self.command(layout, point))
             said = command.run({}, folder, log_file=log_file)
             stream, log = _read(folder / "coded.bin"), log_file.read_text(errors="replace")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.commands.options import add_cards, add_raw_input, seconds
+from bench.commands.options import add_cards, add_excerpt, add_raw_input, seconds
 
-SUMMARY = "one codec on one picture, at one point"
+SUMMARY = "one codec on one picture or clip, at one point"
+EXAMPLES = ("jpeg:quality=50 picture.png", "x265:crf=27 clip.y4m --frames 32")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S")
+    add_excerpt(parser)
     add_raw_input(parser)
     add_cards(parser)
 
@@ -28,6 +30,7 @@ def call(options: argparse.Namespace) -> int:
     from bench.cards.codec_specs import split_codecs
     from bench.commands.progress import print_attempt
     from bench.datasets.base import DataOptions
+    from bench.datasets.excerpt import Taken
     from bench.datasets.inputs import input_loader
     from bench.engine.attempt import attempt
     from bench.engine.campaign import input_campaign
@@ -37,6 +40,7 @@ def call(options: argparse.Namespace) -> int:
         options.picture, size=options.size, pixel_format=options.format, fps=options.fps,
         as_video=options.as_video, options=DataOptions(limit=1),
     )  # fmt: skip
+    loader = Taken(options.start, options.frames, options.to).of(loader, media)
     codecs = split_codecs(options.codec)
     campaign = input_campaign(registry, options.picture, codecs, media, loader)
     found = attempt(campaign, options.save, device=options.device, timeout=options.timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ from bench.commands.stored import add_originals, campaign_of_run
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
+    from bench.analysis.conventions import Convention
     from bench.audit.search import Finding, Fit
 
 SUMMARY = "which conventions give a published number, from streams and originals"
+EXAMPLES = ("theirs.csv results/mine --codec jpeg",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +74,7 @@ def call(options: argparse.Namespace) -> int:
     lines += [f"{again} streams were not kept: coded again, to the same bytes"] if again else []
     lines += _findings(found)
     if options.bd:
-        lines += _bd(options)
+        lines += _bd(options, claim.values)
     from bench.commands.terminal import make_console
 
     console = make_console()
@@ -82,9 +85,9 @@ def call(options: argparse.Namespace) -> int:
 
 def _findings(found: Finding) -> Iterator[str]:
     if not found.fits:
-        yield "none of them reproduces the claim; the nearest:"
+        yield "none of them reproduces the claim; the usual one, then the nearest:"
         for one in found.nearest:
-            yield f"  {one.way or 'as measured here'}"
+            yield f"  {str(one.way) or 'as measured here'}"
             yield f"    left: {_left(one)}"
         return
     several = "1 reproduces it" if found.count == 1 else f"{found.count} reproduce it"
@@ -103,7 +106,7 @@ def _left(fit: Fit) -> str:
     return ", ".join(words)
 
 
-def _bd(options: argparse.Namespace) -> Sequence[str]:
+def _bd(options: argparse.Namespace, metrics: Collection[str]) -> Sequence[str]:
     """The ways of averaging and interpolating under which a BD-rate is the claimed one."""
     from bench.analysis.table import bd_table
 
@@ -113,31 +116,21 @@ def _bd(options: argparse.Namespace) -> Sequence[str]:
     except ValueError:
         raise UsageError(f"--bd {options.bd}: not ANCHOR=PERCENT, such as x265=-12.3") from None
     digits = len(word.removesuffix("%").partition(".")[2])
-    table = bd_table(options.source, anchor)
-    lines = []
-    for one in table.comparisons:
-        if one.codec == options.codec:
-            fits = [
-                f"{way.method} of {one.metric}, "
-                f"{'mean curve' if way.averaging == 'mean' else f'{way.averaging} curves'}"
-                for way in one.conventions
-                if abs(way.rate_percent - claimed) <= 0.5 * 10.0**-digits + 1e-9
-            ]
-            lines += [f"BD-rate {word} against {anchor}: {fit}" for fit in fits]
-    nearest = min(
-        (
-            (abs(way.rate_percent - claimed), way.rate_percent, way.method, way.averaging, c.metric)
-            for c in table.comparisons
-            if c.codec == options.codec
-            for way in c.conventions
-            if way.rate_percent == way.rate_percent
-        ),
-        default=None,
-    )
+    ways = [
+        (abs(one.rate_percent - claimed), one.rate_percent, _how(one, axis.metric))
+        for axis in bd_table(options.source, anchor).comparisons
+        if axis.codec == options.codec and axis.metric.removesuffix("_db") in metrics
+        for one in axis.conventions
+        if math.isfinite(one.rate_percent)
+    ]
+    limit = 0.5 * 10.0**-digits + 1e-9
+    lines = [f"BD-rate {word} against {anchor}: {how}" for off, _, how in ways if off <= limit]
+    nearest = min(ways, default=None)
     if lines or nearest is None:
         return lines or [f"BD-rate {word} against {anchor}: none can be computed"]
-    _, value, method, averaging, metric = nearest
-    return [
-        f"BD-rate {word} against {anchor}: none; the nearest is {value:.{digits + 1}f} "
-        f"({method} of {metric}, {averaging})"
-    ]
+    _, value, how = nearest
+    return [f"BD-rate {word} against {anchor}: none; the nearest is {value:.{digits + 1}f}, {how}"]
+
+
+def _how(convention: Convention, metric: str) -> str:
+    return f"{convention.method} of {metric}, curves: {convention.averaging}"

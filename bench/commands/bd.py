@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.commands.options import add_overlay
+from bench.commands.options import add_cards, add_overlay
 
 SUMMARY = "BD-rates of a run"
+EXAMPLES = (
+    "results/kodak --anchor x265 --metric psnr_rgb",
+    "results/kodak --overlay published --matrix",
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -17,15 +21,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overlay(parser)
     parser.add_argument("--hull", action="store_true", help="use the convex hull of each curve")
     parser.add_argument("--matrix", action="store_true", help="every codec against every other")
+    add_cards(parser)
 
 
 def call(options: argparse.Namespace) -> int:
     from bench.analysis import bd_table
+    from bench.cards import load_registry
     from bench.commands.summary import print_bd
+    from bench.report.names import names_of
+    from bench.results.reader import read_results
 
+    results = read_results(options.folder)
     table = bd_table(
-        options.folder, options.anchor, options.metric, hull=options.hull, matrix=options.matrix,
+        results, options.anchor, options.metric, hull=options.hull, matrix=options.matrix,
         overlays=options.overlay,
     )  # fmt: skip
-    print_bd(table)
+    print_bd(table, names_of(results, load_registry(options.cards), {}))
     return 0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.check.verdicts import CheckReport
 
 SUMMARY = "compare a run with a baseline; 1: it got worse"
+EXAMPLES = ("results/starter --against results/baselines/starter",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.doctor.signatures import Fault
 
 SUMMARY = "is this machine measuring correctly?"
+EXAMPLES = ("--codec mine --cards cards",)
 _EXAMINED = (
     "none", "jpeg", "webp", "avif", "jxl", "png", "x264-medium", "x265-medium", "svtav1", "ffv1",
 )  # fmt: skip

@@ -7,6 +7,7 @@ import argparse
 from bench.commands.options import add_cards, add_data
 
 SUMMARY = "download a data set, checksums verified"
+EXAMPLES = ("kodak",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.cards import Registry
 
 SUMMARY = "suites, codecs, data sets and metrics"
+EXAMPLES = ("codecs", "metrics")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

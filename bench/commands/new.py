@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 SUMMARY = "a card and an adapter of your own, to start from"
+EXAMPLES = ("codec mine --from model",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

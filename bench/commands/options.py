@@ -95,3 +95,14 @@ def rates(word: str) -> list[float]:
     if not found or not all(0 < rate < float("inf") for rate in found):
         raise argparse.ArgumentTypeError(f"{word!r} is not rates above 0 joined by +")
     return found
+
+
+def add_excerpt(parser: argparse.ArgumentParser) -> None:
+    """Which frames of clips, and in which format."""
+    parser.add_argument("--frames", type=positive, metavar="N", help="only N frames of each clip")
+    parser.add_argument(
+        "--start", type=whole, default=0, metavar="N", help="from frame N on, counted from 0"
+    )
+    parser.add_argument(
+        "--to", metavar="FMT", help="convert the source first, such as yuv420p; the tables say so"
+    )

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
+    from bench.codecs.support.frame_progress import Coding
     from bench.engine.attempt import Attempt
     from bench.engine.preview import Preview
     from bench.engine.run_log import Outcome
 
 _LINE_SECONDS = 15.0
+_BAR_SECONDS = 5.0
+_CODING_SECONDS = 60.0
+"""How often lines say how far the coding of clips is, at most."""
 _REASONS_SHOWN = 8
 _FILES_SHOWN = (".md", ".png", ".html")
 
@@ -58,12 +62,23 @@ class _Counter:
         self.failed += failed
 
 
+def _coding_line(one: Coding) -> str:
+    """``vtm qp=22 on BasketballPass: frame 12 of 32 after 3 min 20 s, 5 min 33 s left``."""
+    left = one.seconds_left
+    ends = "" if left is None or not left else f", {format_seconds(left)} left"
+    where = f"{one.codec} {one.point} on {one.item}"
+    after = format_seconds(one.seconds)
+    if one.done == one.frames:
+        return f"{where}: all {one.frames} frames coded, decoding after {after}"
+    return f"{where}: frame {one.done} of {one.frames} after {after}{ends}"
+
+
 class LineProgress(_Counter):
     """Plain lines for logs: one at the start, one every few seconds, one at the end."""
 
     def __init__(self, console: Console, ahead: Callable[[], None] | None = None) -> None:
         super().__init__(console, ahead)
-        self._said_at = time.monotonic()
+        self._said_at = self._worked_at = time.monotonic()
 
     def begin(self, total: int, finished: int) -> None:
         self.start_ahead()
@@ -79,6 +94,14 @@ class LineProgress(_Counter):
             left = "" if seconds_left is None else f", {format_seconds(seconds_left)} left"
             lost = f", {self.failed} failed" if self.failed else ""
             self.say(f"{self.done}/{self.total} tasks{lost}{left}")
+
+    def working(self, codings: Sequence[Coding]) -> None:
+        long = [one for one in codings if one.seconds > _LINE_SECONDS]
+        now = time.monotonic()
+        if long and now - max(self._said_at, self._worked_at) > _CODING_SECONDS:
+            self._worked_at = now
+            for one in long:
+                self.say(_coding_line(one))
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)
@@ -102,6 +125,7 @@ class BarProgress(_Counter):
             console=console,
             transient=True,
         )
+        self._clips: dict[str, TaskID] = {}
         self._task: TaskID | None = None
 
     def begin(self, total: int, finished: int) -> None:
@@ -116,6 +140,21 @@ class BarProgress(_Counter):
             lost = f"[red]{self.failed} failed[/] " if self.failed else ""
             left = "" if seconds_left is None else f"{format_seconds(seconds_left)} left"
             self._bar.update(self._task, advance=tasks, left=f"{lost}{left}")
+
+    def working(self, codings: Sequence[Coding]) -> None:
+        """A bar for each clip that has been in the works for a while."""
+        from rich.markup import escape
+
+        long = [one for one in codings if one.seconds > _BAR_SECONDS]
+        lines = {f"{one.codec} {one.point} {one.item}": one for one in long}
+        for name in [name for name in self._clips if name not in lines]:
+            self._bar.remove_task(self._clips.pop(name))
+        for name, one in lines.items():
+            if name not in self._clips:
+                self._clips[name] = self._bar.add_task(escape(name), total=one.frames, left="")
+            left = "" if not one.seconds_left else f", {format_seconds(one.seconds_left)} left"
+            after = f"{format_seconds(one.seconds)}{left}"
+            self._bar.update(self._clips[name], completed=one.done, left=after)
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False)
@@ -188,8 +227,8 @@ def print_attempt(found: Attempt) -> None:
         words = "decodes alike" if found.verdict.passed else "does not decode alike"
         detail = f": {found.verdict.detail}" if found.verdict.detail else ""
         _say(console, f"  fresh process {words}{detail}")
-    if found.picture is not None:
-        _say(console, f"  saved {found.picture}")
+    for path in found.saved:
+        _say(console, f"  saved {path}")
 
 
 def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
@@ -201,7 +240,8 @@ def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
     ]
     yield "size", size + (f" ({', '.join(aside)})" if aside else "")
     if record.bpp is not None:
-        yield "rate", f"{record.bpp:.4f} bpp"
+        kbps = "" if record.kbps is None else f", {record.kbps:.1f} kbps"
+        yield "rate", f"{record.bpp:.4f} bpp{kbps}"
     if record.bpp_estimated is not None:
         yield "estimated", f"{record.bpp_estimated:.4f} bpp"
     for name, value in record.scores.items():

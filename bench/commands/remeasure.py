@@ -9,6 +9,7 @@ from bench.commands.options import Joined, positive, seconds
 from bench.commands.stored import add_originals, campaign_of_run
 
 SUMMARY = "add metrics to a run from its kept streams, without any encoder"
+EXAMPLES = ("results/mine --metrics ssim,ms_ssim",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

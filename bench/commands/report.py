@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from bench.cards.choice import Choice, Limits
 
 SUMMARY = "rebuild tables, plots and the page of a run"
+EXAMPLES = (
+    "results/kodak --overlay published:vtm,cheng2020-anchor --style ieee",
+    "results/kodak --codecs hyperprior,jpeg --anchor x265 --label hyperprior=Ours",
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

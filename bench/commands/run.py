@@ -13,12 +13,12 @@ from bench.commands.options import (
     Joined,
     add_cards,
     add_data,
+    add_excerpt,
     add_raw_input,
     positive,
     rates,
     repeats,
     seconds,
-    whole,
 )
 from bench.errors import UsageError
 
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 
 SUMMARY = "measure codecs on a suite or on your own files"
+EXAMPLES = (
+    "--suite starter",
+    "--suite kodak --codecs jpeg,x265:crf=22+27+32+37 --jobs 4",
+    "--input pictures --codecs jpeg,webp --out results/mine",
+)
 ALL = "all"
 """The value of --keep that keeps every stream."""
 
@@ -64,17 +69,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=seconds,
         metavar="S",
-        help="seconds a task (default: the suite's, or 600)",
+        help="seconds a task (default: the suite's, or 600; of longer clips more)",
     )
     add_data(parser)
     parser.add_argument("--list", type=Path, metavar="FILE", help="the clips to use, one a line")
-    parser.add_argument("--frames", type=positive, metavar="N", help="only N frames of each clip")
-    parser.add_argument(
-        "--start", type=whole, default=0, metavar="N", help="from frame N on, counted from 0"
-    )
-    parser.add_argument(
-        "--to", metavar="FMT", help="convert the source first, such as yuv420p; the tables say so"
-    )
+    add_excerpt(parser)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--no-report",
@@ -165,6 +164,7 @@ def call(options: argparse.Namespace) -> int:
                     out=out,
                     jobs=jobs,
                     timeout=options.timeout or campaign.suite.timeout,
+                    timeout_frames=None if options.timeout else campaign.suite.timeout_frames,
                     device=options.device,
                     fresh=options.fresh,
                     **_kept(options, campaign),

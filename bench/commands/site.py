@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.commands.options import add_cards
 
 SUMMARY = "a static site of several results folders"
+EXAMPLES = ("results/kodak results/starter --out site",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

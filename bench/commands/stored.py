@@ -38,7 +38,10 @@ def campaign_of_run(
     parser = argparse.ArgumentParser(prog="bench run", exit_on_error=False)
     run_command.add_options(parser)
     words = list(run.command)
-    words = words[words.index("run") + 1 :] if "run" in words else ["--suite", run.suite]
+    if "run" in words:
+        words = words[words.index("run") + 1 :]
+    else:
+        words = ["--input", str(options.input)] if options.input else ["--suite", run.suite]
     try:
         again, _ = parser.parse_known_args(words)
     except argparse.ArgumentError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,45 +68,66 @@ def _print_published(console: Console, content: Content) -> None:
         _say(console, f"table.md has also: {'; '.join(left_out)}")
 
 
-def print_bd(table: BdTable, *, console: Console | None = None) -> None:
-    """Prints a BD table: every comparison with interval, spread and warnings, then matrices.
+def print_bd(
+    table: BdTable, names: Mapping[str, str] | None = None, *, console: Console | None = None
+) -> None:
+    """Prints a BD table: every comparison with interval, spread and warnings, then matrices; codecs
+    by their names, ids where there is none.
 
-    A codec without any number has no row, only the reason.
+    A codec without any number has no row, only the reason; a table without any says why.
     """
     printer = console or make_console()
+
+    def name(codec: str) -> str:
+        return (names or {}).get(codec, codec)
+
+    if table.note:
+        _say(printer, f"! {table.note}")
+    elif not table.comparisons and not table.matrices:
+        _say(printer, f"! no BD-rates: {_empty(table, name)}")
     for metric in table.metrics:
         found = [c for c in table.comparisons if c.metric == metric]
         headers = any(math.isfinite(c.without_headers_percent) for c in found)
         bare = ["no headers, %"] if headers else []
         columns = ["Codec", "BD-rate, %", *bare, "spread, %", "BD-quality", "Overlap, %", "Items"]
         rows = [
-            [c.codec, delta(c), *(signed(c.without_headers_percent) for _ in bare), spread(c),
-             gain(c), overlap(c), str(c.items)]
+            [name(c.codec), delta(c), *(signed(c.without_headers_percent) for _ in bare),
+             spread(c), gain(c), overlap(c), str(c.items)]
             for c in found if c.shown
         ]  # fmt: skip
-        left_out = print_table(printer, f"{metric} against {table.anchor}", columns, rows)
+        if not rows:
+            continue
+        against = name(table.anchor or "")
+        left_out = print_table(printer, f"{metric} against {against}", columns, rows)
         if left_out:
             _say(printer, f"a wider terminal or a pipe has also: {'; '.join(left_out)}")
-        for line in _remarks(found):
+        for line in _remarks(found, name):
             _say(printer, f"! {line}")
     for sentence in table.versions:
         _say(printer, sentence)
     for square in table.matrices:
         compared = square.compared
         title = f"BD-rate {square.metric}, %: row against column"
-        lines = [[square.codecs[i], *(signed(square.rates[i][j]) for j in compared)]
+        lines = [[name(square.codecs[i]), *(signed(square.rates[i][j]) for j in compared)]
                  for i in compared]  # fmt: skip
-        print_wide(printer, title, ["", *(square.codecs[j] for j in compared)], lines)
+        heads = (name(square.codecs[j]) for j in compared)
+        print_wide(printer, title, ["", *heads], lines)
 
 
-def _remarks(comparisons: Sequence[Comparison]) -> list[str]:
+def _empty(table: BdTable, name: Callable[[str], str]) -> str:
+    if not table.metrics:
+        return "the run has no metric that a curve can be drawn of"
+    return f"{name(table.anchor or '')} is the only codec with a lossy curve"
+
+
+def _remarks(comparisons: Sequence[Comparison], name: Callable[[str], str]) -> list[str]:
     """A line for each codec; one for all that have no number for the same reason."""
     groups: dict[tuple[str, str], list[str]] = {}
     for c in comparisons:
         if c.warnings or c.left_out:
             text = "; ".join(own_warnings(c))
             groups.setdefault((c.codec if c.shown else "", text), []).append(c.codec)
-    return [f"{', '.join(codecs)}: {text}" for (_, text), codecs in groups.items()]
+    return [f"{', '.join(map(name, codecs))}: {text}" for (_, text), codecs in groups.items()]
 
 
 def _say(console: Console, line: str) -> None:

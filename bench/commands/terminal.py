@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import re
 import shutil
 import textwrap
@@ -25,7 +26,7 @@ _PIPE_WIDTH = 10_000
 
 
 def make_console(*, quiet: bool = False) -> Console:
-    """As wide as the terminal; wide enough for every table where there is none."""
+    """As wide as the terminal or $COLUMNS; wide enough for every table where there is neither."""
     from rich.console import ConsoleDimensions
 
     from bench.commands.console import PlainConsole
@@ -35,7 +36,8 @@ def make_console(*, quiet: bool = False) -> Console:
         columns, lines = shutil.get_terminal_size()
         console.size = ConsoleDimensions(columns, lines)
     elif not console.is_terminal:
-        console.width = _PIPE_WIDTH
+        wanted = os.environ.get("COLUMNS", "")
+        console.width = (int(wanted) if wanted.isdecimal() else 0) or _PIPE_WIDTH
     return console
 
 

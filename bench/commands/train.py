@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.commands.options import add_cards
 
 SUMMARY = "train a learned codec from its card"
+EXAMPLES = ("hyperprior --minutes 10",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SUMMARY = "a run with its streams in one file: pack it, or verify one by decoding"
+EXAMPLES = ("pack results/mine", "verify results/mine.zip")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

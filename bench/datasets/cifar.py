@@ -6,11 +6,13 @@ else. Whole official files are checked by their md5; a partial set is used and s
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import pickle
 import tarfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +35,10 @@ Images = NDArray[np.uint8]
 SIDE = 32
 _PIXELS = 3 * SIDE * SIDE
 _RECORD = 1 + _PIXELS
+_BATCH_BYTES = 2**25
+"""A batch has 30.7 MB as a binary file and 31.0 MB as a Python file."""
+_UNPACKED_BYTES = 2**28
+"""An archive has 186 MB."""
 _FULL = {"train": 50_000, "test": 10_000}
 _FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py", "cifar10", "cifar-10")
 _ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz")
@@ -83,7 +89,8 @@ def read_cifar(folders: Sequence[Path], split: Split) -> CifarImages:
         for place in (folder / name for name in (*_FOLDERS, ".")):
             files = _batch_files(place, split) if place.is_dir() else []
             if files:
-                batches = [_read_batch(path.name, path.read_bytes(), path) for path in files]
+                _refuse_both_kinds(place, [path.name for path in files])
+                batches = [_read_batch(path.name, _content(path), path) for path in files]
                 return _join(batches, split, place.resolve().name)
         for archive in (folder / name for name in _ARCHIVES):
             if archive.is_file():
@@ -100,24 +107,72 @@ def _batch_files(folder: Path, split: Split) -> list[Path]:
     return sorted(files)
 
 
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_BATCH_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; put it back") from error
+    if len(content) > _BATCH_BYTES:
+        raise DataError(f"{path}: larger than a batch of {_BATCH_BYTES:,} bytes; fetch it again")
+    return content
+
+
 def _is_batch(name: str, split: Split) -> bool:
     return name.startswith(_PREFIX[split]) and Path(name).suffix in ("", ".bin")
 
 
+class _Bounded(io.RawIOBase):
+    """What an archive unpacks to, as far as the official one goes."""
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self._file, self._left = file, _UNPACKED_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        content = self._file.read(len(buffer))
+        self._left -= len(content)
+        if self._left < 0:
+            raise OSError(f"unpacks to more than {_UNPACKED_BYTES:,} bytes")
+        buffer[: len(content)] = content
+        return len(content)
+
+
 def _read_archive(archive: Path, split: Split) -> list[Images]:
+    found: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive) as opened:
-            members = [m for m in opened if _is_batch(Path(m.name).name, split) and m.isfile()]
-            batches = []
-            for member in sorted(members, key=lambda each: each.name):
-                file = opened.extractfile(member)
-                content = file.read() if file is not None else b""
-                batches.append(_read_batch(Path(member.name).name, content, archive / member.name))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"{archive}: truncated or not an archive ({error}); fetch again") from error
-    if not batches:
+        with gzip.open(archive) as packed, io.BufferedReader(_Bounded(packed)) as content:
+            with tarfile.open(fileobj=content, mode="r|") as opened:
+                for member in opened:
+                    name = Path(member.name).name
+                    if not (_is_batch(name, split) and member.isfile()):
+                        continue
+                    if name in found:
+                        raise OSError(f"holds {name} twice")
+                    if member.size > _BATCH_BYTES:
+                        raise OSError(f"{name} has {member.size:,} bytes, a batch {_BATCH_BYTES:,}")
+                    file = opened.extractfile(member)
+                    found[name] = file.read() if file is not None else b""
+            while content.read(2**20):  # gzip's checksum stands behind the last byte
+                continue
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{archive}: truncated, damaged or not an archive ({reason}); fetch it again"
+        ) from error
+    if not found:
         raise DataError(f"{archive}: no {split} batches inside; fetch it again")
-    return batches
+    _refuse_both_kinds(archive, found)
+    return [_read_batch(name, found[name], archive / name) for name in sorted(found)]
+
+
+def _refuse_both_kinds(where: Path, names: Iterable[str]) -> None:
+    """The same batch as a binary and as a Python file would count twice."""
+    for name in names:
+        if f"{name}.bin" in names:
+            raise DataError(f"{where}: holds {name} and {name}.bin; keep one of them")
 
 
 def _read_batch(name: str, content: bytes, where: Path) -> Images:
@@ -143,35 +198,75 @@ def _channels_last(rows: NDArray[np.uint8]) -> Images:
     return np.ascontiguousarray(rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Builds numpy arrays and plain containers; any other name in the pickle is refused."""
+class _Array:
+    """An array of bytes as a pickle states it: its samples stand there, or it is none. A pickle may
+    not call numpy, which would make arrays of any size and of what memory happens to hold."""
 
-    _allowed = frozenset(
-        {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("_codecs", "encode"),
-        }
-    )
+    rows: NDArray[np.uint8] | None = None
+
+    def __setstate__(self, state: object) -> None:
+        match state:
+            case (1, (int(count), int(width)), _Bytes(), bool() | 0 | 1 as fortran, bytes(content)):
+                if not fortran and min(count, width) > 0 and count * width == len(content):
+                    self.rows = np.frombuffer(content, np.uint8).reshape(count, width)
+                    return
+        raise pickle.UnpicklingError("data is no array of uint8 with its samples")
+
+
+class _Bytes:
+    """numpy's dtype of bytes."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _array(kind: object, shape: object, code: object) -> _Array:
+    if (kind, shape) != (_Array, (0,)) or code not in (b"b", "b"):
+        raise pickle.UnpicklingError("data is no plain array")
+    return _Array()
+
+
+def _dtype(code: object, *_: object) -> _Bytes:
+    if code not in ("u1", b"u1"):
+        raise pickle.UnpicklingError(f"dtype {code!r} is not uint8")
+    return _Bytes()
+
+
+def _encode(text: object, code: object) -> bytes:
+    if not isinstance(text, str) or code not in ("latin1", b"latin1"):
+        raise pickle.UnpicklingError("text that is no bytes")
+    return text.encode("latin1")
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Builds arrays of bytes and plain containers; any other name in the pickle is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._allowed:
+        known = _NAMES.get((module.replace("numpy._core", "numpy.core"), name))
+        if known is None:
             raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR-10 batch")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return known
+
+
+_NAMES: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _array,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _dtype,
+    ("_codecs", "encode"): _encode,
+}
 
 
 def _unpickle(content: bytes, where: Path) -> NDArray[np.uint8]:
     try:
         table = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-        data = table[b"data"]
+        data: NDArray[np.uint8] | None = table[b"data"].rows
     except (
         pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError,
-        IndexError, ImportError, UnicodeDecodeError,
+        IndexError, ImportError, OverflowError, MemoryError, RecursionError,
     ) as error:  # fmt: skip
-        raise DataError(f"{where}: not a CIFAR-10 batch ({error}); fetch it again") from error
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (_PIXELS,):
+        reason = " ".join(str(error).split())
+        raise DataError(f"{where}: not a CIFAR-10 batch ({reason}); fetch it again") from error
+    if data is None or data.shape[1] != _PIXELS:
         raise DataError(f"{where}: data is not uint8 n × {_PIXELS}; fetch it again")
     return data
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.cards import DatasetCard
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.locate import cure, locate
-from bench.datasets.pictures import load_picture, picture_item
+from bench.datasets.pictures import SUFFIXES, load_picture, picture_item
 from bench.datasets.sources import item_names, natural_key
 from bench.errors import CardError, DataError
 from bench.signals import Signal, image
@@ -116,7 +116,7 @@ class ImageFolder(PictureFiles):
     card that lists none, those of the folder: as many as its ``items``.
 
     ``settings.crop`` = n: of each the n×n samples in its centre, the item's name ending in ``-n``.
-    Of a card without files: ``names``, the pattern of their names (``*.png``), ``size``, that of
+    Of a card without files: ``names``, the pattern of their names (``p*.png``), ``size``, that of
     all (``1200x1200``), and ``longest``, their longer side.
     """
 
@@ -174,10 +174,10 @@ class ImageFolder(PictureFiles):
 
 
 def _matching(folder: Path, card: DatasetCard) -> list[Path]:
-    """The files of a folder that have names of the card's pattern, in natural order."""
-    pattern = str(card.settings.get("names", "*.png"))
-    found = folder.glob(pattern) if folder.is_dir() else ()
-    return sorted((path for path in found if path.is_file()), key=natural_key)
+    """The pictures of a folder that have names of the card's pattern, in natural order."""
+    found = folder.glob(str(card.settings.get("names", "*"))) if folder.is_dir() else ()
+    pictures = (path for path in found if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(pictures, key=natural_key)
 
 
 def _pictures_in(folder: Path, card: DatasetCard) -> tuple[list[Path], tuple[str, ...]]:
@@ -187,7 +187,7 @@ def _pictures_in(folder: Path, card: DatasetCard) -> tuple[list[Path], tuple[str
     if card.items is not None and len(paths) != card.items:
         raise DataError(
             f"{card.title}: {folder} holds {len(paths)} pictures named "
-            f"{card.settings.get('names', '*.png')}, not the {card.items} that were published; "
+            f"{card.settings.get('names', '*')}, not the {card.items} that were published; "
             "complete it, or measure what is there with --input"
         )
     inside = set(folder.iterdir())

@@ -22,6 +22,7 @@ _MD5: dict[Split, str] = {
     "train": "6bbc9ace898e44ae57da46a324031adb",
 }
 _HEADER_BYTES = 16
+_BYTES: dict[Split, int] = {"test": 7_840_016, "train": 47_040_016}
 _SIDE = 28
 
 
@@ -40,9 +41,9 @@ def read_digits(path: Path, split: Split) -> NDArray[np.uint8]:
     """The digits of an idx file, ``(n, 28, 28)``. Raises DataError unless it is the official file
     of that split, so that test digits never come from the training set."""
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        # one byte more than the official file, so that a larger one is neither read nor unpacked
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(_BYTES[split] + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}; fetch it again") from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -23,8 +23,9 @@ from bench.cards.toml import label
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.listing import read_list
 from bench.datasets.locate import locate
-from bench.datasets.pictures import decode_picture
+from bench.datasets.pictures import decode_picture, header_layout
 from bench.datasets.sources import Refusal, remembered
+from bench.datasets.zipped import ZipMember, zip_entries
 from bench.errors import DataError
 from bench.signals import RGB, Frame, Layout, Media, Signal
 
@@ -33,6 +34,10 @@ WIDTH, HEIGHT = 448, 256
 TEST_LIST, TRAIN_LIST = OFFICIAL_LISTS = "sep_testlist.txt", "sep_trainlist.txt"
 _TAIL_BYTES = 64
 _LOCAL_HEADER = struct.Struct("<26xHH")
+_PICTURE_BYTES = 2**21
+"""Six times the samples of a picture: what packs or unpacks to more is none of the set."""
+_LIST_BYTES = 2**22
+"""Six times the official training list."""
 
 
 class Store(Protocol):
@@ -101,14 +106,13 @@ class ZipStore:
 
     def __init__(self, where: Path) -> None:
         self.where = where
-        with zipfile.ZipFile(where) as archive:
-            entries = archive.infolist()
-            self._lists = {
-                name: archive.read(entry).decode().split()
-                for entry in entries
-                for name in OFFICIAL_LISTS
-                if entry.filename.rpartition("/")[2] == name
-            }
+        entries = zip_entries(where)
+        self._lists = {
+            name: self._list(entry)
+            for entry in entries
+            for name in OFFICIAL_LISTS
+            if entry.filename.rpartition("/")[2] == name
+        }
         self._members = {
             entry.filename.rpartition("sequences/")[2]: _Member(
                 entry.header_offset, entry.compress_size, entry.compress_type, entry.CRC
@@ -116,6 +120,17 @@ class ZipStore:
             for entry in entries
             if "sequences/" in entry.filename and entry.filename.endswith(".png")
         }
+
+    def _list(self, entry: zipfile.ZipInfo) -> list[str]:
+        try:
+            if entry.file_size > _LIST_BYTES:
+                raise OSError(0, f"unpacks to {entry.file_size:,} bytes, more than any list has")
+            member = ZipMember(self.where, entry.filename, entry.file_size, entry.CRC)
+            return member.read_bytes().decode(errors="replace").split()
+        except OSError as error:
+            raise DataError(
+                f"{self.where}: {entry.filename} cannot be read: {error.strerror}; fetch it again"
+            ) from error
 
     def listing(self, name: str) -> list[str] | None:
         return self._lists.get(name)
@@ -132,15 +147,20 @@ class ZipStore:
 
     def read(self, name: str) -> bytes:
         member = self._members[name]
-        with self.where.open("rb") as file:
-            file.seek(member.offset)
-            lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-            file.seek(sum(lengths), 1)
-            content = file.read(member.packed_bytes)
+        if member.packed_bytes > _PICTURE_BYTES:
+            raise Refusal(f"{member.packed_bytes:,} bytes in {self.where.name}: no such picture")
         try:
+            with self.where.open("rb") as file:
+                file.seek(member.offset)
+                lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+                file.seek(sum(lengths), 1)
+                content = file.read(member.packed_bytes)
             if member.method == zipfile.ZIP_DEFLATED:
-                content = zlib.decompress(content, -zlib.MAX_WBITS)
-        except zlib.error as error:
+                unpacked = zlib.decompressobj(-zlib.MAX_WBITS)
+                content = unpacked.decompress(content, _PICTURE_BYTES)
+                if unpacked.unconsumed_tail:
+                    raise Refusal(f"too large a picture in {self.where.name}")
+        except (zlib.error, struct.error, OverflowError) as error:
             raise Refusal(f"corrupt in {self.where.name}: {error}") from error
         if zlib.crc32(content) != member.crc:
             raise Refusal(f"corrupt in {self.where.name}: wrong CRC")
@@ -234,18 +254,20 @@ class Vimeo90k:
 
     def _picture(self, name: str) -> Frame:
         try:
-            pixels = decode_picture(self._store.read(name), ".png")
+            content = self._store.read(name)
+            layout = header_layout(content, ".png")
+            if (layout.width, layout.height, layout.format) != (WIDTH, HEIGHT, RGB):
+                raise Refusal(
+                    f"{layout.width}×{layout.height} pixels, {layout.format}, not the "
+                    f"{WIDTH}×{HEIGHT} RGB of Vimeo-90k"
+                )
+            pixels = decode_picture(content, ".png")
         except Refusal as refusal:
             raise DataError(f"{self._store.where}: {name}: {refusal}") from refusal
         except OSError as error:
             raise DataError(
                 f"{self._store.where}: {name} cannot be read: {error.strerror}; put it back"
             ) from error
-        if pixels.shape != (HEIGHT, WIDTH, 3):
-            raise DataError(
-                f"{self._store.where}: {name} is {pixels.shape[1]}×{pixels.shape[0]} pixels, not "
-                f"the {WIDTH}×{HEIGHT} RGB of Vimeo-90k"
-            )
         if self._crop:
             return _centre_crop(pixels, self._crop)
         if self._resize:

@@ -7,11 +7,15 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.codecs.build import build_codec
 from bench.engine.campaign import Campaign
 from bench.engine.run import RunOptions, run
 from bench.engine.run_log import Silence
+from bench.engine.saved_clip import suffix_of, write_clip
 from bench.errors import UsageError
+from bench.metrics.evaluate import rounded
 from bench.records import Record
+from bench.results.kept_streams import KeptStreams
 from bench.results.run_folder import RunFolder
 from bench.results.run_info import Verdict
 from bench.results.store import Store
@@ -19,12 +23,12 @@ from bench.results.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one measurement came to. ``picture`` is the reconstruction, None where there is none;
-    ``verdict`` is that of a fresh process."""
+    """What one measurement came to. ``saved`` are the files of the reconstruction, of a clip all
+    its frames and a picture of the middle one; ``verdict`` is that of a fresh process."""
 
     record: Record
     verdict: Verdict | None
-    picture: Path | None
+    saved: tuple[Path, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -65,15 +69,29 @@ def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> A
         with RunFolder(folder) as left:
             record = next(left.store.records())
             verdict = next(iter(left.store.verdicts()), None)
-        kept = left.kept.reconstruction(record)
-        picture = None
-        if kept is not None:
-            stem = f"{Path(record.item).stem}.{record.codec.replace(':', '-')}.{record.point}"
-            picture = save / f"{stem}.png" if save.is_dir() else save
-            try:
-                shutil.copyfile(kept, picture)
-            except OSError as error:
-                raise UsageError(
-                    f"--save {picture}: cannot be written: {error.strerror}; give another path"
-                ) from error
-    return Attempt(record, verdict, picture)
+        return Attempt(record, verdict, _saved(one, record, left.kept, save, device))
+
+
+def _saved(
+    campaign: Campaign, record: Record, kept: KeptStreams, save: Path, device: str
+) -> tuple[Path, ...]:
+    """The reconstruction in the user's folder or file."""
+    stem = f"{Path(record.item).stem}.{record.codec.replace(':', '-')}.{record.point}"
+    place, saved = save / f"{stem}.png" if save.is_dir() else save, []
+    try:
+        if picture := kept.reconstruction(record):
+            saved.append(place.with_name(f"{place.stem}.png") if record.frames != 1 else place)
+            shutil.copyfile(picture, saved[0])
+        stream = kept.stream(record.codec, record.point, record.item)
+        layout = next(item.layout for item in campaign.loader.items() if item.name == record.item)
+        if stream and layout and layout.frames > 1 and (suffix := suffix_of(layout)):
+            place = place.with_name(f"{stem if save.is_dir() else place.stem}{suffix}")
+            codec = build_codec(campaign.codecs[0], device=device)
+            depth = codec.compared_depth() or layout.depth
+            write_clip(place, rounded(codec.decode(stream.read_bytes()), depth), layout)
+            saved.append(place)
+    except OSError as error:
+        raise UsageError(
+            f"--save {place}: cannot be written: {error.strerror}; give another path"
+        ) from error
+    return tuple(saved)

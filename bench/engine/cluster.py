@@ -10,15 +10,18 @@ import hashlib
 import json
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from multiprocessing import current_process
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 import numpy as np
 from pebble import ProcessExpired
@@ -42,7 +45,10 @@ except ImportError as error:
     raise UsageError("--cluster needs dask.distributed: pip install 'bench-rd[cluster]'") from error
 
 _CONNECT_SECONDS = 10
-_PLUGIN = "bench"
+_LOOK_SECONDS = 0.5
+"""How often a worker that waits for its pool looks whether its run still lasts."""
+_GRACE_SECONDS = 60.0
+"""What a task may take beyond its time limit, such as starting a process on a busy machine."""
 # callbacks of a Dask worker that sample its threads a hundred times a second; the threads only wait
 # for our pool
 _PROFILER = ("profile", "profile-cycle")
@@ -57,8 +63,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A call for a worker's pool."""
+    """A call for a worker's pool of a run."""
 
+    run: str
     call: Callable[..., object]
     arguments: tuple[object, ...]
     timeout: float
@@ -86,8 +93,9 @@ class _Answer:
     value: object = None
     timeout: bool = False
     died: tuple[str, int | None] | None = None
-    # items whose data the worker does not have
+    # items whose data the worker of this address does not have
     lacking: tuple[str, ...] = ()
+    worker: str = ""
 
 
 class ShippedLoader:
@@ -151,6 +159,8 @@ class ClusterPool:
                 "`dask scheduler` and `dask worker ADDRESS` and give the address it prints"
             ) from error
         self.workers = sum(self._client.nthreads().values())
+        # runs share the workers, and each has a pool of its own there
+        self._run = f"bench-{uuid4().hex[:16]}"
         self._spec: WorkSpec | None = None
         self._waiting: set[Any] = set()
 
@@ -162,7 +172,7 @@ class ClusterPool:
         self._check_versions(describe_code, _modules_of(spec))
         self._check_metrics(spec.metrics)
         self._check_resources(spec)
-        self._client.register_plugin(_WorkerSide(spec), name=_PLUGIN)
+        self._client.register_plugin(_WorkerSide(self._run, spec), name=self._run)
 
     def _check_versions(
         self, describe: Callable[..., Mapping[str, str]], *arguments: object
@@ -203,11 +213,11 @@ class ClusterPool:
 
     def submit(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
         """As `LocalPool.submit`, on any worker that offers what the codec needs."""
-        return self._submit(_Job(call, arguments, timeout, fresh=False))
+        return self._submit(_Job(self._run, call, arguments, timeout, fresh=False))
 
     def submit_fresh(self, call: Callable[..., T], *arguments: object, timeout: float) -> Future[T]:
         """As `LocalPool.submit_fresh`, on any worker."""
-        return self._submit(_Job(call, arguments, timeout, fresh=True))
+        return self._submit(_Job(self._run, call, arguments, timeout, fresh=True))
 
     def _submit(self, job: _Job) -> Future[Any]:
         outer: Future[object] = Future()
@@ -215,11 +225,12 @@ class ClusterPool:
         self._send(outer, job, ())
         return outer
 
-    def _send(self, outer: Future[object], job: _Job, shipped: tuple[_Shipped, ...]) -> None:
+    def _send(self, outer: Future[object], job: _Job, shipped: Sequence[Any]) -> None:
+        """``shipped`` are Dask's futures of samples that lie on a worker already."""
         assert self._spec is not None
         card = self._card(job)
         resources = dict(needs(card, self._spec.device)) if card is not None else None
-        inner = self._client.submit(_execute, job, shipped, pure=False, resources=resources)
+        inner = self._client.submit(_execute, job, list(shipped), pure=False, resources=resources)
         self._waiting.add(inner)
         inner.add_done_callback(lambda done: self._answer(outer, job, done))
 
@@ -235,7 +246,7 @@ class ClusterPool:
         try:
             answer: _Answer = inner.result(timeout=_CONNECT_SECONDS)
             if answer.lacking:
-                self._send(outer, job, self._load(answer.lacking))
+                self._send(outer, job, self._ship(answer.lacking, answer.worker))
             elif answer.timeout:
                 outer.set_exception(FutureTimeoutError())
             elif answer.died is not None:
@@ -256,19 +267,25 @@ class ClusterPool:
                 )
             )
 
-    def _load(self, names: tuple[str, ...]) -> tuple[_Shipped, ...]:
+    def _ship(self, names: Sequence[str], worker: str) -> Sequence[Any]:
+        """Sends items to a worker over a connection of its own: through the scheduler, which holds
+        what it passes on in memory, go only their names."""
         assert self._spec is not None
         items = [self._spec.items[name] for name in names]
         signals = [self._spec.loader.load(item) for item in items]
-        return tuple(
+        shipped = [
             _Shipped(item, signal.layout, signal.array())
             for item, signal in zip(items, signals, strict=True)
+        ]
+        found: Sequence[Any] = self._client.scatter(
+            shipped, workers=[worker], direct=True, hash=False
         )
+        return found
 
     def close(self) -> None:
         """Ends this run on the workers, which stay; nothing of it is left there."""
         if self._spec is not None and self._client.status == "running":
-            self._client.unregister_worker_plugin(_PLUGIN)
+            self._client.unregister_worker_plugin(self._run)
         self._client.close()
 
     def kill(self) -> None:
@@ -342,14 +359,13 @@ def describe_metrics(names: Sequence[str]) -> dict[str, str]:
 class _WorkerSide(WorkerPlugin):
     """What a Dask worker keeps of a run: a local pool with as many processes as it has threads."""
 
-    name = _PLUGIN
-
-    def __init__(self, spec: WorkSpec) -> None:
-        self.spec = spec
+    def __init__(self, run: str, spec: WorkSpec) -> None:
+        self.name, self.spec = run, spec
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on every worker, also on those that join later."""
-        self.folder = Path(worker.local_directory) / "bench"
+        self.ended = Event()
+        self.folder = Path(worker.local_directory) / self.name
         self.folder.mkdir(exist_ok=True)
         self.loader = ShippedLoader(self.spec.loader, self.folder)
         self.loadable: set[str] = set()
@@ -374,9 +390,24 @@ class _WorkerSide(WorkerPlugin):
         """Called by Dask when the run or the worker ends."""
         import shutil
 
+        self.ended.set()
         _set_intervals(worker, self.intervals)
         self.pool.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def finish(self, job: _Job, called: Future[object]) -> _Answer:
+        """What comes of a call, whose wait ends with this run, or where the pool has lost it."""
+        limit = time.monotonic() + job.timeout * (1 + self.pool.workers) + _GRACE_SECONDS
+        while not wait([called], _LOOK_SECONDS).done:
+            if self.ended.is_set() or time.monotonic() > limit:
+                why = "its run has ended" if self.ended.is_set() else "its pool does not answer"
+                return _Answer(died=(why, None))
+        try:
+            return _Answer(called.result())
+        except (FutureTimeoutError, CancelledError) as error:
+            return _Answer(timeout=isinstance(error, FutureTimeoutError))
+        except ProcessExpired as error:
+            return _Answer(died=(str(error), error.exitcode))
 
     def lacking(self, items: Sequence[str]) -> tuple[str, ...]:
         """Those of the items that this worker cannot load by itself."""
@@ -393,6 +424,8 @@ def _set_intervals(worker: Any, milliseconds: Mapping[str, float]) -> dict[str, 
         callback = worker.periodic_callbacks.get(name)
         if callback is None:
             continue
+        if callback.callback_time == _NEVER:  # it rests for another run, which will wake it
+            continue
         before[name] = callback.callback_time
         runs = callback.is_running()
         callback.stop()
@@ -408,19 +441,17 @@ def _local_card(card: CodecCard) -> CodecCard:
     return replace(card, path=ours) if not card.path.exists() and ours.exists() else card
 
 
-def _execute(job: _Job, shipped: tuple[_Shipped, ...]) -> _Answer:
+def _execute(job: _Job, shipped: Sequence[_Shipped]) -> _Answer:
     """Runs on a Dask worker: hands a call to the worker's pool and waits for it."""
-    side = cast(_WorkerSide, get_worker().plugins[_PLUGIN])
+    worker = get_worker()
+    side = worker.plugins.get(job.run)
+    if not isinstance(side, _WorkerSide):
+        return _Answer(died=("its run has ended", None))
     for one in shipped:
         side.loader.keep(one)
     names = list(dict.fromkeys(task.item for task in job.portion))
     if not shipped and (lacking := side.lacking(names)):
-        return _Answer(lacking=lacking)
+        return _Answer(lacking=lacking, worker=worker.address)
     arguments = [_local_card(one) if isinstance(one, CodecCard) else one for one in job.arguments]
     submit = side.pool.submit_fresh if job.fresh else side.pool.submit
-    try:
-        return _Answer(submit(job.call, *arguments, timeout=job.timeout).result())
-    except FutureTimeoutError:
-        return _Answer(timeout=True)
-    except ProcessExpired as error:
-        return _Answer(died=(str(error), error.exitcode))
+    return side.finish(job, submit(job.call, *arguments, timeout=job.timeout))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from bench.codecs.base import Codec, DecodesApart, refusal_of
+from bench.codecs.support.frame_progress import noted
 from bench.engine.added_metrics import add_metrics
 from bench.engine.batches import MOST, MetricBatch, code_ahead
 from bench.engine.coding import Coded, code, with_frames
@@ -115,7 +117,8 @@ class Worker:
             point = self._search.point(task, searched, codec, signal)
         if coded is None:
             self.cache.warm_up(task.codec, signal, point)
-            coded = code(codec, signal, point, spec.repeats)
+            with _noted(task, signal):
+                coded = code(codec, signal, point, spec.repeats)
         coded, remarks = _with_estimate(coded, codec, signal, point)
         coded = with_frames(coded, codec, signal.layout)
         scores = evaluator.score(coded.decoded, batches=not self._batching)
@@ -151,6 +154,12 @@ class Worker:
         if kept is None and self._spec.keep_streams and encoded.payload:
             kept = KeptStream(record.item, record.codec, record.point, encoded.payload)
         return Measured(record, payload, kept, verdict)
+
+
+def _noted(task: Task, signal: Signal) -> AbstractContextManager[None]:
+    """Lets the run tell how far the coding of a clip is."""
+    frames = signal.layout.frames
+    return noted(task.codec, str(task.point), task.item, frames) if frames > 1 else nullcontext()
 
 
 def _check_suitable(codec: Codec, signal: Signal, task: Task, spec: WorkSpec) -> None:

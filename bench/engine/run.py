@@ -7,6 +7,7 @@ run_log.py stores results.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -18,6 +19,7 @@ from typing import Any
 
 from pebble import ProcessExpired
 
+from bench.codecs.support.frame_progress import codings
 from bench.datasets.base import Item
 from bench.engine.added_metrics import without_metrics
 from bench.engine.campaign import Campaign
@@ -46,6 +48,8 @@ from bench.results.store import Store
 
 # how often a run that waits for its workers checks whether it was told to stop
 _LOOK_SECONDS = 0.1
+# how often it says how far clips in the works are
+_TELL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class RunOptions:
     out: Path
     jobs: int
     timeout: float = 600.0
+    timeout_frames: int | None = None
+    """Clips of more frames have as much longer; None: the limit is that of all."""
     device: str = "cpu"
     fresh: bool = False
     keep: int = 0
@@ -165,6 +171,7 @@ class _Runner:
     def __init__(self, job: _Job, scratch: Path) -> None:
         campaign, options = job.campaign, job.options
         self.job, self.options = job, options
+        self._scratch, self._told = scratch, time.monotonic()
         cluster = None
         if options.cluster is not None:
             from bench.engine.cluster import ClusterPool
@@ -264,6 +271,9 @@ class _Runner:
             if self.job.stop.received:
                 raise KeyboardInterrupt
             done, _ = wait(futures, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            if time.monotonic() - self._told >= _TELL_SECONDS:
+                self._told = time.monotonic()
+                self.job.progress.working(codings(self._scratch))
 
     def _feed(self) -> bool:
         """Hands portions to the workers so that each has one running and one waiting."""
@@ -271,16 +281,23 @@ class _Runner:
             portion = self.schedule.next_portion()
             if not portion:
                 break
-            future = self.pool.submit(measure_tasks, portion, timeout=self.options.timeout)
+            future = self.pool.submit(measure_tasks, portion, timeout=self._limit(portion))
             self.running[future] = portion
         return bool(self.running)
+
+    def _limit(self, portion: tuple[Task, ...]) -> float:
+        """The seconds after which a portion is given up: longer clips have more."""
+        layouts = [self.spec.items[task.item].layout for task in portion]
+        frames = max((layout.frames for layout in layouts if layout), default=1)
+        usual = self.options.timeout_frames or frames
+        return self.options.timeout * max(1.0, frames / usual)
 
     def _collect(self, future: Future[Portion]) -> None:
         portion = self.running.pop(future)
         try:
             result = future.result()
         except FutureTimeoutError:
-            limit = f"no result within {self.options.timeout:g} s; raise --timeout"
+            limit = f"no result within {self._limit(portion):g} s; raise --timeout"
             self._blame(portion, "timeout", limit)
             return
         except ProcessExpired as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bench.codecs.support.frame_progress import Coding
 from bench.engine.task_records import empty_record, with_layout
 from bench.engine.work import Added, WorkSpec
 from bench.records import Record, Status, Task
@@ -26,6 +27,9 @@ class Progress(Protocol):
     def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
         """Called when ``tasks`` have ended, ``failed`` of them without a result."""
 
+    def working(self, codings: Sequence[Coding]) -> None:
+        """Called every few seconds with the clips in the works, the longest first."""
+
     def say(self, line: str) -> None:
         """Called with one line that the user should read."""
 
@@ -37,6 +41,9 @@ class Silence:
         return None
 
     def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
+        return None
+
+    def working(self, codings: Sequence[Coding]) -> None:
         return None
 
     def say(self, line: str) -> None:

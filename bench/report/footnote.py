@@ -23,8 +23,8 @@ def footnote(content: Content) -> list[str]:
     run = content.results.run
     word = content.item_word
     sentences = [
-        f"{run.dataset_title}: {run.items} {word}. Rate counts every byte that a decoder needs, "
-        f"in {content.rate_unit}; rate and quality are means over {word}.",
+        f"{run.dataset_title}; measured on {run.items} {word}. Rate counts every byte that a "
+        f"decoder needs, in {content.rate_unit}; rate and quality are means over {word}.",
         *(sentence_of(note) for note in (*run.dataset_notes, *run.notes)),
         *_format_sentences(content),
         *_limit_sentences(content),

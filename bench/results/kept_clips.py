@@ -19,7 +19,7 @@ from bench.signals import YUV420, Frame, Layout, PixelFormat, Signal
 
 LEAST_DB = 45.0
 """Luma and chroma together, of every frame, from the 8-bit 4:2:0 samples that are encoded."""
-_MOST_PIXELS = 64_000_000
+MOST_PIXELS = 64_000_000
 """Of larger clips the first frames are kept: 640 of 416×240, 30 of 1920×1080."""
 _TRIES = ({"crf": "12"}, {"crf": "4"}, {"lossless": "1"})
 # AVCOL_SPC and AVCOL_RANGE of libavutil/pixfmt.h
@@ -47,7 +47,7 @@ def playable(signal: Signal, source: Layout) -> bytes:
 
 def frames_kept(layout: Layout) -> int:
     """How many of a clip's frames are in its playable copy."""
-    return min(layout.frames, max(1, _MOST_PIXELS // (layout.width * layout.height)))
+    return min(layout.frames, max(1, MOST_PIXELS // (layout.width * layout.height)))
 
 
 def _encoded(

@@ -41,16 +41,14 @@ class Decoded:
 def decode_all(
     streams: Mapping[str, Sequence[tuple[Record, bytes]]],
     cards: Mapping[str, CodecCard],
-    out: Path,
     *,
     seconds: float,
-    private: Sequence[Path] = (),
 ) -> Decoded:
-    """Decodes streams by codec, each codec's in a fresh process; ``seconds`` is the limit of one.
-    ``private`` are folders that no decoder may see."""
+    """Decodes streams by codec, each codec's in a fresh process; ``seconds`` for each at most."""
     found = Decoded()
-    with scratch_folder(out) as scratch:
-        hidden = HiddenPaths((), (scratch, *private), installed_places())
+    # a name of its own: a run into the folder may be under way
+    with tempfile.TemporaryDirectory() as own, scratch_folder(Path(own)) as scratch:
+        hidden = HiddenPaths((), (scratch,), installed_places())
         pool = LocalPool(1, _guard, (), scratch=scratch, hidden=hidden)
         with closing(pool):
             for codec, held in streams.items():

@@ -46,7 +46,7 @@ def pack(
         raise StoreError(f"{folder}: no measured record with a stream; nothing to pack")
     cards = {name: select(registry, name) for name in {one.codec for one in records}}
     streams = _streams(folder, records)
-    decoded = decode_all(streams, cards, folder, seconds=seconds)
+    decoded = decode_all(streams, cards, seconds=seconds)
     for name, why in decoded.missing.items():
         raise StoreError(f"{name}: cannot be packed, since nothing decodes it here: {why}")
     for key, why in decoded.failures.items():

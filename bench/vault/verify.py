@@ -70,7 +70,7 @@ def verify_streams(vault: Vault, registry: Registry, *, seconds: float) -> Verif
         stream = vault.stream(record)
         if stream is not None and record.codec in cards:
             held.setdefault(record.codec, []).append((record, stream))
-    decoded = decode_all(held, cards, vault.path, seconds=seconds)
+    decoded = decode_all(held, cards, seconds=seconds)
     for name, why in {**missing, **decoded.missing}.items():
         found.skipped.append(f"{name}: not decoded: {why}")
     found.problems += _other_samples(vault, decoded)
@@ -112,8 +112,8 @@ def verify_metrics(
         parallel=jobs, streams_only=True,
     )  # fmt: skip
     with (
-        scratch_folder(vault.path) as scratch,
         tempfile.TemporaryDirectory(prefix="bench-vault-") as streams,
+        scratch_folder(Path(streams)) as scratch,
     ):
         tasks = list(_tasks(vault, cards, able, Path(streams)))
         hidden = hidden_paths_of(campaign.loader, campaign.codecs, (scratch,))

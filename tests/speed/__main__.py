@@ -20,9 +20,12 @@ def _agreement(options: argparse.Namespace) -> str:
 
 
 def _scaling(options: argparse.Namespace) -> str:
+    from tests.speed.large import large_report
     from tests.speed.scaling import scaling_report
 
-    return scaling_report(load_registry().codec("none"), options.tasks, records=options.records)
+    none, sizes = load_registry().codec("none"), [options.records // part for part in (100, 10, 1)]
+    report = scaling_report(none, options.tasks, records=options.records, tables=sizes)
+    return report + large_report()
 
 
 def _pace(options: argparse.Namespace) -> str:
@@ -48,9 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     option = add("agreement", _agreement, "metrics beside their references, on Kodak")
     option("--data", type=Path, help="data folder, instead of $BENCH_DATA")
     option("--limit", type=int, help="of the first so many pictures only")
-    option = add("scaling", _scaling, "what a task costs besides its codec (minutes)")
+    option = add(
+        "scaling", _scaling, "what a task costs besides its codec, and large inputs (minutes)"
+    )
     option("--tasks", type=int, nargs="+", default=(100, 1_000, 10_000, 100_000))
-    option("--records", type=int, default=1_000_000, help="of the store that is resumed")
+    option(
+        "--records",
+        type=int,
+        default=1_000_000,
+        help="of the store that is resumed, and of the largest tables",
+    )
     option = add("pace", _pace, "steps of trainings a second, by threads, batch and layout")
     option("names", nargs="*", help="codecs (default: all that have a [training] table)")
     option("--device", default="cpu", help="cpu (default), cuda or cuda:N")

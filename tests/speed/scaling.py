@@ -24,6 +24,7 @@ from bench.machine import describe_machine
 from bench.records import Point, Record
 from bench.results.store import Store
 from bench.signals import GRAY, Layout, Signal, image
+from tests.speed.million import Taken, commands_on, table
 
 _SIDE = 16
 _PREDICTED_WORKERS = 100
@@ -127,7 +128,7 @@ def _record(codec: str, point: str, item: str, fingerprint: str) -> Record:
     )  # fmt: skip
 
 
-def describe(costs: Sequence[Cost], resume: Resume) -> str:
+def describe(costs: Sequence[Cost], resume: Resume, taken: Sequence[Taken]) -> str:
     """The tables and the prediction as Markdown."""
     machine = describe_machine()
     load = os.getloadavg()[0]
@@ -153,6 +154,11 @@ def describe(costs: Sequence[Cost], resume: Resume) -> str:
         f"{resume.open_seconds:.1f} s and a resume planned in {resume.plan_seconds:.1f} s more "
         f"({resume.left} tasks left): {resume.cpu_seconds:.1f} s of CPU in all, "
         f"with a peak of {resume.peak_mebibytes:.0f} MiB.",
+        "",
+        "What the tables of a run cost: 50 codecs at 20 points, commands as typed, on a folder "
+        "without figures. `check` compares with as large a run, all of whose streams are others.",
+        "",
+        *table(taken),
     ]
     return "\n".join(lines) + "\n"
 
@@ -181,10 +187,15 @@ def _prediction(costs: Sequence[Cost]) -> list[str]:
 
 
 def scaling_report(
-    card: CodecCard, tasks: Sequence[int], workers: Sequence[int] = WORKERS, *, records: int
+    card: CodecCard,
+    tasks: Sequence[int],
+    workers: Sequence[int] = WORKERS,
+    *,
+    records: int,
+    tables: Sequence[int] = (),
 ) -> str:
     """Measures all sizes with a codec that does next to nothing, which takes minutes on an idle
     machine; Markdown."""
     measure_cost(card, 1, 1)  # imports and the like, which would count as the first size's
     costs = [measure_cost(card, count, each) for count in tasks for each in workers]
-    return describe(costs, measure_resume(records))
+    return describe(costs, measure_resume(records), commands_on(tables))

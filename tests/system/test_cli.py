@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cli import COMMANDS, main
+from bench.cli import COMMANDS, main, make_parser
 from bench.engine.run import RunOptions
 from bench.errors import UsageError
 from tests.command import ROOT, bench
@@ -319,7 +319,7 @@ def test_a_subcommand_is_a_file_and_a_line(
 
 def test_a_subcommand_imports_no_other_and_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys; from bench.cli import COMMANDS, main\n"
+        "import sys; from bench.cli import COMMANDS, main, make_parser\n"
         "try: main({words})\n"
         "except SystemExit: pass\n"
         "rooms = {{'.'.join(name.split('.')[:2]) for name in sys.modules if '.' in name}}\n"
@@ -368,3 +368,25 @@ def test_what_a_user_typed_is_one_line_that_blames_no_card(
     assert main(["run", "--input", str(tmp_path / "p.png"), "--codecs", word, *out]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert says in said and ".toml" not in said and "ladder." not in said
+
+
+def test_every_help_has_examples_that_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as done:
+            main([name, "--help"])
+        lines = capsys.readouterr().out.partition("examples:")[2].splitlines()
+        examples = [line.strip() for line in lines if line.startswith("  bench ")]
+        assert done.value.code == 0 and examples, name
+        for line in examples:
+            words = line.split()[1:]
+            assert words[0] == name and make_parser(words).parse_args(words), line
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["report"], ["run", "--suite"], ["nonsense"]])
+def test_a_usage_error_is_one_line_that_says_where_help_is(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    lines = capsys.readouterr().err.splitlines()
+    assert done.value.code == 2 and len(lines) == 1 and lines[0].endswith("--help")

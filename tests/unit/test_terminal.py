@@ -56,10 +56,12 @@ def test_names_are_broken_where_a_reader_would() -> None:
     assert break_name("x" * 20, 15).split("\n") == ["x" * 15, "x" * 5]
 
 
-def test_a_pipe_has_the_room_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
+def test_a_pipe_has_the_room_that_it_needs_or_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert not make_console().is_terminal
     assert make_console().width > 1000
+    monkeypatch.setenv("COLUMNS", "70")
+    assert make_console().width == 70
 
 
 def test_a_dumb_terminal_is_as_wide_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

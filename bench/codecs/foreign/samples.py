@@ -123,7 +123,5 @@ def check_range(x: Tensor) -> None:
         raise Fault("values", f"{count} of {x.numel()} samples of the network are NaN or infinite")
     far = float(((x - 0.5).abs() > _FAR).float().mean())
     if far > _MANY and float(x.abs().max()) > _FARTHEST:
-        raise Fault(
-            "values",
-            f"the network returned samples from {low:.3g} to {high:.3g}; return 0–1, not 0–255",
-        )
+        cure = "return 0–1, not 0–255" if low > -1 else "a picture is 0–1; is the network trained?"
+        raise Fault("values", f"the network returned samples from {low:.3g} to {high:.3g}; {cure}")

@@ -91,6 +91,12 @@ function comparisonOf(codec, metric = report.metric) {
   return { codec, metric, rate, overlap, low: null, high: null, conventions: [], item_rates: [] };
 }
 
+function publishedCurves() {
+  return report.data.extras
+    .filter((extra) => extra.origin === "published")
+    .map((extra) => ({ ...extra, label: `${extra.name} (published)` }));
+}
+
 function metricShown() {
   return report.data.metrics.find((m) => m.id === report.metric);
 }
@@ -218,10 +224,11 @@ function readChoice() {
   const chosen = new URLSearchParams(location.hash.startsWith("#?") ? location.hash.slice(2) : "");
   const names = (key, known) => chosen.getAll(key).filter((name) => known.includes(name));
   const codecs = data.codecs.map((codec) => codec.id);
+  const published = publishedCurves().map((extra) => extra.label);
   const metrics = data.metrics.map((metric) => metric.id);
   report.anchor = names("anchor", codecs)[0] ?? data.anchor;
   report.metric = names("metric", metrics)[0] ?? metrics[0] ?? null;
-  report.hidden = new Set(names("hide", codecs));
+  report.hidden = new Set(names("hide", [...codecs, ...published]));
   report.hiddenMetrics = new Set(names("without", metrics));
 }
 

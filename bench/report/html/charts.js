@@ -27,6 +27,15 @@ function setUpCharts() {
   byId("cost-axis").addEventListener("change", drawCost);
 }
 
+// Names beside bars and boxes: shortened where the window is narrow.
+function nameAxis(names) {
+  const most = window.innerWidth < 640 ? 20 : 80;
+  const short = (name) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
+  const texts = names.map((name) => plotText(short(name)));
+  const axis = { autorange: "reversed", type: "category", tickmode: "array" };
+  return { ...axis, tickvals: names.map(plotText), ticktext: texts };
+}
+
 function resize(id, rows) {
   byId(id).style.height = `${Math.max(220, 34 * rows + 110)}px`;
 }
@@ -113,7 +122,7 @@ function drawSpread() {
     [...boxes, heads],
     chartLayout({
       xaxis: { title: { text: "BD-rate, %" }, zeroline: true, zerolinewidth: 2 },
-      yaxis: { autorange: "reversed", type: "category" },
+      yaxis: nameAxis(shown.map((c) => c.codec)),
     }),
   );
 }
@@ -165,7 +174,7 @@ function drawLedger() {
     ],
     chartLayout({
       xaxis: { title: { text: "Bytes, % of what a decoder needs" } },
-      yaxis: { autorange: "reversed", type: "category" },
+      yaxis: nameAxis(rows.map((row) => row.label)),
       layout: {
         barmode: "stack",
         showlegend: true,

@@ -50,10 +50,16 @@ function setUpChips() {
     redrawAll();
   });
   none.addEventListener("click", () => {
-    report.data.codecs.forEach((codec) => report.hidden.add(codec.id));
+    entries.forEach((entry) => report.hidden.add(entry.id));
     redrawAll();
   });
-  const buttons = report.data.codecs.map((codec) => {
+  const published = publishedCurves().map(({ label, convention }) => ({
+    id: label,
+    title: convention,
+    published: true,
+  }));
+  const entries = [...report.data.codecs, ...published];
+  const buttons = entries.map((codec) => {
     const button = element("button", codec.id + (codec.incomplete ? " *" : ""), {
       type: "button",
       title: codec.incomplete ? `${codec.title}: not complete, see the remarks` : codec.title,
@@ -67,9 +73,10 @@ function setUpChips() {
   chips.replaceChildren(...buttons, all, none);
   const paint = () =>
     buttons.forEach((button, index) => {
-      const { id } = report.data.codecs[index];
+      const { id, published: theirs } = entries[index];
+      button.hidden = theirs && !byId("published").checked;
       button.setAttribute("aria-pressed", String(!report.hidden.has(id)));
-      button.style.setProperty("--chip", colourOf(id));
+      button.style.setProperty("--chip", theirs ? cssColour("--faint") : colourOf(id));
     });
   report.redraws.push(paint);
   paint();
@@ -119,7 +126,9 @@ function drawCurves() {
   const limits = axisLimits(traces);
   for (const [place, extra] of report.data.extras.entries()) {
     const values = extra.values[report.metric];
-    if (!values || (extra.origin === "published" && !byId("published").checked)) continue;
+    const theirs = extra.origin === "published";
+    const away = report.hidden.has(`${extra.name} (published)`) || !byId("published").checked;
+    if (!values || (theirs && away)) continue;
     traces.push(extraTrace(extra, values, place));
   }
   const extent = report.data.extents[report.metric];

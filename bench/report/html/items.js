@@ -22,7 +22,7 @@ function drawItem() {
     return signed(own ? own[1] : null);
   };
   const summary = {
-    columns: ["Codec", ...metrics.map((metric) => `BD-rate ${metric.title}, %`)],
+    columns: ["BD-rate, %", ...metrics.map((metric) => metric.title)],
     rows: shownCodecs().map((codec) => [codec.id, ...metrics.map((m) => rateOf(codec, m))]),
   };
   const parts = [];

@@ -33,6 +33,7 @@ from bench.datasets.locate import cache_folder
 from bench.report.axis_range import axis_range
 from bench.report.content import Content
 from bench.report.footnote import describe, footnote
+from bench.report.html.clips import clip_data
 from bench.report.html.pictures import embed, read_shots
 from bench.report.line_styles import LineStyle, line_styles
 from bench.report.remarks import warnings_of
@@ -46,8 +47,8 @@ from bench.report.tables import (
 )
 
 SCRIPTS = (
-    *("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "items.js"),
-    *("pictures.js", "compare.js", "start.js"),
+    *("app.js", "curves.js", "charts.js", "tables.js", "items.js"),
+    *("pictures.js", "compare.js", "clips.js", "start.js"),
 )
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
@@ -78,6 +79,7 @@ def write_page(content: Content, target: Path, frame: Frame | None = None) -> Pa
     data = page_data(content)
     data["pictures"] = [entry["item"] for entry in shown.items]
     data["pictures_note"] = shown.note
+    data["clips"] = clip_data(content, shots)
     data["links"] = frame.links if frame else {}
     library = f'<script src="{html.escape(frame.plotly)}"></script>' if frame else (
         f'<script type="text/plain" id="plotly">{packed_plotly()}</script>'

@@ -38,13 +38,16 @@ async function start() {
   setUpTables();
   setUpCompare();
   setUpItems();
+  setUpClips();
   try {
     await unpackPlotly();
     setUpCurves();
     setUpCharts();
+    setUpFrames();
   } catch (error) {
     byId("no-charts").hidden = false;
-    for (const id of ["curves", "matrix", "spread", "conventions", "ledger", "cost"]) {
+    const charts = ["curves", "matrix", "spread", "conventions", "ledger", "cost", "clips-frames"];
+    for (const id of charts) {
       byId(id).hidden = true;
     }
     console.error(error);

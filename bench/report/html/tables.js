@@ -4,7 +4,7 @@ function setUpTables() {
   const data = report.data;
   byId("title").textContent = data.title;
   byId("subtitle").textContent =
-    `${data.dataset} · ${data.items} ${data.item_word}` +
+    `${data.dataset} · measured on ${data.items} ${data.item_word}` +
     (data.anchor ? ` · anchor ${data.anchor}` : "");
   document.querySelectorAll(".items-word").forEach((node) => {
     node.textContent = data.item_word;
@@ -183,7 +183,7 @@ function table({ columns, rows }) {
   const heading = element("thead");
   heading.append(head);
   made.append(heading, body);
-  return sortable(made);
+  return made;
 }
 
 // A cell whose long name wraps, between settings if it can; a short one never does.

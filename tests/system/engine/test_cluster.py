@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -22,10 +23,13 @@ from tests.system.engine.test_run import measure
 
 pytest.importorskip("distributed")
 from distributed import Client
+from distributed import Future as DaskFuture
+from pebble import ProcessExpired
 
+from bench.cli import main
 from bench.engine.cluster import _MALLOC_VARIABLE, _NEVER, ClusterPool
 from bench.engine.work import WorkSpec
-from bench.errors import UsageError
+from bench.errors import StoreError, UsageError
 from tests.speed.scaling import Tiny
 
 __all__ = ["mark"]
@@ -41,12 +45,21 @@ class Cluster:
 
     def start(self) -> str:
         file = self.folder / "scheduler.json"
-        self._dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        self._dask(
+            "scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard",
+            "--scheduler-file", str(file),
+        )  # fmt: skip
         # Dask makes the file first and fills it later
         while not written(file) and self.processes[0].poll() is None:
             time.sleep(0.05)
         self.address = str(json.loads(file.read_text())["address"])
         return self.address
+
+    def start_again(self) -> None:
+        """Another scheduler in the place of the first, which was killed."""
+        self.processes[0].wait(PATIENCE)
+        self._dask("scheduler", "--no-dashboard", "--host", self.address)
+        self.processes[0] = self.processes.pop()
 
     def add_worker(
         self, *words: str, cwd: Path | None = None, packages: Path | None = None
@@ -117,6 +130,104 @@ def test_two_workers_one_killed_give_the_results_of_a_local_run(
     assert {row.pop("parallel") for row in local} == {"2"} and parallel == {"2"}
     assert found == local
     assert len(found) == 800
+
+
+def test_two_runs_at_once_share_the_workers_and_end_each_for_itself(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """The first waits for its last item until the second has come and gone."""
+    first, second, gate = tmp_path / "first", tmp_path / "second", tmp_path / "gate"
+    waiting = write_cards(tmp_path / "waiting", count=40, gate=(39, gate))
+    cards = write_cards(tmp_path / "cards", count=40)
+    cluster.add_worker("--no-nanny", "--nthreads", "2")
+    process = subprocess.Popen(
+        command(waiting, first, "--cluster", cluster.address), stdout=subprocess.PIPE, text=True
+    )
+    assert stored_some(process, first)
+    done = run(*command(cards, second, "--cluster", cluster.address))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert process.poll() is None
+    gate.touch()
+    assert process.wait(PATIENCE) == 0
+    assert len(numbers(first)) == len(numbers(second)) == 160
+    with Client(cluster.address, set_as_default=False) as client:
+        (plugins,) = client.run(lambda dask_worker: list(dask_worker.plugins)).values()
+    assert not [name for name in plugins if name.startswith("bench")]
+
+
+def test_a_wait_in_a_worker_ends_with_its_run(cluster: Cluster) -> None:
+    """A pool that was ended answers no call of its own accord."""
+    cluster.add_worker("--no-nanny")
+    pool = ClusterPool(cluster.address)
+    pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+    called = pool.submit(time.sleep, 10 * PATIENCE, timeout=20 * PATIENCE)
+    with Client(cluster.address, set_as_default=False) as client:
+        while not any(client.processing().values()):
+            time.sleep(0.05)
+        client.unregister_worker_plugin(pool._run)
+        with pytest.raises(ProcessExpired, match="its run has ended"):
+            called.result(PATIENCE)
+    pool.close()
+
+
+@pytest.mark.parametrize("nanny", ["--no-nanny", "--nanny"])
+def test_a_worker_whose_scheduler_was_killed_leaves_or_rejoins(
+    cluster: Cluster, nanny: str
+) -> None:
+    """With a call in progress, which ends with the worker's run."""
+    worker = cluster.add_worker(nanny)
+    pool = ClusterPool(cluster.address)
+    pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+    called = pool.submit(time.sleep, 10 * PATIENCE, timeout=20 * PATIENCE)
+    while not any(pool._client.processing().values()):
+        time.sleep(0.05)
+    cluster.processes[0].kill()
+    with pytest.raises(StoreError, match="lost the scheduler"):
+        called.result(PATIENCE)
+    pool.close()
+    assert joins_or_leaves(cluster, worker)
+
+
+def joins_or_leaves(cluster: Cluster, worker: subprocess.Popen[bytes]) -> bool:
+    """Whether a worker ends, or is there for a scheduler that is started again in the old place."""
+    cluster.start_again()
+    with Client(cluster.address, set_as_default=False, timeout=PATIENCE) as client:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if worker.poll() is not None or client.nthreads():
+                return True
+            time.sleep(0.1)
+    return False
+
+
+def test_samples_go_to_a_worker_past_the_scheduler(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three clips of 6 MB each on a worker that lacks them: what is submitted has no samples."""
+    data = tmp_path / "clips"
+    data.mkdir()
+    for n in range(3):
+        with (data / f"c{n}_320x200_25.yuv").open("wb") as file:
+            file.write(np.random.default_rng(n).bytes(320 * 200 * 3 // 2 * 60))
+    submitted: list[int] = []
+    submit = Client.submit
+
+    def counted(client: Client, *arguments: Any, **words: Any) -> Any:
+        submitted.append(len(pickle.dumps([a for a in arguments[1:] if not isinstance(a, list)])))
+        lists = [a for a in arguments[1:] if isinstance(a, list)]
+        assert all(isinstance(one, DaskFuture) for each in lists for one in each)
+        return submit(client, *arguments, **words)
+
+    monkeypatch.setattr(Client, "submit", counted)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    cluster.add_worker(cwd=elsewhere)
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "--input", "clips", "--codecs", "zlib", "--metrics", "mse", "--no-report",
+             "--out", str(tmp_path / "out"), "--cluster", cluster.address]  # fmt: skip
+    assert main(words) == 0
+    assert len(numbers(tmp_path / "out")) == 3
+    assert len(submitted) >= 6 and max(submitted) < 10_000
 
 
 def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(

@@ -35,6 +35,9 @@ class Silent:
     def advance(self, tasks: int, failed: int, seconds_left: float | None) -> None:
         pass
 
+    def working(self, codings: object) -> None:
+        pass
+
     def say(self, line: str) -> None:
         self.lines.append(line)
 

@@ -4,6 +4,7 @@ import pytest
 
 from bench.cards import load_registry
 from tests.speed import scaling
+from tests.speed.million import Taken
 from tests.speed.scaling import Cost, Resume, describe, measure_cost, scaling_report
 
 
@@ -11,7 +12,7 @@ def test_efficiency_and_prediction_follow_from_the_costs() -> None:
     """10 s on one worker and 6.25 s on two is 80 %; 2 ms of coordinator a task keep 100 workers
     busy from 200 ms a task on."""
     costs = [Cost(1000, 1, 10.0, 2.0), Cost(1000, 2, 6.25, 2.0)]
-    text = describe(costs, Resume(10, 1.0, 2.0, 2.5, 0, 100.0))
+    text = describe(costs, Resume(10, 1.0, 2.0, 2.5, 0, 100.0), [Taken("bd", 10, 3.0, 2.0, 50.0)])
     assert "- 1,000 tasks: 2 workers at 80 % efficiency" in text
     assert (
         "2.000 ms of CPU a task. It keeps 100 workers busy as long as a task takes 200 ms" in text

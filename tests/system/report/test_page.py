@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import bench.report
+from bench.analysis.overlays import ExtraCurve
 from bench.errors import StoreError
 from bench.report.content import collect
 from bench.report.html.page import script_json
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 HOSTILE = "<script>document.title='hurt'</script>"
+THEIRS = ExtraCurve("theirs", "published", (0.3, 1.0), {"psnr_rgb": (30.0, 34.0)})
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     folder = samples.results_folder(tmp_path_factory.mktemp("page"), records)
     samples.keep_pictures(folder)
-    bench.report.build(folder)
+    bench.report.build(folder, extras=[THEIRS])
     return folder / "report.html"
 
 
@@ -174,6 +176,7 @@ def _choose(browser: Chrome, select: str, value: str) -> None:
 
 
 def test_renders_without_errors_and_not_blank(opened: Chrome) -> None:
+    assert opened.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     for part in opened.find_elements("css selector", "section:not([hidden])"):
         opened.execute_script("arguments[0].scrollIntoView()", part)
         _wait(opened, "return true")
@@ -196,10 +199,14 @@ def test_a_chip_takes_its_curve_away_and_brings_it_back(opened: Chrome) -> None:
     assert chip.get_attribute("aria-pressed") == "false"
     chip.click()
     assert "dear" in _names(opened)
+    _chip(opened, "theirs (published)").click()
+    assert "theirs (published)" not in _names(opened)
     _chip(opened, "none").click()
     assert _names(opened) == []
     _chip(opened, "all").click()
-    assert len(_names(opened)) == 3
+    assert len(_names(opened)) == 4
+    opened.find_element("id", "published").click()
+    assert len(_names(opened)) == 3 and not _chip(opened, "theirs (published)").is_displayed()
 
 
 def test_metric_rate_axis_and_bands_follow_their_choosers(opened: Chrome) -> None:
@@ -213,7 +220,7 @@ def test_metric_rate_axis_and_bands_follow_their_choosers(opened: Chrome) -> Non
         "linear", "MS-SSIM (dB)",
     ]  # fmt: skip
     opened.find_element("id", "bands").click()
-    assert len(_names(opened)) == 6
+    assert len(_names(opened)) == 6  # three curves and their bands; theirs has no MS-SSIM
     hover = opened.execute_script("return document.getElementById('curves-chart').data[1].text[0]")
     assert "q=1" in hover
     assert "6 images" in hover
@@ -439,7 +446,7 @@ def test_no_button_leads_to_a_cloud(opened: Chrome) -> None:
 def test_an_item_has_its_table_and_the_kept_picture_beside_it(opened: Chrome) -> None:
     opened.execute_script("document.getElementById('items').scrollIntoView()")
     _wait(opened, "return Boolean(document.querySelector('#item-picture img'))")
-    assert _heads(opened, "item-table")[:2] == ["Codec", "BD-rate PSNR-RGB, %"]
+    assert _heads(opened, "item-table")[:2] == ["BD-rate, %", "PSNR-RGB"]
     assert "0.2500" in opened.find_element("id", "item-table").text  # good at its first point
     _choose(opened, "item-choice", "item1")
     assert "0.2750" in opened.find_element("id", "item-table").text
@@ -479,7 +486,7 @@ def test_a_table_that_goes_on_says_so(opened: Chrome, width: int) -> None:
 def test_codecs_look_as_in_the_plots(opened: Chrome, page: Path) -> None:
     found = line_styles(collect(page.parent))
     drawn = opened.execute_script(
-        "return document.getElementById('curves-chart').data"
+        "return document.getElementById('curves-chart').data.filter((t) => t.meta)"
         ".map((t) => [t.meta, t.line.color, t.line.dash, t.marker.symbol])"
     )
     assert drawn
@@ -495,6 +502,12 @@ def test_phone_width_has_no_sideways_scroll(opened: Chrome) -> None:
     try:
         opened.refresh()
         _wait(opened, "return Boolean(document.documentElement.dataset.ready)")
+        # a name as long as those of variations must not push the bars aside
+        opened.execute_script(
+            "report.data.codecs[1].points.forEach((p) => p.point += 'x'.repeat(60))"
+        )
+        opened.execute_script("document.getElementById('ledger').scrollIntoView()")
+        _wait(opened, "return Boolean(document.querySelector('#ledger-chart .bars'))")
         assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -51,7 +51,7 @@ def test_an_archive_is_read_without_unpacking(tmp_path, folder):
     assert np.array_equal(read_cifar([other], "test").pixels, _batch(10, 3)[1])
     cut = (other / "cifar-10-binary.tar.gz").read_bytes()[:-2000]
     (other / "cifar-10-binary.tar.gz").write_bytes(cut)
-    with pytest.raises(DataError, match="truncated or not an archive"):
+    with pytest.raises(DataError, match="truncated, damaged or not an archive"):
         read_cifar([other], "test")
 
 

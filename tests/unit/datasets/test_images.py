@@ -189,3 +189,16 @@ def test_div2k_is_found_by_its_official_names(tmp_path: Path) -> None:
     (tmp_path / "DIV2K_valid_HR" / "0850.png").unlink()
     with pytest.raises(DataError, match="holds 99 pictures"):
         build_loader(card, dict(card.settings), DataOptions(tmp_path))
+
+
+def test_a_card_without_files_takes_the_pictures_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("p10.png", "p9.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "mine" / name)
+    (tmp_path / "mine" / "notes.txt").write_text("no picture")
+    card = DatasetCard(
+        "mine", Path("datasets/mine.toml"), "Mine", "a:b", "image", folders=("mine",)
+    )
+    found = ImageFolder(card, {}, DataOptions(tmp_path))
+    assert [item.name for item in found.items()] == ["p9", "p10"]
+    assert len(ImageFolder(card, {}, DataOptions(tmp_path, limit=1)).items()) == 1

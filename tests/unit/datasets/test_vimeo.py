@@ -174,7 +174,7 @@ def test_a_damaged_archive_and_a_changed_file(folder: Path, archive: Path) -> No
     Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     assert loader.items()[0].digest != before
     Image.new("RGB", (100, 100)).save(path)
-    with pytest.raises(DataError, match="100×100 pixels, not"):
+    with pytest.raises(DataError, match="100×100 pixels, rgb24, not"):
         loader.load(loader.items()[0]).array()
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 import bench.report
 from bench.analysis import bd_table
 from bench.analysis.overlays import ExtraCurve
+from bench.cli import main
 from bench.commands.summary import print_bd, print_summary
 from bench.errors import StoreError, UsageError
 from bench.report.remarks import warnings_of
@@ -244,6 +245,20 @@ def test_bd_table_of_any_anchor_and_metric(built: bench.report.BuiltReport) -> N
         bd_table(built.folder, metric="vmaf")
     with pytest.raises(UsageError, match="unknown metric"):
         bd_table(built.folder, metric="psnr")
+
+
+def test_bd_calls_codecs_by_their_names_and_says_why_it_has_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``x265`` and ``jpeg`` are cards of the project's own; a lossless codec alone has no curve."""
+    rows = samples.curve_records("x265", 1.0) + samples.curve_records("jpeg", 1.5)
+    assert main(["bd", str(samples.results_folder(tmp_path / "a", rows, anchor="x265"))]) == 0
+    shown = capsys.readouterr().out
+    assert "psnr_rgb against HEVC (x265)" in shown and "JPEG " in shown and "jpeg" not in shown
+    alone = samples.results_folder(tmp_path / "b", rows[:30], anchor="x265")
+    assert main(["bd", str(alone)]) == 0
+    said = "! no BD-rates: HEVC (x265) is the only codec with a lossy curve"
+    assert capsys.readouterr().out.splitlines() == [said]
 
 
 def test_console_prints_names_as_they_are(

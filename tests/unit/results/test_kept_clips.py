@@ -91,7 +91,7 @@ def test_noise_is_within_the_distance_that_is_said() -> None:
 
 
 def test_of_large_clips_the_first_frames_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_clips, "_MOST_PIXELS", 2 * WIDTH * HEIGHT)
+    monkeypatch.setattr(kept_clips, "MOST_PIXELS", 2 * WIDTH * HEIGHT)
     source = clip(np.zeros((5, HEIGHT, WIDTH, 3), np.uint8))
     assert source.layout.format == RGB
     assert len(_shown(kept_clips.playable(source, source.layout))) == 2
