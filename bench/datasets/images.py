@@ -112,10 +112,12 @@ def centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 class ImageFolder(PictureFiles):
-    """The pictures that the card lists, found in one folder and equal to the card's checksums; of
-    a card that lists none all pictures of the folder.
+    """The pictures that the card lists, found in one folder and equal to the card's checksums. Of a
+    card that lists none, those of the folder: as many as its ``items``.
 
     ``settings.crop`` = n: of each the n×n samples in its centre, the item's name ending in ``-n``.
+    Of a card without files: ``names``, the pattern of their names (``p*.png``), ``size``, that of
+    all (``1200x1200``), and ``longest``, their longer side.
     """
 
     def __init__(
@@ -124,9 +126,14 @@ class ImageFolder(PictureFiles):
         self.card = card
         self._crop = crop_side(card, settings)
         folder = self._folder(options)
-        paths = [folder / file.name for file in card.files] or _pictures_in(folder)
-        paths = paths[: options.limit]
-        super().__init__(paths, folder)
+        notes: tuple[str, ...] = ()
+        if card.files:
+            paths = [folder / file.name for file in card.files[: options.limit]]
+        else:
+            paths, notes = _pictures_in(folder, card)
+        super().__init__(paths[: options.limit], folder, notes=notes)
+        for item in self._items:
+            _check_size(card, item)
         for item, file in zip(self._items, card.files, strict=False):
             if file.sha256 is not None and item.digest != file.sha256:
                 seen = item.problem or f"sha256 is {item.digest[:16]}…"
@@ -153,9 +160,10 @@ class ImageFolder(PictureFiles):
         return (*super().notes(), f"centre crops of {self._crop}×{self._crop} samples")
 
     def _folder(self, options: DataOptions) -> Path:
+        if not self.card.files:
+            return locate(self.card, options, lambda path: bool(_matching(path, self.card)))
         wanted = [file.name for file in self.card.files[: options.limit]]
-        holds = _holds_any(wanted) if self.card.files else lambda path: bool(_pictures_in(path))
-        folder = locate(self.card, options, holds)
+        folder = locate(self.card, options, _holds_any(wanted))
         missing = [name for name in wanted if not (folder / name).is_file()]
         if missing:
             raise DataError(
@@ -163,6 +171,43 @@ class ImageFolder(PictureFiles):
                 f"({missing[0]}, …); {cure(self.card)}"
             )
         return folder
+
+
+def _matching(folder: Path, card: DatasetCard) -> list[Path]:
+    """The pictures of a folder that have names of the card's pattern, in natural order."""
+    found = folder.glob(str(card.settings.get("names", "*"))) if folder.is_dir() else ()
+    pictures = (path for path in found if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(pictures, key=natural_key)
+
+
+def _pictures_in(folder: Path, card: DatasetCard) -> tuple[list[Path], tuple[str, ...]]:
+    """All pictures of a card that lists none, and what else lies there. Raises DataError for
+    another number than the card's."""
+    paths = _matching(folder, card)
+    if card.items is not None and len(paths) != card.items:
+        raise DataError(
+            f"{card.title}: {folder} holds {len(paths)} pictures named "
+            f"{card.settings.get('names', '*')}, not the {card.items} that were published; "
+            "complete it, or measure what is there with --input"
+        )
+    inside = set(folder.iterdir())
+    others = sorted(path.name for path in inside - set(paths) if not path.name.startswith("."))
+    several = f", … ({len(others)} in all)" if len(others) > 3 else ""
+    return paths, (f"left out: {', '.join(others[:3])}{several}",) if others else ()
+
+
+def _check_size(card: DatasetCard, item: Item) -> None:
+    """Raises DataError for a picture of another size than the card's."""
+    size, longest = card.settings.get("size"), card.settings.get("longest")
+    if item.layout is None or card.files:
+        return
+    width, height = item.layout.width, item.layout.height
+    for wanted, seen in ((size, f"{width}x{height}"), (longest, max(width, height))):
+        if wanted is not None and wanted != seen:
+            raise DataError(
+                f"{card.title}: {item.name} is {width}x{height}, not {wanted} as published; it is "
+                "no picture of this set, or was resized"
+            )
 
 
 class PackagedImages(ImageFolder):
@@ -190,12 +235,6 @@ class PackagedImages(ImageFolder):
                     f"{self._package}; reinstall it, or use --suite kodak or --input"
                 )
         return folder
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    """The pictures that lie in a folder itself, in the order of their names."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted((path for path in found if path.suffix.lower() in SUFFIXES), key=natural_key)
 
 
 def _holds_any(names: list[str]) -> Callable[[Path], bool]:

@@ -24,7 +24,7 @@ from bench.engine.agreement import Agreement, agreement
 from bench.engine.elsewhere import frames_of
 from bench.errors import CodecError, UsageError
 from bench.machine import INSTRUCTION_SETS, describe_machine
-from bench.signals import FORMATS
+from bench.signals import REAL, RGB
 
 _ZOO = "bench.codecs.compressai_zoo:ZooImage"
 _WORKER = "bench.doctor.decoding_process"
@@ -189,7 +189,7 @@ def _compare(home: Path, away: Path, index: int) -> Cell:
 
 def _agreement(one: Path, other: Path) -> Agreement:
     real = next(frames_of(one)).dtype == np.float64
-    return agreement(FORMATS["float64" if real else "rgb24"], frames_of(one), frames_of(other))
+    return agreement(REAL if real else RGB, frames_of(one), frames_of(other))
 
 
 def _first_difference(one: Path, other: Path) -> str:
