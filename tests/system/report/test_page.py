@@ -508,6 +508,7 @@ def test_phone_width_has_no_sideways_scroll(opened: Chrome) -> None:
         )
         opened.execute_script("document.getElementById('ledger').scrollIntoView()")
         _wait(opened, "return Boolean(document.querySelector('#ledger-chart .bars'))")
+        opened.execute_script("document.querySelector('#footnote li').textContent = 'x'.repeat(99)")
         assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
