@@ -174,6 +174,22 @@ def converted(frame: Frame, layout: Layout, wanted: PixelFormat) -> Frame:
     return np.concatenate(planes)
 
 
+def from_rgb(rgb: Frame, layout: Layout, wanted: PixelFormat) -> Frame:
+    """The way back from what `converted` makes of YUV: by the matrix and range of the YUV format,
+    BT.709 and limited range where it says none, rounded once."""
+    full = wanted.full_range
+    yuv = rgb @ _rgb_to_yuv_matrix(*_LUMA_WEIGHTS[wanted.matrix or "bt709"]).T
+    scale = (1.0, 1.0) if full else (219 / 255, 224 / 255)
+    parts = [yuv[..., 0] * scale[0] + (0 if full else 16)]
+    parts += [yuv[..., index] * scale[1] + 128 for index in (1, 2)]
+    shapes = wanted.plane_shapes(layout.width, layout.height)
+    planes = [
+        _to_depth(_resized(part, shape), wanted.depth, full, is_chroma=index > 0).ravel()
+        for index, (part, shape) in enumerate(zip(parts, shapes, strict=True))
+    ]
+    return np.concatenate(planes)
+
+
 def _limited(samples: Frame, kind: PixelFormat) -> list[Frame]:
     """Y', Cb and Cr of gray or RGB on the 8-bit scale, not rounded, in limited range."""
     if kind.samples == "gray":

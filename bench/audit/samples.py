@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
 
@@ -35,10 +35,12 @@ from bench.codecs.support.planes import PlaneFormat
 from bench.engine.added_metrics import encode_again
 from bench.engine.work import WorkSpec
 from bench.engine.worker_cache import WorkerCache
-from bench.metrics.evaluate import Evaluator, rounded
+from bench.metrics.evaluate import rounded
+from bench.metrics.registry import applicable
+from bench.metrics.ssim import SsimReference
 from bench.processes import isolation
 from bench.records import Task
-from bench.signals import Frame, Matrix, Signal, image, split_planes
+from bench.signals import Frame, Layout, Matrix, Signal, image, split_planes
 
 ERRORS = ("psnr_rgb", "psnr_y", "psnr_u", "psnr_v", "psnr_yuv")
 """Metrics of squared errors, of which every convention of averaging is tried."""
@@ -128,7 +130,6 @@ def _measure(
     planes: tuple[Signal, PlaneFormat] | None,
     wanted: frozenset[str],
 ) -> None:
-    layout = signal.layout
     frames: dict[str, dict[tuple[str, Way], list[Floats]]] = {}
     written = planes[0].frames() if planes else iter(())
     for one, other in zip(signal.frames(), decoded.frames(), strict=True):
@@ -137,9 +138,6 @@ def _measure(
             frames.setdefault(metric, {}).setdefault(key, []).append(errors)
     for metric, table in frames.items():
         found.values[metric] = {key: np.stack(each, axis=1) for key, each in table.items()}
-    for metric in wanted & set(SIMILARITIES):
-        if layout.samples == "rgb":
-            found.values[metric] = _similarities(metric, signal, decoded)
 
 
 def _errors(
@@ -158,9 +156,11 @@ def _errors(
     if layout.samples != "rgb" or layout.depth != 8:
         return
     boxes = [PLAIN, *(area for area, _ in areas(layout.width, layout.height))]
+    reconstructions = list(_reconstructions(other, raw, planes, one.shape))
+    yield from _similarities(layout, one, reconstructions, wanted)
     if "psnr_rgb" in wanted:
         references = _quantised(one.tobytes(), one.shape)
-        for rounding, made, pixels in _reconstructions(other, raw, planes, one.shape):
+        for rounding, made, pixels in reconstructions:
             errors = (one - pixels) ** 2
             for area in boxes:
                 yield "psnr_rgb", (area, made), in_area(errors, area).mean()[None]
@@ -288,26 +288,31 @@ def _errors_of_yuv(
                 yield metric, (PLAIN, said), errors[chosen] * factor
 
 
-def _similarities(metric: str, signal: Signal, decoded: Signal) -> Values:
-    """Of RGB and of its luma."""
-    found: Values = {}
-    score = Evaluator(signal, (metric,)).score(decoded).get(metric)
-    if score is not None:
-        found[PLAIN, USUAL] = np.array([[score]])
-    for matrix, said in (("bt709", "of luma (BT.709)"), ("bt601", "of luma (BT.601)")):
-        one, other = (_luma(each, _matrix(matrix)) for each in (signal, decoded))
-        score = Evaluator(one, (metric,)).score(other).get(metric)
-        if score is not None:
-            found[PLAIN, way(3, said)] = np.array([[score]])
-    return found
-
-
-def _luma(signal: Signal, matrix: Matrix) -> Signal:
-    kind = replace(signal.layout.format, samples="gray")
-
-    def frames() -> Iterator[Frame]:
-        for frame in signal.frames():
-            luma = colour.to_yuv(frame, matrix, full_range=True)[..., 0]
-            yield colour.round_to_uint8(luma)
-
-    return Signal(replace(signal.layout, format=kind), frames)
+def _similarities(
+    layout: Layout,
+    one: Frame,
+    made: Iterable[tuple[str, Way, Floats]],
+    wanted: frozenset[str],
+) -> Iterator[tuple[str, tuple[str, Way], Floats]]:
+    """Of RGB, not truncated and at the decoder's depth, against the original and the quantised
+    source; of rounded RGB's luma."""
+    asked = wanted & set(SIMILARITIES)
+    names = [name for name in applicable(layout, sorted(asked)) if name in asked]
+    for rounding, said, pixels in made if names else ():
+        if said not in (USUAL, ROUNDINGS["unrounded"]):
+            continue
+        sources = [(USUAL, one), *_quantised(one.tobytes(), one.shape)]
+        pairs = [(said + more, _rounded(each, rounding), pixels) for more, each in sources]
+        if said == USUAL:
+            for matrix, word in (("bt709", "of luma (BT.709)"), ("bt601", "of luma (BT.601)")):
+                both = (
+                    np.rint(colour.to_yuv(frame, _matrix(matrix), full_range=True)[..., 0])
+                    for frame in (one, pixels)
+                )
+                pairs.append((way(3, word), *both))
+        for more, source, found in pairs:
+            first, second = (np.asarray(f, np.float32)[np.newaxis] for f in (source, found))
+            scores = SsimReference(first, multi_scale="ms_ssim" in names).compare(second)
+            for name in names:
+                value = scores.ssim if name == "ssim" else scores.ms_ssim
+                yield name, (PLAIN, more), np.asarray(value)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 
 from bench.audit.conventions import (
     BYTES,
+    REFERENCES,
     USUAL,
     WEIGHTS,
     Floats,
@@ -22,7 +23,9 @@ from bench.audit.conventions import (
 )
 from bench.audit.samples import ERRORS, PLAIN, SIMILARITIES, TURNED, Audited
 
-_SHOWN = 5
+_SHOWN, _MOST = 5, 10_000
+_QUANTISED = tuple(word for said in REFERENCES.values() for word in said.words)
+_OF_RGB = ("psnr_rgb", *SIMILARITIES)
 _FLOOR = 5e-5
 """Nothing is compared closer than four decimals: single precision adds up no closer."""
 _SAMPLES = way(3, "bits divided by samples (width × height × 3)")
@@ -97,16 +100,37 @@ def search(claim: Claim, measured: Measured) -> Finding:
             columns.append([_judged(claim, metric, one) for one in options])
         tried += int(np.prod([len(column) for column in columns], dtype=np.int64))
         exact = [sorted((one for one in c if one.fits), key=lambda one: one.way) for c in columns]
-        count += int(np.prod([len(column) for column in exact], dtype=np.int64))
-        fits += [_joined(shared, parts) for parts in product(*(c[:_SHOWN] for c in exact))]
+        agreeing = [parts for parts in islice(product(*exact), _MOST) if _agree(parts)]
+        count += len(agreeing)
+        fits += [_joined(shared, parts) for parts in agreeing]
         if place == 0 and all(columns):
-            best = [sorted(column, key=lambda one: (one.error, one.way))[:2] for column in columns]
-            nearest = [_joined(shared, parts) for parts in product(*best)]
+            nearest = [_joined(shared, parts) for parts in _nearest(columns)]
             usual = _joined(shared, [min(column, key=lambda one: one.way) for column in columns])
     fits.sort(key=lambda one: one.way)
     nearest.sort(key=lambda one: one.error)
     shown = (usual, *(one for one in nearest[:2] if one.way != usual.way)) if nearest else ()
     return Finding(tuple(fits[:_SHOWN]), shown, count, tried)
+
+
+def _reference(part: _Judged) -> str:
+    """The source that an option compares RGB with; empty for the original."""
+    return next((word for word in part.way.words if word in _QUANTISED), "")
+
+
+def _agree(parts: Sequence[_Judged]) -> bool:
+    """Whether all metrics of RGB are against one source."""
+    return len({_reference(part) for part in parts if part.column in _OF_RGB}) < 2
+
+
+def _nearest(columns: Sequence[Sequence[_Judged]]) -> Iterator[list[_Judged]]:
+    """The nearest option of each column, once for each source of RGB."""
+    for source in ("", *_QUANTISED):
+        some = [
+            [one for one in column if one.column not in _OF_RGB or _reference(one) == source]
+            for column in columns
+        ]
+        if all(some):
+            yield [min(column, key=lambda one: (one.error, one.way)) for column in some]
 
 
 def _frames(claim: Claim, measured: Measured) -> Iterator[tuple[Way, list[int], str, int]]:
@@ -231,7 +255,7 @@ def _judged(claim: Claim, column: str, option: _Option) -> _Judged:
     fits = bool((np.abs(difference) <= max(limit, _FLOOR) * (1 + 1e-9)).all())
     shown = 100 * difference / option.values if is_rate else difference
     scale = 20.0 if is_rate else 1.0 if np.abs(wanted).max() > 1 else 0.02
-    error = float(np.abs(shown).mean() / scale)
+    error = float(np.abs(shown).max() / scale)
     return _Judged(option.way, column, (float(shown.min()), float(shown.max())), fits, error)
 
 

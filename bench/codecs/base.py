@@ -318,7 +318,8 @@ def refusal_of(codec: Codec, layout: Layout) -> str | None:
         if name not in formats or kind.depth > layout.depth or name == layout.format.name:
             continue
         if codec.refusal(replace(layout, format=kind)) is None:
-            return f"{reason}; --to {name} converts the source first"
+            own = ", via=rgb the codec's input alone" if "via" in codec.parameters else ""
+            return f"{reason}; --to {name} converts the source first{own}"
     return reason
 
 

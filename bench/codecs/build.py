@@ -11,6 +11,7 @@ from bench.cards.plugins import import_class
 from bench.cards.toml import label
 from bench.codecs.base import Codec
 from bench.codecs.foreign.codec import ForeignCodec, chosen, is_foreign
+from bench.codecs.support.through_rgb import through_rgb
 from bench.codecs.variations import check_values, vary
 from bench.errors import CardError
 from bench.records import CodecName
@@ -43,7 +44,7 @@ def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
         return cast(Codec, ForeignCodec(card, device=device))
     adapter = adapter_class(card)
     check_values(card, adapter)
-    return adapter(card, device=device)
+    return through_rgb(card, adapter)(card, device=device)
 
 
 def select(registry: Registry, spec: str) -> CodecCard:

@@ -33,6 +33,7 @@ from bench.codecs.base import (
 from bench.codecs.foreign.codec import Apart
 from bench.codecs.support.container import Container
 from bench.codecs.support.nested_bytes import pack_tree, string_sizes, unpack_tree
+from bench.codecs.support.through_rgb import VIA
 from bench.codecs.support.user_model import PADDING, ModelSource
 from bench.errors import BitstreamError, CodecError
 from bench.records import Point
@@ -102,6 +103,7 @@ class CompressAIModel(CodecBase):
     numbers: ClassVar[int] = 4
     """How many numbers stand before the strings: the point's tag, then the head."""
     parameters: ClassVar[Mapping[str, Allowed]] = {
+        **VIA,
         ANY_LADDER: AnyValue(),
         "model": Text("package.module:Class"),
         "weights": Text("checkpoints/{lmbda}.pth.tar"),

@@ -28,6 +28,7 @@ from bench.codecs.support.tensors import (
     to_frame,
     to_tensor,
 )
+from bench.codecs.support.through_rgb import VIA
 from bench.errors import BitstreamError
 from bench.signals import clip
 
@@ -57,6 +58,7 @@ class ZooVideo(LearnedCodec):
         "metric": Choice(("mse",)),
         "quality": Range(1, 9),
         "weights": Text("folder/or/file.pth.tar"),
+        **VIA,
     }
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bench.analysis.conventions import Convention
     from bench.audit.search import Finding, Fit
 
+_OF_A_VERSION, _EXPLAINS = 0.5, 3
+"""Of a fit's error, about as many dB: what another build of the same codec may make; and how often
+as near a way must come to explain it."""
 SUMMARY = "which conventions give a published number, from streams and originals"
 EXAMPLES = ("theirs.csv results/mine --codec jpeg",)
 
@@ -89,6 +92,12 @@ def _findings(found: Finding) -> Iterator[str]:
         for one in found.nearest:
             yield f"  {str(one.way) or 'as measured here'}"
             yield f"    left: {_left(one)}"
+        first, least = found.nearest[0], min(one.error for one in found.nearest)
+        if first.error < min(_OF_A_VERSION, _EXPLAINS * least):
+            yield (
+                "  no other way explains what is left of the usual one: it looks like another "
+                "version or build of encoder or decoder, or other settings"
+            )
         return
     several = "1 reproduces it" if found.count == 1 else f"{found.count} reproduce it"
     yield f"{several} within its printed digits{', the most common first' * (found.count > 1)}:"

@@ -148,7 +148,9 @@ def call(options: argparse.Namespace) -> int:
         return _plan(campaign, options, out, jobs)
     console = make_console(quiet=options.quiet)
     with DrawingProcess(jobs) as drawing:
-        ahead = partial(_load_report, drawing) if options.report and not options.timing else None
+        curves = any(len(card.ladder) > 1 for card in campaign.codecs)
+        load = partial(_load_report, drawing if curves else None)
+        ahead = load if options.report and not options.timing else None
         progress = make_progress(console, ahead)
         for note in campaign.loader.notes() if options.input else ():
             progress.say(note)
@@ -189,11 +191,12 @@ def call(options: argparse.Namespace) -> int:
     return outcome.exit_status
 
 
-def _load_report(drawing: DrawingProcess) -> None:
-    """Loads what a report needs while others compute."""
+def _load_report(drawing: DrawingProcess | None) -> None:
+    """Loads what a report needs while others compute; without curves, nothing to draw with."""
     from threading import Thread
 
-    drawing.start()
+    if drawing is not None:
+        drawing.start()
 
     def load() -> None:
         for name in ("pandas", "bench.commands.summary"):

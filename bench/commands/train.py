@@ -62,9 +62,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
-    from bench.learned.training.request import TrainRequest, train
+    from bench.learned.training.request import TrainRequest, carry_out
 
     card = load_registry(options.cards).codec(options.name)
     request = {field.name: getattr(options, field.name) for field in fields(TrainRequest)}
-    print(train(card, TrainRequest(**request)))
-    return 0
+    outcome = carry_out(card, TrainRequest(**request))
+    print(outcome.sentence)
+    return int(outcome.stopped)

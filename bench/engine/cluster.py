@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from multiprocessing import current_process
@@ -285,7 +286,8 @@ class ClusterPool:
     def close(self) -> None:
         """Ends this run on the workers, which stay; nothing of it is left there."""
         if self._spec is not None and self._client.status == "running":
-            self._client.unregister_worker_plugin(self._run)
+            with suppress(ValueError):  # a scheduler that was started again knows nothing of it
+                self._client.unregister_worker_plugin(self._run)
         self._client.close()
 
     def kill(self) -> None:

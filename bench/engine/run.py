@@ -75,6 +75,11 @@ class RunOptions:
     """Address of a Dask scheduler whose workers are used instead of this machine's."""
     command: tuple[str, ...] = ()
 
+    def limit(self, frames: int) -> float:
+        """The seconds after which the task of a clip of so many frames is given up."""
+        usual = self.timeout_frames or frames
+        return self.timeout * max(1.0, frames / usual)
+
 
 def run(campaign: Campaign, options: RunOptions, progress: Progress) -> Outcome:
     """Measures what ``options.out`` does not hold yet and writes records.csv and run.json.
@@ -288,9 +293,7 @@ class _Runner:
     def _limit(self, portion: tuple[Task, ...]) -> float:
         """The seconds after which a portion is given up: longer clips have more."""
         layouts = [self.spec.items[task.item].layout for task in portion]
-        frames = max((layout.frames for layout in layouts if layout), default=1)
-        usual = self.options.timeout_frames or frames
-        return self.options.timeout * max(1.0, frames / usual)
+        return self.options.limit(max((one.frames for one in layouts if one), default=1))
 
     def _collect(self, future: Future[Portion]) -> None:
         portion = self.running.pop(future)

@@ -88,6 +88,13 @@ def _format_sentences(content: Content) -> list[str]:
     said = f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."
     eight = any(str(name).partition(" ")[0] in _EIGHT for name in each)
     infos = [content.results.info(codec) for codec in content.results.codecs]
+    through = [one.id for one in infos if one is not None and one.settings.get("via") == "rgb"]
+    if through:
+        said += (
+            f" {', '.join(through)} code YUV as 8-bit RGB, by the matrix and range that it says, "
+            "else BT.709 and limited, and convert what they decode back; quality is that of the "
+            "YUV samples, conversions included."
+        )
     deep = [one.id for one in infos if one is not None and "output" in one.source]
     if eight and deep:
         said += (

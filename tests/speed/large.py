@@ -91,8 +91,8 @@ def large_report() -> str:
         "",
         f"Whole commands as typed, start and report included; of clips with {METRICS}. Memory is",
         "the largest sum over all processes, shared pages counted once, and the largest of those",
-        "that run Python: the rest is the encoder's, the decoder's and libvmaf's. libvmaf alone "
-        "holds 0.7 GB at 4K, x264-medium 1.6 GB.",
+        "that run Python: the rest is the encoder's, the decoder's and libvmaf's. libvmaf",
+        "alone holds 0.7 GB at 4K, x264-medium 1.6 GB.",
         "",
         "| what | seconds | CPU, s | frames/s | peak, MiB | of it Python, MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

@@ -81,3 +81,15 @@ def test_10_bits_against_8(codec: str, tmp_path: Path) -> None:
         f" ms at 8: {ten / eight:.2f}, where {bare_ratio:.2f} is the bare commands' or the bytes'"
     )
     assert ten / eight <= 1.3 * bare_ratio
+
+
+def test_memory_does_not_grow_with_the_length_of_a_clip(tmp_path: Path) -> None:
+    """Beyond what is kept of a short one: 400 frames have 300 MB of samples, 800 twice as many."""
+    held = []
+    for frames in (400, 800):
+        clip = Clip(frames, width=960, height=540).write(tmp_path / "clip.y4m")
+        command = typed(clip, tmp_path / "out", x264(POINTS, "ultrafast"), "--no-report",
+                        "--jobs", 1, metrics="psnr_y")  # fmt: skip
+        held.append(measure(command, memory=True).own_mebibytes)
+    print(f"\nPython holds {held[0]:.0f} MiB for 400 frames of 960×540, {held[1]:.0f} for 800")
+    assert held[1] - held[0] <= 50

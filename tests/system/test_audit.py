@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import pickle
 import subprocess
 from collections.abc import Callable, Sequence
@@ -341,6 +342,7 @@ def test_what_no_convention_gives_is_none_with_what_is_left(
     status, said = audited(home, change(plain(home)), "psnr_rgb")
     assert status == 1 and "none of them reproduces the claim" in said
     assert "as measured here\n    left: " in said and left in said
+    assert "another version or build" in said
 
 
 def test_few_digits_fit_several(home: Path) -> None:
@@ -374,3 +376,17 @@ def test_a_bd_rate_is_named_with_its_interpolation(home: Path) -> None:
     assert how.partition(" of ")[0] in ("cubic", "pchip", "akima") and "psnr_rgb" in how
     said = bench("audit", path, home / "run", *more, f"x264={value}").stdout
     assert f"BD-rate {value} against x264: {how}\n" in said
+
+
+@pytest.mark.skipif(
+    not Path(os.environ.get("BENCH_DATA", "/nowhere"), "kodak").is_dir(),
+    reason="needs Kodak's pictures in $BENCH_DATA",
+)
+def test_compressais_webp_comes_out_as_measured_here(tmp_path: Path) -> None:
+    """Its table was made by CompressAI, with Pillow's WebP and its own metrics."""
+    words = ("--suite", "kodak", "--codecs", "webp:quality=5+50", "--keep", "all", "--no-report")
+    done = bench("run", *words, "--metrics", "psnr_rgb,ms_ssim", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    done = bench("audit", "published:webp", tmp_path / "run", "--codec", "webp")
+    assert "2 points, means over 24 items" in done.stdout, done.stderr
+    assert "1 reproduces it within its printed digits:\n  1. as measured here\n" in done.stdout

@@ -15,6 +15,7 @@ from PIL import Image
 from bench.cli import COMMANDS, main, make_parser
 from bench.engine.run import RunOptions
 from bench.errors import UsageError
+from bench.figures.drawing_process import DrawingProcess
 from tests.command import ROOT, bench
 from tests.fakes import write_cards
 
@@ -53,6 +54,20 @@ def test_a_suite_says_when_a_task_is_given_up(
     out = ["--cards", str(cards), "--out", str(tmp_path / "out"), "--quiet"]
     assert main(["run", "--suite", "noise", *out, *words]) == 2
     assert given[0].timeout == seconds
+
+
+@pytest.mark.parametrize(("codec", "drawn"), [("none", 0), ("jpeg:quality=10+90", 1)])
+def test_what_draws_starts_only_for_curves(
+    codec: str, drawn: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading Matplotlib takes longer than a hundred pictures at a single point."""
+    started: list[DrawingProcess] = []
+    monkeypatch.setattr(DrawingProcess, "start", lambda drawing: started.append(drawing))
+    Image.new("RGB", (16, 16)).save(tmp_path / "one.png")
+    words = ("--metrics", "psnr_rgb", "--out", tmp_path / "out")
+    done = bench("run", "--input", tmp_path / "one.png", "--codecs", codec, *words)
+    assert done.returncode == 0, done.stderr
+    assert len(started) == drawn
 
 
 def test_list_imports_nothing_heavy() -> None:

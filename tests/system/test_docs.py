@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cli import main
+from bench.cli import COMMANDS, main
 from tests.command import ROOT, bench
 from tests.system.codecs.tiny_zoo import picture
 
@@ -78,6 +80,36 @@ def test_its_commands_run_as_written(page: Path, home: Path) -> None:
                     env={**os.environ, "PYTHONPATH": str(ROOT)},
                 )  # fmt: skip
             assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    for paper in home.glob("*.tex"):
+        _compile(paper)
+
+
+def _compile(paper: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex here; install texlive-latex-extra, -publishers, -pictures")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", paper.name],
+        cwd=paper.parent, capture_output=True, text=True, errors="replace",
+    )  # fmt: skip
+    assert done.returncode == 0 and "Overfull" not in done.stdout, done.stdout[-2000:]
+
+
+def test_the_site_builds_and_its_search_finds_what_readers_look_for(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocstrings", reason="needs mkdocstrings")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "search" / "search_index.json").read_text(encoding="utf-8"))
+    texts = [f"{one['title']} {one['text']}".lower().split() for one in found["docs"]]
+    for word in ("latex", "tutorial", "api"):
+        assert any(word in text for text in texts), word
+    assert (tmp_path / "results" / "kodak" / "rd_psnr_rgb.png").is_file()
+    commands = (tmp_path / "commands" / "index.html").read_text(encoding="utf-8")
+    assert all(f"usage: bench {name}" in commands for name in COMMANDS)
+    reference = (tmp_path / "reference" / "index.html").read_text(encoding="utf-8")
+    assert all(f"toolkit.{name}" in reference for name in ("CodecBase", "Layout", "untimed"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from bench import errors
 from bench.codecs.foreign.worker import receive, send
-from bench.codecs.support import stopwatch
+from bench.codecs.support import frame_progress, stopwatch
 from bench.codecs.support.process import summarize
 from bench.errors import BenchError, CodecError, Unavailable
 from bench.processes import isolation, orphans
@@ -33,6 +33,10 @@ from bench.processes.pool import ended
 _WORKER = Path(__file__).with_name("worker.py")
 # how often a host that waits for an answer looks whether its worker is alive
 _LOOK_SECONDS = 0.05
+# after the end of a pipe until the process has ended: on a loaded machine that is seconds
+_LAST_SECONDS = 20.0
+# and after how many looks it asks how many frames of a clip are coded
+_TOLD_EVERY = 20
 _TAIL_BYTES = 4000
 _PIPE_BYTES = 1 << 20
 _BROKEN = (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError)
@@ -211,6 +215,8 @@ class _Process:
         poll.register(self._answers, select.POLLIN)
         while not poll.poll(_LOOK_SECONDS * 1000):
             rounds += 1
+            if name == "encode" and not rounds % _TOLD_EVERY:
+                frame_progress.relay(self.folder / "frames.log")
             if not self.alive:
                 raise BrokenPipeError
             if seconds is not None and rounds * _LOOK_SECONDS > seconds:
@@ -218,17 +224,15 @@ class _Process:
                 raise CodecError(f"{self.codec}: {name} takes longer than {seconds:g} s")
 
     def _cause_of_death(self, call: str) -> str:
-        status = self._process.poll()
-        if status is None:  # it closed its pipe, and may go on for ever
-            try:
-                status = self._process.wait(timeout=1)
-            except subprocess.TimeoutExpired:
-                status = 0
+        what = {"encode": "encoding", "decode": "decoding", "open": "being imported"}
+        doing = what.get(call, f"asked for {call}")
+        try:
+            end = ended(self._process.wait(_LAST_SECONDS), doing)
+        except subprocess.TimeoutExpired:  # it may go on for ever
+            end = f"closed its pipe while {doing}"
         self.close()
-        doing = {"encode": "encoding", "decode": "decoding", "open": "being imported"}
-        what = f"its process {ended(status, doing.get(call, f'asked for {call}'))}"
         text = summarize(b"".join(self._said).decode(errors="replace"))
-        return f"{what}: {text}" if text else what
+        return f"its process {end}: {text}" if text else f"its process {end}"
 
     def close(self) -> None:
         for pipe in (self._calls, self._answers):

@@ -21,6 +21,7 @@ from bench.codecs.foreign.places import is_ours
 from bench.datasets.base import DataOptions, Item, Loader
 from bench.datasets.build import build_loader
 from bench.datasets.locate import VARIABLE
+from bench.datasets.sources import remembered
 from bench.errors import CodecError, DataError
 from bench.processes.isolation import launch_folder
 from bench.signals import Frame, Signal
@@ -94,7 +95,7 @@ class ForeignLoader:
                     raise DataError(f"{item.name}: ends before frame {index}")
                 yield from found
 
-        return Signal(layout, frames, item.name)
+        return remembered(Signal(layout, frames))
 
 
 @lru_cache(maxsize=2)

@@ -10,6 +10,8 @@ import contextlib
 import inspect
 import json
 import math
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,6 +33,12 @@ _BOUND_BITS = 20.0
 _NEAR_BITS = 1e-3
 _SIDE = 256
 """Pixels a side of the black frames that warm up and whose operations are counted."""
+
+
+def _tell(frames: int) -> None:
+    """Says in this process's own folder how many frames are coded."""
+    with contextlib.suppress(OSError):
+        Path(tempfile.gettempdir(), "frames.log").write_text(f"frame={frames}\n")
 
 
 class Backend:
@@ -230,10 +238,11 @@ class Backend:
 
     def _encoded_frames(self, frames: list[Any]) -> list[Any]:
         coded, state, call = [], None, self._call("encode")
-        for frame in frames:
+        for place, frame in enumerate(frames):
             returned = self.network.encode(frame, state, **call)
             one, state = _pair("encode", returned)
             coded.append(one)
+            _tell(place + 1)
         return coded
 
     def _decoded_frames(self, coded: list[Any]) -> list[Any]:

@@ -73,7 +73,7 @@ def top_levels() -> dict[str, tuple[str, str]]:
     """Name and version of the installed release of each importable name."""
     from importlib import metadata
 
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for release in metadata.distributions():
         if '"editable": true' in (release.read_text("direct_url.json") or ""):
             continue  # a repository that may change under its version
@@ -82,7 +82,8 @@ def top_levels() -> dict[str, tuple[str, str]]:
             record = (release.read_text("RECORD") or "").splitlines()
             names = [line.split("/")[0].split(",")[0].split(".")[0] for line in record]
         about = (str(release.metadata["Name"]), str(release.version))
-        found.update(dict.fromkeys(names, about))
+        for name in names:
+            found.setdefault(name, about)  # the first on the path is what is imported
     return found
 
 

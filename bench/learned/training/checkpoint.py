@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +22,23 @@ from bench.learned.training.settings import Recipe
 
 # 1: first version
 # 2: knows where its schedule began and whether it ended; those of earlier versions may be compact
-FORMAT = 2
-_READ = (1, 2)
+# 3: the sha256 of all before it stands at its end
+FORMAT = 3
+_READ = (1, 2, 3)
+_MARK = b"bench-checkpoint-sha256:"
+_DAMAGE = (
+    pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError,
+    RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError, ImportError,
+    OverflowError, MemoryError,
+)  # fmt: skip
+"""What PyTorch raises of files that are damaged."""
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "codec": str, "name": str, "settings": dict, "step": int, "seconds": (int, float),
+    "model": dict, "optimiser": dict, "auxiliary": dict, "average": dict, "rows": (list, tuple),
+    "window": dict, "window_steps": int, "start": str, "lineage": dict, "precision": str,
+    "layout": str, "since_step": int, "since_seconds": (int, float), "annealed": bool,
+    "format": int,
+}  # fmt: skip
 _NEXT_TO_NONE = 0.009
 
 
@@ -73,6 +91,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     try:
         with temporary.open("wb") as file:
             torch.save(table, file)
+        with temporary.open("r+b") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.write(_MARK + digest.encode())
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
@@ -87,19 +108,32 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path, recipe: Recipe) -> Checkpoint:
     """The checkpoint of this recipe. Raises UsageError for a broken or foreign one."""
     try:
+        verified = _verified(path)
         table = torch.load(path, map_location="cpu", weights_only=True)
         if table.get("format") == 1:
             table["annealed"] = _was_annealed(table, recipe)
         compact, _ = table.pop("compact", False), table.pop("rounded", None)
         checkpoint = Checkpoint(**table)
-    except (OSError, EOFError, RuntimeError, TypeError, ValueError, LookupError) as error:
-        raise _broken(path, error) from error
-    except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise _broken(path, error) from error
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(checkpoint, name), kind):
+                raise TypeError(f"{name} is {type(getattr(checkpoint, name)).__name__}")
+        if not all(
+            isinstance(value, Tensor)
+            for value in (*checkpoint.model.values(), *checkpoint.average.values())
+        ):
+            raise TypeError("weights that are no tensors")
+        if not verified and checkpoint.format == FORMAT:
+            raise ValueError("its checksum is missing")
+        _ = checkpoint.origin
+    except _DAMAGE as error:
+        raise UsageError(
+            f"{path}: not a checkpoint of this project, or damaged ({one_line(error)}); delete it "
+            "or --fresh"
+        ) from error
     if checkpoint.format not in _READ:
         raise UsageError(
             f"{path}: checkpoint format {checkpoint.format}; this version reads "
-            f"{' and '.join(map(str, _READ))}; --fresh"
+            f"{', '.join(map(str, _READ))}; --fresh"
         )
     if compact:
         raise UsageError(
@@ -133,5 +167,26 @@ def _was_annealed(table: Mapping[str, object], recipe: Recipe) -> bool:
     return max(rates) < _NEXT_TO_NONE * recipe.settings.learning_rate
 
 
-def _broken(path: Path, error: Exception) -> UsageError:
-    return UsageError(f"{path}: not a checkpoint of this project ({error}); delete it or --fresh")
+def _verified(path: Path) -> bool:
+    """Whether a checksum stands at the end of a file; False where none does. Raises ValueError for
+    one that is not that of the file."""
+    end = len(_MARK) + 2 * hashlib.sha256().digest_size
+    with path.open("rb") as file:
+        length = file.seek(0, os.SEEK_END) - end
+        file.seek(max(0, length))
+        mark = file.read()
+        if not mark.startswith(_MARK):
+            return False
+        file.seek(0)
+        digest = hashlib.sha256()
+        while length > 0 and (block := file.read(min(length, 2**20))):
+            digest.update(block)
+            length -= len(block)
+    if mark != _MARK + digest.hexdigest().encode():
+        raise ValueError("its checksum is wrong")
+    return True
+
+
+def one_line(error: Exception) -> str:
+    """An error of PyTorch's, cut to a line."""
+    return " ".join(f"{error or type(error).__name__}".split())[:200]

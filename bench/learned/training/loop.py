@@ -19,7 +19,7 @@ import torch
 
 from bench.errors import UsageError
 from bench.learned.training.average import WeightAverage
-from bench.learned.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bench.learned.training.checkpoint import Checkpoint, load_checkpoint, one_line, save_checkpoint
 from bench.learned.training.feed import feed, generators, to_device
 from bench.learned.training.lineage import Lineage
 from bench.learned.training.pace import AUTO, FULL, HALF, LAST, PLAIN, arrange, autocast, fastest
@@ -170,7 +170,7 @@ class Trainer(Generic[Batch]):
 
     def choose_pace(self) -> None:
         """Settles what the settings leave to this machine: the precision, and in it the layout."""
-        if AUTO in (self.settings.precision, self.settings.layout):
+        if AUTO in (self.precision, self.layout):  # a checkpoint keeps what it was made with
             self._measure_pace(self.next_batch())
         arrange(self.kernels(), self.layout)
 
@@ -188,9 +188,9 @@ class Trainer(Generic[Batch]):
             return self._gradients(batch, self.precision)
 
         measured = (self.model, self.options.device)
-        if self.settings.precision == AUTO:
+        if self.precision == AUTO:
             self.precision = fastest(*measured, (FULL, HALF), in_precision, self.title)
-        if self.settings.layout == AUTO:
+        if self.layout == AUTO:
             self.layout = fastest(*measured, (PLAIN, LAST), in_layout, self.title)
 
     def kernels(self) -> Iterator[torch.Tensor]:
@@ -315,12 +315,14 @@ class Trainer(Generic[Batch]):
             self.optimiser.load_state_dict(dict(checkpoint.optimiser))
             if self.auxiliary is not None:
                 self.auxiliary.load_state_dict(dict(checkpoint.auxiliary))
-        except (RuntimeError, ValueError, KeyError) as error:
+            if self.average is not None:
+                self.average.load(checkpoint.average)
+        except (
+            RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError
+        ) as error:  # fmt: skip
             raise UsageError(
-                f"{self.checkpoint}: of another architecture ({error}); --fresh"
+                f"{self.checkpoint}: of another architecture ({one_line(error)}); --fresh"
             ) from error
-        if self.average is not None:
-            self.average.load(checkpoint.average)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         self.rows = list(checkpoint.rows)
         self._window = dict(checkpoint.window)

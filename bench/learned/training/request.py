@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,6 +20,7 @@ from bench.learned.training.settings import (
     recipe_names,
 )
 from bench.records import Point
+from bench.results.lock import lock_folder
 
 if TYPE_CHECKING:
     import torch
@@ -52,10 +55,26 @@ class TrainRequest:
     export: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A sentence on what was written and the figures, or on where the training stopped, and whether
+    a signal stopped it."""
+
+    sentence: str
+    stopped: bool = False
+
+
 def train(card: CodecCard, request: TrainRequest) -> str:
-    """Trains and writes; the sentence it returns says what was written and the figures."""
+    """Trains and writes; the sentence of ``carry_out``."""
+    return carry_out(card, request).sentence
+
+
+def carry_out(card: CodecCard, request: TrainRequest) -> Outcome:
+    """Trains and writes, or writes what a checkpoint holds. Raises UsageError for a request that
+    makes no sense, StoreError where another training has the work folder."""
     from bench.learned.training.product import Circumstances, figures_of, write_product
 
+    _check(request)
     trainer = make_trainer(card, request)
     if request.export:
         if not trainer.checkpoint.exists():
@@ -63,13 +82,42 @@ def train(card: CodecCard, request: TrainRequest) -> str:
         trainer.restore()
         trained = trainer.result(validate=True)
     else:
-        trained = trainer.run()
+        lock = lock_folder(trainer.options.work, "another training", "--work")
+        try:
+            trained = trainer.run()
+        finally:
+            os.close(lock)
         if not trained.finished:
             cause = f" by {trained.stopped_by}" if trained.stopped_by else ""
-            return f"{trainer.title}: stopped{cause} at step {trained.steps}; run it again"
+            said = f"{trainer.title}: stopped{cause} at step {trained.steps}; run it again"
+            return Outcome(said, stopped=bool(trained.stopped_by))
     how = Circumstances(trainer.options.device, request.budget, request.weights)
     path = write_product(trainer, trained, how)
-    return f"{path}: {trained.steps} steps in {trained.seconds:.0f} s; {figures_of(trained)}"
+    figures = figures_of(trained)
+    return Outcome(f"{path}: {trained.steps} steps in {trained.seconds:.0f} s; {figures}")
+
+
+_MOST = 1024
+"""Threads and processes that a machine can be asked for."""
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "threads": (1, _MOST), "workers": (0, _MOST), "seed": (0, 2**63 - 1), "steps": (1, 2**53),
+    "stop_after": (1, 2**53), "batch": (1, 2**31), "crop": (1, 2**20),
+}  # fmt: skip
+
+
+def _check(request: TrainRequest) -> None:
+    """Refuses by name what is out of range."""
+    for name, (least, most) in _RANGES.items():
+        value = getattr(request, name)
+        if value is not None and not least <= value <= most:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} {value}: give a whole number from {least} to {most}")
+    for name, minutes in (("minutes", request.minutes), ("budget", request.budget)):
+        if minutes is not None and not 0 < minutes < math.inf:
+            raise UsageError(f"--{name} {minutes}: give a number of minutes above 0")
+    if request.export and request.fresh:
+        raise UsageError("--export writes what the checkpoint holds, which --fresh passes over; "
+                         "leave one of them out")  # fmt: skip
 
 
 def make_trainer(card: CodecCard, request: TrainRequest) -> Trainer[object]:

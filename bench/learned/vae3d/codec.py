@@ -30,6 +30,7 @@ from bench.codecs.support.tensors import (
     to_frame,
     to_tensor,
 )
+from bench.codecs.support.through_rgb import VIA
 from bench.entropy.coding import Coder, decode_with
 from bench.entropy.gaussian_cells import CellDecoder, CellEncoder, CellTable, Integers
 from bench.learned.vae3d.network import FRAMES, LAMBDAS, STRIDE, Vae3d, trade_off
@@ -53,7 +54,9 @@ class Vae3dCodec(LearnedCodec):
     """
 
     ladder_keys = ("lambda",)
-    parameters: ClassVar[Mapping[str, Allowed]] = {"lambda": Choice(LAMBDAS), "refine": STEPS}
+    parameters: ClassVar[Mapping[str, Allowed]] = {
+        "lambda": Choice(LAMBDAS), "refine": STEPS, **VIA,
+    }  # fmt: skip
     libraries = ("torch", "constriction")
 
     @cached_property

@@ -19,7 +19,9 @@ from PIL import Image
 from bench.cards import load_registry
 from bench.codecs import foreign
 from bench.codecs.build import build_codec, select
+from bench.codecs.foreign import host
 from bench.codecs.foreign.codec import ForeignCodec, close_all
+from bench.codecs.foreign.worker import top_levels
 from bench.engine.probe import probe
 from bench.errors import CodecError, Unavailable, UsageError
 from bench.records import Point
@@ -31,8 +33,8 @@ import numpy as np
 from bench.codecs.toolkit import CodecBase, Encoded, Range, Choice, image
 from bench.signals import Signal
 
-FAULTS = ("none", "exit", "segv", "kill", "sysexit", "keyboard", "base", "speechless", "decode",
-          "remember", "patch", "library", "random", "write", "nested")
+FAULTS = ("none", "exit", "segv", "mute", "kill", "sysexit", "keyboard", "base", "speechless",
+          "decode", "remember", "patch", "library", "random", "write", "nested")
 MEMORY = {}
 
 
@@ -52,6 +54,10 @@ def fail(how):
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if how == "mute":
+        os.closerange(3, 99)
+        while True:
+            signal.pause()
     if how == "sysexit":
         sys.exit(0)
     if how == "keyboard":
@@ -119,6 +125,7 @@ def codec(spec: str) -> ForeignCodec:
         ("exit", "its process was ended by exit(3) while encoding"),
         ("segv", "its process crashed (SIGSEGV) while encoding"),
         ("kill", "its process was killed by SIGKILL while encoding; out of memory?"),
+        ("mute", "its process closed its pipe while encoding"),
         ("sysexit", "SystemExit: called sys.exit(0) at plain_codec.py"),
         ("keyboard", "KeyboardInterrupt: at plain_codec.py"),
         ("base", "Own: of its own kind at plain_codec.py"),
@@ -132,8 +139,10 @@ def codec(spec: str) -> ForeignCodec:
     ],
 )
 def test_whatever_an_encoder_does_is_a_reason_and_the_next_call_works(
-    home: Path, fault: str, says: str
+    home: Path, fault: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if fault == "mute":  # else the test would last as long as the host has patience
+        monkeypatch.setattr(host, "_LAST_SECONDS", 0.5)
     failing = codec(f"plain:fault={fault}")
     for _ in range(2):
         with pytest.raises(CodecError) as caught:
@@ -309,6 +318,19 @@ def test_a_run_names_failed_rows_and_ends_with_status_1(home: Path) -> None:
     verdicts = json.loads((home / "out" / "run.json").read_text())["verdicts"]
     checks = {(one["codec"].partition(":")[0], one["check"]) for one in verdicts}
     assert checks == {("plain", "decoded_apart"), ("jpeg", "fresh_decode")}
+
+
+def test_of_two_releases_the_one_that_is_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment that sees another's packages behind its own has two of some."""
+    for version in ("1.0", "2.0"):
+        info = tmp_path / version / "thing.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Name: thing\nVersion: {version}\n")
+        (info / "top_level.txt").write_text("thing\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "2.0"), str(tmp_path / "1.0"), *sys.path])
+    assert top_levels.__wrapped__()["thing"] == ("thing", "2.0")
 
 
 def test_unavailable_is_no_failure(home: Path) -> None:

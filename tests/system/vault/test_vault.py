@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.cards import load_registry
+from bench.codecs.build import build_codec
+from bench.errors import Unavailable
+from bench.vault.decoding import check_decoder
 from tests.command import bench
 
 CODECS = "jpeg:quality=10+50,x264:crf=30+40"
@@ -116,6 +120,31 @@ def test_a_missing_decoder_is_skipped_by_name_with_the_cure(packed: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert "x264: not decoded: BENCH_FFMPEG=/nowhere/ffmpeg: no such program" in done.stdout
     assert "4 of 8 streams decoded" in done.stdout and "12 values compared" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("codec", "variable", "decoder", "encoder"),
+    [
+        ("hm", "BENCH_HM", "TAppDecoderStatic", "TAppEncoderStatic"),
+        ("vtm", "BENCH_VTM", "DecoderAppStatic", "EncoderAppStatic"),
+        ("bpg", "BENCH_BPG", "bpgdec", "bpgenc"),
+    ],
+)
+def test_a_reference_decoder_alone_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    codec: str, variable: str, decoder: str, encoder: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv(variable, str(tmp_path))
+    built = build_codec(load_registry().codec(codec))
+    with pytest.raises(Unavailable, match=f"no program ({decoder}|{encoder})"):
+        check_decoder(built)
+    program = tmp_path / "bin" / decoder
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    with pytest.raises(Unavailable, match=f"no program {encoder}"):
+        built.check_available()
+    assert program in check_decoder(built)
 
 
 def test_streams_that_are_not_kept_are_counted(packed: Path, tmp_path: Path) -> None:

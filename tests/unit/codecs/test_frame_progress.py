@@ -62,6 +62,23 @@ def test_a_line_of_a_reference_encoder_is_a_frame(scratch: Path, program: str) -
         assert codings(scratch)[0].done == 3
 
 
+def test_what_a_foreign_process_says_is_passed_on(scratch: Path) -> None:
+    own, trap = scratch / "frames.log", scratch / "trap.log"
+    with noted("net", "q=1", "clip", 8):
+        frame_progress.relay(own)
+        own.write_text("frame=3\n")
+        frame_progress.relay(own)
+        assert codings(scratch)[0].done == 3
+        trap.symlink_to(own)
+        own.write_text("frame=5\n")
+        frame_progress.relay(trap)
+        own.write_bytes(b"\x00 rubbish")
+        frame_progress.relay(own)
+        assert codings(scratch)[0].done == 3
+    frame_progress.relay(own)
+    assert codings(scratch) == []
+
+
 def test_nobody_who_asks_changes_no_command(scratch: Path) -> None:
     assert frame_progress.log_of_ffmpeg() == ()
     assert frame_progress.log_file(scratch / "own") == scratch / "own" / "log.txt"
