@@ -212,7 +212,8 @@ function costQualities() {
   const extent = report.data.extents[report.metric];
   if (!extent) return [];
   const [low, high] = [Math.min(...extent.y), Math.max(...extent.y)];
-  return [0.25, 0.4, 0.5, 0.6, 0.75].map((part) => Number((low + part * (high - low)).toPrecision(3)));
+  const parts = [0.25, 0.4, 0.5, 0.6, 0.75];
+  return parts.map((part) => Number((low + part * (high - low)).toPrecision(3)));
 }
 
 // Rate and cost of a codec at a quality, between its two nearest points: logarithms of both, linear
