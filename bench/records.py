@@ -218,7 +218,9 @@ _PLACE = _FIELDS.index("scores")
 BEFORE_METRICS, AFTER_METRICS = _FIELDS[:_PLACE], _FIELDS[_PLACE + 1 :]
 COLUMNS = (*BEFORE_METRICS, *FIRST_METRICS, *AFTER_METRICS)
 """The columns that every records.csv has; further metrics follow."""
-RESERVED = frozenset((*BEFORE_METRICS, *AFTER_METRICS)) | frozenset(
+ENERGY = ("encode_joules", "decode_joules")
+"""Columns beside metrics that are there only where energy was measured."""
+RESERVED = frozenset((*BEFORE_METRICS, *AFTER_METRICS, *ENERGY)) | frozenset(
     "checksum records items items_expected items_failed pixels bpp_pooled bound_gap_db".split()
 )
 """Names that no metric can have: those of other columns here and in curves.csv."""

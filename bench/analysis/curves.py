@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality, axis_of, qualities
-from bench.records import is_of_frames
+from bench.records import ENERGY, is_of_frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,8 @@ def mean_curves(results: Results) -> pd.DataFrame:
     done[list(caps)] = done[list(caps)].clip(upper=pd.Series(caps), axis=1)
     finished = done.groupby(key, observed=True, sort=True)
     sums = finished[["bytes", "pixels", "squared_error", "infinite"]].sum(min_count=1)
-    table = counts.join(finished[[*_MEANS, *_OF_CLIPS, *results.metrics]].mean())
+    energy = [name for name in ENERGY if name in done and done[name].notna().any()]
+    table = counts.join(finished[[*_MEANS, *_OF_CLIPS, *energy, *results.metrics]].mean())
     table["items"] = finished.size()
     table["items"] = table["items"].fillna(0).astype(int)
     table["items_expected"] = [results.expected(str(codec)) for codec, _ in table.index]
@@ -88,7 +89,7 @@ def mean_curves(results: Results) -> pd.DataFrame:
     for name in worst:
         table[name] = finished[name].agg(_WORST[name[-4:]])
     clips = [name for name in _OF_CLIPS if table[name].notna().any()]
-    own = (*results.metrics, *(axis.id for axis in derived), *worst, *clips)
+    own = (*results.metrics, *(axis.id for axis in derived), *worst, *clips, *energy)
     further = [name for name in own if name not in CURVE_COLUMNS]
     return table.reset_index()[[*CURVE_COLUMNS, *further]]
 

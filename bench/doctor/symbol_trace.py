@@ -20,11 +20,31 @@ def start() -> None:
     """From now on; before any codec is imported, since codecs take these functions by name."""
     from bench.entropy import coding, rans
 
-    for module, name in ((coding, "decode_with"), (coding, "unpack_fixed"), (coding, "inflate"),
-                         (rans, "decode"), (rans.Reader, "take")):  # fmt: skip
+    for module, name in ((coding, "unpack_fixed"), (coding, "inflate"), (rans, "decode"),
+                         (rans.Reader, "take")):  # fmt: skip
         setattr(module, name, _noting(getattr(module, name)))
+    _trace_constriction()
     if find_spec("compressai"):
         _trace_compressai()
+
+
+def _trace_constriction() -> None:
+    """Its coder cannot be inherited from: one stands in front of it."""
+    import constriction
+
+    stack = constriction.stream.stack
+
+    plain = stack.AnsCoder
+
+    class Noting:
+        def __init__(self, *arguments: Any) -> None:
+            self._coder = plain(*arguments)
+            self.decode = _noting(self._coder.decode)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._coder, name)
+
+    stack.AnsCoder = Noting
 
 
 def _trace_compressai() -> None:

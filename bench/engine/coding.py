@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.codecs.base import Batching, Codec, Encoded, TellsFrames
+from bench.engine import energy
 from bench.engine.timing import NOT_TIMED, Timed, time_call
 from bench.errors import CodecError
 from bench.records import CodedFrames, Point
@@ -32,12 +33,14 @@ def code(codec: Codec, signal: Signal, point: Point, repeats: int = 0) -> Coded:
 
     A codec without a stream gives its reconstruction, which is not decoded and not timed.
     """
-    encoded, encoding = time_call(lambda: codec.encode(signal, point), repeats)
+    cuda = str(getattr(codec, "device", "")).startswith("cuda")
+    counters = energy.here(cuda=cuda) if repeats else ()
+    encoded, encoding = time_call(lambda: codec.encode(signal, point), repeats, counters)
     if not encoded.coded_here:
         encoding = NOT_TIMED
     if encoded.reconstruction is not None:
         return Coded(encoded, encoded.reconstruction, encoding, NOT_TIMED)
-    decoded, decoding = time_call(lambda: codec.decode(encoded.payload), repeats)
+    decoded, decoding = time_call(lambda: codec.decode(encoded.payload), repeats, counters)
     return Coded(encoded, decoded, encoding, decoding)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import bench
 from bench.cards import CodecCard
 from bench.datasets.base import Item
+from bench.engine import energy
 from bench.engine.campaign import Campaign
 from bench.engine.plan import Probe
 from bench.machine import describe_machine, library_versions, timing_protocol
@@ -55,6 +56,8 @@ def describe_run(
     timing = timing_protocol(
         machine["processor"], workers, devices=devices, repeats=repeats, cluster=cluster
     )
+    if repeats:
+        timing += energy.sentence(cuda=any(name.startswith("cuda") for name in devices))
     if continued := store.meta("continued"):
         timing = f"{timing} {continued}"
     return RunInfo(

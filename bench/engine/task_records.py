@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.codecs.base import Encoded
+from bench.engine import energy
 from bench.engine.coding import Coded
 from bench.engine.work import WorkSpec
 from bench.errors import BenchError, as_cell
@@ -56,7 +57,7 @@ def with_result(record: Record, layout: Layout, coded: Coded, scores: Scores) ->
         "bpp": _per_pixel(None if size is None else 8 * size, layout.pixels),
         "bpp_estimated": _per_pixel(encoded.bits_estimated, layout.pixels),
         "bpp_likelihood": _per_pixel(encoded.bits_likelihood, layout.pixels),
-        "scores": scores.values,
+        "scores": {**scores.values, **energy.scores(encoding.joules, decoding.joules)},
         "remarks": scores.remarks,
         "encode_seconds": encoding.wall_seconds,
         "decode_seconds": decoding.wall_seconds,

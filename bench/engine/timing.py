@@ -9,6 +9,7 @@ from statistics import median, quantiles
 from typing import TypeVar
 
 from bench.codecs.support import stopwatch
+from bench.engine.energy import Counter, Meter
 
 T = TypeVar("T")
 
@@ -20,14 +21,17 @@ class Timed:
     wall_seconds: float | None
     cpu_seconds: float | None
     spread_seconds: float | None = None
+    joules: float | None = None
 
 
 NOT_TIMED = Timed(None, None)
 
 
-def time_call(call: Callable[[], T], repeats: int = 0) -> tuple[T, Timed]:
+def time_call(
+    call: Callable[[], T], repeats: int = 0, counters: tuple[Counter, ...] = ()
+) -> tuple[T, Timed]:
     """The call's result and times: ``timed``, or ``repeated`` where ``repeats`` is not 0."""
-    return repeated(call, repeats) if repeats else timed(call)
+    return repeated(call, repeats, counters) if repeats else timed(call)
 
 
 def timed(call: Callable[[], T]) -> tuple[T, Timed]:
@@ -41,14 +45,20 @@ def timed(call: Callable[[], T]) -> tuple[T, Timed]:
     return result, Timed(taken.wall, taken.cpu)
 
 
-def repeated(call: Callable[[], T], repeats: int) -> tuple[T, Timed]:
+def repeated(
+    call: Callable[[], T], repeats: int, counters: tuple[Counter, ...] = ()
+) -> tuple[T, Timed]:
     """The result of a first call that is not timed, and the medians of the ``repeats`` calls that
-    follow, with the interquartile range of their wall times."""
+    follow, with the interquartile range of their wall times and the mean of their joules: what
+    counts energy ticks about as often as a call ends."""
     result = call()
+    meter = Meter.started(counters)
     runs = [timed(call)[1] for _ in range(repeats)]
+    joules = meter.joules() / repeats if meter else None
     walls = [run.wall_seconds or 0.0 for run in runs]
     low, middle, high = quantiles(walls, n=4, method="inclusive")
-    return result, Timed(middle, median(run.cpu_seconds or 0.0 for run in runs), high - low)
+    cpu = median(run.cpu_seconds or 0.0 for run in runs)
+    return result, Timed(middle, cpu, high - low, joules)
 
 
 def pin_to_timing_core() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bench.records import COLUMNS
+from bench.records import COLUMNS, ENERGY
 
 _LABELS = {
     "suite": "the suite, or `input`",
@@ -56,6 +56,9 @@ RECORDS: Mapping[str, str] = {
     "kbps": "of a clip: 1000 bits a second at its frame rate, 25 frames where nothing says it",
     "encode_fps": "of a clip: frames over `encode_seconds`",
     "decode_fps": "of a clip: frames over `decode_seconds`",
+    "encode_joules": "energy of encoding, of whole packages (RAPL) and boards (NVML), where "
+    "`--timing` could measure it, else no column: mean of the timed calls",
+    "decode_joules": "energy of decoding, likewise",
 }
 FRAMES: Mapping[str, str] = {
     "codec": _LABELS["codec"],
@@ -157,7 +160,7 @@ def tables(metrics: Mapping[str, str]) -> Iterator[tuple[str, list[tuple[str, st
     from bench.results import frames
 
     for name, known, columns in (
-        ("records.csv", RECORDS, COLUMNS),
+        ("records.csv", RECORDS, (*COLUMNS, *ENERGY)),
         (frames.FILE, FRAMES, frames.COLUMNS),
         ("curves.csv", CURVES, CURVE_COLUMNS),
         ("bd.csv", BD, BD_COLUMNS),

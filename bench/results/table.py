@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError, as_cell
-from bench.records import COLUMNS, NO_COLUMNS, RESERVED, Record, is_of_frames
+from bench.records import COLUMNS, ENERGY, NO_COLUMNS, RESERVED, Record, is_of_frames
 from bench.results.damage import implausible
 
 FILE = "records.csv"
@@ -40,12 +40,13 @@ _METRIC = re.compile(r"[a-z][a-z0-9_]*")
 def metric_columns(header: Iterable[str]) -> tuple[str, ...]:
     """The metrics among the columns of a table: all that are not another column of a record."""
     columns = score_columns(header)
-    return tuple(name for name in columns if not is_of_frames(name, columns))
+    return tuple(n for n in columns if not is_of_frames(n, columns) and n not in ENERGY)
 
 
 def score_columns(header: Iterable[str]) -> tuple[str, ...]:
-    """As ``metric_columns``, with what stands there of the frames of clips."""
-    return tuple(name for name in header if name not in RESERVED and _METRIC.fullmatch(name))
+    """As ``metric_columns``, with what stands there of the frames of clips, and energy."""
+    taken = RESERVED.difference(ENERGY)
+    return tuple(name for name in header if name not in taken and _METRIC.fullmatch(name))
 
 
 def cells(record: Record, columns: tuple[str, ...]) -> tuple[Cell, ...]:

@@ -25,6 +25,7 @@ function setUpCharts() {
     costs.map((cost) => [cost.id, cost.title]),
   );
   byId("cost-axis").addEventListener("change", drawCost);
+  byId("cost-quality").addEventListener("change", drawCost);
 }
 
 // Names beside bars and boxes: shortened where the window is narrow.
@@ -188,6 +189,8 @@ function drawLedger() {
 const COSTS = [
   { id: "decode_seconds", title: "decode time, s per item" },
   { id: "encode_seconds", title: "encode time, s per item" },
+  { id: "decode_joules", title: "decoding energy, J per item" },
+  { id: "encode_joules", title: "encoding energy, J per item" },
   { id: "decoder_kmac_per_pixel", title: "decoder complexity, kMAC per pixel", learned: true },
   { id: "encoder_kmac_per_pixel", title: "encoder complexity, kMAC per pixel", learned: true },
   { id: "parameters", title: "parameters", learned: true },
@@ -196,7 +199,7 @@ const COSTS = [
 
 function costOf(codec, cost) {
   if (cost.learned) return codec.complexity[cost.id] ?? null;
-  const times = codec.points.map((p) => p[cost.id]).filter((t) => t !== null);
+  const times = codec.points.map((p) => p[cost.id] ?? null).filter((t) => t !== null);
   return times.length ? times.reduce((sum, t) => sum + t, 0) / times.length : null;
 }
 
@@ -204,13 +207,63 @@ function presentCosts() {
   return COSTS.filter((cost) => report.data.codecs.some((codec) => costOf(codec, cost) > 0));
 }
 
+// Qualities that most codecs reach, for rate against cost at one of them.
+function costQualities() {
+  const extent = report.data.extents[report.metric];
+  if (!extent) return [];
+  const [low, high] = [Math.min(...extent.y), Math.max(...extent.y)];
+  const parts = [0.25, 0.4, 0.5, 0.6, 0.75];
+  return parts.map((part) => Number((low + part * (high - low)).toPrecision(3)));
+}
+
+// Rate and cost of a codec at a quality, between its two nearest points: logarithms of both, linear
+// in quality. Null outside its range.
+function atQuality(codec, cost, quality) {
+  const points = codec.points
+    .filter((p) => p.lossy && p.bpp > 0 && p.values[report.metric] !== null)
+    .sort((a, b) => a.values[report.metric] - b.values[report.metric]);
+  for (let i = 1; i < points.length; i += 1) {
+    const [one, two] = [points[i - 1], points[i]];
+    const [low, high] = [one.values[report.metric], two.values[report.metric]];
+    if (low > quality || high < quality || low === high) continue;
+    const part = (quality - low) / (high - low);
+    const between = (a, b) => (a > 0 && b > 0 ? a ** (1 - part) * b ** part : null);
+    const spent = cost.learned ? costOf(codec, cost) : between(one[cost.id], two[cost.id]);
+    return { rate: between(one.bpp, two.bpp), cost: spent };
+  }
+  return null;
+}
+
+function fillCostQualities() {
+  const before = byId("cost-quality").value;
+  const unit = metricShown()?.unit || "";
+  fillSelect("cost-quality", [
+    ["", "BD-rate"],
+    ...costQualities().map((q) => [String(q), `rate at ${q} ${unit}`.trim()]),
+  ]);
+  if ([...byId("cost-quality").options].some((o) => o.value === before)) {
+    byId("cost-quality").value = before;
+  }
+}
+
+// The codecs that no other beats in both, by rising cost.
+function frontier(rows) {
+  let least = Infinity;
+  return [...rows]
+    .sort((a, b) => a.cost - b.cost || a.rate - b.rate)
+    .filter((row) => row.rate < least && ((least = row.rate), true));
+}
+
 function drawCost() {
+  fillCostQualities();
+  const quality = byId("cost-quality").value;
   const cost = COSTS.find((c) => c.id === byId("cost-axis").value);
   const timed = !cost.learned && report.data.parallel;
   byId("cost-note").hidden = !timed;
   byId("cost-note").textContent = `Not a ranking: ${report.data.timing}`;
   const shown = shownCodecs()
     .map((codec) => {
+      if (quality) return { codec, rate: null, ...atQuality(codec, cost, Number(quality)) };
       const comparison = comparisonOf(codec.id);
       const rate = codec.id === report.anchor ? 0 : comparison ? comparison.rate : null;
       return { codec, rate, cost: costOf(codec, cost) };
@@ -232,7 +285,18 @@ function drawCost() {
           color: shown.map((row) => colourOf(row.codec.id)),
           symbol: shown.map((row) => lookOf(row.codec.id).symbol + (timed ? "-open" : "")),
         },
-        hovertemplate: "%{text}<br>%{x:.4g}<br>BD-rate %{y:.1f} %<extra></extra>",
+        hovertemplate: quality
+          ? "%{text}<br>%{x:.4g}<br>%{y:.4f}<extra></extra>"
+          : "%{text}<br>%{x:.4g}<br>BD-rate %{y:.1f} %<extra></extra>",
+      },
+      {
+        type: "scatter",
+        mode: "lines",
+        name: "frontier",
+        hoverinfo: "skip",
+        x: frontier(shown).map((row) => row.cost),
+        y: frontier(shown).map((row) => row.rate),
+        line: { shape: "hv", dash: "dot", width: 1.2, color: cssColour("--faint") },
       },
     ],
     chartLayout({
@@ -241,7 +305,9 @@ function drawCost() {
         type: "log",
         ...logAxis(shown.map((row) => row.cost)),
       },
-      yaxis: { title: { text: "BD-rate, %" } },
+      yaxis: quality
+        ? { title: { text: `Rate (${report.data.rate_unit}) at ${quality}` }, rangemode: "tozero" }
+        : { title: { text: "BD-rate, %" } },
     }),
   );
 }

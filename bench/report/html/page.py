@@ -30,6 +30,7 @@ from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.datasets.locate import cache_folder
+from bench.records import ENERGY
 from bench.report.axis_range import axis_range
 from bench.report.content import Content
 from bench.report.footnote import describe, footnote
@@ -47,7 +48,7 @@ from bench.report.tables import (
 )
 
 SCRIPTS = (
-    *("app.js", "curves.js", "charts.js", "tables.js", "items.js"),
+    *("app.js", "curves.js", "charts.js", "sorting.js", "tables.js", "items.js"),
     *("pictures.js", "compare.js", "clips.js", "start.js"),
 )
 MAX_ITEM_RATES = 500
@@ -264,7 +265,7 @@ def _codec(content: Content, codec: str, style: LineStyle) -> dict[str, Any]:
                 "lossy": str(point["point"]) in lossy,
                 "items": point["items"],
                 "expected": point["items_expected"],
-                **{name: point[name] for name in _POINT_NUMBERS},
+                **{name: point[name] for name in (*_POINT_NUMBERS, *ENERGY) if name in point},
                 "values": {a.id: float(a.shown(point[a.column])) for a in content.axes},
                 "bands": {a.id: bands[a.id].get(str(point["point"])) for a in content.axes},
             }

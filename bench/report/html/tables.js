@@ -142,22 +142,6 @@ function sortable({ columns, rows }, name) {
   return box;
 }
 
-// By the first number of the cells, those without one last, or by their text.
-function byColumn(column, down) {
-  const number = (row) => {
-    const found = row[column].replace(/−/g, "-").match(/[-+]?[0-9]*\.?[0-9]+/);
-    return found && column > 0 ? Number(found[0]) : NaN;
-  };
-  const sign = down ? -1 : 1;
-  return (one, other) => {
-    const [a, b] = [number(one), number(other)];
-    if (Number.isNaN(a) && Number.isNaN(b))
-      return sign * one[column].localeCompare(other[column], "en", { numeric: true });
-    if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) ? 1 : -1;
-    return sign * (a - b);
-  };
-}
-
 function table({ columns, rows }) {
   const made = element("table");
   const head = element("tr");

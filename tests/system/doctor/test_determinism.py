@@ -1,5 +1,7 @@
 """Streams decoded under other arithmetic: each kind of difference is planted and named."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from bench.cards import load_registry
 from bench.doctor import determinism
 from bench.doctor.determinism import Place, examine_determinism, lines
 from bench.machine import INSTRUCTION_SETS
-from tests.command import bench
+from tests.command import ROOT, bench
 
 ADAPTER = '''
 import os
@@ -95,3 +97,23 @@ def test_options_go_together() -> None:
     assert said.returncode == 2 and "--random goes with --determinism" in said.stderr
     said = bench("doctor", "--determinism", "jpeg", "--python", "/no/python")
     assert said.returncode == 2 and "/no/python: No such file" in said.stderr
+
+
+TRACED = """
+import numpy as np
+from bench.doctor import symbol_trace
+symbol_trace.start()
+from bench.entropy import coding
+shares = np.array([0.5, 0.25, 0.25])
+stream = coding.encode_arithmetic(np.array([2, 0, 1, 1]), shares)
+assert coding.decode_arithmetic(stream, shares, 4).tolist() == [2, 0, 1, 1]
+assert symbol_trace.taken().tolist() == [3, 1, 2, 2], "one above, as the guard is symbol 0"
+assert coding.unpack_fixed(coding.pack_fixed(np.array([5, 6]), 3), 3, 2).tolist() == [5, 6]
+assert symbol_trace.taken().tolist() == [5, 6]
+"""
+
+
+def test_symbols_of_the_coders_are_noted() -> None:
+    """In a process of its own, as it is used: it replaces functions of the coders."""
+    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

@@ -180,13 +180,16 @@ def test_refuses_by_name(site: Path, tmp_path: Path) -> None:
         build_site([home / "notes.md"], tmp_path / "none", registry)
 
 
-def _open(browser: Chrome, page: Path, *, report: bool = False) -> Chrome:
+def _wait_for(browser: Chrome, script: str) -> None:
     from selenium.webdriver.support.ui import WebDriverWait
 
+    WebDriverWait(browser, 60).until(lambda chrome: chrome.execute_script(script))
+
+
+def _open(browser: Chrome, page: Path, *, report: bool = False) -> Chrome:
     browser.get(page.as_uri())
     if report:
-        ready = "return Boolean(document.documentElement.dataset.ready)"
-        WebDriverWait(browser, 60).until(lambda chrome: chrome.execute_script(ready))
+        _wait_for(browser, "return Boolean(document.documentElement.dataset.ready)")
     return browser
 
 
@@ -234,6 +237,19 @@ def test_a_suite_is_its_report_with_charts_sorting_and_comparison(
     assert _column(browser, 0, table) == ["cheap", "good", "dear", "x:a=1"]
     _sort(browser, place, table)
     assert _column(browser, 0, table) == ["x:a=1", "dear", "good", "cheap"]
+    browser.execute_script("document.getElementById('cost').scrollIntoView()")
+    _wait_for(browser, "return document.getElementById('cost-quality').options.length > 1")
+    shown = browser.execute_script(
+        "const s = document.getElementById('cost-quality');"
+        "s.value = s.options[3].value; s.dispatchEvent(new Event('change'));"
+        "const [marks, line] = document.getElementById('cost-chart').data;"
+        "return [marks.text, marks.y, line.y, Number(s.value)]"
+    )
+    rates = dict(zip(*shown[:2], strict=True))
+    # at one quality rates are to each other as the factors, and all decode in the same time
+    assert rates["dear"] / rates["good"] == pytest.approx(1.5, rel=0.06)
+    assert rates["cheap"] / rates["good"] == pytest.approx(0.8, rel=0.06)
+    assert shown[2][-1] == min(rates.values())
     browser.execute_script("document.getElementById('compare').scrollIntoView()")
     left = browser.find_element("id", "compare-left-caption")
     assert left.text and "item0" in browser.execute_script(
