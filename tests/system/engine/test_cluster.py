@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import shutil
 import signal
 import subprocess
@@ -23,10 +22,8 @@ from tests.system.engine.test_run import measure
 
 pytest.importorskip("distributed")
 from distributed import Client
-from distributed import Future as DaskFuture
 from pebble import ProcessExpired
 
-from bench.cli import main
 from bench.engine.cluster import _MALLOC_VARIABLE, _NEVER, ClusterPool
 from bench.engine.work import WorkSpec
 from bench.errors import StoreError, UsageError
@@ -200,34 +197,40 @@ def joins_or_leaves(cluster: Cluster, worker: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def test_samples_go_to_a_worker_past_the_scheduler(
-    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_samples_go_to_a_worker_past_the_scheduler(tmp_path: Path, cluster: Cluster) -> None:
     """Three clips of 6 MB each on a worker that lacks them: what is submitted has no samples."""
     data = tmp_path / "clips"
     data.mkdir()
     for n in range(3):
         with (data / f"c{n}_320x200_25.yuv").open("wb") as file:
             file.write(bytes([n]) * (320 * 200 * 3 // 2 * 60))  # whose streams are small
-    submitted: list[int] = []
-    submit = Client.submit
-
-    def counted(client: Client, *arguments: Any, **words: Any) -> Any:
-        submitted.append(len(pickle.dumps([a for a in arguments[1:] if not isinstance(a, list)])))
-        lists = [a for a in arguments[1:] if isinstance(a, list)]
-        assert all(isinstance(one, DaskFuture) for each in lists for one in each)
-        return submit(client, *arguments, **words)
-
-    monkeypatch.setattr(Client, "submit", counted)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     cluster.add_worker(cwd=elsewhere)
-    monkeypatch.chdir(tmp_path)
     words = ["run", "--input", "clips", "--codecs", "zlib", "--metrics", "mse", "--no-report",
              "--out", str(tmp_path / "out"), "--cluster", cluster.address]  # fmt: skip
-    assert main(words) == 0
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, *words], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}"}, timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     assert len(numbers(tmp_path / "out")) == 3
-    assert len(submitted) >= 6 and max(submitted) < 100_000
+    sizes = [int(line.split()[1]) for line in done.stdout.splitlines() if "submitted" in line]
+    assert len(sizes) >= 6 and max(sizes) < 100_000
+
+
+COUNTED = """
+import pickle, sys
+from distributed import Client, Future
+submit = Client.submit
+def counted(client, call, job, shipped, **words):
+    assert all(isinstance(one, Future) for one in shipped)
+    print("submitted", len(pickle.dumps(job)))
+    return submit(client, call, job, shipped, **words)
+Client.submit = counted
+from bench.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
