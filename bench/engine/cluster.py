@@ -428,7 +428,7 @@ def _set_intervals(worker: Any, milliseconds: Mapping[str, float]) -> dict[str, 
         callback = worker.periodic_callbacks.get(name)
         if callback is None:
             continue
-        if callback.callback_time == _NEVER:  # it rests for another run, which will wake it
+        if callback.callback_time == interval:  # it rests for another run, which will wake it
             continue
         before[name] = callback.callback_time
         runs = callback.is_running()

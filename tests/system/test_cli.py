@@ -299,6 +299,7 @@ import argparse
 from bench.commands.options import add_cards, positive
 
 SUMMARY = "greets"
+EXAMPLES = ("--times 2",)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -126,8 +126,9 @@ def held_out(root: Path) -> Mapping[str, str]:
     """Clips of Vimeo-90k that no network may learn from, and who names them: suites, and the
     official test list where it lies in ``root``."""
     suites = load_registry().suites().values()
-    found = {str(clip): f"suite {suite.id}" for suite in suites
-             for clip in suite.settings.get("clips", ())}  # fmt: skip
+    # names alone are of Vimeo-90k; other cards tell of each clip its length, too
+    found = {clip: f"suite {suite.id}" for suite in suites
+             for clip in suite.settings.get("clips", ()) if isinstance(clip, str)}  # fmt: skip
     listing = root / _VIMEO / TEST_LIST
     return found | dict.fromkeys(read_list(listing) if listing.is_file() else (), TEST_LIST)
 

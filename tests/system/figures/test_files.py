@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pypdfium2
 import pytest
 from PIL import Image
 
-from bench.figures.draw import draw
 from bench.figures.drawing_process import DrawingProcess
 from bench.figures.files import Sheet, make_sheet, write_sheet
 from bench.figures.plot import BarPlot, CurvePlot, Line, OtherLine
@@ -48,10 +48,10 @@ def test_a_sheet_is_written_once(tmp_path: Path, plot: CurvePlot | BarPlot, styl
 def test_the_picture_is_the_page_at_200_dots_an_inch(tmp_path: Path) -> None:
     one = sheet(tmp_path)
     write_sheet(one)
-    figure = draw(CURVES, STYLES["paper"])
+    with pypdfium2.PdfDocument(one.paths[0]) as document:
+        points = document[0].get_size()
     with Image.open(one.paths[1]) as picture:
-        wide, high = figure.get_size_inches()
-        assert picture.size == (round(200 * wide), pytest.approx(200 * high, abs=1))
+        assert picture.size == tuple(pytest.approx(200 / 72 * side, abs=1) for side in points)
         colours = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)
     for wanted in ((0, 0, 0), (0x33, 0x22, 0x88), (255, 255, 255)):
         assert (colours == wanted).all(axis=1).any()

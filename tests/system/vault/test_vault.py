@@ -184,6 +184,6 @@ def test_a_vault_is_an_anchor_with_its_measurer_named(packed: Path, tmp_path: Pa
     bd = ("bd", run, "--metric", "psnr_rgb", "--anchor")
     done = bench(*bd, "jpeg, by A. Author", "--overlay", packed)
     assert "psnr_rgb against jpeg, by A. Author [vault]" in done.stdout, done.stderr
-    ours = next(line for line in bench(*bd, "jpeg").stdout.splitlines() if "x264 " in line)
-    theirs = [line for line in done.stdout.splitlines() if "│ x264 " in line]
+    ours = next(line for line in bench(*bd, "jpeg").stdout.splitlines() if "│ AVC (x264" in line)
+    theirs = [line for line in done.stdout.splitlines() if "│ AVC (x264" in line]
     assert theirs[0].split("│")[2].strip() == ours.split("│")[2].strip()
