@@ -23,7 +23,10 @@ from bench.commands.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.engine.campaign import Campaign
+    from bench.engine.run_log import Progress
     from bench.figures.drawing_process import DrawingProcess
 
 
@@ -154,11 +157,7 @@ def call(options: argparse.Namespace) -> int:
         progress = make_progress(console, ahead)
         for note in campaign.loader.notes() if options.input else ():
             progress.say(note)
-        for path in options.vault:
-            from bench.results.vault_file import read_vault
-            from bench.vault.adopt import adopt
-
-            progress.say(adopt(read_vault(path), out))
+        _adopt_vaults(options.vault, out, progress)
         try:
             outcome = run(
                 campaign,
@@ -189,6 +188,15 @@ def call(options: argparse.Namespace) -> int:
             print_missing(console, built.missing)
     print_outcome(console, out, outcome, files)
     return outcome.exit_status
+
+
+def _adopt_vaults(paths: Sequence[Path], out: Path, progress: Progress) -> None:
+    """Lays the records and streams of vaults into the folder that the run continues."""
+    from bench.results.vault_file import read_vault
+    from bench.vault.adopt import adopt
+
+    for path in paths:
+        progress.say(adopt(read_vault(path), out))
 
 
 def _load_report(drawing: DrawingProcess | None) -> None:

@@ -21,6 +21,8 @@ from bench.report.plots import plan_plots, write_pgfplots
 from bench.report.tables import write_bd, write_curves, write_markdown
 from bench.results import frames
 
+_TABLES = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuiltReport:
@@ -52,12 +54,11 @@ def build(
     own.
 
     One folder gets its report beside its records; several need ``out``, and ``common`` where they
-    hold different items. ``style`` is ``paper`` or
-    ``ieee``; frames.csv is made anew from each folder's store, of all items with ``every_frame``;
-    ``overlays`` are as ``load_overlay`` reads them. ``choice`` is what to show, before
-    what the suite's card says. ``drawing`` draws while the rest is
-    written; figures that are there already are not drawn again. Raises
-    UsageError and StoreError, each one line that says what to do.
+    hold different items. ``style`` is ``paper`` or ``ieee``; frames.csv is made anew from each
+    folder's store, of all items with ``every_frame``; ``overlays`` are as ``load_overlay`` reads
+    them; ``choice`` is what to show, before what the suite's card says. ``drawing`` draws while the
+    rest is written; figures that are there already are not drawn again. Raises UsageError and
+    StoreError, each one line that says what to do.
     """
     paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(f) for f in folders]
     if out is None and len(paths) != 1:
@@ -91,8 +92,7 @@ def build(
             f"{target}: the report cannot be written: {error.strerror or error}; "
             "free space or give --out"
         ) from error
-    names = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md")
-    tables = [target / name for name in names] + [p.path for p in pages if p.path is not None]
+    tables = [target / name for name in _TABLES] + [p.path for p in pages if p.path is not None]
     missing = tuple(page.missing for page in pages if page.missing)
     figures = [path for sheet in sheets for path in sheet.paths]
     return BuiltReport(target, (*tables, *figures, *texts, html), content, missing)
