@@ -30,7 +30,7 @@ from bench.audit.conventions import (
     in_area,
     way,
 )
-from bench.codecs.base import Codec, DecodesPlanes, Encoded
+from bench.codecs.base import Codec, Encoded, PlaneCodec
 from bench.codecs.support.planes import PlaneFormat
 from bench.engine.added_metrics import encode_again
 from bench.engine.work import WorkSpec
@@ -83,7 +83,7 @@ def audit_record(task: Task, wanted: frozenset[str], turned: bool) -> Audited:
     decoded = rounded(codec.decode(payload), signal.layout.depth)
     _count(found, PLAIN, Encoded(payload))
     planes = None
-    if isinstance(codec, DecodesPlanes) and signal.layout.samples == "rgb":
+    if isinstance(codec, PlaneCodec) and signal.layout.samples == "rgb":
         planes = codec.decode_planes(payload)
     _measure(found, signal, decoded, planes, wanted)
     layout = signal.layout

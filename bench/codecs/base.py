@@ -283,14 +283,6 @@ class DecodesApart(Protocol):
         release: more may follow with the first coding."""
 
 
-@runtime_checkable
-class DecodesPlanes(Protocol):
-    """What a codec may offer whose decoder writes Y'CbCr: other conversions can be tried on it."""
-
-    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
-        """What the decoder wrote, before any conversion, and how its samples are to be read."""
-
-
 USUAL = ("gray", "rgb24", "yuv420p", "float64")
 """What a codec that says nothing else is asked to code or to refuse."""
 
@@ -411,3 +403,19 @@ class CodecBase(ABC):
 def library_versions(*names: str) -> dict[str, str]:
     """Installed versions of the libraries whose change may change the bits."""
     return {name: version(name) for name in names}
+
+
+class PlaneCodec(CodecBase):
+    """A codec whose decoder writes Y'CbCr, of which the harness makes the samples."""
+
+    @abstractmethod
+    def decode_as(self, payload: bytes, *, planes: bool) -> tuple[Signal, PlaneFormat]:
+        """The samples of the source's format, or the planes as the decoder wrote them, and how
+        those are to be read."""
+
+    def decode(self, payload: bytes) -> Signal:
+        return self.decode_as(payload, planes=False)[0]
+
+    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
+        """What the decoder wrote, before any conversion, so that others can be tried on it."""
+        return self.decode_as(payload, planes=True)

@@ -16,7 +16,7 @@ import ffmpeg
 
 from bench import colour
 from bench.bitstreams import Stripped
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range
+from bench.codecs.base import Allowed, Choice, Encoded, PlaneCodec, Range
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
@@ -65,7 +65,7 @@ def formats_of(
     return ("rgb24", *deep)
 
 
-class FfmpegCodec(CodecBase):
+class FfmpegCodec(PlaneCodec):
     """An encoder of ffmpeg whose stream ffmpeg decodes; subclasses name it and its options.
 
     Pictures are padded to even sizes for 4:2:0, unless ``odd_420``, and to ``smallest_side`` by
@@ -283,14 +283,7 @@ class FfmpegCodec(CodecBase):
         )
         return ffmpeg_binary.command_of(output.global_args("-xerror"))
 
-    def decode(self, payload: bytes) -> Signal:
-        return self._decode(payload)[0]
-
-    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
-        """What the decoder wrote, before any conversion, and how its samples are to be read."""
-        return self._decode(payload, planes=True)
-
-    def _decode(self, payload: bytes, *, planes: bool = False) -> tuple[Signal, PlaneFormat]:
+    def decode_as(self, payload: bytes, *, planes: bool) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
         with run_to_file(self.decode_command(), [self.to_demuxer(stream)]) as written:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bench import colour
 from bench.bitstreams import Stripped, annexb
 from bench.bitstreams.hevc import picture_size
-from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
+from bench.codecs.base import Allowed, Choice, Encoded, PlaneCodec, Range, Text
 from bench.codecs.support import exchange, frame_progress
 from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
 from bench.codecs.support.coded_frames import frames_of_log
@@ -101,7 +101,7 @@ class Installation:
     configurations: Path
 
 
-class ReferenceCodec(CodecBase):
+class ReferenceCodec(PlaneCodec):
     """An encoder and decoder of the standard's own software; subclasses name them.
 
     Pictures are coded with the card's ``intra`` configuration, clips with that of ``structure``.
@@ -303,14 +303,7 @@ class ReferenceCodec(CodecBase):
             coded_frames=self.frames_in(stripped.payload, log),
         )
 
-    def decode(self, payload: bytes) -> Signal:
-        return self._decode(payload)[0]
-
-    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
-        """What the decoder wrote, before any conversion, and how its samples are to be read."""
-        return self._decode(payload, planes=True)
-
-    def _decode(self, payload: bytes, *, planes: bool = False) -> tuple[Signal, PlaneFormat]:
+    def decode_as(self, payload: bytes, *, planes: bool) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
