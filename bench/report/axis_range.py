@@ -95,9 +95,6 @@ def axis_range(content: Content, axis: Quality) -> AxisRange | None:
         least, most = chosen
     else:
         least, most = (float(2**end) for end in _shown(whole, anchor))
-    seen = np.concatenate([q[(r >= least) & (r <= most)] for r, q in curves.values()])
-    if not limits and seen.size:
-        low, high = max(low, float(seen.min())), min(high, float(seen.max()))
     margins = 0.0 if chosen else 0.12, 0.0 if limits else _MARGIN
     shown = AxisRange((least, most), (low, high), "", _over(content), *margins)
     return replace(shown, outside=_outside(content, axis, shown, curves))
