@@ -38,6 +38,15 @@ def payload(
     return fresh_decode.DecodedPayload(codec, point, "item", b"payload", decoded.sha256(), seconds)
 
 
+@pytest.mark.parametrize(("size", "files"), [(1 << 20, 0), ((1 << 20) + 1, 1)])
+def test_a_large_payload_waits_in_a_file(tmp_path: Path, size: int, files: int) -> None:
+    whole = replace(payload("x", "mode=only", plain(7)), payload=bytes(size))
+    assert whole.laid_down(None) is whole
+    sent = whole.laid_down(tmp_path)
+    assert len(sent.payload) == size * (not files) and len(list(tmp_path.iterdir())) == files
+    assert sent.taken_up() == whole and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("pixel", "elsewhere", "passed", "says"),
     [
