@@ -1,6 +1,7 @@
 """Verdicts on decoding again: in a fresh process and with another number of threads."""
 
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
