@@ -62,7 +62,9 @@ def call(options: argparse.Namespace) -> int:
     if not items:
         raise UsageError(f"{options.claim}: no item of {options.source} has all of its points")
     claim = claims.claim_of(curve, list(places), items)
-    campaign = campaign_of_run(source.run, options, [options.codec])
+    campaign = campaign_of_run(
+        source.run, options, [options.codec], elsewhere=source.vault is not None
+    )
     jobs = options.jobs or available_cores()
     measured, again = claims.measure(
         source, campaign, points, items, claim, jobs=jobs, seconds=options.timeout

@@ -208,6 +208,10 @@ def _are_words(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
+def _is_table(value: object) -> bool:
+    return value is None or isinstance(value, dict)
+
+
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
     "codecs": lambda value: isinstance(value, list) and bool(value),
     "items": lambda value: isinstance(value, int) and value > 0,
@@ -216,6 +220,7 @@ _SHAPES: Mapping[str, Callable[[object], bool]] = {
     "verdicts": lambda value: isinstance(value, list),
     "metric_facts": lambda value: value is None or _are_named(value),
     "jobs": lambda value: isinstance(value, int),
+    **dict.fromkeys(("machine", "libraries", "item_digests", "metric_versions"), _is_table),
 }
 """What parts of the file must be, where a wrong one would come to light late or as a wrong word."""
 

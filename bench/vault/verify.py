@@ -19,6 +19,7 @@ from pebble import ProcessExpired
 from bench.cards import CodecCard, Registry
 from bench.cards.codec_specs import parse_point
 from bench.codecs.build import select
+from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import measure_tasks, start_worker
@@ -39,13 +40,21 @@ Streams = Mapping[str, Sequence[tuple[Record, bytes]]]
 
 @dataclass(slots=True)
 class Verification:
-    """What is wrong, and what could not be examined, a sentence each."""
+    """What is wrong, and what could not be examined, a sentence each; ``able`` are the codecs whose
+    streams were decoded."""
 
     problems: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     decoded: int = 0
     compared: int = 0
+    able: tuple[str, ...] = ()
     isolation: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        if self.problems:
+            return f"{len(self.problems)} problems"
+        return "nothing wrong, not all examined" if self.skipped else "verified"
 
 
 def cards_of(vault: Vault, registry: Registry) -> tuple[dict[str, CodecCard], dict[str, str]]:
@@ -62,31 +71,55 @@ def cards_of(vault: Vault, registry: Registry) -> tuple[dict[str, CodecCard], di
 
 def verify_streams(vault: Vault, registry: Registry, *, seconds: float) -> Verification:
     """Hashes all files and decodes all streams, ``seconds`` at most for each."""
-    found = Verification(list(vault.damage()))
-    found.problems += [line for record in vault.records for line in _contradictions(record)]
+    found = Verification([*vault.damage(), *_misplaced(vault)])
     cards, missing = cards_of(vault, registry)
     held: dict[str, list[tuple[Record, bytes]]] = {}
     for record in vault.records:
         stream = vault.stream(record)
+        found.problems += _contradictions(record, stream)
         if stream is not None and record.codec in cards:
             held.setdefault(record.codec, []).append((record, stream))
     decoded = decode_all(held, cards, seconds=seconds)
     for name, why in {**missing, **decoded.missing}.items():
         found.skipped.append(f"{name}: not decoded: {why}")
+    found.able = tuple(name for name in cards if name not in decoded.missing)
     found.problems += _other_samples(vault, decoded)
     found.decoded, found.isolation = len(decoded.hashes), tuple(sorted(decoded.isolation))
     return found
 
 
-def _contradictions(record: Record) -> Iterator[str]:
-    """Where a record contradicts itself, by the name of its column."""
-    if record.bytes is None or not record.width or not record.height:
-        return
-    pixels = record.width * record.height * (record.frames or 1)
-    if record.bpp is not None and not _same(record.bpp, 8 * record.bytes / pixels):
+def _misplaced(vault: Vault) -> Iterator[str]:
+    """Records that are no measurement of the run."""
+    run, seen = vault.run, Counter(map(key_of, vault.records))
+    yield from (f"{' '.join(key)}: is there {n} times" for key, n in seen.items() if n > 1)
+    known = {info.id for info in run.codecs}
+    for record in vault.records:
+        if record.codec not in known:
+            yield f"{' '.join(key_of(record))}: run.json has no codec {record.codec}"
+        if (record.suite, record.dataset) != (run.suite, run.dataset):
+            yield (
+                f"{' '.join(key_of(record))}: is of {record.suite} and {record.dataset}, the run "
+                f"of {run.suite} and {run.dataset}"
+            )
+
+
+def _contradictions(record: Record, stream: bytes | None) -> Iterator[str]:
+    """Where a record contradicts itself or its stream, by the name of its column."""
+    where = " ".join(key_of(record))
+    if record.status != "done" or record.rate:
+        yield f"{where}: is {record.status} with a rate that is {record.rate or 'none'}"
+    if stream is not None and record.bytes != len(stream):
+        yield f"{where}: bytes is {record.bytes} in the record, its stream has {len(stream)}"
+    if (record.header_bytes or 0) > (record.bytes or 0):
+        yield f"{where}: header_bytes is {record.header_bytes} of {record.bytes} bytes"
+    if record.lossless and record.scores.get(ALWAYS):
+        yield f"{where}: is called lossless, with {ALWAYS} {record.scores[ALWAYS]}"
+    pixels = (record.width or 0) * (record.height or 0) * (record.frames or 0)
+    rate = 8 * (record.bytes or 0) / pixels if pixels else 0.0
+    if record.bpp is None or not _same(record.bpp, rate):
         yield (
-            f"{' '.join(key_of(record))}: bpp is {record.bpp} in the record, "
-            f"{record.bytes} bytes are {8 * record.bytes / pixels}"
+            f"{where}: bpp is {record.bpp} in the record, {record.bytes} bytes of "
+            f"{record.width}×{record.height}×{record.frames} are {rate}"
         )
 
 
@@ -102,20 +135,22 @@ def verify_metrics(
     vault: Vault, campaign: Campaign, found: Verification, *, jobs: int, seconds: float
 ) -> None:
     """Computes every metric of every record from stream and original, and adds what differs."""
-    items = campaign.loader.items()
-    vault.run.refuse_other_items({item.name: item.digest for item in items})
+    items = {item.name: item for item in campaign.loader.items()}
+    vault.run.refuse_other_items({name: item.digest for name, item in items.items()})
     able = _comparable(vault, found)
+    for record in vault.records:
+        found.problems += _other_sizes(record, items.get(record.item))
     cards = {card.id: card for card in campaign.codecs}
     spec = WorkSpec(
         suite=campaign.suite.id, dataset=campaign.suite.dataset, loader=campaign.loader,
-        items={item.name: item for item in items}, codecs=cards, metrics=tuple(able),
+        items=items, codecs=cards, metrics=able,
         parallel=jobs, streams_only=True,
     )  # fmt: skip
     with (
         tempfile.TemporaryDirectory(prefix="bench-vault-") as streams,
         scratch_folder(Path(streams)) as scratch,
     ):
-        tasks = list(_tasks(vault, cards, able, Path(streams)))
+        tasks = [task for task in _tasks(vault, cards, able, Path(streams)) if task.item in items]
         hidden = hidden_paths_of(campaign.loader, campaign.codecs, (scratch,))
         pool = LocalPool(jobs, start_worker, (spec,), scratch=scratch, hidden=hidden)
         with closing(pool):
@@ -134,7 +169,25 @@ def verify_metrics(
                     found.compared += len(added.scores.values)
 
 
-def _comparable(vault: Vault, found: Verification) -> list[str]:
+def _other_sizes(record: Record, item: Item | None) -> Iterator[str]:
+    """Where the item is not what the record says it is."""
+    where = " ".join(key_of(record))
+    if item is None or item.layout is None:
+        yield f"{where}: the data set has no such item"
+        return
+    layout = item.layout
+    told = {"width": layout.width, "height": layout.height, "frames": layout.frames}
+    told |= {"channels": layout.channels}
+    for name, value in told.items():
+        if getattr(record, name) != value:
+            yield f"{where}: {name} is {getattr(record, name)} in the record, {value} of the item"
+    if record.kbps is not None and record.bytes:
+        kbps = 8 * record.bytes * float(layout.fps / layout.frames) / 1000
+        if not _same(record.kbps, kbps):
+            yield f"{where}: kbps is {record.kbps} in the record, by its bytes {kbps}"
+
+
+def _comparable(vault: Vault, found: Verification) -> tuple[str, ...]:
     """The metrics that are here in the version that measured."""
     able = []
     for name in dict.fromkeys((ALWAYS, *vault.run.metrics)):
@@ -147,22 +200,21 @@ def _comparable(vault: Vault, found: Verification) -> list[str]:
             found.skipped.append(f"{name}: not compared: version {ours} here, {words} measured")
         else:
             able.append(name)
-    return able
+    return tuple(able)
 
 
 def _tasks(
-    vault: Vault, cards: Mapping[str, CodecCard], able: Sequence[str], folder: Path
+    vault: Vault, cards: Mapping[str, CodecCard], able: tuple[str, ...], folder: Path
 ) -> Iterator[Task]:
     for record in vault.records:
         stream = vault.stream(record)
-        held = tuple(name for name in able if name in record.scores)
-        if stream is None or record.codec not in cards or not held:
+        if stream is None or record.codec not in cards:
             continue
         digest = record.bitstream_sha256 or ""
         (folder / digest).write_bytes(stream)
         stored = Stored(digest, None, record.reached, folder / digest)
         yield Task(
-            record.codec, parse_point(record.point), record.item, "", "", held, stored
+            record.codec, parse_point(record.point), record.item, "", "", able, stored
         )  # fmt: skip
 
 
@@ -173,9 +225,13 @@ def _other_values(record: Record, added: Added) -> Iterator[str]:
     for name, value in {**record.scores, **record.frame_scores}.items():
         if name in again and not _same(value, again[name]):
             yield f"{where}: {name} is {value} in the record, {again[name]} by decoding"
-    for why, count in Counter(added.scores.remarks.values()).items():
-        names = ", ".join(n for n, said in added.scores.remarks.items() if said == why)
-        yield f"{where}: {names}: {why}" if count else ""
+    for name, value in added.scores.values.items():
+        if name not in record.scores and name not in record.remarks:
+            yield f"{where}: {name} is empty in the record, {value} by decoding"
+    for why in dict.fromkeys(added.scores.remarks.values()):
+        said = [name for name, one in added.scores.remarks.items() if one == why]
+        if names := [name for name in said if name in record.scores]:
+            yield f"{where}: {', '.join(names)}: {why}"
 
 
 def _same(one: float, other: float) -> bool:
