@@ -137,10 +137,10 @@ def read_vault(path: Path) -> Vault:
         with zipfile.ZipFile(path) as file, tempfile.TemporaryDirectory(prefix="bench-") as name:
             _refuse_odd(path, file.infolist())
             index = json.loads(file.read(_INDEX))
-            if index["format"] > FORMAT:
+            if index["format"] not in range(1, FORMAT + 1):
                 raise StoreError(
-                    f"{path}: vault format {index['format']} is newer than this bench reads "
-                    f"({FORMAT}); upgrade bench"
+                    f"{path}: vault format {index['format']} is none that this bench reads "
+                    f"(up to {FORMAT}); upgrade bench"
                 )
             for table in _TABLES:
                 content = file.read(table)

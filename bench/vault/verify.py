@@ -28,7 +28,7 @@ from bench.errors import BenchError
 from bench.metrics.base import ALWAYS
 from bench.metrics.registry import metrics, versions_of
 from bench.processes.pool import LocalPool, scratch_folder
-from bench.records import Record, Stored, Task
+from bench.records import ENERGY, Record, Stored, Task
 from bench.results.vault_file import Vault, key_of
 from bench.vault.decoding import Decoded, decode_all
 
@@ -92,6 +92,9 @@ def _misplaced(vault: Vault) -> Iterator[str]:
     """Records that are no measurement of the run."""
     run, seen = vault.run, Counter(map(key_of, vault.records))
     yield from (f"{' '.join(key)}: is there {n} times" for key, n in seen.items() if n > 1)
+    yield from (
+        f"{' '.join(key)}: has samples, but no record" for key in vault.samples.keys() - seen
+    )
     known = {info.id for info in run.codecs}
     for record in vault.records:
         if record.codec not in known:
@@ -190,7 +193,8 @@ def _other_sizes(record: Record, item: Item | None) -> Iterator[str]:
 def _comparable(vault: Vault, found: Verification) -> tuple[str, ...]:
     """The metrics that are here in the version that measured."""
     able = []
-    for name in dict.fromkeys((ALWAYS, *vault.run.metrics)):
+    scored = (name for record in vault.records for name in record.scores if name not in ENERGY)
+    for name in dict.fromkeys((ALWAYS, *vault.run.metrics, *scored)):
         theirs = vault.run.metric_versions.get(name, {})
         if name not in metrics():
             found.skipped.append(f"{name}: not compared: unknown here; load it with --plugin")
