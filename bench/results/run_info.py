@@ -177,6 +177,10 @@ def read_run(folder: Path) -> RunInfo:
         table = read_json(path)
     except FileNotFoundError as error:
         raise StoreError(f"{folder}: no run.json; is this the folder of a finished run?") from error
+    except NotADirectoryError as error:
+        raise StoreError(
+            f"{folder}: is a file; give the folder of a run (`run --vault` makes one of a vault)"
+        ) from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
     if not isinstance(table, dict) or not isinstance(table.get("format"), int):

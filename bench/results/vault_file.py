@@ -5,6 +5,7 @@ Reads and writes the file and says what in it is damaged; decodes nothing.
 
 from __future__ import annotations
 
+import atexit
 import csv
 import hashlib
 import io
@@ -15,7 +16,8 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from bench.errors import StoreError, as_cell
@@ -166,6 +168,22 @@ def read_vault(path: Path) -> Vault:
             f"{path}: no vault that can be read ({type(error).__name__}: {error}); "
             "`bench vault pack` makes one"
         ) from error
+
+
+@cache
+def as_folder(path: Path) -> Path:
+    """A results folder as it is; of a vault a folder of its tables, gone when this process ends."""
+    if not path.is_file() or path.suffix.lower() != ".zip":
+        return path
+    vault, home = read_vault(path), tempfile.TemporaryDirectory(prefix="bench-vault-")
+    atexit.register(home.cleanup)
+    folder = Path(home.name, path.stem)
+    folder.mkdir()
+    with zipfile.ZipFile(path) as file:
+        (folder / _RECORDS).write_bytes(file.read(_RECORDS))
+    said = f"{vault.run.timing} Measured by {vault.by}; the streams are in {path.name}."
+    replace(vault.run, timing=said.strip()).write(folder)
+    return folder
 
 
 def _refuse_odd(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:

@@ -309,3 +309,30 @@ def test_a_vault_is_an_anchor_with_its_measurer_named(packed: Path, tmp_path: Pa
     ours = next(line for line in bench(*bd, "jpeg").stdout.splitlines() if "│ AVC (x264" in line)
     theirs = [line for line in done.stdout.splitlines() if "│ AVC (x264" in line]
     assert theirs[0].split("│")[2].strip() == ours.split("│")[2].strip()
+
+
+def test_a_vault_stands_in_the_place_of_a_results_folder(packed: Path, tmp_path: Path) -> None:
+    run, out = packed.with_name("run"), tmp_path / "report"
+    done = bench("report", packed, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "Measured by A. Author; the streams are in one.zip." in (out / "table.md").read_text()
+    for words in (("bd", "--anchor", "jpeg"), ("check", "--against", run)):
+        said = [bench(words[0], source, *words[1:]).stdout for source in (packed, run)]
+        assert said[0] == said[1] and said[0]
+    assert "give --out" in bench("report", packed).stderr
+    said = bench("remeasure", packed, "--metrics", "ssim").stderr
+    assert "one.zip: is a file; give the folder of a run" in said
+
+
+def test_curves_of_other_items_are_drawn_only(packed: Path, tmp_path: Path) -> None:
+    """Pictures of the same names are not the same pictures."""
+
+    def change(files: Files) -> None:
+        digests = json.loads(files["run.json"])["item_digests"]
+        run_says(item_digests={name: digest[::-1] for name, digest in digests.items()})(files)
+
+    vault = changed(packed, tmp_path / "v.zip", change, hashed=True)
+    out = tmp_path / "report"
+    done = bench("report", packed.with_name("run"), packed, "--overlay", vault, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "is not the item of this run" in (out / "table.md").read_text()
