@@ -78,9 +78,8 @@ WEIGHTS: tuple[tuple[Way, tuple[float, float, float], bool], ...] = (
     (way(2, "YUV weighted 4:1:1"), (4 / 6, 1 / 6, 1 / 6), False),
     (way(2, "YUV divided by 3"), (1 / 3, 1 / 3, 1 / 3), False),
     (way(3, "YUV 6:1:1 of squared errors"), (6 / 8, 1 / 8, 1 / 8), True),
-    (way(3, "YUV 4:1:1 of squared errors"), (4 / 6, 1 / 6, 1 / 6), True),
+    (way(3, "YUV 4:1:1 of squared errors (all samples of 4:2:0)"), (4 / 6, 1 / 6, 1 / 6), True),
     (way(3, "YUV squared errors divided by 3"), (1 / 3, 1 / 3, 1 / 3), True),
-    (way(4, "YUV weighted 4:1:1 of all samples of 4:2:0"), (4 / 6, 1 / 6, 1 / 6), True),
 )
 """The weight of each plane, and whether squared errors are weighted or decibels."""
 

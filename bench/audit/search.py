@@ -111,7 +111,7 @@ def search(claim: Claim, measured: Measured) -> Finding:
             nearest = [_joined(shared, parts) for parts in _nearest(columns)]
             usual = _joined(shared, [min(column, key=lambda one: one.way) for column in columns])
     fits.sort(key=lambda one: one.way)
-    nearest.sort(key=lambda one: one.error)
+    nearest = sorted({one.way: one for one in nearest}.values(), key=lambda one: one.error)
     shown = (usual, *(one for one in nearest[:2] if one.way != usual.way)) if nearest else ()
     return Finding(tuple(fits[:_SHOWN]), shown, count, tried, _overhead(claim, measured))
 

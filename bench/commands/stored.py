@@ -51,7 +51,8 @@ def campaign_of_run(
             f"run.json: its command cannot be read by this version: {error}; "
             "run the suite again with the version that measured it"
         ) from error
-    again.codecs, again.metrics = ",".join(codecs), ",".join(metrics) or None
+    specs = {info.id: info.spec for info in run.codecs}
+    again.codecs, again.metrics = ",".join(specs[one] for one in codecs), ",".join(metrics) or None
     again.cards, again.data, again.target_bpp = options.cards, options.data, None
     if again.input is not None:
         again.input = options.input or again.input

@@ -14,7 +14,7 @@ from typing import Any
 from bench.cards import Settings
 from bench.cards.files import read_json
 from bench.errors import DataError, StoreError, UsageError
-from bench.records import TARGET
+from bench.records import TARGET, CodecName
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
 # 5: code of codecs; 6: command and label of codecs
@@ -67,6 +67,14 @@ class CodecInfo:
         """The parameter of its points; None where rates were searched, of whatever parameter."""
         keys = [point.partition("=")[0] for point in self.ladder]
         return next((key for key in keys if key != TARGET), None)
+
+    @property
+    def spec(self) -> str:
+        """What selects it on the command line: an id that names a ladder gets its points."""
+        name = CodecName.parse(self.id)
+        values = "+".join(point.partition("=")[2] for point in self.ladder)
+        words = (f"{w}={values}" if w == self.ladder_key else w for w in name.settings)
+        return str(CodecName(name.card, tuple(words)))
 
     def refuse_other_ladder(self, where: str, earlier: CodecInfo) -> None:
         """Raises UsageError where points of another parameter would join one curve with these."""

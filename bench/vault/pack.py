@@ -45,7 +45,8 @@ def pack(
     records = [one for one in asked if one.status == "done" and one.bitstream_sha256]
     if not records:
         raise StoreError(f"{folder}: no measured record with a stream; nothing to pack")
-    cards = {name: select(registry, name) for name in {one.codec for one in records}}
+    used = {one.codec for one in records}
+    cards = {info.id: select(registry, info.spec) for info in run.codecs if info.id in used}
     streams = _streams(folder, records)
     decoded = decode_all(streams, cards, seconds=seconds)
     for name, why in decoded.missing.items():

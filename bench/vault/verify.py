@@ -63,7 +63,7 @@ def cards_of(vault: Vault, registry: Registry) -> tuple[dict[str, CodecCard], di
     cards, missing = {}, {}
     for info in vault.run.codecs:
         try:
-            cards[info.id] = select(registry, info.id)
+            cards[info.id] = select(registry, info.spec)
         except BenchError as error:
             missing[info.id] = f"{error}; unzip the vault, read its card and give it with --cards"
     return cards, missing

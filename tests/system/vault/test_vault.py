@@ -336,3 +336,24 @@ def test_curves_of_other_items_are_drawn_only(packed: Path, tmp_path: Path) -> N
     done = bench("report", packed.with_name("run"), packed, "--overlay", vault, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "is not the item of this run" in (out / "table.md").read_text()
+
+
+def test_a_codec_with_another_ladder_is_selected_by_its_points(tmp_path: Path) -> None:
+    """Its id, ``x264:preset=fast,qp``, names no points, which a command line needs."""
+    run, vault = tmp_path / "run", tmp_path / "v.zip"
+    done = bench(
+        "run", "--suite", "starter", "--limit", 1, "--codecs", "x264:qp=30+40,preset=fast",
+        "--metrics", "psnr_rgb", "--keep", "all", "--no-report", "--jobs", 1, "--out", run,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert bench("remeasure", run, "--metrics", "psnr_y").returncode == 0
+    assert "2 records, 2 streams" in bench("vault", "pack", run, "--out", vault).stdout
+    assert ": verified; 2 of 2" in bench("vault", "verify", vault).stdout
+    (info,) = json.loads((run / "run.json").read_text())["codecs"]
+    rows = list(csv.DictReader((run / "records.csv").open()))
+    (tmp_path / "claim.csv").write_text(
+        "codec,qp,bpp,psnr_rgb\n"
+        + "".join(f"x,{r['point'][3:]},{r['bpp']:.6},{r['psnr_rgb']:.6}\n" for r in rows)
+    )
+    said = bench("audit", tmp_path / "claim.csv", vault, "--codec", info["id"]).stdout
+    assert "  1. as measured here\n" in said, said
