@@ -90,7 +90,7 @@ def _verify(options: argparse.Namespace, console: Console) -> int:
             verify_metrics(vault, campaign, found, jobs=jobs, seconds=options.timeout)
     except BenchError as error:
         found.skipped.append(f"metrics: not compared: {error}")
-    for line in (*found.skipped, *found.problems):
+    for line in (*found.notes, *found.skipped, *found.problems):
         _say(console, line)
     state = ", ".join(found.isolation) or "nothing decoded"
     _say(

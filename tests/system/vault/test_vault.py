@@ -357,3 +357,24 @@ def test_a_codec_with_another_ladder_is_selected_by_its_points(tmp_path: Path) -
     )
     said = bench("audit", tmp_path / "claim.csv", vault, "--codec", info["id"]).stdout
     assert "  1. as measured here\n" in said, said
+
+
+def test_a_network_may_round_otherwise_on_another_processor(tmp_path: Path) -> None:
+    run, vault = tmp_path / "run", tmp_path / "v.zip"
+    done = bench(
+        "run", "--suite", "starter", "--limit", 1, "--codecs", "hyperprior:quality=3", "--keep",
+        "all", "--metrics", "psnr_rgb", "--no-report", "--jobs", 1, "--out", run,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert bench("vault", "pack", run, "--out", vault).returncode == 0
+    older = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+    done = bench("vault", "verify", "--strict", vault, **older)
+    assert done.returncode == 0 and ": verified; 1 of 1" in done.stdout, done.stdout
+
+    def change(files: Files) -> None:
+        praise(files)
+        files["samples.csv"] = files["samples.csv"][:-3] + b"00\n"
+
+    done = bench("vault", "verify", changed(vault, tmp_path / "w.zip", change, hashed=True))
+    assert "1 streams decode to other samples here: it computes in floating" in done.stdout
+    assert done.returncode == 1 and "psnr_rgb is " in done.stdout
