@@ -6,17 +6,16 @@ Owns names, files and their mistakes; imports and codes nothing.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.codecs.base import Choice
 from bench.errors import CardError, Unavailable, near_matches
+from bench.machine import file_digest
 from bench.processes.isolation import launch_folder
 
 if TYPE_CHECKING:
@@ -158,8 +157,8 @@ class ModelSource:
         return found
 
     def digest(self, point: Point) -> str:
-        """Hash of a point's checkpoint."""
-        return file_digest(self.checkpoint(point))
+        """First half of the sha256 of a point's checkpoint."""
+        return file_digest(self.checkpoint(point))[:32]
 
     def found(self, point: Point) -> Path | None:
         """The checkpoint of a point, if it is on this machine."""
@@ -190,15 +189,3 @@ def _fields(words: object) -> Iterator[str]:
     elif isinstance(words, Mapping | list):
         for one in words.values() if isinstance(words, Mapping) else words:
             yield from _fields(one)
-
-
-def file_digest(path: Path) -> str:
-    """First half of a file's sha256; computed again when the file changes."""
-    status = path.stat()
-    return _digest(path, status.st_mtime_ns, status.st_size)
-
-
-@cache
-def _digest(path: Path, _changed: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
