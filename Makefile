@@ -13,7 +13,7 @@ JOBS ?= 2
 # versions that the tests were run with; `make test-newest` takes the newest ones
 LOCK = -c constraints/$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 
-.PHONY: run quick test coverage nightly test-portable speed robustness agreement scaling pace lint docs baselines clean
+.PHONY: run quick test coverage nightly nightly-list test-portable speed robustness agreement scaling pace lint docs baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -37,11 +37,14 @@ coverage: COVER = --cov=bench --cov-report=
 coverage: COVER_ON = $(COVER) --cov-append --cov-report=term:skip-covered
 coverage: test
 
-# What `make test` leaves out, beside `make robustness`: published curves at all their points, and the
+# What `make test` leaves out, beside `make robustness`; `make nightly-list` names it. At the end the
 # learned codecs with other instruction sets.
 nightly: $(VENV)/ready-dev
-	$(PYTEST) -n $(JOBS) --dist loadgroup -m nightly tests/contract tests/system
+	$(PYTEST) -n $(JOBS) --dist loadgroup -m nightly tests/contract tests/system tests/robustness
 	$(MAKE) test-portable
+
+nightly-list: $(VENV)/ready-dev
+	@$(BIN)/python -m pytest -p no:randomly --collect-only -m nightly tests
 
 # The learned codecs' tests as on a machine with another instruction set, on two threads.
 PORTABLE := test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d

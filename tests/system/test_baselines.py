@@ -32,8 +32,12 @@ def test_a_point_of_each_codec_of_the_starter_suite_is_what_it_was(tmp_path: Pat
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(chosen)
-    specs = [row["codec"] if row["point"] == str(ONLY) else
-             f"{row['codec']}{',:'[':' not in row['codec']]}{row['point']}" for row in chosen]  # fmt: skip
+    specs = []
+    for row in chosen:
+        point = (
+            "" if row["point"] == str(ONLY) else f"{',:'[':' not in row['codec']]}{row['point']}"
+        )
+        specs.append(row["codec"] + point)
     words = ["--suite", "starter", "--limit", 1, "--codecs", ",".join(specs)]
     out = measured(tmp_path / "out", *words)
     done = bench("check", out, "--against", cut)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.engine.plan import codec_fingerprint, item_fingerprint
+from tests import command
 from tests.fakes import write_cards
 from tests.leftovers import forgotten
 
@@ -122,9 +123,12 @@ def cards(tmp_path: Path) -> Path:
 
 
 def bench(cards: Path, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    plugin = cards.parent / "mine.py"
+    """In a process of its own where workers have to see these variables."""
+    words = (*words, "--cards", cards, "--plugin", cards.parent / "mine.py")
+    if not variables:
+        return command.bench(*words)
     return subprocess.run(
-        [sys.executable, "-m", "bench", *map(str, words), "--cards", cards, "--plugin", plugin],
+        [sys.executable, "-m", "bench", *map(str, words)],
         capture_output=True, text=True, cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PYTHONPATH, **variables},
     )  # fmt: skip

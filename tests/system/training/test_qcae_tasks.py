@@ -40,6 +40,7 @@ def _request(folder: Path, **values: object) -> TrainRequest:
     return TrainRequest(work=folder / "work", threads=1, fresh=True, **values)  # type: ignore[arg-type]
 
 
+@pytest.mark.nightly
 def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     tmp_path: Path, drawn_digits: MovingDigits
 ) -> None:
