@@ -27,9 +27,10 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=
 quick: $(VENV)/ready-dev
 	$(PYTEST) -n $(JOBS) --dist worksteal $(COVER) tests/unit
 
-# The unit layer first, then all that a push must hold. Tests of one network go to one worker.
+# The unit layer first, then all that a push must hold. The tests of a file go to one worker, which loads
+# its networks and makes its fixtures once.
 test: quick
-	$(PYTEST) -n $(JOBS) --dist loadgroup $(COVER_ON) -m "not nightly" \
+	$(PYTEST) -n $(JOBS) --dist loadfile $(COVER_ON) -m "not nightly" \
 	tests/contract tests/system tests/robustness
 
 # The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too.
@@ -40,7 +41,7 @@ coverage: test
 # What `make test` leaves out, beside `make robustness`; `make nightly-list` names it. At the end the
 # learned codecs with other instruction sets.
 nightly: $(VENV)/ready-dev
-	$(PYTEST) -n $(JOBS) --dist loadgroup -m nightly tests/contract tests/system tests/robustness
+	$(PYTEST) -n $(JOBS) --dist loadfile -m nightly tests/contract tests/system tests/robustness
 	$(MAKE) test-portable
 
 nightly-list: $(VENV)/ready-dev

@@ -103,6 +103,7 @@ def test_measuring_again_stays_green(planted: tuple[list[object], Path], tmp_pat
     assert "1 no change of 1 codecs" in done.stdout
 
 
+@pytest.mark.nightly
 def test_a_swapped_weight_file_turns_the_check_red_and_is_named(tmp_path: Path) -> None:
     """The network of one size with the weights of another training: here, slightly disturbed."""
     from bench.cards import load_registry

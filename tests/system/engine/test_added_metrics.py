@@ -165,6 +165,7 @@ def test_only_the_new_metric_is_measured_and_nothing_else_changes(
     assert rows(out) == after
 
 
+@pytest.mark.nightly
 def test_new_points_get_the_metrics_of_the_folder(cards: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     measure(cards, out, "--metrics", "largest")
@@ -173,6 +174,7 @@ def test_new_points_get_the_metrics_of_the_folder(cards: Path, tmp_path: Path) -
     assert len(rows(out)) == 20
 
 
+@pytest.mark.nightly
 def test_kept_streams_are_measured_without_coding(cards: Path, tmp_path: Path) -> None:
     """Of items whose streams were not kept, another stream than the record's is not measured."""
     out = tmp_path / "out"
@@ -188,6 +190,7 @@ def kept(out: Path) -> set[str]:
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in out.glob("kept/*/*/*.bin")}
 
 
+@pytest.mark.nightly
 def test_every_stream_is_kept_and_what_is_stored_is_coded_again(
     cards: Path, tmp_path: Path
 ) -> None:
@@ -278,6 +281,7 @@ def test_another_version_of_a_metric_is_measured_again_and_no_other(
     assert [float(r["utmost"]) for r in after] == [float(r["utmost"]) + 1100 for r in before]
 
 
+@pytest.mark.nightly
 def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
     cards: Path, tmp_path: Path
 ) -> None:

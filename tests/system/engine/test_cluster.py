@@ -169,7 +169,9 @@ def test_a_wait_in_a_worker_ends_with_its_run(cluster: Cluster) -> None:
     pool.close()
 
 
-@pytest.mark.parametrize("nanny", ["--no-nanny", "--nanny"])
+@pytest.mark.parametrize(
+    "nanny", ["--no-nanny", pytest.param("--nanny", marks=pytest.mark.nightly)]
+)
 def test_a_worker_whose_scheduler_was_killed_leaves_or_rejoins(
     cluster: Cluster, nanny: str
 ) -> None:
@@ -235,6 +237,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.nightly
 def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
     tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +253,7 @@ def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
     assert [found[0] for found in status.values()].count("done") == 6
 
 
+@pytest.mark.nightly
 def test_a_worker_without_the_data_gets_them_from_the_coordinator(
     tmp_path: Path, cluster: Cluster
 ) -> None:

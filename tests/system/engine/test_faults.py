@@ -233,10 +233,8 @@ def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path,
     assert numbers(out) == numbers(tmp_path / "undisturbed")
 
 
-@pytest.mark.parametrize(
-    "place",
-    [*(pytest.param(one, marks=pytest.mark.nightly) for one in ("start", "middle")), "everywhere"],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("place", ["start", "middle", "everywhere"])
 def test_a_store_corrupted_during_a_run_is_repaired_by_the_next(
     tmp_path: Path, mark: str, place: str
 ) -> None:

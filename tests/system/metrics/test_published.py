@@ -56,6 +56,7 @@ def test_webp_agrees_to_four_decimals_at_all_points(kodak_folder: Path, part: in
         assert found == pytest.approx(published[quality], abs=6e-5), f"quality {quality}"
 
 
+@pytest.mark.nightly
 def test_jpeg_agrees_at_all_points(kodak_folder: Path) -> None:
     published = _published("jpeg")
     assert len(published) == 19

@@ -104,6 +104,7 @@ def _autoencoder(card: CodecCard) -> AutoencoderTask:
     return AutoencoderTask(TrainingContext(read_recipe(card), torch.device("cpu")))
 
 
+@pytest.mark.nightly
 def test_bits_beyond_a_share_cost_and_are_not_exported(tmp_path: Path) -> None:
     plain, dear, cheap = (_autoencoder(_with_share(tmp_path, share)) for share in (0, 0.1, 50.0))
     gradients = []
