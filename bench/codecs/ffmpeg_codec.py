@@ -288,7 +288,7 @@ class FfmpegCodec(PlaneCodec):
 
     def decode_command(self) -> list[str]:
         """The ffmpeg command from the stream on standard input to Y4M on standard output."""
-        # r: frames at an even pace; the time stamps of a stream of 120 frames a second would collide
+        # r: an even pace, since time stamps of 120 frames a second would collide
         source = ffmpeg.input("pipe:0", format=self.muxer, threads=1, err_detect="explode", r=25)
         output = ffmpeg.output(
             source, "pipe:1", format="yuv4mpegpipe", strict="-1", fps_mode="passthrough"

@@ -22,6 +22,7 @@ from bench.signals import Frame, Layout, Signal
 WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed whole."""
 REMEMBERED_BYTES = 64 * 2**20
+NO_RATE = "taken at 25 frames a second, which nothing says; --fps does"
 _NAMED = 6
 
 
