@@ -150,8 +150,8 @@ def describe(content: Content, codec: str) -> str:
     if info is None:
         return ""
     title, keys = info.title, list(info.settings)
-    formats = content.results.records["format"].dropna().astype(str)
-    if len(formats) and not formats.str.contains("rgb|gbr").any():
+    formats = [str(one) for one in content.results.records["format"].dropna().unique()]
+    if formats and not any(one.startswith(("rgb", "gbr")) for one in formats):
         title, keys = _OF_RGB.sub("", title), [key for key in keys if key != "chroma"]
     settings = [f"{key}={info.settings[key]}" for key in keys]
     versions = [f"{key} {shortened(value)}" for key, value in info.versions.items()]
