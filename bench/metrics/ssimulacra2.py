@@ -6,14 +6,13 @@ recursive filter in zeros. With libjxl's the score follows its own tool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from bench.metrics.base import FrameMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import EXTRA, require, version
+from bench.metrics.packages import EXTRA, Packaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,9 +36,10 @@ class _Scale:
     square: Floats
 
 
-class Ssimulacra2(FrameMetric[list[_Scale]]):
+class Ssimulacra2(Packaged, FrameMetric[list[_Scale]]):
     """Structural similarity unveiling local and compression related artifacts, 2.1."""
 
+    module = distribution = "ssimulacra2"
     prepared_bytes: ClassVar[int] = 16
     info: ClassVar[MetricInfo] = MetricInfo(
         id="ssimulacra2",
@@ -61,14 +61,6 @@ class Ssimulacra2(FrameMetric[list[_Scale]]):
         smallest=(_SMALLEST_SIDE, _SMALLEST_SIDE),
         needs=EXTRA,
     )
-
-    @classmethod
-    def check_available(cls) -> None:
-        require("ssimulacra2")
-
-    @classmethod
-    def versions(cls) -> Mapping[str, str]:
-        return version("ssimulacra2")
 
     def prepare(self, reference: Frame) -> list[_Scale]:
         return _scales(reference)

@@ -19,10 +19,10 @@ from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError, Unavailable
 from bench.metrics import filters
 from bench.metrics.evaluate import Evaluator
+from bench.metrics.filter_metrics import Vmaf
 from bench.metrics.filter_probe import Wanted, versions
 from bench.metrics.filters import measure
 from bench.metrics.registry import metrics
-from bench.metrics.vmaf import Vmaf
 from bench.records import FIRST_METRICS
 from bench.signals import (
     GRAY,
