@@ -115,12 +115,9 @@ class ClipFolder(Clips):
         where = locate(card, options, lambda path: bool(_candidates(path, listed)))
         found = _candidates(where, listed)
         format_ = check_format(None if "format" not in settings else str(settings["format"]))
-        sources = {
-            clip.name: _source(found[clip.name], clip, format_)
-            for clip in listed
-            if clip.name in found
-        }
         missing = [clip.name for clip in listed if clip.name not in found]
+        listed = [clip for clip in listed if clip.name in found][: options.limit]
+        sources = {clip.name: _source(found[clip.name], clip, format_) for clip in listed}
         notes = [f"not at hand: {', '.join(missing)}; {cure(card)}"] if missing else []
         by_name = {clip.name: clip for clip in listed}
         super().__init__(sources, where, notes, lambda item: _as_listed(item, by_name[item.name]))
@@ -151,14 +148,14 @@ def _listed_clip(where: str, facts: Mapping[str, object]) -> ListedClip:
 
 
 def _chosen(card: DatasetCard, listed: list[ListedClip], options: DataOptions) -> list[ListedClip]:
-    """Those that ``--list`` names and ``--limit`` leaves."""
+    """Those that ``--list`` names."""
     if options.listing is not None:
         wanted = read_list(options.listing)
         known = {clip.name for clip in listed}
         if unknown := [name for name in wanted if name not in known]:
             raise DataError(f"{options.listing}: {card.id} has no clip {unknown[0]!r}")
         listed = [clip for clip in listed if clip.name in wanted]
-    return listed[: options.limit]
+    return listed
 
 
 def _candidates(folder: Path, listed: Sequence[ListedClip]) -> dict[str, list[Place]]:
