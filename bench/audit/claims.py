@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -227,12 +227,6 @@ def _with_sizes(found: Audited, record: Record) -> Audited:
         if metric in SIMILARITIES and metric not in found.values:
             found.values[metric] = {(PLAIN, USUAL): np.array([[score]])}
     return found
-
-
-def one_codec(campaign: Campaign, codec: str) -> Campaign:
-    """The campaign with one codec alone."""
-    cards = tuple(card for card in campaign.codecs if card.id == codec)
-    return replace(campaign, codecs=cards)
 
 
 def items_of(curve: ExtraCurve, source: Source, points: Sequence[str]) -> Iterator[str]:

@@ -155,7 +155,8 @@ def call(options: argparse.Namespace) -> int:
         load = partial(_load_report, drawing if curves else None)
         ahead = load if options.report and not options.timing else None
         progress = make_progress(console, ahead)
-        for note in campaign.loader.notes() if options.input else ():
+        said = options.input or campaign.media == "video"
+        for note in campaign.loader.notes() if said else ():
             progress.say(note)
         _adopt_vaults(options.vault, out, campaign.suite.id, progress)
         try:

@@ -423,6 +423,7 @@ def test_a_bd_rate_is_named_with_its_interpolation(home: Path) -> None:
     assert f"BD-rate {value} against x264: {how}\n" in said
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(
     not Path(os.environ.get("BENCH_DATA", "/nowhere"), "kodak").is_dir(),
     reason="needs Kodak's pictures in $BENCH_DATA",
