@@ -33,7 +33,7 @@ from bench.signals import Signal
 
 _OLDER = "another instruction set"
 _LARGE_BYTES = 1 << 20
-"""A payload of more goes from process to process as a file: through pipes it is copied ten times."""
+"""A payload of more goes between processes as a file: through pipes it is copied ten times."""
 # decoding that takes less is not worth a process of its own, whose start takes a tenth of a second
 _WORTH_A_PROCESS_SECONDS = 0.2
 
