@@ -300,6 +300,29 @@ def test_a_run_continues_from_a_vault(packed: Path, tmp_path: Path) -> None:
     }
 
 
+def test_points_of_a_vault_join_a_codec_that_is_there(packed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("run", "--suite", "starter", "--limit", 2, "--metrics", "psnr_rgb,psnr_y", "--jobs", 1,
+             "--no-report", "--codecs", "jpeg:quality=50+75", "--out", out)  # fmt: skip
+    assert bench(*words).returncode == 0
+    said = bench(*words, "--vault", packed).stdout
+    assert "6 records come from one.zip" in said
+    codecs = json.loads((out / "run.json").read_text())["codecs"]
+    assert {one["id"]: sorted(one["ladder"]) for one in codecs} == {
+        "jpeg": ["quality=10", "quality=50", "quality=75"], "x264": ["crf=30", "crf=40"],
+    }  # fmt: skip
+
+    def change(files: Files) -> None:
+        codecs = json.loads(files["run.json"])["codecs"]
+        run_says(codecs=[{**codecs[0], "versions": {"Pillow": "0"}}, codecs[1]])(files)
+        records(files, lambda rows: [row.update(fingerprint="other") for row in rows])
+
+    vault = changed(packed, tmp_path / "v.zip", change, hashed=True)
+    said = " ".join(bench(*words, "--vault", vault).stdout.split())
+    assert "0 records come from v.zip" in said and "Left: jpeg, of other versions than in" in said
+    assert "4 stay as" in said and "has them, such as x264 crf=30 astronaut." in said
+
+
 def test_a_vault_is_an_anchor_with_its_measurer_named(packed: Path, tmp_path: Path) -> None:
     """The BD-rate against a vault is that against its own run."""
     run = packed.with_name("run")
