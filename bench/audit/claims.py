@@ -140,7 +140,8 @@ def claim_of(curve: ExtraCurve, places: Sequence[int], items: Sequence[str]) -> 
 
 def _half_unit(numbers: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
     """Half a unit of the last printed digit, which is that of the number with most of them."""
-    digits = max(len(f"{float(one)!r}".partition(".")[2].partition("e")[0]) for one in numbers.flat)
+    texts = [f"{float(one)!r}".removesuffix(".0").partition("e")[0] for one in numbers.flat]
+    digits = max(len(text.partition(".")[2]) for text in texts)
     return 0.5 * 10.0**-digits
 
 

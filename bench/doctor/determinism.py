@@ -242,7 +242,9 @@ def lines(found: Determinism) -> Iterator[str]:
         "picture, without an error; *refused*: an error. Symbols are those that entropy decoders "
         "gave. The price is what the stream has beyond the likelihood in floating point, of codecs "
         "whose symbols are the same everywhere: what exact probabilities cost, the coder's end "
-        "included."
+        "included. It is below zero where many symbols are rarer than 2⁻¹⁶, the least that a table "
+        "of 16 bits gives any: such a symbol costs 16 bits, whatever its likelihood, as in a clip "
+        "of a photograph coded by a network of moving digits."
     )
     yield ""
     yield f"Machine: {machine}. Coded with {found.facts[0]}."

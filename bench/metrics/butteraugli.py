@@ -39,7 +39,6 @@ class Butteraugli(FrameMetric[bytes]):
         tolerance=0.02,
         shown=True,
         smallest=(8, 8),
-        media=("image",),
         samples=("rgb",),
         needs="apt-get install libjxl-devtools (butteraugli_main on PATH)",
     )

@@ -44,7 +44,10 @@ class Ssimulacra2(Packaged, FrameMetric[list[_Scale]]):
     info: ClassVar[MetricInfo] = MetricInfo(
         id="ssimulacra2",
         title="SSIMULACRA 2",
-        definition="Sneyers 2023, version 2.1, sRGB; 100: identical, 90: not told apart at 1:1",
+        definition=(
+            "Sneyers 2023, version 2.1, sRGB; 100: identical, 90: not told apart at 1:1; "
+            "of clips the mean over frames"
+        ),
         purpose=(
             "Predicts opinion scores of still pictures that were coded by JPEG, JPEG 2000, JPEG "
             "XL, WebP, AVIF and HEIC, from medium to visually lossless quality. Not made for "
@@ -54,7 +57,6 @@ class Ssimulacra2(Packaged, FrameMetric[list[_Scale]]):
         saturation=100.0,
         tolerance=0.2,
         shown=True,
-        media=("image",),
         samples=("rgb",),
         smallest=(_SMALLEST_SIDE, _SMALLEST_SIDE),
         needs=EXTRA,

@@ -97,6 +97,7 @@ def own_temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.nightly
 def test_scratch_of_a_killed_run_is_removed_by_a_run_into_another_folder(
     tmp_path: Path, own_temporary: None, mark: str
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_full_disk_is_named_and_the_next_run_continues(tmp_path: Path, mark: s
     assert not scratch(out).exists()
 
 
+@pytest.mark.nightly
 def test_a_limit_on_file_size_is_survived_like_a_full_disk(tmp_path: Path, mark: str) -> None:
     cards, out = write_cards(tmp_path / "cards", count=500), tmp_path / "out"
 
@@ -231,6 +233,7 @@ def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path,
     assert numbers(out) == numbers(tmp_path / "undisturbed")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("place", ["start", "middle", "everywhere"])
 def test_a_store_corrupted_during_a_run_is_repaired_by_the_next(
     tmp_path: Path, mark: str, place: str

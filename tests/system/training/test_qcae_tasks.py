@@ -40,6 +40,7 @@ def _request(folder: Path, **values: object) -> TrainRequest:
     return TrainRequest(work=folder / "work", threads=1, fresh=True, **values)  # type: ignore[arg-type]
 
 
+@pytest.mark.nightly
 def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     tmp_path: Path, drawn_digits: MovingDigits
 ) -> None:
@@ -103,6 +104,7 @@ def _autoencoder(card: CodecCard) -> AutoencoderTask:
     return AutoencoderTask(TrainingContext(read_recipe(card), torch.device("cpu")))
 
 
+@pytest.mark.nightly
 def test_bits_beyond_a_share_cost_and_are_not_exported(tmp_path: Path) -> None:
     plain, dear, cheap = (_autoencoder(_with_share(tmp_path, share)) for share in (0, 0.1, 50.0))
     gradients = []

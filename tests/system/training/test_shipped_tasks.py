@@ -34,7 +34,7 @@ def test_the_gaussian_autoencoder_trains_towards_the_naive_scheme(tmp_path):
     load_into(model, load_weights(card, "d50"), weights_path(card, "d50"))
 
 
-@pytest.mark.parametrize("part", ["ssim", "mse"])
+@pytest.mark.parametrize("part", ["ssim", pytest.param("mse", marks=pytest.mark.nightly)])
 def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, drawn_data, part):
     import torch
 
