@@ -19,7 +19,7 @@ from bench.datasets.listing import read_list
 from bench.datasets.locate import cure, locate
 from bench.datasets.pictures import decode_picture, header_layout
 from bench.datasets.rawvideo import RawFile, Y4mFile, check_format, raw_size
-from bench.datasets.sources import Clips, Refusal, Source, frame_gap, natural_key
+from bench.datasets.sources import NO_RATE, Clips, Refusal, Source, frame_gap, natural_key
 from bench.datasets.zipped import File, files_of, zip_members
 from bench.errors import CardError, DataError
 from bench.signals import Frame, Layout
@@ -34,7 +34,7 @@ class PictureClip:
     """Frames in the order of ``paths``, all of one size and kind."""
 
     paths: tuple[File, ...]
-    fps: Fraction = Fraction(25)
+    fps: Fraction | None = None
 
     def layout(self) -> Layout:
         if gap := frame_gap(self.paths):
@@ -51,10 +51,10 @@ class PictureClip:
                 )
         if first is None:
             raise Refusal("has no frames")
-        return replace(first, media="video", frames=len(self.paths), fps=self.fps)
+        return replace(first, media="video", frames=len(self.paths), fps=self.fps or Fraction(25))
 
     def facts(self) -> tuple[str, ...]:
-        return ()
+        return () if self.fps else (NO_RATE,)
 
     def digest(self) -> str:
         digest = sha256()
@@ -209,7 +209,7 @@ def _source(places: Sequence[Place], clip: ListedClip, format_: str | None) -> S
 
 def _source_of(place: Place, clip: ListedClip, format_: str | None) -> Source:
     if isinstance(place, tuple):
-        return PictureClip(place, clip.fps or Fraction(25))
+        return PictureClip(place, clip.fps)
     suffix = place.suffix.lower()
     if suffix == ".y4m":
         return Y4mFile(place)
@@ -241,5 +241,8 @@ def _short(items: Sequence[Item], listed: Mapping[str, ListedClip]) -> Iterator[
         said = listed[item.name].frames
         if said is not None and item.layout.frames != said:
             yield f"{item.name}: {item.layout.frames} frames at hand, the set has {said}"
+        rate = listed[item.name].fps
+        if rate not in (None, item.layout.fps):
+            yield f"{item.name}: {item.layout.fps} frames a second at hand, the set has {rate}"
         if item.layout.samples == "rgb":
             yield f"{item.name}: read as RGB pictures, whoever made them of the set's YUV"

@@ -14,8 +14,9 @@ from bench.results.run_info import MeasuredWith
 from bench.results.vault_file import Vault, key_of
 
 
-def adopt(vault: Vault, out: Path) -> str:
-    """Adds what the folder does not hold yet; a sentence of what that was and who measured it.
+def adopt(vault: Vault, out: Path, suite: str) -> str:
+    """Adds what the folder of a run of ``suite`` does not hold yet; a sentence of what that was and
+    who measured it.
 
     Values of a metric that the folder has of another version stay behind: they are measured again,
     from the streams. Raises UsageError for a damaged vault, StoreError for a folder of another
@@ -24,6 +25,8 @@ def adopt(vault: Vault, out: Path) -> str:
     if damage := next(vault.damage(), None):
         raise UsageError(f"{vault.path}: {damage}; `bench vault verify` says all")
     run = vault.run
+    if run.suite != suite:
+        raise UsageError(f"--vault {vault.path}: is of suite {run.suite}, not {suite}")
     with RunFolder(out) as folder:
         store = folder.store
         store.claim(suite=run.suite, dataset=run.dataset)

@@ -12,8 +12,9 @@ import pytest
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.support.weights import load_into, load_weights, weights_path
 from bench.datasets.cifar import read_cifar
-from bench.entropy.design import design_for_rate, read_designs
+from bench.entropy.trellis import read_designs
 from bench.learned.training.request import TrainRequest, train
+from tests.design_trellis import design_for_rate
 
 
 def _card(tmp_path: Path, name: str) -> CodecCard:
