@@ -284,6 +284,7 @@ def test_ffmpeg_codecs_equal_bare_commands(name: str, tmp_path: Path) -> None:
     check_ffmpeg_codecs(kind, made(kind), tmp_path)
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not DATA.is_dir(), reason="no basketballpass in BENCH_DATA")
 def test_basketballpass_equals_bare_commands(tmp_path: Path) -> None:
     pictures = sorted(DATA.glob("*.png"))[:4]

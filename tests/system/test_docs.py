@@ -22,7 +22,7 @@ from tests.system.codecs.tiny_zoo import picture
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-NIGHTLY = ("codec", "determinism", "metric", "site", "tutorial", "vault")
+NIGHTLY = ("codec", "determinism", "metric", "site", "suite", "tutorial", "vault")
 """Pages whose commands take longest; by day their options are read."""
 ELSEWHERE = ("--cluster", "kodak", "hevc-d", "uvg")
 """Words of commands that need a cluster or data sets that are not in a package."""

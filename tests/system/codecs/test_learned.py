@@ -74,6 +74,7 @@ def test_a_run_measures_and_proves_it(tmp_path: Path) -> None:
     assert [verdict["passed"] for verdict in facts["verdicts"]] == [True, True]
 
 
+@pytest.mark.nightly
 def test_another_kind_of_device_is_measured_again_and_never_pooled(tmp_path: Path) -> None:
     if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         pytest.skip("this processor has no vector instructions that could be left unused")

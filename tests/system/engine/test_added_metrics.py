@@ -265,6 +265,7 @@ def test_what_cannot_run_here_is_said_once(cards: Path, tmp_path: Path) -> None:
     assert "16 kept" in said
 
 
+@pytest.mark.nightly
 def test_another_version_of_a_metric_is_measured_again_and_no_other(
     cards: Path, tmp_path: Path
 ) -> None:

@@ -195,6 +195,7 @@ def test_a_codec_that_cannot_start_does_not_stop_the_others(tmp_path: Path, mark
     )
 
 
+@pytest.mark.nightly
 def test_what_is_no_longer_available_does_not_replace_what_was_measured(
     tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +213,7 @@ def _pictures(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(folder / f"p{n:03d}.png")
 
 
+@pytest.mark.nightly
 def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path, mark: str) -> None:
     data, out, gate = tmp_path / "pictures", tmp_path / "out", tmp_path / "gate"
     cards = write_cards(tmp_path / "cards", gate=(12, gate))

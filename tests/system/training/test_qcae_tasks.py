@@ -152,6 +152,7 @@ def test_the_context_that_learns_beside_starts_as_the_codecs_own(tmp_path: Path)
     assert torch.equal(found.here1.weight, trained.here1.weight)
 
 
+@pytest.mark.nightly
 def test_the_conditional_codec_learns_and_codes(tmp_path: Path, drawn_digits: MovingDigits) -> None:
     card = _card(tmp_path, "qcae-rd", ("frames = 8", "frames = 2"), ("batch = 4", "batch = 1"))
     assert "bpp_q5" in train(card, _request(tmp_path, steps=2))
