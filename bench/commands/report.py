@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,10 @@ def _choice(options: argparse.Namespace) -> Choice:
     from bench.cards.choice import ALL, Choice
     from bench.cards.codec_specs import split_codecs
 
-    labels = dict(_pair("--label", word, "ID=TEXT") for word in options.label)
+    for option in ("codecs", "anchor", "metrics"):
+        if getattr(options, option) == "":
+            raise UsageError(f"--{option} is empty; name what to show or leave it out")
+    labels = dict(map(_label, options.label))
     ylim = {}
     for word in options.ylim:
         metric, _, limits = word.rpartition("=")
@@ -96,11 +100,12 @@ def _choice(options: argparse.Namespace) -> Choice:
     )
 
 
-def _pair(option: str, word: str, shape: str) -> tuple[str, str]:
-    key, equals, text = word.rpartition("=")
-    if not equals or not key or not text:
-        raise UsageError(f"{option} {word!r} is not {shape}")
-    return key, text
+def _label(word: str) -> tuple[str, str]:
+    """The id of a codec, with ``key=value`` settings after a colon, and its text."""
+    found = re.fullmatch(r"([^:=]+(?::[^=,]+(?:=[^=,]*)?(?:,[^=,]+=[^=,]*)*)?)=(.+)", word)
+    if found is None:
+        raise UsageError(f"--label {word!r} is not ID=TEXT")
+    return found[1], found[2]
 
 
 def _limits(option: str, words: str) -> Limits:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.analysis.qualities import Floats, Quality
+from bench.errors import UsageError
 from bench.records import CodecName
 from bench.report.content import Content
 
@@ -85,10 +86,11 @@ def axis_range(content: Content, axis: Quality) -> AxisRange | None:
         low, high = sorted(axis.sign * end for end in limits)
     else:
         low, high = _shown({codec: quality for codec, (_, quality) in curves.items()}, anchor)
+    chosen = content.choice.xlim
+    _refuse_empty(content, axis, curves, chosen, limits)
     inside = {c: np.log2(r[(q >= low) & (q <= high)]) for c, (r, q) in curves.items()}
     rates = {codec: rate for codec, rate in inside.items() if rate.size}
     whole = rates or {codec: np.log2(rate) for codec, (rate, _) in curves.items()}
-    chosen = content.choice.xlim
     if chosen:
         least, most = chosen
     else:
@@ -96,6 +98,24 @@ def axis_range(content: Content, axis: Quality) -> AxisRange | None:
     margins = 0.0 if chosen else 0.12, 0.0 if limits else _MARGIN
     shown = AxisRange((least, most), (low, high), "", _over(content), *margins)
     return replace(shown, outside=_outside(content, axis, shown, curves))
+
+
+def _refuse_empty(
+    content: Content, axis: Quality, curves: Mapping[str, tuple[Floats, Floats]],
+    xlim: Range | None, ylim: Range | None,
+) -> None:  # fmt: skip
+    """Raises UsageError for limits that no curve reaches, or that no axis of logarithms has."""
+    if xlim and xlim[0] <= 0 and not content.linear_rate:
+        raise UsageError(
+            f"xlim {xlim[0]:g}: a logarithmic axis begins above 0; give --rate linear too"
+        )
+    rates, qualities = (np.concatenate(part) for part in zip(*curves.values(), strict=True))
+    for name, limits, values in (("xlim", xlim, rates), ("ylim", ylim, axis.sign * qualities)):
+        if limits and (values.max() < limits[0] or values.min() > limits[1]):
+            raise UsageError(
+                f"{name} {limits[0]:g}, {limits[1]:g}: no point of {axis.id} lies there; "
+                f"its points are from {values.min():.3g} to {values.max():.3g}"
+            )
 
 
 def _outside(

@@ -19,8 +19,8 @@ from bench.analysis.published import Beside, set_beside
 from bench.analysis.qualities import Quality, reported
 from bench.analysis.table import BdTable, compare_run, measured_quality
 from bench.cards import Registry
-from bench.cards.choice import Choice
-from bench.errors import UsageError
+from bench.cards.choice import ALL, Choice
+from bench.errors import UsageError, near_matches
 from bench.report.names import names_of
 from bench.results.reader import Results, read_results
 from bench.results.run_info import RunInfo
@@ -188,13 +188,18 @@ def _of_card(results: Results, registry: Registry | None) -> Choice:
 
 def _chosen(whole: Results, choice: Choice) -> tuple[Results, Results]:
     """The results to show, and those with the anchor, which need not be among them."""
+    known = {name for m in whole.run.metrics for name in (m, f"{m}_db")}
+    known |= {ALL, *whole.records.columns}
+    if wrong := next((name for name in choice.ylim if name not in known), None):
+        raise UsageError(f"ylim of {wrong}: {near_matches(wrong, whole.run.metrics)}")
     for codec in (*choice.labels, *filter(None, [choice.anchor])):
         whole.only([codec])
     if not choice.codecs:
         return whole, whole
     anchor = choice.anchor or whole.run.anchor
     hidden = [anchor] if anchor in whole.codecs and anchor not in choice.codecs else []
-    return whole.only(choice.codecs), whole.only([*choice.codecs, *hidden])
+    shown = tuple(dict.fromkeys(choice.codecs))
+    return whole.only(shown), whole.only([*shown, *hidden])
 
 
 def _axes(results: Results, wanted: Sequence[str]) -> tuple[Quality, ...]:
@@ -204,7 +209,8 @@ def _axes(results: Results, wanted: Sequence[str]) -> tuple[Quality, ...]:
     if not wanted:
         return axes
     known = {axis.info.id: axis for axis in axes} | {axis.id: axis for axis in axes}
-    return tuple(known.get(name) or measured_quality(results, name) for name in wanted)
+    return tuple(known.get(name) or measured_quality(results, name)
+                 for name in dict.fromkeys(wanted))  # fmt: skip
 
 
 def _over_shared_items(content: Content) -> Content | None:

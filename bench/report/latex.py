@@ -257,7 +257,7 @@ def _points(content: Content) -> _Float:
 
 def _notes(content: Content) -> list[str]:
     """Conventions, presets and versions, for where there is room: an appendix."""
-    sentences = [_breakable(latex(sentence)) for sentence in footnote(content)]
+    sentences = [breakable(latex(sentence)) for sentence in footnote(content)]
     return [
         r"\begingroup\footnotesize\emergencystretch=3em\hbadness=10000",
         *(f"{sentence}\\par" for sentence in sentences),
@@ -265,7 +265,7 @@ def _notes(content: Content) -> list[str]:
     ]
 
 
-def _breakable(text: str) -> str:
+def breakable(text: str) -> str:
     """Names and versions that are longer than a line may break after their signs."""
     return re.sub(r"(?<=[,:=/@;])(?=[\w+-])|(?<=\\_)", r"\\allowbreak{}", text)
 

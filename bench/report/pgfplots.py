@@ -11,7 +11,7 @@ from bench.analysis.qualities import Quality
 from bench.figures.plot import CurvePlot, Exit, Line, OtherLine
 from bench.figures.style import LINE_WIDTHS, MARK_SIZES, OTHER_DASH, OTHER_WIDTH, Style
 from bench.report.content import Content
-from bench.report.latex import latex
+from bench.report.latex import breakable, latex
 
 _MARKS = {
     "o": "*", "s": "square*", "^": "triangle*", "D": "diamond*", "P": "+", "X": "x",
@@ -25,6 +25,8 @@ _OPEN_MARKS = {
 """Matplotlib's markers as PGFPlots names them, filled and open."""
 _COLUMN_POINTS = 252
 """Width of a column of IEEE's, which the legend must fit."""
+_MARK = 3.0
+"""Points that a mark takes at most in a figure as wide as a column."""
 _FEW = 8
 """More entries than these stand in two columns, the figure made smaller where they do not fit."""
 _ENTRY, _LETTER = 24, 3.0
@@ -43,8 +45,8 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
     rows = _legend_rows(entries)
     options = [
         r"width=\columnwidth", r"height={min(0.75\columnwidth,240pt)}",
-        f"xmin={plot.rates[0]:.5g}", f"xmax={plot.rates[1]:.5g}",
-        f"ymin={low:.5g}", f"ymax={high:.5g}", *(["y dir=reverse"] if plot.falling else []),
+        f"xmin={_text(plot.rates[0])}", f"xmax={_text(plot.rates[1])}",
+        f"ymin={_text(low)}", f"ymax={_text(high)}", *(["y dir=reverse"] if plot.falling else []),
         f"xlabel={{{latex(plot.rate_label)}}}", f"ylabel={{{latex(title)} ({axis.unit or '1'})}}",
         *([] if plot.linear_rate else [f"xtick={{{_ticks(*plot.rates)}}}"]),
         "log ticks with fixed point", "grid=major", "grid style={line width=0.3pt, black!15}",
@@ -56,8 +58,10 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
     ]  # fmt: skip
     lines = [
         r"% \usepackage{pgfplots}; the curves lie in the .dat beside this file",
-        *([f"% {plot.outside}"] if plot.outside else []),
+        r"% \newcommand\rdnote[1]{} in the preamble leaves out the note below the axes",
         r"\providecommand\CurrentFilePath{.}%",
+        r"\providecommand\rdnote[1]{\par\smallskip"
+        r"\parbox{\columnwidth}{\scriptsize\raggedright #1}}%",
         r"\sbox0{\begin{tikzpicture}",
         f"\\begin{{{kind}}}[",
         *(f"  {option}," for option in options),
@@ -76,6 +80,7 @@ def pgfplots(axis: Quality, plot: CurvePlot, style: Style, files: Mapping[str, s
         f"\\end{{{kind}}}",
         r"\end{tikzpicture}}%",
         r"\ifdim\wd0>\columnwidth\resizebox{\columnwidth}{!}{\usebox0}\else\usebox0\fi",
+        *([f"\\rdnote{{{breakable(latex(plot.outside))}.}}"] if plot.outside else []),
     ]
     return "\n".join(lines) + "\n"
 
@@ -103,9 +108,10 @@ def _look(line: Line, style: Style) -> str:
     """Colour, dash, thickness and marker as in the PDF."""
     width = style.line * LINE_WIDTHS[line.weight]
     mark, _, turned = _MARKS[line.marker].partition("; ")
-    size = style.marker * MARK_SIZES[line.weight] / 2
+    size = min(style.marker, _MARK) * MARK_SIZES[line.weight] / 2
+    edge = f"line width={0.7 * size:.2g}pt" if mark in "+x" else "draw=white, line width=0.3pt"
     look = f"c{line.colour.removeprefix('#')}, line width={width:.2g}pt, mark={mark}, "
-    look += f"mark size={size:.2g}pt, mark options={{solid{turned and ', ' + turned}}}"
+    look += f"mark size={size:.2g}pt, mark options={{solid, {edge}{turned and ', ' + turned}}}"
     if line.dash is None:
         return f"{look}, only marks"
     if isinstance(line.dash, str):
@@ -134,8 +140,13 @@ def _arrow(plot: CurvePlot, line: Line, edge: Exit, sign: int) -> str:
         f"\\addplot[forget plot, only marks, clip marker paths=false, mark=triangle*, "
         f"c{line.colour.removeprefix('#')}, mark size=2pt, "
         f"mark options={{rotate={(edge.turn + 270) % 360}}}] "
-        f"coordinates {{({rate:.6g},{sign * quality:.6g})}};"
+        f"coordinates {{({_text(rate)},{_text(sign * quality)})}};"
     )
+
+
+def _text(value: float) -> str:
+    """A limit or a place at the edge, alike: PGFPlots draws no mark beyond the limits."""
+    return f"{value:.6g}"
 
 
 def _curves(

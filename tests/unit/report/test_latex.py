@@ -10,6 +10,7 @@ import pytest
 
 from bench.cards import load_registry, read_codec
 from bench.cards.choice import Choice
+from bench.commands.report import _label
 from bench.errors import UsageError
 from bench.report.content import Content, collect
 from bench.report.latex import write_latex
@@ -78,6 +79,54 @@ def test_a_choice_of_what_is_not_there_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=r"no codec 'naer'.*near"):
         _content(tmp_path, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ylim": {"psnr": (30.0, 36.0)}}, "ylim of psnr: .*psnr_rgb"),
+        ({"xlim": (0.0, 2.0)}, "xlim 0: a logarithmic axis begins above 0"),
+        ({"xlim": (50.0, 60.0)}, "xlim 50, 60: no point of psnr_rgb lies there"),
+        ({"ylim": {"psnr_rgb": (3.0, 4.0)}}, "ylim 3, 4: no point of psnr_rgb lies there"),
+    ],
+)
+def test_limits_that_show_nothing_are_refused(
+    tmp_path: Path, fields: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        write_pgfplots(_content(tmp_path, **fields), tmp_path)
+
+
+def test_arrows_lie_inside_the_limits_and_a_reader_sees_what_is_outside(tmp_path: Path) -> None:
+    """PGFPlots leaves out a mark that lies beyond the limits by the last digit."""
+    content = _content(tmp_path, codecs=("near", "near", "good"), xlim=(0.412345678, 1.2345678))
+    assert content.results.codecs == ("near", "good")
+    figure = {p.name: p for p in write_pgfplots(content, tmp_path)}["rd_psnr_rgb.tex"].read_text()
+    limit = {key: float(text) for key, text in re.findall(r"([xy]m..)=([\d.]+)", figure)}
+    arrows = re.findall(r"coordinates \{\(([\d.]+),([\d.]+)\)\}", figure)
+    assert arrows
+    for x, y in arrows:
+        assert limit["xmin"] <= float(x) <= limit["xmax"]
+        assert limit["ymin"] <= float(y) <= limit["ymax"]
+    assert "\n\\rdnote{Outside the axes: " in figure
+
+
+@pytest.mark.parametrize(
+    ("word", "pair"),
+    [
+        ("jpeg=A=B", ("jpeg", "A=B")),
+        ("x265:preset=medium=HEVC, fast", ("x265:preset=medium", "HEVC, fast")),
+        ("a:b=1,c=2=X=Y", ("a:b=1,c=2", "X=Y")),
+        ("a:by=Text", ("a:by", "Text")),
+        *((wrong, None) for wrong in ("jpeg", "jpeg=", "=A")),
+    ],
+)
+def test_a_label_follows_the_id_and_its_settings(word: str, pair: tuple[str, str] | None) -> None:
+    if pair is None:
+        with pytest.raises(UsageError, match="is not ID=TEXT"):
+            _label(word)
+    else:
+        assert _label(word) == pair
 
 
 def test_each_curve_has_one_file_by_rising_rate_that_the_figures_read(tmp_path: Path) -> None:
