@@ -13,7 +13,7 @@ JOBS ?= 2
 # versions that the tests were run with; `make test-newest` takes the newest ones
 LOCK = -c constraints/$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 
-.PHONY: run quick test coverage nightly test-portable speed robustness agreement scaling pace lint docs baselines clean
+.PHONY: run quick test coverage nightly nightly-list test-portable speed robustness agreement scaling pace lint docs baselines clean
 
 run: $(VENV)/ready
 	$(BIN)/python -m bench run --suite starter
@@ -27,9 +27,10 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=
 quick: $(VENV)/ready-dev
 	$(PYTEST) -n $(JOBS) --dist worksteal $(COVER) tests/unit
 
-# The unit layer first, then all that a push must hold. Tests of one network go to one worker.
+# The unit layer first, then all that a push must hold. The tests of a file go to one worker, which loads
+# its networks and makes its fixtures once.
 test: quick
-	$(PYTEST) -n $(JOBS) --dist loadgroup $(COVER_ON) -m "not nightly" \
+	$(PYTEST) -n $(JOBS) --dist loadfile $(COVER_ON) -m "not nightly" \
 	tests/contract tests/system tests/robustness
 
 # The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too.
@@ -37,11 +38,14 @@ coverage: COVER = --cov=bench --cov-report=
 coverage: COVER_ON = $(COVER) --cov-append --cov-report=term:skip-covered
 coverage: test
 
-# What `make test` leaves out, beside `make robustness`: published curves at all their points, and the
+# What `make test` leaves out, beside `make robustness`; `make nightly-list` names it. At the end the
 # learned codecs with other instruction sets.
 nightly: $(VENV)/ready-dev
-	$(PYTEST) -n $(JOBS) --dist loadgroup -m nightly tests/contract tests/system
+	$(PYTEST) -n $(JOBS) --dist loadfile -m nightly tests/contract tests/system tests/robustness
 	$(MAKE) test-portable
+
+nightly-list: $(VENV)/ready-dev
+	@$(BIN)/python -m pytest -p no:randomly --collect-only -m nightly tests
 
 # The learned codecs' tests as on a machine with another instruction set, on two threads.
 PORTABLE := test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d

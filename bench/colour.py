@@ -17,7 +17,6 @@ from bench.signals import Chroma, Frame, Layout, Matrix, PixelFormat, Range, spl
 
 KR = 0.2126
 KB = 0.0722
-KG = 1.0 - KR - KB
 """Luma weights of ITU-R BT.709-6, item 3.2."""
 _LUMA_WEIGHTS: Mapping[Matrix, tuple[float, float]] = {
     "bt709": (KR, KB),

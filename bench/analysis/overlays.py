@@ -42,11 +42,13 @@ _KEYS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemTable:
-    """What stands behind a curve of means: bits per pixel and metrics, (items, points)."""
+    """What stands behind a curve of means: bits per pixel and metrics, (items, points). ``digests``
+    are those of the items, where they are known."""
 
     items: tuple[str, ...]
     rate: Floats
     values: Mapping[str, Floats]
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,9 @@ def _read_vault(overlay: Overlay) -> tuple[ExtraCurve, ...]:
         ]  # fmt: skip
         if rows:
             curve = _item_curve(overlay, f"{info.id}, by {vault.by}", rows)
-            curves.append(replace(curve, origin="vault"))
+            assert curve.table is not None
+            table = replace(curve.table, digests=vault.run.item_digests)
+            curves.append(replace(curve, origin="vault", table=table))
     return tuple(curves)
 
 

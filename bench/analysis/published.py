@@ -45,13 +45,16 @@ def set_beside(
     if some is None:
         return tuple(Beside(curve, None, "drawn only: nothing was measured") for curve in curves)
     return tuple(
-        _of_items(curve, curve.table, some) if curve.table is not None
+        _of_items(curve, curve.table, run, some) if curve.table is not None
         else _of_means(curve, run, some)
         for curve in curves
     )  # fmt: skip
 
 
-def _of_items(curve: ExtraCurve, table: ItemTable, some: Grid) -> Beside:
+def _of_items(curve: ExtraCurve, table: ItemTable, run: RunInfo, some: Grid) -> Beside:
+    ours = run.item_digests
+    if other := [name for name in ours if table.digests.get(name, ours[name]) != ours[name]]:
+        return Beside(curve, None, f"drawn only: its {other[0]} is not the item of this run")
     places = _places(table.items, some.items)
     if len(places) < len(some.items):
         return Beside(

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -140,7 +140,8 @@ def claim_of(curve: ExtraCurve, places: Sequence[int], items: Sequence[str]) -> 
 
 def _half_unit(numbers: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
     """Half a unit of the last printed digit, which is that of the number with most of them."""
-    digits = max(len(f"{float(one)!r}".partition(".")[2].partition("e")[0]) for one in numbers.flat)
+    texts = [f"{float(one)!r}".removesuffix(".0").partition("e")[0] for one in numbers.flat]
+    digits = max(len(text.partition(".")[2]) for text in texts)
     return 0.5 * 10.0**-digits
 
 
@@ -226,12 +227,6 @@ def _with_sizes(found: Audited, record: Record) -> Audited:
         if metric in SIMILARITIES and metric not in found.values:
             found.values[metric] = {(PLAIN, USUAL): np.array([[score]])}
     return found
-
-
-def one_codec(campaign: Campaign, codec: str) -> Campaign:
-    """The campaign with one codec alone."""
-    cards = tuple(card for card in campaign.codecs if card.id == codec)
-    return replace(campaign, codecs=cards)
 
 
 def items_of(curve: ExtraCurve, source: Source, points: Sequence[str]) -> Iterator[str]:

@@ -48,6 +48,7 @@ BYTES: Mapping[str, Way] = {
     "likelihood": way(4, "likelihood of the symbols"),
     "pickle": way(5, "bytes of the stream in a pickle"),
     "npz": way(5, "bytes of the stream in an npz file"),
+    "npz compressed": way(5, "bytes of the stream in a compressed npz file"),
 }
 LUMA: Mapping[tuple[str, bool], Way] = {
     ("bt709", True): USUAL,
@@ -77,11 +78,22 @@ WEIGHTS: tuple[tuple[Way, tuple[float, float, float], bool], ...] = (
     (way(2, "YUV weighted 4:1:1"), (4 / 6, 1 / 6, 1 / 6), False),
     (way(2, "YUV divided by 3"), (1 / 3, 1 / 3, 1 / 3), False),
     (way(3, "YUV 6:1:1 of squared errors"), (6 / 8, 1 / 8, 1 / 8), True),
-    (way(3, "YUV 4:1:1 of squared errors"), (4 / 6, 1 / 6, 1 / 6), True),
+    (way(3, "YUV 4:1:1 of squared errors (all samples of 4:2:0)"), (4 / 6, 1 / 6, 1 / 6), True),
     (way(3, "YUV squared errors divided by 3"), (1 / 3, 1 / 3, 1 / 3), True),
-    (way(4, "YUV weighted 4:1:1 of all samples of 4:2:0"), (4 / 6, 1 / 6, 1 / 6), True),
 )
 """The weight of each plane, and whether squared errors are weighted or decibels."""
+
+
+CHANNELS: tuple[tuple[Way, tuple[float, float, float], bool], ...] = (
+    (USUAL, (1 / 3, 1 / 3, 1 / 3), True),
+    (way(2, "mean of the decibels of R, G and B"), (1 / 3, 1 / 3, 1 / 3), False),
+)
+"""As ``WEIGHTS``, of R, G and B."""
+TURNS: Mapping[str, tuple[int, Way]] = {
+    "turned": (1, way(3, "portrait pictures turned")),
+    "turned clockwise": (3, way(3, "portrait pictures turned (clockwise)")),
+}
+"""By the name of an area how many quarters to the left portrait pictures are turned."""
 
 
 def decibels(mse: Floats) -> Floats:
@@ -129,6 +141,8 @@ def subsets(sizes: Mapping[str, tuple[int, int]]) -> Iterator[tuple[Way, list[in
             yield way(4, f"{word} items alone"), chosen
     for first in range(1, count):
         yield way(5, f"the first {first} items alone"), list(range(first))
+    for last in range(2, count):
+        yield way(6, f"the last {last} items alone"), list(range(count - last, count))
     if count > 2:
         for at, name in enumerate(names):
             yield way(6, f"without {name}"), [one for one in range(count) if one != at]

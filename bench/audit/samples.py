@@ -22,6 +22,7 @@ from bench.audit.conventions import (
     PLANES,
     REFERENCES,
     ROUNDINGS,
+    TURNS,
     USUAL,
     Floats,
     Way,
@@ -45,7 +46,7 @@ from bench.signals import Frame, Layout, Matrix, Signal, image, split_planes
 ERRORS = ("psnr_rgb", "psnr_y", "psnr_u", "psnr_v", "psnr_yuv")
 """Metrics of squared errors, of which every convention of averaging is tried."""
 SIMILARITIES = ("ssim", "ms_ssim")
-PLAIN, TURNED = "", "turned"
+PLAIN = ""
 Values = dict[tuple[str, Way], Floats]
 """By area of the picture and way the values of frames: of ``ERRORS`` squared errors (planes,
 frames), of all else the metric (1, frames or 1)."""
@@ -93,34 +94,34 @@ def audit_record(task: Task, wanted: frozenset[str], turned: bool) -> Audited:
 
 
 def _count(found: Audited, area: str, encoded: Encoded) -> None:
-    payload, file = encoded.payload, io.BytesIO()
-    np.savez(file, np.frombuffer(payload, np.uint8))
-    sizes = {
-        "payload": len(payload),
-        "pickle": len(pickle.dumps(payload)),
-        "npz": len(file.getvalue()),
-    }
+    payload = encoded.payload
+    sizes = {"payload": len(payload), "pickle": len(pickle.dumps(payload))}
+    for name, save in (("npz", np.savez), ("npz compressed", np.savez_compressed)):
+        file = io.BytesIO()
+        save(file, np.frombuffer(payload, np.uint8))
+        sizes[name] = len(file.getvalue())
     found.bits |= {(area, what): 8.0 * size for what, size in sizes.items()}
 
 
 def _turn(found: Audited, codec: Codec, task: Task, signal: Signal, wanted: frozenset[str]) -> None:
     """The measurement of a portrait picture that was turned before coding; of another its own."""
     (frame,) = signal.frames()
-    if signal.layout.height <= signal.layout.width:
-        found.bits |= {(TURNED, w): bits for (a, w), bits in found.bits.items() if a == PLAIN}
-        extra = {m: dict(values) for m, values in found.values.items()}
-    else:
-        codec.check_available()
-        source = image(np.ascontiguousarray(np.rot90(frame)))
-        encoded = codec.encode(source, task.point)
-        decoded = rounded(codec.decode(encoded.payload), signal.layout.depth)
-        _count(found, TURNED, encoded)
-        other = Audited()
-        _measure(other, source, decoded, None, wanted)
-        extra = other.values
-    for metric, values in extra.items():
-        turned = {(TURNED, w): v for (a, w), v in values.items() if a == PLAIN}
-        found.values[metric] = found.values.get(metric, {}) | turned
+    for area, (quarters, _) in TURNS.items():
+        if signal.layout.height <= signal.layout.width:
+            found.bits |= {(area, w): bits for (a, w), bits in found.bits.items() if a == PLAIN}
+            extra = {m: dict(values) for m, values in found.values.items()}
+        else:
+            codec.check_available()
+            source = image(np.ascontiguousarray(np.rot90(frame, quarters)))
+            encoded = codec.encode(source, task.point)
+            decoded = rounded(codec.decode(encoded.payload), signal.layout.depth)
+            _count(found, area, encoded)
+            other = Audited()
+            _measure(other, source, decoded, None, wanted)
+            extra = other.values
+        for metric, values in extra.items():
+            turned = {(area, w): v for (a, w), v in values.items() if a == PLAIN}
+            found.values[metric] = found.values.get(metric, {}) | turned
 
 
 def _measure(
@@ -163,10 +164,10 @@ def _errors(
         for rounding, made, pixels in reconstructions:
             errors = (one - pixels) ** 2
             for area in boxes:
-                yield "psnr_rgb", (area, made), in_area(errors, area).mean()[None]
+                yield "psnr_rgb", (area, made), in_area(errors, area).mean(axis=(0, 1))
             for said, source in references:
                 errors = (_rounded(source, rounding) - pixels) ** 2
-                yield "psnr_rgb", (PLAIN, made + said), errors.mean()[None]
+                yield "psnr_rgb", (PLAIN, made + said), errors.mean(axis=(0, 1))
     if wanted & set(ERRORS[1:]):
         for key, table in _luma_errors(one, other, boxes):
             for metric, value in table.items():

@@ -11,7 +11,9 @@ import numpy as np
 
 from bench.audit.conventions import (
     BYTES,
+    CHANNELS,
     REFERENCES,
+    TURNS,
     USUAL,
     WEIGHTS,
     Floats,
@@ -21,7 +23,7 @@ from bench.audit.conventions import (
     subsets,
     way,
 )
-from bench.audit.samples import ERRORS, PLAIN, SIMILARITIES, TURNED, Audited
+from bench.audit.samples import ERRORS, PLAIN, SIMILARITIES, Audited
 
 _SHOWN, _MOST = 5, 10_000
 _QUANTISED = tuple(word for said in REFERENCES.values() for word in said.words)
@@ -73,12 +75,14 @@ class Fit:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The combinations that fit, the most common first; ``nearest``: the usual one and those that
-    come nearest on all items; how many were tried."""
+    come nearest on all items; how many were tried. ``overhead``: bytes an item that the claim's
+    rate has beyond the payload, where they are the same at all points."""
 
     fits: tuple[Fit, ...]
     nearest: tuple[Fit, ...]
     count: int
     tried: int
+    overhead: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,9 +111,20 @@ def search(claim: Claim, measured: Measured) -> Finding:
             nearest = [_joined(shared, parts) for parts in _nearest(columns)]
             usual = _joined(shared, [min(column, key=lambda one: one.way) for column in columns])
     fits.sort(key=lambda one: one.way)
-    nearest.sort(key=lambda one: one.error)
+    nearest = sorted({one.way: one for one in nearest}.values(), key=lambda one: one.error)
     shown = (usual, *(one for one in nearest[:2] if one.way != usual.way)) if nearest else ()
-    return Finding(tuple(fits[:_SHOWN]), shown, count, tried)
+    return Finding(tuple(fits[:_SHOWN]), shown, count, tried, _overhead(claim, measured))
+
+
+def _overhead(claim: Claim, measured: Measured) -> float | None:
+    """Bytes an item at every point, within the claim's digits; None where there are none."""
+    usual = next(_rates(claim, measured, list(range(len(measured.sizes))), PLAIN, 0)).values
+    pairs = zip(measured.sizes.values(), measured.frames, strict=True)
+    one = np.array([8 / (w * h * frames) for (w, h), frames in pairs])[:, None]
+    byte = one if claim.per_item else one.mean(axis=0)
+    found, unsure = (claim.rate - usual) / byte, claim.rate_limit / float(byte.min())
+    same = found.size > 1 and float(np.ptp(found)) <= 2 * unsure
+    return float(found.mean()) if same and abs(found.mean()) > 2 * unsure else None
 
 
 def _reference(part: _Judged) -> str:
@@ -139,10 +154,10 @@ def _frames(claim: Claim, measured: Measured) -> Iterator[tuple[Way, list[int], 
     chosen = [(USUAL, everything)] if claim.per_item else list(subsets(measured.sizes))
     for shared, some in chosen:
         yield shared, some, PLAIN, 0
-    if all((TURNED, "payload") in one.bits for row in measured.records for one in row) and any(
-        height > width for width, height in measured.sizes.values()
-    ):
-        yield way(3, "portrait pictures turned"), everything, TURNED, 0
+    portrait = any(height > width for width, height in measured.sizes.values())
+    for area, (_, said) in TURNS.items() if portrait else ():
+        if all((area, "payload") in one.bits for row in measured.records for one in row):
+            yield said, everything, area, 0
     boxes = dict(box for size in measured.sizes.values() for box in areas(*size))
     for area, said in boxes.items():
         yield said, everything, area, int(area.split()[1])
@@ -155,7 +170,7 @@ def _rates(
         _pixels(size, area, step) * frames
         for size, frames in zip(measured.sizes.values(), measured.frames, strict=True)
     ], np.float64)[chosen, None]  # fmt: skip
-    place = TURNED if area == TURNED else PLAIN
+    place = area if area in TURNS else PLAIN
     for what, said in BYTES.items():
         table = [[one.bits.get((place, what)) for one in measured.records[at]] for at in chosen]
         if any(bits is None for row in table for bits in row):
@@ -218,7 +233,9 @@ def _averaged(
         else:
             yield USUAL, mean(table)
         return
-    for said, weights, squared in WEIGHTS if rows[0][0].shape[0] == 3 else ((USUAL, (1,), True),):
+    whole_plane: tuple[tuple[Way, tuple[float, ...], bool], ...] = ((USUAL, (1.0,), True),)
+    planes = CHANNELS if metric == "psnr_rgb" else WEIGHTS
+    for said, weights, squared in planes if rows[0][0].shape[0] == 3 else whole_plane:
         weight = np.array(weights)[:, None]
 
         def of_frames(errors: Floats, weight: Floats = weight, squared: bool = squared) -> Floats:

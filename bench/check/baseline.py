@@ -19,6 +19,7 @@ from bench.records import FIRST_METRICS, Record
 from bench.results.columns import Columns, Floats, Words, read_columns
 from bench.results.run_info import CodecInfo, RunInfo, read_run
 from bench.results.table import Cell, cells, metric_columns, read_records, write_records
+from bench.results.vault_file import as_folder
 
 _BEFORE = "suite dataset item codec point status width height frames bytes header_bytes".split()
 _AFTER = ("bitstream_sha256", "reason")
@@ -139,6 +140,7 @@ def read_measurements(path: Path) -> Measurements:
 
     Raises StoreError where nothing can be compared: no such file, no records, a broken row.
     """
+    path = as_folder(path)
     table = path if path.is_file() else path / "records.csv"
     run = None
     if path.is_dir() and (path / "run.json").is_file():

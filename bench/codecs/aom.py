@@ -45,7 +45,9 @@ class Aom(FfmpegCodec):
 
     def options(self, point: Point, layout: Layout) -> Options:
         settings, interval = self.settings, intra_interval(self.settings)
-        tune, low_delay = settings.get("tune", "psnr"), settings.get("structure") == "low-delay"
+        tune = settings.get("tune", "psnr")
+        # of intra pictures alone libaom filters the frames ahead, and fails
+        no_lag = settings.get("structure") == "low-delay" or interval == 1
         between = frames_between(250 if interval is None else interval, layout.frames)
         return {
             **self.rate(point),
@@ -55,7 +57,7 @@ class Aom(FfmpegCodec):
             **({"keyint_min": between} if interval == ONCE else {}),
             "threads": 1,
             "row-mt": 0,
-            **({"lag-in-frames": 0} if low_delay else {}),
+            **({"lag-in-frames": 0} if no_lag else {}),
             **({} if tune == "default" else {"tune": tune}),
             **({self.library_key: self.params} if self.params else {}),
         }

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from bench.records import is_number
 from bench.signals import FORMATS
@@ -184,69 +184,6 @@ ANY_LADDER = "*"
 """Among an adapter's parameters: the ladder's key is the card's own, its values are these."""
 
 
-class Codec(Protocol):
-    """One codec with its settings, built once per process and used for many tasks.
-
-    ``decode`` must rebuild the signal from the payload alone: no state may pass from ``encode``.
-    ``parameters`` names every setting and ladder key that the codec takes. What has a default in
-    CodecBase need not be written.
-    """
-
-    parameters: ClassVar[Mapping[str, Allowed]]
-    lossless: bool
-
-    def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
-        """Of a card whose settings and ladder are within ``parameters``; cheap, loads nothing."""
-
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        """Code all frames of ``signal`` at ``point``. Raises Unsupported or CodecError."""
-
-    def decode(self, payload: bytes) -> Signal:
-        """The decoded signal in the layout of the source, of its depth or, where the decoder knows
-        a greater one alone, of that: whoever compares rounds. Raises BitstreamError."""
-
-    def refusal(self, layout: Layout) -> str | None:
-        """Why inputs of this layout, of one of ``formats``, cannot be coded, or None."""
-
-    def check_available(self) -> None:
-        """Raises Unavailable, with the cure, if a binary, weight file or device is missing."""
-
-    def versions(self) -> Mapping[str, str]:
-        """Name and version of everything whose change may change the bits."""
-
-    def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        """The command that codes inputs of this layout, for run.json; empty where there is none."""
-
-    def compared_depth(self) -> int | None:
-        """The bits at which YUV of fewer is coded and compared; None: at those of the source."""
-
-    def colour_path(self, signal: Signal) -> Signal | None:
-        """``signal`` through the codec's colour conversion and back, without coding; None where
-        the codec codes the samples as they are."""
-
-    def warm_up(self, signal: Signal, point: Point) -> None:
-        """Whatever makes the first call slower than the next, done before timing."""
-
-    def device_kind(self) -> str:
-        """The kind of device whose arithmetic the bits or pixels depend on, such as ``cuda NVIDIA
-        H100``: results of two kinds are never pooled. Empty where all machines agree."""
-
-    def decode_elsewhere(self, payload: bytes) -> Signal | None:
-        """``decode`` as another machine might compute it, where that can be tried here; a picture
-        may then round differently, but not be another one. None where nothing can differ."""
-
-    def complexity(self) -> Complexity | None:
-        """Of the networks of a learned codec; None for all others."""
-
-    def reads(self) -> tuple[Path, ...]:
-        """Programs and files that ``decode`` needs besides installed packages, the card's weights
-        and what card and settings name: all else is out of sight when payloads are proved."""
-
-    def estimate(self, signal: Signal, point: Point) -> float | None:
-        """The estimate of ``Encoded.bits_estimated`` where encoding does not come by it; asked for
-        outside of timing. None where there is none."""
-
-
 @runtime_checkable
 class Batching(Protocol):
     """What a codec may offer besides: several inputs at once, for which a GPU needs hardly more
@@ -332,13 +269,16 @@ def refuse_large(codec: str, layout: Layout) -> str | None:
 
 
 class CodecBase(ABC):
-    """Defaults of the protocol; an adapter adds ``encode`` and ``decode``.
+    """One codec with its settings, built once per process and used for many tasks; an adapter adds
+    ``encode`` and ``decode``.
 
+    ``decode`` must rebuild the signal from the payload alone: no state may pass from ``encode``.
     ``settings`` are the card's, with the command line's variations; names and values were checked
     against ``parameters`` before.
     """
 
     parameters: ClassVar[Mapping[str, Allowed]] = {}
+    """Every setting and ladder key that the codec takes."""
     formats: ClassVar[Sequence[str]] = USUAL
     """Pixel formats of inputs that it codes, by ffmpeg's names."""
     ladder_keys: ClassVar[tuple[str, ...] | None] = None
@@ -353,51 +293,76 @@ class CodecBase(ABC):
         return {}
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        """Of a card whose settings and ladder are within ``parameters``; cheap, loads nothing."""
         self.card = card
         self.settings = card.settings
         self.device = device
 
     @abstractmethod
-    def encode(self, signal: Signal, point: Point) -> Encoded: ...
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        """Code all frames of ``signal`` at ``point``. Raises Unsupported or CodecError."""
 
     @abstractmethod
-    def decode(self, payload: bytes) -> Signal: ...
+    def decode(self, payload: bytes) -> Signal:
+        """The decoded signal in the layout of the source, of its depth or, where the decoder knows
+        a greater one alone, of that: whoever compares rounds. Raises BitstreamError."""
 
     def refusal(self, layout: Layout) -> str | None:
+        """Why inputs of this layout, of one of ``formats``, cannot be coded, or None."""
         return None
 
     def check_available(self) -> None:
+        """Raises Unavailable, with the cure, if a binary, weight file or device is missing."""
         return None
 
     def versions(self) -> Mapping[str, str]:
+        """Name and version of everything whose change may change the bits."""
         return {}
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
+        """The command that codes inputs of this layout, for run.json; empty where there is none."""
         return ()
 
     def compared_depth(self) -> int | None:
+        """The bits at which YUV of fewer is coded and compared; None: at those of the source."""
         return None
 
     def colour_path(self, signal: Signal) -> Signal | None:
+        """``signal`` through the codec's colour conversion and back, without coding; None where
+        the codec codes the samples as they are."""
         return None
 
     def warm_up(self, signal: Signal, point: Point) -> None:
+        """Whatever makes the first call slower than the next, done before timing."""
         return None
 
     def device_kind(self) -> str:
+        """The kind of device whose arithmetic the bits or pixels depend on, such as ``cuda NVIDIA
+        H100``: results of two kinds are never pooled. Empty where all machines agree."""
         return ""
 
     def decode_elsewhere(self, payload: bytes) -> Signal | None:
+        """``decode`` as another machine might compute it, where that can be tried here; a picture
+        may then round differently, but not be another one. None where nothing can differ."""
         return None
 
     def complexity(self) -> Complexity | None:
+        """Of the networks of a learned codec; None for all others."""
         return None
 
     def reads(self) -> tuple[Path, ...]:
+        """Programs and files that ``decode`` needs besides installed packages, the card's weights
+        and what card and settings name: all else is out of sight when payloads are proved."""
         return ()
 
     def estimate(self, signal: Signal, point: Point) -> float | None:
+        """The estimate of ``Encoded.bits_estimated`` where encoding does not come by it; asked for
+        outside of timing. None where there is none."""
         return None
+
+
+Codec: TypeAlias = CodecBase
+"""What others are written against; an adapter need not inherit, but offer all of it."""
 
 
 def library_versions(*names: str) -> dict[str, str]:

@@ -24,12 +24,12 @@ from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import (
     CommandLine,
     Template,
-    file_digest,
     first_line,
     parse_template,
     program_hash,
 )
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable, near_matches
+from bench.machine import file_digest
 from bench.processes import isolation
 from bench.records import Point, Value
 from bench.signals import GRAY, RGB, Chroma, Frame, Layout, PixelFormat, Signal

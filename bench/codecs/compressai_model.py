@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,10 +33,10 @@ from bench.codecs.base import (
 )
 from bench.codecs.foreign.codec import Apart
 from bench.codecs.support.container import Container
-from bench.codecs.support.nested_bytes import pack_tree, string_sizes, unpack_tree
+from bench.codecs.support.nested_bytes import Tree, pack_tree, string_sizes, unpack_tree
 from bench.codecs.support.through_rgb import VIA
 from bench.codecs.support.user_model import PADDING, ModelSource
-from bench.errors import BitstreamError, CodecError
+from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import Layout, Media, PixelFormat, Signal
 
@@ -48,37 +49,56 @@ _MAX_PIXELS = 1 << 28
 _TAGS = 128
 """Values of the byte that tells the points of a ladder apart."""
 _KINDS: tuple[Any, ...] = ("rgb", "gray", "yuv420")
+_OF_ENCODER = (
+    *("g_a", "h_a"),
+    *("img_encoder", "motion_encoder", "res_encoder", "hyper_encoder"),  # of ssf2020
+)
+"""Parts of a network that only its encoder runs."""
 _PASSED_ON = ("model", "arguments", "update", "call", "stride", "padding", "channels", "part")
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What stands before the strings: size and kind of a picture, frame rate of a clip."""
+    """What stands before the strings: size and kind of a picture, frame rate of a clip.
+
+    ``strings`` is their number where nothing but the size of the picture says their structure and
+    the shape of the latents; else 0, and the structure stands before them.
+    """
 
     width: int
     height: int
     kind: int
     fps: Fraction | None = None
+    strings: int = 0
 
     @property
     def numbers(self) -> tuple[int, ...]:
         rate = () if self.fps is None else (self.fps.numerator, self.fps.denominator)
-        return (self.width, self.height, self.kind, *rate)
+        return (self.width, self.height, self.kind + len(_KINDS) * self.strings, *rate)
 
     @classmethod
     def of(cls, layout: Layout, *, video: bool) -> _Head:
         kind = _KINDS.index(layout.samples)
         return cls(layout.width, layout.height, kind, layout.fps if video else None)
 
+    def usual(self, strings: int, stride: int) -> Tree:
+        """What CompressAI's networks for pictures return, as it is sent: so many strings, and the
+        size of the picture in strides."""
+        shape = [-(-self.height // stride), -(-self.width // stride)]
+        return {"list": [{"list": [{"list": [{"bytes": 1}]}] * strings}, {"tuple": shape}]}
+
     @classmethod
     def read(cls, codec: str, numbers: tuple[int, ...]) -> _Head:
         """Raises BitstreamError for what no picture has."""
         width, height, kind, *rate = numbers
-        if not 0 < width * height <= _MAX_PIXELS or kind >= len(_KINDS):
-            raise BitstreamError(f"{codec}: header says {width}×{height}, kind {kind}; corrupt")
+        strings, kind = divmod(kind, len(_KINDS))
+        if not 0 < width * height <= _MAX_PIXELS or strings > _MAX_FRAMES:
+            raise BitstreamError(
+                f"{codec}: header says {width}×{height}, {strings} strings; corrupt payload"
+            )
         if rate and not all(rate):
             raise BitstreamError(f"{codec}: header says {rate[0]}/{rate[1]} fps; corrupt payload")
-        return cls(width, height, kind, Fraction(*rate) if rate else None)
+        return cls(width, height, kind, Fraction(*rate) if rate else None, strings)
 
     def signal(self, data: bytes) -> Signal:
         """The frames in ``data``."""
@@ -116,11 +136,15 @@ class CompressAIModel(CodecBase):
         "samples": Choice(("rgb", "yuv420")),
         "part": Text("ema"),
         "ignore": Text("*.attn_mask *.relative_index"),
+        "device": Choice(("cpu",)),
     }
 
     def __init__(self, card: CodecCard, *, device: str = "cpu") -> None:
+        device = str(card.settings.get("device", device))
         super().__init__(card, device=device)
         self.source = ModelSource.of(card)
+        weights = filter(None, map(self.source.found, card.ladder))
+        card = replace(card, reads=(*card.reads, *dict.fromkeys(weights)))
         passed = {key: card.settings[key] for key in _PASSED_ON if key in card.settings}
         ignored = str(card.settings.get("ignore", "")).split()
         model = {**passed, "ignore": ignored, "video": self.video}
@@ -138,6 +162,12 @@ class CompressAIModel(CodecBase):
     def check_available(self) -> None:
         from bench.codecs.support.tensors import check_device
 
+        ours = self.card.environment_python is None
+        if ours and self.source.model.startswith("compressai.") and not find_spec("compressai"):
+            raise Unavailable(
+                f"codec {self.card.id}: compressai is not installed; it has wheels for Python 3.11 "
+                "and 3.12: pip install compressai there"
+            )
         check_device(self.card.id, self.device)
         self.source.check_ladder(self.card.ladder, ONLY.key)
         self.source.check_present(self.card.ladder)
@@ -180,10 +210,15 @@ class CompressAIModel(CodecBase):
         frames = _frame_sizes(answer, signal.layout.frames) if self.video else None
         if self.source.tells_decoder:
             tree = {"list": [point.value, *tree["list"]]}
-        data, content = pack_tree(self.card.id, tree, blobs)
-        container = self._container(answer.result["mark"])
-        payload = container.pack([_tag(point), *head.numbers], [data])
-        return Encoded(payload, header_bytes=len(payload) - content, frame_bytes=frames)
+        if tree == head.usual(len(blobs), answer.result["stride"]):
+            head, sections = replace(head, strings=len(blobs)), blobs
+        else:
+            sections = [pack_tree(self.card.id, tree, blobs)]
+        payload = self._container(answer.result["mark"]).pack(
+            [_tag(point), *head.numbers], sections
+        )
+        header = len(payload) - sum(map(len, blobs))
+        return Encoded(payload, header_bytes=header, frame_bytes=frames)
 
     def decode(self, payload: bytes) -> Signal:
         return self._decoded(payload)
@@ -206,14 +241,17 @@ class CompressAIModel(CodecBase):
         found = self.apart.encoder_with("complexity", (), **network, **named).result
         if not found:
             return None
-        macs, pixels = found["macs"], float(found["pixels"])
-        total = macs.get("Global", 0.0) - macs.get("entropy_bottleneck", 0.0)
-        encoder = total - macs.get("g_s", 0.0)
-        decoder = total - macs.get("g_a", 0.0) - macs.get("h_a", 0.0)
+        per_kilopixel = 1000 * float(found["pixels"])
+
+        def share(names: Sequence[str]) -> float:
+            of_parts = (n for name, n in found["macs"].items() if name.split(".")[-1] in names)
+            return float(sum(of_parts)) / per_kilopixel
+
+        total = share(["Global"]) - share(["entropy_bottleneck"])
         return Complexity(
             parameters=float(found["parameters"]),
-            encoder_kmac_per_pixel=encoder / pixels / 1000,
-            decoder_kmac_per_pixel=decoder / pixels / 1000,
+            encoder_kmac_per_pixel=total - share(["g_s"]),
+            decoder_kmac_per_pixel=total - share(_OF_ENCODER),
             peak_bytes=float(found["peak_bytes"]),
         )
 
@@ -223,9 +261,7 @@ class CompressAIModel(CodecBase):
         return self.apart.encoder_with(call, (data,), **named)
 
     def _decoded(self, payload: bytes, **more: object) -> Signal:
-        point, numbers, data = self._opened(payload)
-        head = _Head.read(self.card.id, numbers[1:])
-        tree, blobs = unpack_tree(self.card.id, data)
+        point, head, tree, blobs = self._opened(payload)
         if not isinstance(tree, dict) or not tree.get("list"):
             raise self._corrupt("holds nothing that was coded")
         if self.source.tells_decoder:
@@ -249,19 +285,25 @@ class CompressAIModel(CodecBase):
     def _container(self, mark: str) -> Container:
         return Container(self.card.id, self.kind, bytes.fromhex(mark))
 
-    def _opened(self, payload: bytes) -> tuple[Point, tuple[int, ...], bytes]:
-        """The point whose network wrote a payload, its numbers and what is in it. Raises
+    def _opened(self, payload: bytes) -> tuple[Point, _Head, Tree, Sequence[bytes]]:
+        """The point whose network wrote a payload, its head and what is in it. Raises
         BitstreamError if no point of the ladder did."""
         if len(payload) <= Container.NUMBERS_AT:
             raise BitstreamError(f"{self.card.id}: payload of {len(payload)} bytes is truncated")
         refused = self._corrupt("was written by no point of the ladder")
         for point in self._points(payload[Container.NUMBERS_AT]):
-            mark = self.apart.decoder_with("load", (), **self._network(point)).result["mark"]
+            loaded = self.apart.decoder_with("load", (), **self._network(point)).result
+            container = self._container(loaded["mark"])
             try:
-                contents = self._container(mark).unpack(payload, self.numbers)
-                return point, contents.numbers, contents.sections[0]
+                contents = container.unpack(payload, self.numbers)
             except BitstreamError as error:
                 refused = error
+                continue
+            head = _Head.read(self.card.id, contents.numbers[1:])
+            if not head.strings:
+                return point, head, *unpack_tree(self.card.id, contents.sections[0])
+            blobs = container.unpack(payload, self.numbers, head.strings).sections
+            return point, head, head.usual(len(blobs), loaded["stride"]), blobs
         raise refused
 
     def _points(self, tag: int) -> Iterator[Point]:

@@ -18,7 +18,7 @@ from bench.codecs.support.coded_frames import frames_of_packets, frames_of_units
 from bench.codecs.support.framing import join_frames, split_frames
 from bench.codecs.support.library_parameters import read_parameters
 from bench.codecs.support.y4m import DecodedFormat
-from bench.records import CodedFrames, Point
+from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, Layout, PixelFormat
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class _X26x(FfmpegCodec):
         "threads lookahead-threads sliced-threads pools numa-pools frame-threads".split()
     )
     interval_parameters = frozenset(("keyint", "keyint-max"))
+    structure_parameters = frozenset(("bframes",))
 
     @classmethod
     def overridden(cls, card: CodecCard) -> Mapping[str, str]:
@@ -59,9 +60,6 @@ class _X26x(FfmpegCodec):
         if settings.get("keyint") == ONCE and given.get("scenecut", "0") != "0":
             return {"params": f"keyint={ONCE}", "keyint": f"params={settings['params']}"}
         structure = settings.get("structure")
-        if structure and "bframes" in given:
-            clash = f"params={settings['params']}"
-            return {"params": f"structure={structure}", "structure": clash}
         if structure == "random-access" and settings.get("tune") == "zerolatency":
             return {"tune": f"structure={structure}", "structure": "tune=zerolatency"}
         return {}
@@ -165,6 +163,7 @@ class VVenC(FfmpegCodec):
     rate_parameters = frozenset("qp targetbitrate maxbitrate bitrate numpasses pass".split())
     thread_parameters = frozenset("threads wppmode maxparallelframes ifp".split())
     interval_parameters = frozenset("intraperiod refreshsec".split())
+    structure_parameters = frozenset(("picreordering",))
     ladder_keys = ("qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 63),
@@ -218,6 +217,7 @@ class SvtAv1(FfmpegCodec):
     rate_parameters = frozenset("crf qp rc tbr mbr pass passes aq-mode".split())
     thread_parameters = frozenset("lp pin ss".split())
     interval_parameters = frozenset(("keyint",))
+    structure_parameters = frozenset(("pred-struct",))
     ladder_keys = ("crf", "qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(1, 63),
@@ -231,10 +231,18 @@ class SvtAv1(FfmpegCodec):
         "low-delay": ":pred-struct=1", "random-access": ":pred-struct=2",
     }  # fmt: skip
 
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        if "passes" in card.settings and _low_delay_kbps(card.settings, card.rate_key):
+            return {"passes": "structure=low-delay", "structure": "passes"}
+        return super().overridden(card)
+
     def options(self, point: Point, layout: Layout) -> Options:
         settings, interval = self.settings, intra_interval(self.settings)
         once = f":keyint={ONCE}" if interval == ONCE else ""
         structure = self._structures.get(str(settings.get("structure")), "")
+        # with low delay it has no variable bit rate
+        structure += ":rc=2" if _low_delay_kbps(settings, point.key) else ""
         params = f":{self.params}" if self.params else ""
         tune = self._tunes.get(str(settings.get("tune", "psnr")), "")
         return {
@@ -254,8 +262,13 @@ class SvtAv1(FfmpegCodec):
         return frames_of_packets(obu.temporal_units(stream), "libdav1d")
 
 
+def _low_delay_kbps(settings: Mapping[str, Value], key: str | None) -> bool:
+    return settings.get("structure") == "low-delay" and key == "kbps"
+
+
 class Vp9(FfmpegCodec):
-    """VP9 by libvpx, constant quality; superframes in the harness's own framing instead of IVF."""
+    """VP9 by libvpx, constant quality; superframes in the harness's own framing instead of IVF.
+    Random access takes two passes: in one libvpx places no frame that refers to later ones."""
 
     encoder = "libvpx-vp9"
     muxer = "ivf"
@@ -265,6 +278,7 @@ class Vp9(FfmpegCodec):
     rate_parameters = frozenset("crf b:v qmin qmax minrate maxrate pass".split())
     thread_parameters = frozenset(("threads", "row-mt"))
     interval_parameters = frozenset(("g", "keyint-min"))
+    structure_parameters = frozenset("lag-in-frames auto-alt-ref".split())
     ladder_keys = ("crf", "qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "crf": Range(0, 63),
@@ -274,6 +288,17 @@ class Vp9(FfmpegCodec):
         "chroma": Choice((444, 420)),
         **RATES,
     }
+
+    @classmethod
+    def overridden(cls, card: CodecCard) -> Mapping[str, str]:
+        structure = card.settings.get("structure")
+        if structure == "random-access" and card.settings.get("passes") == 1:
+            return {"passes": f"structure={structure}", "structure": "passes=1"}
+        return super().overridden(card)
+
+    def passes(self, point: Point) -> int:
+        random_access = self.settings.get("structure") == "random-access"
+        return 2 if random_access else super().passes(point)
 
     def rate(self, point: Point) -> Options:
         return constant_quality(point) or super().rate(point)

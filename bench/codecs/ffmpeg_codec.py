@@ -84,6 +84,8 @@ class FfmpegCodec(PlaneCodec):
     """Those with which times would not be those of one thread any more."""
     interval_parameters: ClassVar[frozenset[str]] = frozenset()
     """Those that say what ``keyint`` says."""
+    structure_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Those that say what ``structure`` says."""
     has_400: ClassVar[bool] = False
     has_444: ClassVar[bool] = False
     depth: ClassVar[int] = 8
@@ -94,16 +96,21 @@ class FfmpegCodec(PlaneCodec):
     @classmethod
     def overridden(cls, card: CodecCard) -> Mapping[str, str]:
         settings = card.settings
-        given = read_parameters(settings.get("params", "")) or {}
-        if cls.rate_parameters & given.keys():
+        # VVenC takes its parameters in any case
+        given = {key.lower() for key in read_parameters(settings.get("params", "")) or {}}
+        if cls.rate_parameters & given:
             return {"params": f"the ladder of {card.rate_key}"}
-        if cls.thread_parameters & given.keys():
+        if cls.thread_parameters & given:
             return {"params": "the one thread of every encoder here"}
         if "passes" in settings and card.rate_key != "kbps":
             return {"passes": f"the ladder of {card.rate_key}"}
         interval = intra_interval(settings)
-        if interval is not None and cls.interval_parameters & given.keys():
+        if interval is not None and cls.interval_parameters & given:
             return {"params": f"keyint={interval}", "keyint": f"params={settings['params']}"}
+        structure = settings.get("structure")
+        if structure and cls.structure_parameters & given:
+            clash = f"params={settings['params']}"
+            return {"params": f"structure={structure}", "structure": clash}
         return conflicts(settings)
 
     def options(self, point: Point, layout: Layout) -> Options:
@@ -115,6 +122,10 @@ class FfmpegCodec(PlaneCodec):
         if point.key == "kbps":
             return {"b:v": f"{point.value}k"}
         return {point.key: point.value}
+
+    def passes(self, point: Point) -> int:
+        """How often the encoder goes through the clip."""
+        return int(self.settings.get("passes", 1)) if point.key == "kbps" else 1
 
     @property
     def params(self) -> str:
@@ -248,7 +259,7 @@ class FfmpegCodec(PlaneCodec):
     def _run(self, signal: Signal, coded: PlaneFormat, point: Point) -> bytes:
         """What the muxer writes, after a first pass where there are two."""
         layout = signal.layout
-        if self.settings.get("passes", 1) == 1 or point.key != "kbps":
+        if self.passes(point) == 1:
             command = _telling(self.encode_command(layout, coded, point))
             return run_piped(command, coded_planes(signal, coded), read_all)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -277,7 +288,8 @@ class FfmpegCodec(PlaneCodec):
 
     def decode_command(self) -> list[str]:
         """The ffmpeg command from the stream on standard input to Y4M on standard output."""
-        source = ffmpeg.input("pipe:0", format=self.muxer, threads=1, err_detect="explode")
+        # r: an even pace, since time stamps of 120 frames a second would collide
+        source = ffmpeg.input("pipe:0", format=self.muxer, threads=1, err_detect="explode", r=25)
         output = ffmpeg.output(
             source, "pipe:1", format="yuv4mpegpipe", strict="-1", fps_mode="passthrough"
         )

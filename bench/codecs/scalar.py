@@ -147,7 +147,7 @@ class EctcqCodec(VectorCodec):
     def _codes(self) -> Mapping[float, tuple[TrellisCode, float]]:
         """The designed codes and their Lagrangian weights, by rate."""
         from bench.codecs.support.weights import load_weights, weights_path
-        from bench.entropy.design import read_designs
+        from bench.entropy.trellis import read_designs
 
         tensors = load_weights(self.card, self._name, cure=_CURE)
         try:

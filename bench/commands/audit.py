@@ -62,7 +62,9 @@ def call(options: argparse.Namespace) -> int:
     if not items:
         raise UsageError(f"{options.claim}: no item of {options.source} has all of its points")
     claim = claims.claim_of(curve, list(places), items)
-    campaign = campaign_of_run(source.run, options, [options.codec])
+    campaign = campaign_of_run(
+        source.run, options, [options.codec], elsewhere=source.vault is not None
+    )
     jobs = options.jobs or available_cores()
     measured, again = claims.measure(
         source, campaign, points, items, claim, jobs=jobs, seconds=options.timeout
@@ -75,6 +77,8 @@ def call(options: argparse.Namespace) -> int:
     ]
     lines += [f"not at hand and left out: {', '.join(lost)}"] if lost else []
     lines += [f"{again} streams were not kept: coded again, to the same bytes"] if again else []
+    if curve.count not in (None, len(items)) and not claim.per_item:
+        lines.append(f"the claim is of {curve.count} items, {len(items)} are here")
     lines += _findings(found)
     if options.bd:
         lines += _bd(options, claim.values)
@@ -92,6 +96,11 @@ def _findings(found: Finding) -> Iterator[str]:
         for one in found.nearest:
             yield f"  {str(one.way) or 'as measured here'}"
             yield f"    left: {_left(one)}"
+        if found.overhead is not None:
+            yield (
+                f"  its rate is {found.overhead:+.0f} bytes an item from the payload's at every "
+                "point: a header or container of its own"
+            )
         first, least = found.nearest[0], min(one.error for one in found.nearest)
         if first.error < min(_OF_A_VERSION, _EXPLAINS * least):
             yield (

@@ -15,7 +15,7 @@ EXAMPLES = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder or a vault")
     parser.add_argument("--anchor", metavar="NAME", help="default: the suite's anchor")
     parser.add_argument("--metric", metavar="NAME", help="default: all that the suite reports")
     add_overlay(parser)

@@ -39,7 +39,7 @@ class CheckOptions:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a results folder or a vault")
     parser.add_argument(
         "--against", type=Path, required=True, metavar="BASELINE",
         help="a baseline or results folder, or a CSV with the columns of records.csv",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +96,11 @@ def doctor(
 
 def determinism(options: argparse.Namespace) -> int:
     """Prints the matrix; returns 1 if some stream became another picture without an error."""
+    for python in options.python:
+        if shutil.which(python) is None:
+            raise UsageError(
+                f"--python {python}: No such file that can be run; give an interpreter"
+            )
     import torch
 
     from bench.cards import load_registry

@@ -21,8 +21,12 @@ EXAMPLES = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="results folders")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to; needed for several")
+    parser.add_argument(
+        "folders", type=Path, nargs="+", metavar="DIR", help="results folders, vaults"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to; needed for several and of a vault"
+    )
     add_overlay(parser)
     parser.add_argument(
         "--common", action="store_true",

@@ -155,9 +155,10 @@ def call(options: argparse.Namespace) -> int:
         load = partial(_load_report, drawing if curves else None)
         ahead = load if options.report and not options.timing else None
         progress = make_progress(console, ahead)
-        for note in campaign.loader.notes() if options.input else ():
+        said = options.input or campaign.media == "video"
+        for note in campaign.loader.notes() if said else ():
             progress.say(note)
-        _adopt_vaults(options.vault, out, progress)
+        _adopt_vaults(options.vault, out, campaign.suite.id, progress)
         try:
             outcome = run(
                 campaign,
@@ -190,13 +191,13 @@ def call(options: argparse.Namespace) -> int:
     return outcome.exit_status
 
 
-def _adopt_vaults(paths: Sequence[Path], out: Path, progress: Progress) -> None:
+def _adopt_vaults(paths: Sequence[Path], out: Path, suite: str, progress: Progress) -> None:
     """Lays the records and streams of vaults into the folder that the run continues."""
     from bench.results.vault_file import read_vault
     from bench.vault.adopt import adopt
 
     for path in paths:
-        progress.say(adopt(read_vault(path), out))
+        progress.say(adopt(read_vault(path), out, suite))
 
 
 def _load_report(drawing: DrawingProcess | None) -> None:

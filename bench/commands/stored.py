@@ -28,12 +28,14 @@ def add_originals(parser: argparse.ArgumentParser) -> None:
 
 
 def campaign_of_run(
-    run: RunInfo, options: argparse.Namespace, codecs: Iterable[str], metrics: Iterable[str] = ()
-) -> Campaign:
+    run: RunInfo, options: argparse.Namespace, codecs: Iterable[str], metrics: Iterable[str] = (),
+    *, elsewhere: bool = False,
+) -> Campaign:  # fmt: skip
     """The items of a run as its last command read them, with some of its codecs.
 
-    ``options`` are those of ``add_originals``. Raises UsageError where the command does not say
-    what was read, and what `bench run` raises.
+    ``options`` are those of ``add_originals``; the paths of a run that was made ``elsewhere`` mean
+    nothing here. Raises UsageError where the command does not say what was read, and what
+    `bench run` raises.
     """
     parser = argparse.ArgumentParser(prog="bench run", exit_on_error=False)
     run_command.add_options(parser)
@@ -49,9 +51,19 @@ def campaign_of_run(
             f"run.json: its command cannot be read by this version: {error}; "
             "run the suite again with the version that measured it"
         ) from error
-    again.codecs, again.metrics = ",".join(codecs), ",".join(metrics) or None
+    specs = {info.id: info.spec for info in run.codecs}
+    again.codecs, again.metrics = ",".join(specs[one] for one in codecs), ",".join(metrics) or None
     again.cards, again.data, again.target_bpp = options.cards, options.data, None
     if again.input is not None:
         again.input = options.input or again.input
+    if elsewhere and again.input and not options.input:
+        raise UsageError("measured on files of its own; give a folder of the same with --input")
     campaign = run_command.campaign_of(again)
+    if run.suite != (again.suite or "input") or (
+        again.suite and campaign.suite.dataset != run.dataset
+    ):
+        raise UsageError(
+            f"run.json is of suite {run.suite} and data set {run.dataset}, but its command is of "
+            f"others: {' '.join(run.command)}"
+        )
     return replace(campaign, suite=replace(campaign.suite, id=run.suite, dataset=run.dataset))

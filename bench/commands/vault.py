@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.options import Joined, add_cards, positive, seconds
 from bench.commands.stored import add_originals, campaign_of_run
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +22,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     pack = actions.add_parser("pack", help="streams, records, run.json and cards in one zip")
     pack.add_argument("folder", type=Path, metavar="DIR", help="a folder of `run --keep all`")
     pack.add_argument("--out", type=Path, metavar="FILE", help="default: DIR.zip")
-    pack.add_argument("--codecs", metavar="A,B", action=Joined, help="only these (repeatable)")
+    pack.add_argument(
+        "--codecs",
+        metavar="A,B",
+        action=Joined,
+        help="only these, also at some points: hm:qp=32+37 (repeatable)",
+    )
     pack.add_argument("--by", default="", metavar="WHO", help="who measured, as readers see it")
     add_cards(pack)
     verify = actions.add_parser("verify", help="decode all streams and compare what is recorded")
     verify.add_argument("file", type=Path, metavar="FILE", help="a vault")
+    verify.add_argument(
+        "--strict", action="store_true", help="exit status 1 also where not all can be examined"
+    )
     verify.add_argument("--jobs", type=positive, metavar="N", help="workers; default: all cores")
     add_originals(verify)
     for each in (pack, verify):
@@ -52,6 +60,8 @@ def _pack(options: argparse.Namespace, console: Console) -> int:
     from bench.vault.pack import pack
 
     codecs = split_codecs(options.codecs) if options.codecs else ()
+    if options.out is not None and options.out.is_dir():
+        raise UsageError(f"--out {options.out} is a folder; name a file, such as mine.zip")
     path = options.out or options.folder.with_name(f"{options.folder.resolve().name}.zip")
     registry = load_registry(options.cards)
     packed = pack(
@@ -68,27 +78,24 @@ def _verify(options: argparse.Namespace, console: Console) -> int:
     from bench.cards import load_registry
     from bench.processes.pool import available_cores
     from bench.results.vault_file import read_vault
-    from bench.vault.verify import cards_of, verify_metrics, verify_streams
+    from bench.vault.verify import verify_metrics, verify_streams
 
     vault = read_vault(options.file)
     registry = load_registry(options.cards)
     found = verify_streams(vault, registry, seconds=options.timeout)
-    cards, _ = cards_of(vault, registry)
-    able = [name for name in cards if not any(w.startswith(f"{name}: ") for w in found.skipped)]
     try:
-        campaign = able and campaign_of_run(vault.run, options, able)
-        if campaign:
+        if found.able:
+            campaign = campaign_of_run(vault.run, options, found.able, elsewhere=True)
             jobs = options.jobs or available_cores()
             verify_metrics(vault, campaign, found, jobs=jobs, seconds=options.timeout)
     except BenchError as error:
         found.skipped.append(f"metrics: not compared: {error}")
-    for line in (*found.skipped, *found.problems):
+    for line in (*found.notes, *found.skipped, *found.problems):
         _say(console, line)
     state = ", ".join(found.isolation) or "nothing decoded"
-    verdict = f"{len(found.problems)} problems" if found.problems else "verified"
     _say(
         console,
-        f"{options.file}, measured by {vault.by}: {verdict}; {found.decoded} of "
+        f"{options.file}, measured by {vault.by}: {found.verdict}; {found.decoded} of "
         f"{len(vault.records)} streams decoded ({state}), {found.compared} values compared",
     )
-    return 1 if found.problems else 0
+    return 1 if found.problems or (options.strict and found.skipped) else 0

@@ -19,7 +19,7 @@ from bench.datasets.listing import read_list
 from bench.datasets.locate import cure, locate
 from bench.datasets.pictures import decode_picture, header_layout
 from bench.datasets.rawvideo import RawFile, Y4mFile, check_format, raw_size
-from bench.datasets.sources import Clips, Refusal, Source, frame_gap, natural_key
+from bench.datasets.sources import NO_RATE, Clips, Refusal, Source, frame_gap, natural_key
 from bench.datasets.zipped import File, files_of, zip_members
 from bench.errors import CardError, DataError
 from bench.signals import Frame, Layout
@@ -34,7 +34,7 @@ class PictureClip:
     """Frames in the order of ``paths``, all of one size and kind."""
 
     paths: tuple[File, ...]
-    fps: Fraction = Fraction(25)
+    fps: Fraction | None = None
 
     def layout(self) -> Layout:
         if gap := frame_gap(self.paths):
@@ -51,10 +51,10 @@ class PictureClip:
                 )
         if first is None:
             raise Refusal("has no frames")
-        return replace(first, media="video", frames=len(self.paths), fps=self.fps)
+        return replace(first, media="video", frames=len(self.paths), fps=self.fps or Fraction(25))
 
     def facts(self) -> tuple[str, ...]:
-        return ()
+        return () if self.fps else (NO_RATE,)
 
     def digest(self) -> str:
         digest = sha256()
@@ -115,12 +115,9 @@ class ClipFolder(Clips):
         where = locate(card, options, lambda path: bool(_candidates(path, listed)))
         found = _candidates(where, listed)
         format_ = check_format(None if "format" not in settings else str(settings["format"]))
-        sources = {
-            clip.name: _source(found[clip.name], clip, format_)
-            for clip in listed
-            if clip.name in found
-        }
         missing = [clip.name for clip in listed if clip.name not in found]
+        listed = [clip for clip in listed if clip.name in found][: options.limit]
+        sources = {clip.name: _source(found[clip.name], clip, format_) for clip in listed}
         notes = [f"not at hand: {', '.join(missing)}; {cure(card)}"] if missing else []
         by_name = {clip.name: clip for clip in listed}
         super().__init__(sources, where, notes, lambda item: _as_listed(item, by_name[item.name]))
@@ -151,14 +148,14 @@ def _listed_clip(where: str, facts: Mapping[str, object]) -> ListedClip:
 
 
 def _chosen(card: DatasetCard, listed: list[ListedClip], options: DataOptions) -> list[ListedClip]:
-    """Those that ``--list`` names and ``--limit`` leaves."""
+    """Those that ``--list`` names."""
     if options.listing is not None:
         wanted = read_list(options.listing)
         known = {clip.name for clip in listed}
         if unknown := [name for name in wanted if name not in known]:
             raise DataError(f"{options.listing}: {card.id} has no clip {unknown[0]!r}")
         listed = [clip for clip in listed if clip.name in wanted]
-    return listed[: options.limit]
+    return listed
 
 
 def _candidates(folder: Path, listed: Sequence[ListedClip]) -> dict[str, list[Place]]:
@@ -209,7 +206,7 @@ def _source(places: Sequence[Place], clip: ListedClip, format_: str | None) -> S
 
 def _source_of(place: Place, clip: ListedClip, format_: str | None) -> Source:
     if isinstance(place, tuple):
-        return PictureClip(place, clip.fps or Fraction(25))
+        return PictureClip(place, clip.fps)
     suffix = place.suffix.lower()
     if suffix == ".y4m":
         return Y4mFile(place)
@@ -241,5 +238,8 @@ def _short(items: Sequence[Item], listed: Mapping[str, ListedClip]) -> Iterator[
         said = listed[item.name].frames
         if said is not None and item.layout.frames != said:
             yield f"{item.name}: {item.layout.frames} frames at hand, the set has {said}"
+        rate = listed[item.name].fps
+        if rate not in (None, item.layout.fps):
+            yield f"{item.name}: {item.layout.fps} frames a second at hand, the set has {rate}"
         if item.layout.samples == "rgb":
             yield f"{item.name}: read as RGB pictures, whoever made them of the set's YUV"

@@ -5,6 +5,7 @@ Every pixel format stays as it is; nothing is converted, turned or scaled.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.bitstreams import obu
 from bench.datasets.sources import Refusal, file_digest, pixel_shape
+from bench.errors import BitstreamError
 from bench.signals import FORMATS, FULL_RANGE, RGB, Frame, Layout, Matrix, PixelFormat, Range
 
 SUFFIXES = (
@@ -51,6 +54,8 @@ class ContainerFile:
             kind = _format(stream)
             width, height = stream.codec_context.width, stream.codec_context.height
             packets = _Packets.of(container, stream)
+            if container.format.name == "obu":
+                _refuse_cut_units(self.path)
             fps = packets.fps(stream)
         count = packets.shown
         if not container.format.name.startswith(_TOLD_BY_PACKETS) or not packets.are_stamped:
@@ -85,16 +90,29 @@ class ContainerFile:
             stream = _stream(container)
             kind = _format(stream)
             stream.thread_type = "NONE"
+            # without it decoders hide damage, and checksums in the stream are not looked at
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
             try:
-                for frame in container.decode(stream):
-                    if frame.rotation:
-                        raise Refusal(
-                            f"to be turned by {frame.rotation}° (display matrix); turn the frames "
-                            "and remove the mark"
-                        )
+                for number, frame in enumerate(container.decode(stream), start=1):
+                    _refuse_turned(frame)
+                    if frame.is_corrupt:
+                        raise Refusal(f"corrupt in frame {number}; get it again")
                     yield _pixels(frame, kind)
             except FFmpegError as error:
                 raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
+
+
+def _refuse_turned(frame: Any) -> None:
+    """Raises Refusal for a display matrix that turns or mirrors, scaled by 2^16 or, in its last
+    column, 2^30 (libavutil/display.h)."""
+    kept = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    if kept is None:
+        return
+    a, b, _, c, d, *_ = np.frombuffer(kept, np.int32, 9).tolist()
+    if b or c or a <= 0 or d <= 0:
+        by = frame.rotation
+        how, cure = (f"turned by {by}°", "turn") if by else ("mirrored", "flip")
+        raise Refusal(f"to be {how} (display matrix); {cure} the frames and remove the mark")
 
 
 def _opened(path: Path) -> Any:
@@ -221,6 +239,17 @@ def _refuse_cut(count: int, stamps: Sequence[int], rate: Fraction | None, stream
         missing = _announced_seconds(stream) - there
         if missing > 2 / float(said):
             raise Refusal(f"truncated: its last {missing:.1f} s are missing; get it again")
+
+
+def _refuse_cut_units(path: Path) -> None:
+    """Raises Refusal for a stream of AV1 that ends inside a unit, which its demuxer leaves out."""
+    stream = path.read_bytes()
+    if not stream.startswith(b"\x12\0"):  # of the other form, with lengths of temporal units
+        return
+    try:
+        collections.deque(obu.split_units(stream), maxlen=0)
+    except BitstreamError as error:
+        raise Refusal(f"truncated or corrupt: {error}; get it again") from error
 
 
 def _announced_seconds(stream: Any) -> float:

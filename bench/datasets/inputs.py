@@ -74,7 +74,7 @@ def input_loader(
         return "image", _stills(path, found.pictures, found.notes(path), options)
     if found.pictures:
         name = item_names([path], path.parent)[0]
-        clip = PictureClip(tuple(found.pictures), reading.fps or Fraction(25))
+        clip = PictureClip(tuple(found.pictures), reading.fps)
         return "video", Clips({name: clip}, path, found.notes(path))
     if found.videos:
         names = item_names(found.videos, path if path.is_dir() else path.parent)
@@ -148,12 +148,18 @@ def _looks_like_a_clip(files: Sequence[Path]) -> bool:
 
 
 def _refuse_idle_options(path: Path, videos: list[Path], reading: _Reading) -> None:
-    """Raises DataError where ``--size`` or ``--format`` would be passed over in silence."""
+    """Raises DataError where ``--size``, ``--format`` or ``--fps`` would be passed over in
+    silence."""
     raw = any(file.suffix.lower() in _RAW_SUFFIXES for file in videos)
     if not raw and (reading.size is not None or reading.pixel_format is not None):
         raise DataError(
             f"{path}: --size and --format are for raw video ({', '.join(_RAW_SUFFIXES)}); "
             "leave them out, nothing is rescaled"
+        )
+    if videos and not raw and reading.fps is not None:
+        raise DataError(
+            f"{path}: --fps is for raw video and folders of pictures; leave it out, these files "
+            "say their own rate"
         )
 
 
@@ -184,9 +190,7 @@ def _folders(
         files = [one.pictures[0] for one in inside.values()]
         return "image", _stills(path, files, (*notes, note), options)
     names = [safe_name(folder.name) for folder in inside]
-    clips = [
-        PictureClip(tuple(one.pictures), reading.fps or Fraction(25)) for one in inside.values()
-    ]
+    clips = [PictureClip(tuple(one.pictures), reading.fps) for one in inside.values()]
     if short := [name for name, clip in zip(names, clips, strict=True) if len(clip.paths) == 1]:
         notes += (f"clips of one frame: {', '.join(short[:_NAMED])}",)
     places = _chosen(names, list(inside), path, options)

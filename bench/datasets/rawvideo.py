@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.bitstreams import y4m
 from bench.datasets.clip_names import SaidByName, read_name
-from bench.datasets.sources import Refusal, file_digest, pixel_shape
+from bench.datasets.sources import NO_RATE, Refusal, file_digest, pixel_shape
 from bench.datasets.zipped import File, files_of
 from bench.errors import BitstreamError, DataError
 from bench.signals import FORMATS, FULL_RANGE, YUV420, Frame, Layout, PixelFormat, Samples
@@ -108,9 +108,12 @@ class RawFile:
         return replace(template, frames=count)
 
     def facts(self) -> tuple[str, ...]:
-        if self.format is not None or self._said.said_format is not None:
-            return ()
-        return (f"taken as {self._template().format.name}, which no name and no --format says",)
+        said, template, found = self._said, self._template(), []
+        if self.format is None and said.said_format is None:
+            found += [f"taken as {template.format.name}, which no name and no --format says"]
+        if self.fps is None and said.fps is None:
+            found += [NO_RATE]
+        return tuple(found)
 
     def digest(self) -> str:
         return file_digest(self.path)
@@ -145,7 +148,10 @@ class RawFile:
         if said.size not in (None, size):
             raise Refusal(f"{_contradiction(said.size, '--size', size)}")
         if said.contradicts(name):
-            raise Refusal(_contradiction(said.said_format, "--format", name))
+            if self.format is None:
+                raise Refusal(f"its name says {said.words}, which is not read; convert it, or give "
+                              f"--format: {', '.join(RAW_FORMATS)}")  # fmt: skip
+            raise Refusal(_contradiction(said.words, "--format", name))
         if self.fps and said.fps and self.fps != said.fps:
             raise Refusal(_contradiction(said.fps, "--fps", self.fps))
         fps = self.fps or said.fps or Fraction(25)

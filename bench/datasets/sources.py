@@ -21,7 +21,9 @@ from bench.signals import Frame, Layout, Signal
 
 WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed whole."""
-REMEMBERED_BYTES = 64 * 2**20
+REMEMBERED_BYTES = 256 * 2**20
+"""As much as metrics keep of a reference, whose frames are then these."""
+NO_RATE = "taken at 25 frames a second, which nothing says; --fps does"
 _NAMED = 6
 
 
@@ -139,7 +141,7 @@ def _checked(source: Source, layout: Layout, name: str) -> Iterator[Frame]:
 
 
 def remembered(signal: Signal) -> Signal:
-    """The same signal, which decodes its files once if its frames take at most 64 MB, so that the
+    """The same signal, which decodes its files once if its frames take at most 256 MB, so that the
     points of a ladder do not decode them again and again; larger ones are streamed each time."""
     if signal.layout.frame_bytes * signal.layout.frames > REMEMBERED_BYTES:
         return signal
@@ -147,8 +149,8 @@ def remembered(signal: Signal) -> Signal:
 
     def opened() -> Iterator[Frame]:
         if not kept:
-            kept.append(signal.array())
-        return iter(kept[0])
+            kept.extend(list(signal.frames()))
+        return iter(kept)
 
     return Signal(signal.layout, opened)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ import numpy as np
 from bench.cards import Registry, load_registry
 from bench.codecs.base import Codec, refusal_of
 from bench.codecs.build import build_codec, select
+from bench.codecs.compressai_model import CompressAIModel
+from bench.codecs.foreign.codec import Apart
+from bench.codecs.foreign.host import Answer
 from bench.doctor import symbol_trace
 from bench.doctor.ladder import photograph
 from bench.errors import BenchError, Unavailable
@@ -31,7 +34,7 @@ def main(folder: Path) -> None:
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     for place, spec in enumerate(job["codecs"]):
         try:
-            codec = build_codec(select(registry, spec), device=job["device"])
+            codec = _run_here(build_codec(select(registry, spec), device=job["device"]))
             if job["encode"]:
                 _encode(codec, registry, spec, folder, place)
             stream = folder / f"{place}.bin"
@@ -39,6 +42,29 @@ def main(folder: Path) -> None:
                 _decode(codec, stream.read_bytes(), folder / str(place))
         except Exception as error:  # whatever a codec raises is what is found
             _save(folder / str(place), symbol_trace.taken(), error)
+
+
+def _run_here(codec: Codec) -> Codec:
+    """The codec; a card's network runs in this process, which is held to what is tried."""
+    if isinstance(codec, CompressAIModel) and not codec.card.environment_path:
+        codec.apart = _Here(codec.apart)
+    return codec
+
+
+class _Here(Apart):
+    """A network in this process."""
+
+    def __init__(self, apart: Apart) -> None:
+        from bench.codecs.foreign.model_backend import Backend
+
+        super().__init__(apart.card, apart.backend, apart.opening)
+        self._here = Backend()
+        self._here.open(dict(self.opening), [])
+
+    def encoder_with(self, call: str, blobs: Sequence[bytes], **named: object) -> Answer:
+        return Answer(*getattr(self._here, call)(named, list(blobs)))
+
+    decoder_with = encoder_with
 
 
 def _set_up(threads: int, *, bfloat16: bool) -> None:

@@ -26,7 +26,6 @@ from bench.errors import CodecError, UsageError
 from bench.machine import INSTRUCTION_SETS, describe_machine
 from bench.signals import REAL, RGB
 
-_ZOO = "bench.codecs.compressai_zoo:ZooImage"
 _WORKER = "bench.doctor.decoding_process"
 _SECONDS = 1800.0
 
@@ -126,15 +125,16 @@ def examine_determinism(
 def _with_weights(registry: Registry, spec: str, folder: Path) -> str:
     """The codec with random weights, if it is one of CompressAI's for pictures and has no other."""
     card = select(registry, spec)
-    if card.adapter != _ZOO or "weights" in card.settings:
+    model = str(card.settings.get("model", ""))
+    own = card.settings.get("weights") != registry.codec(card.path.stem).settings.get("weights")
+    if own or not model.startswith("compressai.models:"):
         return spec
     from bench.codecs.support.random_weights import save_random
 
-    architecture = str(card.settings["architecture"])
-    path = folder / f"{architecture}.pth"
-    if not path.exists():
-        save_random(architecture, path)
-    return f"{spec}{',' if ':' in spec else ':'}weights={path},quality=4"
+    path, name = folder / model.partition(":")[2], card.rate_key
+    if not path.with_suffix(".4").exists():
+        save_random(model, path.with_suffix(".4"))
+    return f"{spec}{',' if ':' in spec else ':'}weights={path}.{{{name}}},{name}=4"
 
 
 def _run(
@@ -242,7 +242,9 @@ def lines(found: Determinism) -> Iterator[str]:
         "picture, without an error; *refused*: an error. Symbols are those that entropy decoders "
         "gave. The price is what the stream has beyond the likelihood in floating point, of codecs "
         "whose symbols are the same everywhere: what exact probabilities cost, the coder's end "
-        "included."
+        "included. It is below zero where many symbols are rarer than 2⁻¹⁶, the least that a table "
+        "of 16 bits gives any: such a symbol costs 16 bits, whatever its likelihood, as in a clip "
+        "of a photograph coded by a network of moving digits."
     )
     yield ""
     yield f"Machine: {machine}. Coded with {found.facts[0]}."

@@ -115,9 +115,7 @@ def _codec(card: CodecCard) -> Entry:
         text, _, cure = str(error).partition("; ")
         return Entry("codecs", card.id, text, cure or "see the message")
     words = [f"{name} {_short(version)}" for name, version in versions.items()]
-    lost = [name for name, version in versions.items() if version == "missing"]
-    fetch = f"python -m bench fetch {card.id}" if lost else None
-    return Entry("codecs", card.id, ", ".join(words) or "available", fetch)
+    return Entry("codecs", card.id, ", ".join(words) or "available")
 
 
 def _short(version: str) -> str:

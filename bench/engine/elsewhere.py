@@ -45,7 +45,7 @@ def decode_on_older_processor(
     """Decodes with other vector instructions and another number of threads than this process will,
     which must not have computed anything yet: libraries look at the processor once."""
     nothing = [Elsewhere()] * len(payloads)
-    if device != "cpu" or not _may_differ(card, plugged):
+    if device != "cpu" or not may_differ(card, plugged):
         return nothing
     child = os.fork()
     if not child:
@@ -64,7 +64,7 @@ def frames_of(path: Path) -> Iterator[Frame]:
             yield np.load(file, allow_pickle=False)
 
 
-def _may_differ(card: CodecCard, plugged: Sequence[Plugin]) -> bool:
+def may_differ(card: CodecCard, plugged: Sequence[Plugin] = ()) -> bool:
     """Whether the codec says that other machines may decode otherwise, and decodes in this process:
     that of others has a process of its own."""
     if is_foreign(card):

@@ -30,11 +30,13 @@ def counters(powercap: Path = POWERCAP, *, cuda: bool = False) -> tuple[Counter,
     """What can be read here: packages of the processor and, for ``cuda``, the first GPU."""
     found = []
     for folder in sorted(powercap.glob("intel-rapl:*")):
-        # a package, none of its parts, which it contains
-        if folder.name.count(":") != 1 or not os.access(folder / "energy_uj", os.R_OK):
-            continue
-        wraps = _number(folder / "max_energy_range_uj")
         name = (folder / "name").read_text().strip() if (folder / "name").is_file() else folder.name
+        # a package: none of its parts, which it contains, and not the platform, which contains it
+        part = folder.name.count(":") != 1 or name == "psys"
+        if part or not os.access(folder / "energy_uj", os.R_OK):
+            continue
+        highest = folder / "max_energy_range_uj"
+        wraps = _number(highest) if os.access(highest, os.R_OK) else 0
         found.append(Counter(f"RAPL {name}", partial(_number, folder / "energy_uj"), wraps))
     return (*found, *(_gpu() if cuda else ()))
 
@@ -75,7 +77,7 @@ class Meter:
         taken = 0
         for counter, before in zip(self.counters, self.before, strict=True):
             more = counter.read() - before
-            taken += more + counter.wraps if more < 0 else more
+            taken += max(0, more + counter.wraps) if more < 0 else more
         return taken / 1e6
 
 

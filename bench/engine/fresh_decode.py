@@ -32,6 +32,8 @@ from bench.results.run_info import Verdict
 from bench.signals import Signal
 
 _OLDER = "another instruction set"
+_LARGE_BYTES = 1 << 20
+"""A payload of more goes between processes as a file: through pipes it is copied ten times."""
 # decoding that takes less is not worth a process of its own, whose start takes a tenth of a second
 _WORTH_A_PROCESS_SECONDS = 0.2
 
@@ -48,6 +50,24 @@ class DecodedPayload:
     decode_seconds: float = 0.0
     # whether the encoder was unable to write where its decoder reads
     guarded: bool = False
+    # the file that holds a large payload, which is empty then
+    place: Path | None = None
+
+    def laid_down(self, folder: Path | None) -> DecodedPayload:
+        """With a large payload in a file of the folder that processes of this machine share."""
+        if folder is None or len(self.payload) <= _LARGE_BYTES:
+            return self
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(self.payload)
+        return replace(self, payload=b"", place=Path(file.name))
+
+    def taken_up(self) -> DecodedPayload:
+        """With its payload again, whose file is gone."""
+        if self.place is None:
+            return self
+        payload = self.place.read_bytes()
+        self.place.unlink()
+        return replace(self, payload=payload, place=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +165,7 @@ def fresh_decode(
     The process sees neither the data nor files that an encoder wrote. It sees programs, packages,
     files that the card and ``reads`` name, and weights that were downloaded before ``since``.
     """
+    payloads = [one.taken_up() for one in payloads]
     own = Path(tempfile.mkdtemp(prefix="fresh-"))
     kind = isolation.confine_this_process(own, (*decoder_places(card), *reads), since=since)
     if kind == isolation.ISOLATED and not all(one.guarded for one in payloads):

@@ -148,7 +148,7 @@ class Worker:
             payload = DecodedPayload(
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
                 coded.decoding.wall_seconds or 0.0, isolation.is_guarded(),
-            )  # fmt: skip
+            ).laid_down(self._spec.shared)  # fmt: skip
         if task.item in self._spec.keep:
             kept = make_kept_stream(record, encoded.payload, signal, decoded)
         if kept is None and self._spec.keep_streams and encoded.payload:

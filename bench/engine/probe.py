@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from bench.codecs.base import Codec, DecodesApart, refusal_of
 from bench.codecs.build import build_codec
 from bench.engine.plan import Probe
 from bench.errors import CodecError, Unavailable
+from bench.machine import file_digest
 from bench.signals import Layout
 
 
@@ -50,5 +50,4 @@ def _mark(card: CodecCard, path: Path) -> str:
         raise Unavailable(f"{label(card.path)}: reads names {path}, which is missing")
     if not path.is_file():
         return ""
-    with path.open("rb") as file:
-        return f" {hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+    return f" {file_digest(path)[:12]}"

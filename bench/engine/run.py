@@ -199,6 +199,7 @@ class _Runner:
             keep_streams=options.keep_streams,
             streams_only=options.streams_only,
             repeats=options.repeats,
+            shared=scratch if cluster is None else None,
         )
         self.pool: Pool
         if cluster is None:

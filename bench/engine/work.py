@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from bench.cards import CodecCard, plugins
@@ -42,6 +43,8 @@ class WorkSpec:
     streams_only: bool = False
     """Nothing is coded, so that no encoder need be there."""
     repeats: int = 0
+    shared: Path | None = None
+    """The folder of temporary files where all workers see it, which a cluster's do not."""
 
     def __reduce__(self) -> tuple[Callable[..., WorkSpec], tuple[object, ...]]:
         # files of plug-ins travel with the work: workers may not see them

@@ -61,17 +61,22 @@ def deflate(indices: Indices) -> bytes:
 
 def inflate(payload: bytes, levels: int, count: int) -> Indices:
     """The inverse of ``deflate``; never produces more than ``count`` indices."""
-    engine = zlib.decompressobj()
-    try:
-        raw = engine.decompress(payload, count + 1)
-    except zlib.error as error:
-        raise BitstreamError(f"zlib stream: {error}; it is truncated or damaged") from error
-    if len(raw) != count or not engine.eof or engine.unused_data:
-        raise BitstreamError(f"zlib stream: does not hold {count} indices; truncated or damaged")
-    indices = np.frombuffer(raw, np.uint8).astype(np.int64)
+    indices = np.frombuffer(inflated(payload, count, count), np.uint8).astype(np.int64)
     if indices.size and int(indices.max()) >= levels:
         raise BitstreamError(f"zlib stream: index {indices.max()} of {levels} levels; damaged")
     return indices
+
+
+def inflated(payload: bytes, size: int, count: int) -> bytes:
+    """The ``size`` bytes of ``count`` indices; BitstreamError where the stream holds others."""
+    engine = zlib.decompressobj()
+    try:
+        raw = engine.decompress(payload, size + 1)
+    except zlib.error as error:
+        raise BitstreamError(f"zlib stream: {error}; it is truncated or damaged") from error
+    if len(raw) != size or not engine.eof or engine.unused_data:
+        raise BitstreamError(f"zlib stream: does not hold {count} indices; truncated or damaged")
+    return raw
 
 
 def categorical(probabilities: NDArray[np.float64]) -> Model:

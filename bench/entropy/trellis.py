@@ -1,4 +1,4 @@
-"""Entropy-constrained trellis-coded quantisation: trellises, Viterbi search, walk and design.
+"""Entropy-constrained trellis-coded quantisation: trellises, Viterbi search, walk and weight files.
 
 Marcellin & Fischer (1990) with Fischer & Wang's entropy constraint (1992): levels are labelled
 D0 D1 D2 D3 in turn, a state allows D0 ∪ D2 or D1 ∪ D3, and the index within this superset is what
@@ -7,12 +7,13 @@ is coded. No bitstream is written here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -134,33 +135,18 @@ def _walk(indices, following):  # type: ignore[no-untyped-def]  # pragma: no cov
     return supersets
 
 
-def design(
-    samples: Floats, states: int, step: float, weight: float, *, rounds: int = 30
-) -> tuple[TrellisCode, float, float]:
-    """A code for the source of ``samples``, with its conditional entropy in bits and its MSE.
-
-    Generalised Lloyd iteration of Fischer & Wang: search with Lagrangian ``weight``, then move the
-    levels to their centroids and the probabilities to the frequencies. Starts from levels
-    ``step`` apart.
-    """
-    reach = int(np.ceil(float(np.abs(samples).max()) / (2 * step))) + 1
-    even = 2 * step * np.arange(-reach, reach + 1)
-    levels = np.stack([even, even + step])
-    centre = np.exp(-(levels**2) / (2 * float(samples.var())))
-    code = TrellisCode(states, levels, centre / centre.sum(axis=1, keepdims=True))
-    rate = mse = 0.0
-    for _ in range(rounds):
-        indices = code.search(samples, weight)
-        supersets = code.supersets(indices)
-        count = np.zeros(levels.shape)
-        total = np.zeros(levels.shape)
-        np.add.at(count, (supersets, indices), 1.0)
-        np.add.at(total, (supersets, indices), samples)
-        used = np.maximum(count, 1e-9)
-        mse = float(np.mean((samples - code.levels[supersets, indices]) ** 2))
-        smoothed = (count + 0.05) / (count + 0.05).sum(axis=1, keepdims=True)
-        rate = float(-np.log2(smoothed[supersets, indices]).mean())
-        # a level that few samples chose stays where it was
-        moved = np.where(count >= 8, total / used, code.levels)
-        code = TrellisCode(states, moved, smoothed)
-    return code, rate, mse
+def read_designs(tensors: Mapping[str, ArrayLike]) -> dict[float, tuple[TrellisCode, float]]:
+    """Codes and their Lagrangian weights by rate, from the tensors of a weight file. Raises
+    ValueError for a tensor that is missing or of another shape."""
+    found = {}
+    for key in sorted({name.rsplit(".", 1)[0] for name in tensors}, key=float):
+        names = [f"{key}.{part}" for part in ("levels", "probabilities", "about")]
+        missing = [name for name in names if name not in tensors]
+        if missing:
+            raise ValueError(f"no tensor {missing[0]}")
+        levels, probabilities, about = (np.asarray(tensors[name], np.float64) for name in names)
+        if about.shape != (2,):
+            raise ValueError(f"{key}.about of shape {about.shape}, not (2,)")
+        code = TrellisCode(int(about[0]), levels, probabilities)
+        found[float(key)] = (code, float(about[1]))
+    return found

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from bench.figures.files import Sheet, write_sheet
@@ -80,12 +79,7 @@ class DrawingProcess:
     def __enter__(self) -> DrawingProcess:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._drawer is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._drawer.pid, signal.SIGKILL)

@@ -88,18 +88,16 @@ class PsnrRgb(_OfSquaredError):
 class PsnrY(_OfSquaredError):
     """PSNR of luma."""
 
-    info: ClassVar[MetricInfo] = MetricInfo(
+    info: ClassVar[MetricInfo] = replace(
+        PsnrRgb.info,
         id="psnr_y",
         title="PSNR-Y",
-        unit="dB",
         definition="PSNR of BT.709 luma; for YUV sources of the plane as it is, at its depth",
         purpose=f"{_PURPOSE} Blind to colour.",
-        cap=_PSNR_CAP_DB,
-        saturation=_PSNR_CAP_DB,
-        tolerance=_TOLERANCE_DB,
         samples=("rgb", "gray", *YUV),
-        depths=_DEPTHS,
-        default_for=("image", "video"),
+        pooled=False,
+        aliases=(),
+        footnote="",
     )
 
 
@@ -180,18 +178,13 @@ class PsnrRgb601(_AsRgb):
 class PsnrYuv(_OfSquaredError):
     """Weighted PSNR of the three planes (Ohm et al. 2012)."""
 
-    info: ClassVar[MetricInfo] = MetricInfo(
+    info: ClassVar[MetricInfo] = replace(
+        PsnrY.info,
         id="psnr_yuv",
         title="PSNR-YUV",
-        unit="dB",
         definition="(6·PSNR-Y + PSNR-U + PSNR-V)/8, BT.709",
         purpose=_PURPOSE,
-        cap=_PSNR_CAP_DB,
-        saturation=_PSNR_CAP_DB,
-        tolerance=_TOLERANCE_DB,
         samples=("rgb", *YUV),
-        depths=_DEPTHS,
-        default_for=("image", "video"),
     )
 
 
@@ -217,20 +210,13 @@ class Ssim(_OfStructure):
 class MsSsim(_OfStructure):
     """SSIM over five scales (Wang, Simoncelli, Bovik 2003)."""
 
-    info: ClassVar[MetricInfo] = MetricInfo(
+    info: ClassVar[MetricInfo] = replace(
+        Ssim.info,
         id="ms_ssim",
         title="MS-SSIM",
         definition="Wang et al. 2003, five scales; short side above 160 pixels",
-        purpose=_STRUCTURE,
-        scale="one_minus_db",
-        cap=_PSNR_CAP_DB,
-        saturation=_SIMILARITY_SATURATION_DB,
-        tolerance=_TOLERANCE_DB,
-        depths=_DEPTHS,
         smallest=(161, 161),
-        default_for=("image", "video"),
         aliases=("ms-ssim-rgb", "ms-ssim"),
-        footnote=_SIMILARITY,
     )
 
 

@@ -6,12 +6,12 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import CodecError, Unavailable
+from bench.machine import file_digest
 from bench.metrics.base import FrameMetric
 from bench.metrics.info import MetricInfo
 
@@ -39,7 +39,6 @@ class Butteraugli(FrameMetric[bytes]):
         tolerance=0.02,
         shown=True,
         smallest=(8, 8),
-        media=("image",),
         samples=("rgb",),
         needs="apt-get install libjxl-devtools (butteraugli_main on PATH)",
     )
@@ -51,7 +50,8 @@ class Butteraugli(FrameMetric[bytes]):
 
     @classmethod
     def versions(cls) -> Mapping[str, str]:
-        return {_TOOL: _tool_hash(which(_TOOL) or "")}
+        # the tool says no version: the binary itself is one
+        return {_TOOL: file_digest(Path(which(_TOOL) or ""))}
 
     def prepare(self, reference: Frame) -> bytes:
         return _ppm(reference)
@@ -75,12 +75,3 @@ class Butteraugli(FrameMetric[bytes]):
 def _ppm(frame: Frame) -> bytes:
     height, width = frame.shape[:2]
     return f"P6 {width} {height} 255\n".encode() + frame.tobytes()
-
-
-@cache
-def _tool_hash(path: str) -> str:
-    """The tool says no version: the binary itself is one."""
-    import hashlib
-
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

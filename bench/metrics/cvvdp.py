@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import SignalMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import require, version
+from bench.metrics.packages import Packaged
 
 if TYPE_CHECKING:
     from pycvvdp import cvvdp
@@ -19,9 +19,10 @@ _DISPLAY = "standard_fhd"
 _CURE = "pip install --no-deps cvvdp && pip install einops huggingface_hub imageio pyexr"
 
 
-class Cvvdp(SignalMetric["tuple[cvvdp, Signal]"]):
+class Cvvdp(Packaged, SignalMetric["tuple[cvvdp, Signal]"]):
     """ColorVideoVDP (Mantiuk et al. 2024) on a standard display."""
 
+    module, distribution, cure = "pycvvdp", "cvvdp", _CURE
     info: ClassVar[MetricInfo] = MetricInfo(
         id="cvvdp",
         title="ColorVideoVDP",
@@ -43,12 +44,8 @@ class Cvvdp(SignalMetric["tuple[cvvdp, Signal]"]):
     )
 
     @classmethod
-    def check_available(cls) -> None:
-        require("pycvvdp", _CURE)
-
-    @classmethod
     def versions(cls) -> Mapping[str, str]:
-        return {**version("cvvdp"), "display": _DISPLAY}
+        return {**super().versions(), "display": _DISPLAY}
 
     def prepare(self, reference: Signal) -> tuple[cvvdp, Signal]:
         import torch

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import BatchMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import EXTRA, VGG16, require, version
+from bench.metrics.packages import EXTRA, VGG16, Packaged
 
 if TYPE_CHECKING:
     import torch
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from bench.signals import Frame
 
 
-class Dists(BatchMetric["list[torch.Tensor]"]):
+class Dists(Packaged, BatchMetric["list[torch.Tensor]"]):
     """Deep image structure and texture similarity (Ding et al. 2020), lower is better."""
 
+    module, distribution, backbone = "DISTS_pytorch", "DISTS-pytorch", VGG16
     info: ClassVar[MetricInfo] = MetricInfo(
         id="dists",
         title="DISTS",
@@ -37,15 +38,6 @@ class Dists(BatchMetric["list[torch.Tensor]"]):
         smallest=(64, 64),
         needs=f"{EXTRA} and `bench fetch {VGG16.name}`",
     )
-
-    @classmethod
-    def check_available(cls) -> None:
-        require("DISTS_pytorch")
-        VGG16.check()
-
-    @classmethod
-    def versions(cls) -> Mapping[str, str]:
-        return {**version("DISTS-pytorch"), **VGG16.versions()}
 
     def prepare(self, reference: Frame) -> list[torch.Tensor]:
         return _features(_model(self.device), [reference], self.device)

@@ -5,8 +5,11 @@ Several metrics of one pair are computed in one pass. Chooses no binary and no m
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import math
+import os
 import re
 import subprocess
 import tempfile
@@ -21,7 +24,11 @@ from bench.codecs.support.ffmpeg_binary import command_of
 from bench.metrics.base import ClipValues
 from bench.metrics.filter_probe import Chroma, Logs, Wanted, failure, libvmaf_options
 from bench.metrics.limited_range import Plane, converter, planes_of
+from bench.processes.pool import available_cores
 from bench.signals import Layout, Signal
+
+_LARGE_PIXELS = 4_000_000
+_SMALL_MACHINE_CORES = 8
 
 
 def measure(
@@ -60,7 +67,8 @@ def _one_pass(
     parts = chain.from_iterable(_stacked(planes(one), planes(other)) for one, other in pairs)
     with tempfile.TemporaryDirectory() as folder:
         logs = Logs(Path(folder))
-        text = _run(_command(wanted, layout, chroma, logs, binary), parts)
+        with _turn(layout):
+            text = _run(_command(wanted, layout, chroma, logs, binary), parts)
         try:
             found = {**_of_libvmaf(wanted, logs), **_of_xpsnr(wanted, logs)}
         except (OSError, ValueError, KeyError):
@@ -127,6 +135,21 @@ def _of_xpsnr(wanted: Sequence[Wanted], logs: Logs) -> Mapping[str, ClipValues]:
         raise ValueError(text)
     values = np.array([float(value) for value in frames])
     return {name: ClipValues(values, float(average[1])) for name in names}
+
+
+@contextlib.contextmanager
+def _turn(layout: Layout) -> Iterator[None]:
+    """On small machines one comparison of large frames at a time: libvmaf holds 350 bytes a pixel,
+    three quarters of a gigabyte at 3840x2160. Workers of a run share their temporary folder."""
+    if layout.width * layout.height < _LARGE_PIXELS or available_cores() > _SMALL_MACHINE_CORES:
+        yield
+        return
+    handle = os.open(tempfile.gettempdir(), os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _run(command: list[str], parts: Iterable[memoryview]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import BatchMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, require, version
+from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, Packaged
 
 if TYPE_CHECKING:
     import lpips
@@ -23,20 +24,12 @@ _PURPOSE = (
 )
 
 
-class _Lpips(BatchMetric["list[torch.Tensor]"]):
+class _Lpips(Packaged, BatchMetric["list[torch.Tensor]"]):
     """Learned perceptual image patch similarity (Zhang et al. 2018); lower is better."""
 
+    module = distribution = "lpips"
     network: ClassVar[str]
     backbone: ClassVar[Backbone]
-
-    @classmethod
-    def check_available(cls) -> None:
-        require("lpips")
-        cls.backbone.check()
-
-    @classmethod
-    def versions(cls) -> Mapping[str, str]:
-        return {**version("lpips"), **cls.backbone.versions()}
 
     def prepare(self, reference: Frame) -> list[torch.Tensor]:
         return _features(_model(self.network, self.backbone, self.device), [reference], self.device)
@@ -104,16 +97,11 @@ class LpipsVgg(_Lpips):
 
     network = "vgg"
     backbone = VGG16
-    info: ClassVar[MetricInfo] = MetricInfo(
+    info: ClassVar[MetricInfo] = replace(
+        LpipsAlex.info,
         id="lpips_vgg",
         title="LPIPS (VGG)",
         definition="Zhang et al. 2018, version 0.1 on VGG-16, at the picture's own size",
-        purpose=_PURPOSE,
-        higher_is_better=False,
-        tolerance=0.002,
-        shown=True,
-        samples=("rgb",),
-        smallest=(64, 64),
         aliases=("lpips-vgg",),
         needs=f"{EXTRA} and `bench fetch {VGG16.name}`",
     )

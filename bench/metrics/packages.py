@@ -5,14 +5,14 @@ Asks; imports and downloads nothing.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 from bench.errors import Unavailable
+from bench.machine import file_digest
 
 EXTRA = "pip install 'bench-rd[perceptual]'"
 
@@ -52,7 +52,7 @@ class Backbone:
         cure = f"run `python -m bench fetch {self.name}`"
         if not self.path.is_file():
             raise Unavailable(f"the weights of {self.name} are not at {_shown(self.path)}; {cure}")
-        if _sha256(self.path, self.path.stat().st_mtime_ns) != self.sha256:
+        if file_digest(self.path) != self.sha256:
             raise Unavailable(f"{_shown(self.path)} is not what it should be (sha256); {cure}")
 
     def versions(self) -> Mapping[str, str]:
@@ -65,11 +65,24 @@ def _shown(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-@cache
-def _sha256(path: Path, changed: int) -> str:
-    """Of a file as it was at a time, so that half a gigabyte is read once a process."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class Packaged:
+    """A metric of a package: what of it must be here, and which versions its values depend on."""
+
+    module: ClassVar[str]
+    distribution: ClassVar[str]
+    cure: ClassVar[str] = EXTRA
+    backbone: ClassVar[Backbone | None] = None
+
+    @classmethod
+    def check_available(cls) -> None:
+        require(cls.module, cls.cure)
+        if cls.backbone is not None:
+            cls.backbone.check()
+
+    @classmethod
+    def versions(cls) -> Mapping[str, str]:
+        weights = {} if cls.backbone is None else cls.backbone.versions()
+        return {**version(cls.distribution), **weights}
 
 
 _HOST = "https://download.pytorch.org/models"

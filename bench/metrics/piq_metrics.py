@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import FrameMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import EXTRA, require, version
+from bench.metrics.packages import EXTRA, Packaged
 
 if TYPE_CHECKING:
     import torch
@@ -16,16 +15,10 @@ if TYPE_CHECKING:
     from bench.signals import Frame
 
 
-class PiqMetric(FrameMetric["torch.Tensor"]):
+class PiqMetric(Packaged, FrameMetric["torch.Tensor"]):
     """A function of piq, of frames as tensors ``(1, C, H, W)`` in 0–255."""
 
-    @classmethod
-    def check_available(cls) -> None:
-        require("piq")
-
-    @classmethod
-    def versions(cls) -> Mapping[str, str]:
-        return version("piq")
+    module = distribution = "piq"
 
     def prepare(self, reference: Frame) -> torch.Tensor:
         from bench.metrics.tensors import as_tensor

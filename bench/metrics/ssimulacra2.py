@@ -6,14 +6,13 @@ recursive filter in zeros. With libjxl's the score follows its own tool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from bench.metrics.base import FrameMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import EXTRA, require, version
+from bench.metrics.packages import EXTRA, Packaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,14 +36,18 @@ class _Scale:
     square: Floats
 
 
-class Ssimulacra2(FrameMetric[list[_Scale]]):
+class Ssimulacra2(Packaged, FrameMetric[list[_Scale]]):
     """Structural similarity unveiling local and compression related artifacts, 2.1."""
 
+    module = distribution = "ssimulacra2"
     prepared_bytes: ClassVar[int] = 16
     info: ClassVar[MetricInfo] = MetricInfo(
         id="ssimulacra2",
         title="SSIMULACRA 2",
-        definition="Sneyers 2023, version 2.1, sRGB; 100: identical, 90: not told apart at 1:1",
+        definition=(
+            "Sneyers 2023, version 2.1, sRGB; 100: identical, 90: not told apart at 1:1; "
+            "of clips the mean over frames"
+        ),
         purpose=(
             "Predicts opinion scores of still pictures that were coded by JPEG, JPEG 2000, JPEG "
             "XL, WebP, AVIF and HEIC, from medium to visually lossless quality. Not made for "
@@ -54,19 +57,10 @@ class Ssimulacra2(FrameMetric[list[_Scale]]):
         saturation=100.0,
         tolerance=0.2,
         shown=True,
-        media=("image",),
         samples=("rgb",),
         smallest=(_SMALLEST_SIDE, _SMALLEST_SIDE),
         needs=EXTRA,
     )
-
-    @classmethod
-    def check_available(cls) -> None:
-        require("ssimulacra2")
-
-    @classmethod
-    def versions(cls) -> Mapping[str, str]:
-        return version("ssimulacra2")
 
     def prepare(self, reference: Frame) -> list[_Scale]:
         return _scales(reference)

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import ClassVar
 
 _SIGNALS = tuple(
@@ -49,12 +49,7 @@ class StopSignals:
             self._previous = {one: signal.signal(one, self._note) for one in handled}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if StopSignals._current is self:
             StopSignals._current = self._outer
             if self._outer is not None and self.received:

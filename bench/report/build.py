@@ -20,6 +20,7 @@ from bench.report.pages import write_papers
 from bench.report.plots import plan_plots, write_pgfplots
 from bench.report.tables import write_bd, write_curves, write_markdown
 from bench.results import frames
+from bench.results.vault_file import as_folder
 
 _TABLES = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md")
 
@@ -61,8 +62,9 @@ def build(
     StoreError, each one line that says what to do.
     """
     paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(f) for f in folders]
-    if out is None and len(paths) != 1:
-        raise UsageError("a report of several folders needs a folder of its own; give --out")
+    if out is None and (len(paths) != 1 or paths[0].is_file()):
+        raise UsageError("a report of several folders or of a vault needs its own; give --out")
+    paths = list(map(as_folder, paths))
     named_style(style)
     registry = registry or load_registry()
     for path in paths:

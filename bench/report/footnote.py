@@ -5,6 +5,7 @@ Says what a Content holds; computes nothing of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT
@@ -15,6 +16,8 @@ from bench.report.content import Content
 from bench.results.rates import mark_sentences
 from bench.results.run_info import Verdict, shortened
 
+_OF_RGB = re.compile(r", (?:4:4:4|4:2:0|8 bits)(?=[,)])")
+"""What titles say of RGB and gray alone: YUV is coded as it is."""
 _USUAL_FORMATS = {"gray", "rgb24"}
 
 
@@ -146,12 +149,16 @@ def describe(content: Content, codec: str) -> str:
     info = content.results.info(codec)
     if info is None:
         return ""
-    settings = [f"{key}={value}" for key, value in info.settings.items()]
+    title, keys = info.title, list(info.settings)
+    formats = [str(one) for one in content.results.records["format"].dropna().unique()]
+    if formats and not any(one.startswith(("rgb", "gbr")) for one in formats):
+        title, keys = _OF_RGB.sub("", title), [key for key in keys if key != "chroma"]
+    settings = [f"{key}={info.settings[key]}" for key in keys]
     versions = [f"{key} {shortened(value)}" for key, value in info.versions.items()]
     details = ", ".join([*settings, *versions])
     name = content.name(codec)
     called = codec if name == codec else f"{name} ({codec})"
-    return f"{called}: {info.title} ({details})" if details else f"{called}: {info.title}"
+    return f"{called}: {title} ({details})" if details else f"{called}: {title}"
 
 
 def _metric_sentences(content: Content) -> list[str]:

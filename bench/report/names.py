@@ -43,19 +43,23 @@ def _name(
     """The label with the settings of a variation, inside the brackets that the label ends with."""
     own = unmarked(codec)
     mark, info, name = codec.removeprefix(own), results.info(codec), CodecName.parse(own)
+    versions = info.versions if info else {}
     if own in labels:
-        return labels[own] + mark
+        return _with_versions(labels[own], versions) + mark
     label = labels.get(name.card, "") or (info.label if info else "")
     if not label and registry is not None and name.card in registry.codecs:
         label = registry.codec(name.card).label
     if not label:
         return codec
-    versions = info.versions if info else {}
-    label = _SLOT.sub(lambda slot: f" {versions[slot[1]]}" if slot[1] in versions else "", label)
+    label = _with_versions(label, versions)
     words = ", ".join(map(said, name.settings))
     if words:
         label = f"{label[:-1]}, {words})" if label.endswith(")") else f"{label} ({words})"
     return label + mark
+
+
+def _with_versions(label: str, versions: Mapping[str, str]) -> str:
+    return _SLOT.sub(lambda slot: f" {versions[slot[1]]}" if slot[1] in versions else "", label)
 
 
 def _shortly(word: str) -> str:

@@ -18,6 +18,7 @@ from bench.figures.style import FAMILY, OTHER_GRAYS, OTHER_MARKS, Style, named_s
 from bench.records import CodecName
 from bench.report.axis_range import AxisRange, axis_range, finite_points
 from bench.report.content import Content
+from bench.report.frame_plots import frame_plots
 from bench.report.ledger import ledger_plot
 from bench.report.line_styles import LineStyle, line_styles
 from bench.report.pgfplots import pgfplots, write_data
@@ -27,15 +28,17 @@ if TYPE_CHECKING:
 
 
 def plan_plots(content: Content, folder: Path, style_name: str = "paper") -> tuple[Sheet, ...]:
-    """The sheets rd_<metric> of every reported axis and, where headers weigh, ledger.
+    """The sheets rd_<metric> of every reported axis, of clips frames_<item> and, where headers
+    weigh, ledger.
 
     Raises UsageError for an unknown style.
     """
     style = named_style(style_name)
     plots = [(f"rd_{axis.id}", curve_plot(content, axis)) for axis in content.axes]
     sheets = [make_sheet(plot, style, folder / name) for name, plot in plots if plot is not None]
+    over = [make_sheet(plot, style, folder / name) for name, plot in frame_plots(content)]
     bars = ledger_plot(content)
-    return (*sheets, *([] if bars is None else [make_sheet(bars, style, folder / "ledger")]))
+    return (*sheets, *over, *([] if bars is None else [make_sheet(bars, style, folder / "ledger")]))
 
 
 def write_pgfplots(content: Content, folder: Path, style_name: str = "paper") -> tuple[Path, ...]:

@@ -40,7 +40,7 @@ def _warnings(content: Content) -> tuple[str, ...]:
             )
     items = content.results.run.items
     if content.bd.anchor is not None and items < MIN_ITEMS:
-        found.append(f"{items} {content.item_word}: too few {content.item_word} for an interval")
+        found.append(f"too few {content.item_word} for an interval: {items}")
     elif content.bd.anchor is not None and too_few_groups(content.groups):
         found.append(few_groups(content.groups))
     curves = {row.codec for row in content.rows if row.points > 1 and not row.lossless}

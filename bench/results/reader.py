@@ -19,6 +19,7 @@ from bench.results.merging import merge_runs, names_of, on_common_items
 from bench.results.rates import mark_rates, unmarked
 from bench.results.run_info import CodecInfo, RunInfo, read_run
 from bench.results.table import FILE, LABELS, OPTIONAL_NUMBERS, OPTIONAL_WORDS, metric_columns
+from bench.results.vault_file import as_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,15 +86,15 @@ class Results:
 
 
 def read_results(folders: Path | Sequence[Path], *, common: bool = False) -> Results:
-    """The records of one folder, or of several that were made alike; of runs over different items
-    those on the items that all of them hold, if ``common``.
+    """The records of one folder or vault, or of several that were made alike; of runs over
+    different items those on the items that all of them hold, if ``common``.
 
     Raises StoreError for a folder that is not a finished run or was made by a newer format, and
     UsageError, naming the field, for runs whose versions, data or weights disagree.
     """
     if isinstance(folders, str | Path):
         folders = [Path(folders)]
-    paths = tuple(Path(folder) for folder in folders)
+    paths = tuple(as_folder(Path(folder)) for folder in folders)
     if not paths:
         raise UsageError("no results folder given; name at least one")
     runs = [read_run(path) for path in paths]

@@ -14,7 +14,7 @@ from typing import Any
 from bench.cards import Settings
 from bench.cards.files import read_json
 from bench.errors import DataError, StoreError, UsageError
-from bench.records import TARGET
+from bench.records import TARGET, CodecName
 
 # 1: first version; 2: metric_facts, metric_versions; 3: isolation of verdicts; 4: items of codecs
 # 5: code of codecs; 6: command and label of codecs
@@ -67,6 +67,14 @@ class CodecInfo:
         """The parameter of its points; None where rates were searched, of whatever parameter."""
         keys = [point.partition("=")[0] for point in self.ladder]
         return next((key for key in keys if key != TARGET), None)
+
+    @property
+    def spec(self) -> str:
+        """What selects it on the command line: an id that names a ladder gets its points."""
+        name = CodecName.parse(self.id)
+        values = "+".join(point.partition("=")[2] for point in self.ladder)
+        words = (f"{w}={values}" if w == self.ladder_key else w for w in name.settings)
+        return str(CodecName(name.card, tuple(words)))
 
     def refuse_other_ladder(self, where: str, earlier: CodecInfo) -> None:
         """Raises UsageError where points of another parameter would join one curve with these."""
@@ -177,6 +185,10 @@ def read_run(folder: Path) -> RunInfo:
         table = read_json(path)
     except FileNotFoundError as error:
         raise StoreError(f"{folder}: no run.json; is this the folder of a finished run?") from error
+    except NotADirectoryError as error:
+        raise StoreError(
+            f"{folder}: is a file; give the folder of a run (`run --vault` makes one of a vault)"
+        ) from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
     if not isinstance(table, dict) or not isinstance(table.get("format"), int):
@@ -208,6 +220,10 @@ def _are_words(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
+def _is_table(value: object) -> bool:
+    return value is None or isinstance(value, dict)
+
+
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
     "codecs": lambda value: isinstance(value, list) and bool(value),
     "items": lambda value: isinstance(value, int) and value > 0,
@@ -216,6 +232,7 @@ _SHAPES: Mapping[str, Callable[[object], bool]] = {
     "verdicts": lambda value: isinstance(value, list),
     "metric_facts": lambda value: value is None or _are_named(value),
     "jobs": lambda value: isinstance(value, int),
+    **dict.fromkeys(("machine", "libraries", "item_digests", "metric_versions"), _is_table),
 }
 """What parts of the file must be, where a wrong one would come to light late or as a wrong word."""
 

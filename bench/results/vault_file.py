@@ -5,18 +5,22 @@ Reads and writes the file and says what in it is damaged; decodes nothing.
 
 from __future__ import annotations
 
+import atexit
 import csv
 import hashlib
 import io
 import json
+import re
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
-from bench.errors import StoreError
+from bench.errors import StoreError, as_cell
 from bench.records import Record
 from bench.results.run_info import RunInfo, read_run
 from bench.results.table import read_records
@@ -26,6 +30,7 @@ FORMAT = 1
 _INDEX, _RUN, _RECORDS, _SAMPLES = "vault.json", "run.json", "records.csv", "samples.csv"
 _TABLES = (_RUN, _RECORDS, _SAMPLES)
 _SAMPLE_COLUMNS = ("codec", "point", "item", "samples_sha256")
+_CARD = re.compile(r"cards/[^/\\]+")
 _THEN = (1980, 1, 1, 0, 0, 0)
 """The date of every entry: the same content is the same file, whenever it is packed."""
 Key = tuple[str, str, str]
@@ -69,9 +74,11 @@ class Vault:
                 whose = f" ({', '.join(owners[name])})" if name in owners else ""
                 if name not in names:
                     yield f"{name}: missing{whose}"
+                elif name not in owners and name not in _TABLES and not _CARD.fullmatch(name):
+                    yield f"{name}: no part of this vault: no record has it"
                 elif _read(file, name) != self.hashes.get(name):
                     yield f"{name}: damaged, its bytes are not those that were packed{whose}"
-            for name in sorted(set(names) - {*self.hashes, _INDEX}):
+            for name in sorted(set(names) - {*self.hashes, *owners, _INDEX}):
                 yield f"{name}: no part of this vault"
 
 
@@ -108,7 +115,7 @@ def write_vault(
     }
     index = {
         "format": FORMAT,
-        "by": by,
+        "by": as_cell(by),
         "files": {name: sha256(files[name]) for name in sorted(files)},
     }
     files = {_INDEX: json.dumps(index, indent=1, ensure_ascii=False).encode(), **files}
@@ -130,11 +137,12 @@ def read_vault(path: Path) -> Vault:
     those that were packed."""
     try:
         with zipfile.ZipFile(path) as file, tempfile.TemporaryDirectory(prefix="bench-") as name:
+            _refuse_odd(path, file.infolist())
             index = json.loads(file.read(_INDEX))
-            if index["format"] > FORMAT:
+            if index["format"] not in range(1, FORMAT + 1):
                 raise StoreError(
-                    f"{path}: vault format {index['format']} is newer than this bench reads "
-                    f"({FORMAT}); upgrade bench"
+                    f"{path}: vault format {index['format']} is none that this bench reads "
+                    f"(up to {FORMAT}); upgrade bench"
                 )
             for table in _TABLES:
                 content = file.read(table)
@@ -143,14 +151,49 @@ def read_vault(path: Path) -> Vault:
                         f"{path}: {table} was changed after packing; get the vault again"
                     )
                 Path(name, table).write_bytes(content)
-            records = tuple(record for _, record in read_records(Path(name, _RECORDS)))
+            try:
+                records = tuple(record for _, record in read_records(Path(name, _RECORDS)))
+                run = read_run(Path(name))
+            except StoreError as error:  # names the vault, not where its tables were laid
+                raise StoreError(str(error).replace(f"{name}/", f"{path}: ")) from error
             with Path(name, _SAMPLES).open(newline="", encoding="utf-8") as table_file:
                 rows = list(csv.DictReader(table_file))
             samples = {(r["codec"], r["point"], r["item"]): r["samples_sha256"] for r in rows}
-            run = read_run(Path(name))
-            return Vault(path, str(index["by"]), run, records, samples, dict(index["files"]))
+            by = as_cell(str(index["by"]))
+            return Vault(path, by, run, records, samples, dict(index["files"]))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such file; give a vault") from error
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile, OSError) as error:
         raise StoreError(
             f"{path}: no vault that can be read ({type(error).__name__}: {error}); "
             "`bench vault pack` makes one"
         ) from error
+
+
+@cache
+def as_folder(path: Path) -> Path:
+    """A results folder as it is; of a vault a folder of its tables, gone when this process ends."""
+    if not path.is_file() or path.suffix.lower() != ".zip":
+        return path
+    vault, home = read_vault(path), tempfile.TemporaryDirectory(prefix="bench-vault-")
+    atexit.register(home.cleanup)
+    folder = Path(home.name, path.stem)
+    folder.mkdir()
+    with zipfile.ZipFile(path) as file:
+        (folder / _RECORDS).write_bytes(file.read(_RECORDS))
+    said = f"{vault.run.timing} Measured by {vault.by}; the streams are in {path.name}."
+    replace(vault.run, timing=said.strip()).write(folder)
+    return folder
+
+
+def _refuse_odd(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Raises StoreError for files that a vault never has: twice of one name, or compressed, which
+    could be of any size."""
+    twice = [name for name, count in Counter(one.filename for one in entries).items() if count > 1]
+    small = [one.filename for one in entries if one.compress_type != zipfile.ZIP_STORED]
+    large = sum(one.file_size for one in entries) > path.stat().st_size
+    if twice or small or large:
+        what = f"{twice[0]} is there twice" if twice else (
+            f"{small[0]} is compressed" if small else "its files overlap"
+        )  # fmt: skip
+        raise StoreError(f"{path}: {what}, as no vault has it; get the vault again")

@@ -14,16 +14,19 @@ from bench.results.run_info import MeasuredWith
 from bench.results.vault_file import Vault, key_of
 
 
-def adopt(vault: Vault, out: Path) -> str:
-    """Adds what the folder does not hold yet; a sentence of what that was and who measured it.
+def adopt(vault: Vault, out: Path, suite: str) -> str:
+    """Adds what the folder of a run of ``suite`` does not hold yet; a sentence of what that was and
+    who measured it.
 
     Values of a metric that the folder has of another version stay behind: they are measured again,
-    from the streams. Raises UsageError for a damaged vault, StoreError for a folder of another
-    suite.
+    from the streams; so does a codec that it has of other versions. Raises UsageError for a damaged
+    vault or one of another suite, StoreError for a folder of another suite.
     """
     if damage := next(vault.damage(), None):
         raise UsageError(f"{vault.path}: {damage}; `bench vault verify` says all")
     run = vault.run
+    if run.suite != suite:
+        raise UsageError(f"--vault {vault.path}: is of suite {run.suite}, not {suite}")
     with RunFolder(out) as folder:
         store = folder.store
         store.claim(suite=run.suite, dataset=run.dataset)
@@ -32,15 +35,25 @@ def adopt(vault: Vault, out: Path) -> str:
             name for name, versions in run.metric_versions.items()
             if dict(held.versions.get(name, versions)) != dict(versions)
         ]  # fmt: skip
-        done = store.done()
-        new = [_without(one, other) for one in vault.records if key_of(one) not in done]
+        done, mine = store.done(), {info.id: info for info in store.codecs()}
+        apart = [
+            info.id for info in run.codecs
+            if info.id in mine and dict(mine[info.id].versions) != dict(info.versions)
+        ]  # fmt: skip
+        new = [
+            _without(one, other) for one in vault.records
+            if key_of(one) not in done and one.codec not in apart
+        ]  # fmt: skip
         store.add(new)
         for record in new:
             payload = vault.stream(record) or b""
             folder.kept.add(KeptStream(record.item, record.codec, record.point, payload))
-        known = {info.id for info in store.codecs()}
-        store.set_codecs([info for info in run.codecs if info.id not in known], add_points=True)
-        store.add((), [one for one in run.verdicts if one.codec not in known])
+        merged = [
+            replace(mine.get(info.id, info), ladder=info.ladder)
+            for info in run.codecs if info.id not in apart
+        ]  # fmt: skip
+        store.set_codecs(merged, add_points=True)
+        store.add((), [one for one in run.verdicts if one.codec not in mine])
         store.set_metrics(
             MeasuredWith(
                 tuple(dict.fromkeys((*held.names, *run.metrics))),
@@ -56,6 +69,15 @@ def adopt(vault: Vault, out: Path) -> str:
         before = store.meta("continued")
         if new:
             store.set_meta("continued", f"{before} {said}" if before else said)
+        if apart:
+            said += f" Left: {', '.join(apart)}, of other versions than in {out}."
+        others = [
+            one
+            for one in vault.records
+            if one.codec not in apart and done.get(key_of(one), one.fingerprint) != one.fingerprint
+        ]
+        if others:
+            said += f" {len(others)} stay as {out} has them, such as {' '.join(key_of(others[0]))}."
         return said
 
 

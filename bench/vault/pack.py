@@ -11,9 +11,9 @@ from pathlib import Path
 from bench.cards import CodecCard, Registry
 from bench.codecs.build import select
 from bench.errors import StoreError, near_matches
-from bench.records import Record, Stored
+from bench.records import CodecName, Record, Stored
 from bench.results.kept_streams import KeptStreams
-from bench.results.run_info import RunInfo, read_run
+from bench.results.run_info import CodecInfo, RunInfo, read_run
 from bench.results.table import FILE, read_records
 from bench.results.vault_file import key_of, write_vault
 from bench.vault.decoding import decode_all
@@ -37,14 +37,16 @@ def pack(
     ``by`` is who measured. Raises StoreError where a stream is not kept, does not decode or no
     decoder is here: a vault is whole.
     """
-    run = read_run(folder)
-    run = _only(run, codecs or [info.id for info in run.codecs], folder)
-    names = [info.id for info in run.codecs]
-    numbered = [(line, one) for line, one in read_records(folder / FILE) if one.codec in names]
-    records = [one for _, one in numbered if one.status == "done" and one.bitstream_sha256]
+    run = _only(read_run(folder), codecs, registry, folder)
+    points = {info.id: info.ladder for info in run.codecs}
+    asked = [
+        one for _, one in read_records(folder / FILE) if one.point in points.get(one.codec, ())
+    ]
+    records = [one for one in asked if one.status == "done" and one.bitstream_sha256]
     if not records:
         raise StoreError(f"{folder}: no measured record with a stream; nothing to pack")
-    cards = {name: select(registry, name) for name in {one.codec for one in records}}
+    used = {one.codec for one in records}
+    cards = {info.id: select(registry, info.spec) for info in run.codecs if info.id in used}
     streams = _streams(folder, records)
     decoded = decode_all(streams, cards, seconds=seconds)
     for name, why in decoded.missing.items():
@@ -54,20 +56,40 @@ def pack(
     kept = {key_of(record) for record in records}
     payloads = [stream for held in streams.values() for _, stream in held]
     rows = _rows(folder / FILE, kept)
-    write_vault(path, run, rows, payloads, decoded.hashes, _texts(cards), by)
+    try:
+        write_vault(path, run, rows, payloads, decoded.hashes, _texts(cards), by)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror}; give --out") from error
     notes = []
-    if left := len(numbered) - len(records):
+    if left := len(asked) - len(records):
         notes.append(f"{left} records without a stream (failed, skipped or estimated) are left out")
     return Packed(path, len(records), len(set(payloads)), tuple(notes))
 
 
-def _only(run: RunInfo, codecs: Sequence[str], folder: Path) -> RunInfo:
+def _only(run: RunInfo, specs: Sequence[str], registry: Registry, folder: Path) -> RunInfo:
+    """The run with these codecs and, of a codec whose points are named, these points."""
     known = {info.id: info for info in run.codecs}
-    for name in codecs:
+    chosen = {} if specs else known
+    for spec in specs:
+        name = spec if spec in known else select(registry, spec).id
         if name not in known:
-            raise StoreError(f"{folder}: no codec {name!r}; {near_matches(name, known)}")
-    verdicts = tuple(one for one in run.verdicts if one.codec in codecs)
-    return replace(run, codecs=tuple(known[name] for name in codecs), verdicts=verdicts)
+            raise StoreError(f"{folder}: no codec {spec!r}; {near_matches(name, known)}")
+        chosen[name] = known[name] if spec in known else _at(known[name], spec, registry)
+    verdicts = tuple(
+        one for one in run.verdicts
+        if one.codec in chosen and (not one.point or one.point in chosen[one.codec].ladder)
+    )  # fmt: skip
+    return replace(run, codecs=tuple(chosen.values()), verdicts=verdicts)
+
+
+def _at(info: CodecInfo, spec: str, registry: Registry) -> CodecInfo:
+    """The codec at the points of a spec, if it names some."""
+    named = [str(point) for point in select(registry, spec).ladder]
+    if not any(word.startswith(f"{info.ladder_key}=") for word in CodecName.parse(spec).settings):
+        return info
+    if lost := [point for point in named if point not in info.ladder]:
+        raise StoreError(f"{info.id}: no point {lost[0]}; there are {', '.join(info.ladder)}")
+    return replace(info, ladder=tuple(point for point in info.ladder if point in named))
 
 
 def _streams(folder: Path, records: Sequence[Record]) -> dict[str, list[tuple[Record, bytes]]]:

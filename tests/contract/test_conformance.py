@@ -114,14 +114,10 @@ def _encoded(name: str, kind: str, point: Point) -> Encoded:
     return _codec(name).encode(_signals()[kind], point)
 
 
-# a worker that tests a codec has all its tests, and builds it once
-EACH = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CARDS]
-
-
 def _pairs(kinds: list[str]) -> list[Any]:
     """Codec and signal for every signal of a medium that the codec's card names."""
     return [
-        pytest.param(name, kind, marks=pytest.mark.xdist_group(name))
+        (name, kind)
         for name in CARDS
         for kind in kinds
         if _signals()[kind].layout.media in _card(name).media
@@ -174,7 +170,7 @@ def _psnr(decoded: Signal, source: Signal) -> float:
     return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", CARDS)
 def test_settings_and_ladder_are_in_range(name: str) -> None:
     card = _card(name)
     check_values(card, adapter_class(card))
@@ -182,7 +178,7 @@ def test_settings_and_ladder_are_in_range(name: str) -> None:
     assert len({str(point) for point in card.ladder}) == len(card.ladder)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", CARDS)
 def test_versions_are_named(name: str) -> None:
     codec = _available(name)
     versions = codec.versions()
@@ -190,7 +186,7 @@ def test_versions_are_named(name: str) -> None:
     assert versions == _other(name).versions()
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", CARDS)
 def test_a_device_is_named_by_those_whose_bits_depend_on_it(name: str) -> None:
     """And those alone decode in a second way, which must give the same picture but for rounding.
     Besides networks that are in the package, these are encoders that train one."""
@@ -250,7 +246,7 @@ def test_the_picture_is_the_source(name: str, kind: str) -> None:
     assert best > 24, f"{best:.1f} dB at the better end of the ladder"
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", CARDS)
 def test_same_input_gives_same_bytes(name: str) -> None:
     _available(name)
     if not _card(name).deterministic:
@@ -260,7 +256,7 @@ def test_same_input_gives_same_bytes(name: str) -> None:
     assert _built(name).encode(_signals()[kind], point).payload == first
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", CARDS)
 def test_broken_payloads_are_refused(name: str) -> None:
     """Empty, foreign and cut payloads raise; they never hang and never give another size."""
     codec, kind = _available(name), _easy(name)

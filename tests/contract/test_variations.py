@@ -83,8 +83,10 @@ def test_the_ladder_keys_of_every_card_exclude_one_another(name: str) -> None:
     card = REGISTRY.codec(name)
     adapter = adapter_class(card)
     keys = ladder_keys(adapter)
-    assert keys is not None or not adapter.parameters
     check_values(card, adapter)
+    if ANY_LADDER in adapter.parameters:  # a user's network, whose card names it
+        return
+    assert keys is not None or not adapter.parameters
     keys, own = keys or (), card.ladder[0].key
     assert set(keys) <= set(adapter.parameters) and own in (*keys, "mode")
     for key in keys:
@@ -266,8 +268,8 @@ def test_words_of_a_card_s_ladder_stay_words(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_is_text_keeps_its_plus_and_its_digits() -> None:
-    card = select(REGISTRY, "bmshj2018-factorized:arguments=128+192")
-    assert card.settings["arguments"] == "128+192"
+    card = select(REGISTRY, "bmshj2018-factorized:part=ema+1")
+    assert card.settings["part"] == "ema+1"
     assert select(REGISTRY, "bmshj2018-factorized:weights=007").settings["weights"] == "007"
 
 

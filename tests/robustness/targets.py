@@ -30,7 +30,7 @@ from bench.signals import Signal, clip, image, vectors
 
 PARSER, CODEC, FORGED = "parser", "codec", "forged"
 """Kinds of targets; of forged streams the checksums are right."""
-_SMALL = {"cheng2020-anchor": (24,), "cheng2020-attn": (24,), "ssf2020": ()}
+_SMALL = {"Cheng2020Anchor": (24,), "Cheng2020Attention": (24,), "ScaleSpaceFlow": ()}
 """Constructor arguments of small networks, where they are not two."""
 _BPG = b"BPG\xfb\x20\x00\x10\x10\x00" + bytes(40)
 
@@ -77,7 +77,7 @@ def learned(registry: Registry) -> list[CodecCard]:
     found: dict[str, CodecCard] = {}
     for card in map(registry.codec, sorted(registry.codecs)):
         if "gpu" in card.resources or (card.folder / "weights" / card.id).is_dir():
-            found.setdefault(str(card.settings.get("architecture", card.id)), card)
+            found.setdefault(str(card.settings.get("model", card.id)), card)
     return list(found.values())
 
 
@@ -90,7 +90,7 @@ def target(kind: str, name: str) -> Target:
     try:
         codec.check_available()
     except Unavailable:
-        if "architecture" not in card.settings:
+        if "model" not in card.settings:
             raise
         card = untrained(card)
         codec = build_codec(card)
@@ -105,18 +105,15 @@ def untrained(card: CodecCard) -> CodecCard:
     here: what its decoder does with hostile streams hardly depends on them."""
     import torch
 
-    from bench.codecs.support.zoo_weights import architecture_class
+    from bench.codecs.foreign.network import find
 
-    architecture = str(card.settings["architecture"])
-    sizes = _SMALL.get(architecture, (8, 32))
+    model = str(card.settings["model"])
     torch.manual_seed(1)
-    network = architecture_class(architecture)(*sizes)
+    network = find(model)(*_SMALL.get(model.partition(":")[2], (8, 32)))
     folder = Path(tempfile.mkdtemp(prefix="bench-untrained-"))
     atexit.register(shutil.rmtree, folder)
-    torch.save(network.state_dict(), folder / "network.pth")
-    settings = {**card.settings, "weights": str(folder / "network.pth")}
-    if sizes:
-        settings["arguments"] = "+".join(map(str, sizes))
+    torch.save(network.state_dict(), folder / f"{card.ladder[0].value}.pth")
+    settings = {**card.settings, "weights": str(folder / f"{{{card.rate_key}}}.pth")}
     return replace(card, settings=settings, ladder=card.ladder[:1])
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bench.cards import CodecCard, load_registry
 from bench.codecs.build import build_codec
-from bench.codecs.support.zoo_weights import read_checkpoint
+from bench.codecs.foreign.network import read_states
+from bench.codecs.foreign.plain import Fault
 from bench.errors import BenchError
 from bench.learned.training.checkpoint import load_checkpoint
 from bench.learned.training.settings import Recipe, TrainingSettings
@@ -64,14 +65,14 @@ def _checkpoints(path: Path, blown: Path) -> list[str]:
     own = Recipe(card, "model", TrainingSettings(task="", steps=1, batch=1, learning_rate=1.0))
     readers: tuple[tuple[str, Callable[[], object]], ...] = (
         ("a training's checkpoint", lambda: load_checkpoint(path, own)),
-        ("a network's checkpoint", lambda: read_checkpoint(path)),
+        ("a network's checkpoint", lambda: read_states(str(path))),
     )
     faults = []
     for what, read in readers:
         try:
             read()
             faults.append(f"{what}: was taken")
-        except BenchError:
+        except (BenchError, Fault):
             pass
         except Exception as error:  # what is looked for
             faults.append(f"{what}: {type(error).__name__} ({str(error)[:120]})")

@@ -19,6 +19,7 @@ from PIL import Image
 
 from bench.datasets.images import PictureFiles
 from tests.fakes import written
+from tests.speed.clips import Clip
 from tests.speed.scaling import measure_resume
 from tests.speed.test_run_speed import CORES, ENVIRONMENT, bench, best
 
@@ -99,17 +100,25 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.parametrize("media", ["pictures", "a clip"])
 def test_a_cluster_on_loopback_against_the_local_pool(
-    scheduler: str, kodak_folder: Path, tmp_path: Path
+    media: str, scheduler: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """JPEG on Kodak: the tasks a second that 45 further qualities add to a run of one, so that what
-    lies between the coordinator and its workers is measured and not the start of either."""
-    few, many = "50", "+".join(map(str, range(5, 96, 2)))
-    words = ["--suite", "kodak", "--data", kodak_folder.resolve(), "--no-report",
-             "--out", tmp_path / "out"]  # fmt: skip
+    """JPEG on Kodak, and x264 with VMAF on a clip: the tasks a second that further points add to a
+    run of one, so that what lies between the coordinator and its workers is measured and not the
+    start of either."""
+    if media == "pictures":
+        source = ["--suite", "kodak", "--data", request.getfixturevalue("kodak_folder").resolve()]
+        codec, few, more = "jpeg:quality=", "50", range(5, 96, 2)
+    else:
+        clip = Clip(30, width=960, height=540).write(tmp_path / "clip.y4m")
+        source = ["--input", clip, "--metrics", "psnr_y,vmaf"]
+        codec, few, more = "x264:preset=medium,crf=", "30", range(20, 40, 2)
+    many = "+".join(map(str, more))
+    words = [*source, "--no-report", "--out", tmp_path / "out"]
 
     def seconds(qualities: str, *more: object) -> float:
-        return best(lambda: bench(*words, "--codecs", f"jpeg:quality={qualities}", *more))
+        return best(lambda: bench(*words, "--codecs", codec + qualities, *more))
 
     start, local = seconds(few), seconds(many)
     cluster_start, cluster = (
@@ -118,8 +127,8 @@ def test_a_cluster_on_loopback_against_the_local_pool(
     )
     ratio = (local - start) / (cluster - cluster_start)
     print(
-        f"\nJPEG on Kodak: local pool {local:.2f} s, two Dask workers on loopback {cluster:.2f} s; "
-        f"of these {start:.2f} and {cluster_start:.2f} s for 24 tasks alone, so {ratio:.2f} of the "
+        f"\n{media}: local pool {local:.2f} s, two Dask workers on loopback {cluster:.2f} s; "
+        f"of these {start:.2f} and {cluster_start:.2f} s for one point, so {ratio:.2f} of the "
         "throughput"
     )
     assert ratio >= 0.9

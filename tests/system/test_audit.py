@@ -164,18 +164,42 @@ def portraits(home: Path) -> Points:
     return means([row[1:] for row in all_samples(home)], lambda s: s.bpp, lambda s: s.psnr)
 
 
-def turned(home: Path) -> Points:
+def turned(home: Path, quarters: int = 1) -> Points:
     found = []
     for quality, row in zip(QUALITIES, all_samples(home), strict=True):
         pairs = []
         for s in row:
-            is_portrait = s.source.shape[0] > s.source.shape[1]
-            source = np.ascontiguousarray(np.rot90(s.source)) if is_portrait else s.source
+            portrait = s.source.shape[0] > s.source.shape[1]
+            source = np.ascontiguousarray(np.rot90(s.source, quarters)) if portrait else s.source
             file = jpeg(source, quality)
             removed = len(jpeg(s.source, quality)) - len(s.payload)
             pairs.append((8 * (len(file) - removed) / s.pixels, psnr(source, opened(file))))
         found.append(tuple(np.mean(pairs, axis=0)))
     return found
+
+
+def turned_clockwise(home: Path) -> Points:
+    return turned(home, 3)
+
+
+def channels(home: Path) -> Points:
+    """The mean of the PSNR of R, G and B."""
+
+    def quality(s: Sample) -> float:
+        return float(np.mean([psnr(s.source[..., c], s.decoded[..., c]) for c in range(3)]))
+
+    return means(all_samples(home), lambda s: s.bpp, quality)
+
+
+def last_two_in_compressed_npz(home: Path) -> Points:
+    """Two conventions at once."""
+
+    def size(s: Sample) -> float:
+        file = io.BytesIO()
+        np.savez_compressed(file, np.frombuffer(s.payload, np.uint8))
+        return 8 * len(file.getvalue()) / s.pixels
+
+    return means([row[1:] for row in all_samples(home)], size, lambda s: s.psnr)
 
 
 def quantised(home: Path) -> Points:
@@ -255,6 +279,13 @@ def audited(
         (cropped, "psnr_rgb", "cropped to multiples of 64 (left and top)"),
         (portraits, "psnr_rgb", "portrait items alone"),
         (turned, "psnr_rgb", "portrait pictures turned"),
+        (turned_clockwise, "psnr_rgb", "portrait pictures turned (clockwise)"),
+        (channels, "psnr_rgb", "mean of the decibels of R, G and B"),
+        (
+            last_two_in_compressed_npz,
+            "psnr_rgb",
+            "portrait items alone, bytes of the stream in a compressed npz file",
+        ),
         (quantised, "psnr_rgb", "against the source quantised to 8-bit Y'CbCr (BT.709)"),
         (luma_of_601, "psnr_y", "BT.601"),
         (luma_of_limited_range, "psnr_y", "BT.709 of limited range"),
@@ -345,6 +376,20 @@ def test_what_no_convention_gives_is_none_with_what_is_left(
     assert "another version or build" in said
 
 
+def test_a_header_of_its_own_is_told_in_bytes(home: Path) -> None:
+    points = means(all_samples(home), lambda s: s.bpp + 8 * 17 / s.pixels, lambda s: s.psnr)
+    status, said = audited(home, points, "psnr_rgb", digits=6)
+    assert status == 1 and "its rate is +17 bytes an item from the payload's at every point" in said
+
+
+def test_whole_numbers_have_no_digits(home: Path) -> None:
+    path = home / "whole.csv"
+    (_, middle, _) = plain(home)
+    path.write_text(f"codec,quality,bpp,psnr_rgb\nx,50,{middle[0]:.4f},{middle[1]:.0f}\n")
+    said = bench("audit", path, home / "run", "--codec", "jpeg", "--input", home / "pictures")
+    assert said.returncode == 0 and "  1. as measured here\n" in said.stdout
+
+
 def test_few_digits_fit_several(home: Path) -> None:
     _, said = audited(home, plain(home), "psnr_rgb", digits=1)
     assert "reproduce it within its printed digits, the most common first" in said
@@ -378,6 +423,7 @@ def test_a_bd_rate_is_named_with_its_interpolation(home: Path) -> None:
     assert f"BD-rate {value} against x264: {how}\n" in said
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(
     not Path(os.environ.get("BENCH_DATA", "/nowhere"), "kodak").is_dir(),
     reason="needs Kodak's pictures in $BENCH_DATA",

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.cli import COMMANDS, main
+from bench.cli import COMMANDS, main, make_parser
 from tests.command import ROOT, bench
 from tests.system.codecs.tiny_zoo import picture
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+NIGHTLY = ("codec", "determinism", "metric", "site", "suite", "tutorial", "vault")
+"""Pages whose commands take longest; by day their options are read."""
 ELSEWHERE = ("--cluster", "kodak", "hevc-d", "uvg")
 """Words of commands that need a cluster or data sets that are not in a package."""
 
@@ -65,7 +67,11 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.nightly] * (page.stem in NIGHTLY)) for page in PAGES],
+    ids=lambda page: page.stem,
+)
 def test_its_commands_run_as_written(page: Path, home: Path) -> None:
     for language, title, block in steps(page):
         if title:
@@ -82,6 +88,25 @@ def test_its_commands_run_as_written(page: Path, home: Path) -> None:
             assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
     for paper in home.glob("*.tex"):
         _compile(paper)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_its_commands_are_known(
+    page: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also those that need a cluster or data sets: every subcommand and option is there."""
+    monkeypatch.chdir(home)
+    for language, title, block in steps(page):
+        if title:
+            (home / title).parent.mkdir(parents=True, exist_ok=True)
+            (home / title).write_text(block)
+        for line in block.splitlines() if language == "console" else ():
+            if line.startswith("$ python -m bench "):
+                words = shlex.split(line, comments=True)[4:]
+                try:
+                    make_parser(words).parse_args(words)
+                except SystemExit:
+                    pytest.fail(f"{line}\n{capsys.readouterr().err}")
 
 
 def _compile(paper: Path) -> None:

@@ -164,6 +164,7 @@ def test_its_ranges_of_overlap_are_those_of_the_results() -> None:
     assert f"share {min(overlaps):.0f}–{max(overlaps):.0f} %" in RESULTS
 
 
+@pytest.mark.nightly
 def test_its_commands_run(tmp_path: Path) -> None:
     """All in one folder and in order, since later ones read what earlier ones left."""
     data = os.environ.get("BENCH_DATA", "")

@@ -18,7 +18,9 @@ from tests.command import bench
 from tests.system.codecs.tiny_zoo import picture
 
 
-@pytest.mark.parametrize("template", ["python", "command", "model"])
+@pytest.mark.parametrize(
+    "template", ["python", "command", pytest.param("model", marks=pytest.mark.nightly)]
+)
 def test_a_new_codec_runs_as_it_is(template: str, tmp_path: Path) -> None:
     Image.fromarray(picture(60, 90)).save(tmp_path / "mine.png")
     made = bench("new", "codec", "my-codec", "--from", template, folder=tmp_path)

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from bench.cards import load_registry, read_dataset
+from bench.codecs.foreign.network import read_states
+from bench.codecs.foreign.plain import Fault
 from bench.codecs.support.weights import load_weights, read_tensors
-from bench.codecs.support.zoo_weights import read_checkpoint
 from bench.errors import CardError, DataError
 from bench.results.kept_streams import KeptStream, KeptStreams
 
@@ -66,8 +67,8 @@ def test_a_pickle_in_the_place_of_weights_is_refused_and_never_run(tmp_path: Pat
 
 def test_a_hostile_checkpoint_is_refused_and_never_run(tmp_path: Path) -> None:
     torch.save({"state_dict": Bomb(tmp_path / "hurt")}, tmp_path / "net.pth.tar")
-    with pytest.raises(CardError, match="not a readable PyTorch checkpoint"):
-        read_checkpoint(tmp_path / "net.pth.tar")
+    with pytest.raises(Fault, match="unpickling it runs code"):
+        read_states(str(tmp_path / "net.pth.tar"))
     assert not (tmp_path / "hurt").exists()
 
 

@@ -46,7 +46,7 @@ class Apart:
     """The two processes of a codec. They are started by the first call of each and kept."""
 
     def __init__(self, card: CodecCard, backend: str, opening: Mapping[str, object]) -> None:
-        self.card, self._backend, self._opening = card, backend, opening
+        self.card, self.backend, self.opening = card, backend, opening
         self._environment: Environment | None = None
 
     @property
@@ -60,12 +60,12 @@ class Apart:
     def _pair(self) -> tuple[Host, Host]:
         found = self.environment
         opening = {
-            "backend": self._backend,
+            "backend": self.backend,
             "path": [str(path) for path in found.first],
             "last": [str(path) for path in found.last],
             "folder": str(launch_folder()),
             "seed": 0,
-            **self._opening,
+            **self.opening,
         }
         return _hosts(Program(self.card.id, json.dumps(opening), found.python))
 

@@ -67,7 +67,7 @@ class Backend:
     def load(self, args: Head, blobs: list[bytes]) -> Reply:
         """Makes ``args["point"]`` with the checkpoint ``args["weights"]`` the current one."""
         self._at(args)
-        return {"mark": self.mark, "codes": self._codes or self._by_frame}, []
+        return {"mark": self.mark, "stride": self._stride}, []
 
     def warm_up(self, args: Head, blobs: list[bytes]) -> Reply:
         """A pass over black frames, so that the first call is no slower than the next."""
@@ -101,7 +101,8 @@ class Backend:
                 return dict(rate), [self._pictures(found, samples)]
         strings: list[bytes] = []
         nest = flatten(coded, strings)
-        return {"nest": nest, "mark": self.mark, "by_frame": self._by_frame}, strings
+        told = {"mark": self.mark, "stride": self._stride, "by_frame": self._by_frame}
+        return {"nest": nest, **told}, strings
 
     def decode(self, args: Head, blobs: list[bytes]) -> Reply:
         """The samples of what ``encode`` coded; ``threads`` are tried where they are given."""
@@ -147,7 +148,7 @@ class Backend:
             "macs": {
                 name.replace(owner, "", 1): sum(found.values()) / 2
                 for name, found in counter.get_flop_counts().items()
-                if name == "Global" or name.count(".") == 1
+                if name == "Global" or name.count(".") in (1, 2)
             },
             "pixels": shape[-1] * shape[-2] * (2 if self.video else 1),
             "peak_bytes": peak,
@@ -199,11 +200,14 @@ class Backend:
     def _has(self, *names: str) -> bool:
         return all(callable(getattr(self.network, name, None)) for name in names)
 
-    def _samples(self, args: Head) -> Samples:
+    @property
+    def _stride(self) -> int:
         own = getattr(self.network, "downsampling_factor", 128 if self.video else 64)
-        stride = int(self.spec.get("stride") or own)
+        return int(self.spec.get("stride") or own)
+
+    def _samples(self, args: Head) -> Samples:
         padding, channels = self.spec.get("padding", "replicate"), self.spec.get("channels", 3)
-        return Samples(args, stride, padding, channels, self.device)
+        return Samples(args, self._stride, padding, channels, self.device)
 
     def _given(self, frames: list[Any]) -> Any:
         """What a network for clips or for pictures takes."""

@@ -5,16 +5,14 @@ Counts what the entropy coder needs before and after it; the coder itself is not
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.codecs.base import Complexity
+from bench.codecs.foreign.model_backend import peak_bytes
 
 
 def measure_complexity(
@@ -37,8 +35,8 @@ def measure_complexity(
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         forward()
-    with torch.no_grad(), _LiveMemory() as memory:
-        forward()
+    with torch.no_grad():
+        peak = peak_bytes(forward)
     macs = {
         name: sum(operations.values()) / 2 for name, operations in counter.get_flop_counts().items()
     }
@@ -51,43 +49,5 @@ def measure_complexity(
         parameters=float(sum(each.numel() for each in network.parameters())),
         encoder_kmac_per_pixel=(total - share(decoder_only)) / pixels / 1000,
         decoder_kmac_per_pixel=(total - share(encoder_only)) / pixels / 1000,
-        peak_bytes=float(memory.peak),
+        peak_bytes=float(peak),
     )
-
-
-class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the storages of the tensors that operations return until the last one is gone."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.held = self.peak = 0
-        self._tensors: dict[int, int] = {}
-
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: dict[str, object] | None = None,
-    ) -> object:
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
-                self._add(tensor)
-        return result
-
-    def _add(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage.data_ptr(), storage.nbytes()
-        if key not in self._tensors:
-            self._tensors[key] = 0
-            self.held += size
-            self.peak = max(self.peak, self.held)
-        self._tensors[key] += 1
-        weakref.finalize(tensor, self._drop, key, size)
-
-    def _drop(self, key: int, size: int) -> None:
-        self._tensors[key] -= 1
-        if not self._tensors[key]:
-            del self._tensors[key]
-            self.held -= size

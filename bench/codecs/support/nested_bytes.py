@@ -38,7 +38,8 @@ def pack_nest(codec: str, nested: NestedBytes) -> tuple[bytes, int]:
     """The bytes of ``nested`` and how many of them are those of the strings. Raises CodecError for
     a value of another type."""
     blobs: list[bytes] = []
-    return pack_tree(codec, _tree(codec, nested, blobs), blobs)
+    data = pack_tree(codec, _tree(codec, nested, blobs), blobs)
+    return data, sum(map(len, blobs))
 
 
 def unpack_nest(codec: str, data: bytes) -> NestedBytes:
@@ -77,8 +78,8 @@ def _nested(codec: str, tree: Tree, blobs: Iterator[bytes]) -> NestedBytes:
     raise _corrupt(codec, "holds more than byte strings and whole numbers")
 
 
-def pack_tree(codec: str, tree: Tree, blobs: Sequence[bytes]) -> tuple[bytes, int]:
-    """The bytes of a tree and how many of them are those of its strings.
+def pack_tree(codec: str, tree: Tree, blobs: Sequence[bytes]) -> bytes:
+    """The bytes of a tree.
 
     The structure is deflated where that makes it smaller, as it does for the frames of a clip.
     """
@@ -87,8 +88,7 @@ def pack_tree(codec: str, tree: Tree, blobs: Sequence[bytes]) -> tuple[bytes, in
     smaller = len(deflated) < len(structure)
     structure = deflated if smaller else structure
     lengths = b"".join(write_varint(len(blob)) for blob in blobs[:-1])
-    content = b"".join(blobs)
-    return write_varint(len(structure) << 1 | smaller) + structure + lengths + content, len(content)
+    return write_varint(len(structure) << 1 | smaller) + structure + lengths + b"".join(blobs)
 
 
 def unpack_tree(codec: str, data: bytes) -> tuple[Tree, list[bytes]]:

@@ -8,26 +8,27 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.codecs.support.zoo_weights import architecture_class
+from bench.codecs.foreign.network import find
 
 _ARGUMENTS: dict[bool, tuple[int, ...]] = {True: (64,), False: (48, 96)}
 """Of the constructor: Cheng's have one width."""
 _LATENT, _HYPER, _SCALE = 4.0, 2.0, 1.5
 
 
-def save_random(architecture: str, path: Path, seed: int = 0) -> None:
-    """Writes a checkpoint; the same on every machine up to rounding."""
+def save_random(model: str, path: Path, seed: int = 0) -> None:
+    """Writes a checkpoint of the class that ``model`` names; the same on every machine up to
+    rounding."""
     torch.manual_seed(seed)
-    model = architecture_class(architecture)(*_ARGUMENTS["cheng" in architecture])
+    network = find(model)(*_ARGUMENTS["Cheng" in model])
     x = torch.rand(1, 3, 8, 8).repeat_interleave(16, 2).repeat_interleave(16, 3)
     with torch.no_grad():
-        y = spread(model.g_a, x, _LATENT)
-        if hasattr(model, "h_a"):
-            hyper = y.abs() if architecture == "bmshj2018-hyperprior" else y
-            z = spread(model.h_a, hyper, _HYPER)
-            spread(model.h_s, z.round(), _SCALE)
-    model.update(force=True)
-    torch.save(model.state_dict(), path)
+        y = spread(network.g_a, x, _LATENT)
+        if hasattr(network, "h_a"):
+            hyper = y.abs() if model.endswith(":ScaleHyperprior") else y
+            z = spread(network.h_a, hyper, _HYPER)
+            spread(network.h_s, z.round(), _SCALE)
+    network.update(force=True)
+    torch.save(network.state_dict(), path)
 
 
 def spread(network: nn.Module, x: Tensor, deviation: float) -> Tensor:

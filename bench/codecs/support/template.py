@@ -5,7 +5,6 @@ Owns placeholders, program look-up, exit states and versions; knows no file form
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import shutil
@@ -25,6 +24,7 @@ from bench.codecs.support.programs import (
     run_confined,
 )
 from bench.errors import CardError, CodecError, Unavailable, near_matches
+from bench.machine import file_digest
 from bench.processes import isolation
 from bench.records import Value
 
@@ -173,15 +173,3 @@ def printed_lines(arguments: tuple[str, ...], reads: tuple[Path, ...] | None = N
 def program_hash(path: str) -> str:
     """The beginning of a program's sha256: names a build that tells no version."""
     return f"sha256 {file_digest(Path(path))[:16]}"
-
-
-def file_digest(path: Path) -> str:
-    """A file's sha256; computed again when the file changes."""
-    status = path.stat()
-    return _digest(path, status.st_mtime_ns, status.st_size)
-
-
-@cache
-def _digest(path: Path, _changed: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,16 +6,16 @@ Owns names, files and their mistakes; imports and codes nothing.
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.codecs.base import Choice
 from bench.errors import CardError, Unavailable, near_matches
+from bench.machine import file_digest
 from bench.processes.isolation import launch_folder
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ PADDING = Choice(("replicate", "zero", "centre-zero"))
 class ModelSource:
     """The settings of a card that say which network it is.
 
-    ``folder`` is the card's: relative checkpoints are looked for in the current folder, then there.
+    ``folder`` is the card's: relative checkpoints are looked for in the current folder, then there;
+    bare file names also in $BENCH_WEIGHTS and torch's cache. ``*`` stands for any part of a name.
     """
 
     codec: str
@@ -44,6 +45,8 @@ class ModelSource:
     built: Mapping[str, object]
     """``arguments`` and ``update``, in which a point's value may stand, too."""
     folder: Path
+    cure: str = ""
+    """How to get a checkpoint, as a message ends that misses it; the card's ``source.weights``."""
 
     @classmethod
     def of(cls, card: CodecCard) -> ModelSource:
@@ -67,7 +70,8 @@ class ModelSource:
                 raise CardError(f"codec {card.id}: call.{key} is {value!r}; write {example}")
         built = {key: settings[key] for key in ("arguments", "update") if key in settings}
         model, weights = str(settings["model"]), str(settings["weights"])
-        return cls(card.id, model, weights, call, built, card.folder)
+        cure = str(card.source.get("weights", ""))
+        return cls(card.id, model, weights, call, built, card.folder, cure)
 
     @property
     def tells_decoder(self) -> bool:
@@ -105,8 +109,8 @@ class ModelSource:
             return
         seen: dict[str, Point] = {}
         for point in points:
-            path = self.candidates(point)[0]
-            mark = file_digest(found) if (found := self._found(point)) else str(path)
+            path = self._candidates(point)[0]
+            mark = file_digest(found) if (found := self.found(point)) else str(path)
             if mark in seen:
                 raise CardError(
                     f"codec {self.codec}: {seen[mark]} and {point} are one checkpoint, {path}: it "
@@ -118,29 +122,33 @@ class ModelSource:
     def check_present(self, points: Sequence[Point]) -> None:
         """Raises Unavailable at the first point without a checkpoint, naming the points that have
         one, and CardError for a checkpoint whose name holds another hash."""
-        there = "+".join(str(point.value) for point in points if self._found(point))
+        there = "+".join(str(point.value) for point in points if self.found(point))
         for point in points:
-            if there and self._found(point) is None:
+            if there and self.found(point) is None:
                 raise Unavailable(
-                    f"{self._absent(point)}; get it, or measure what is there: "
+                    f"{self._absent(point, 'get it')}, or measure what is there: "
                     f"{self.codec}{',' if ':' in self.codec else ':'}{point.key}={there}"
                 )
             self.checkpoint(point)
 
-    def _absent(self, point: Point) -> str:
-        places = " or ".join(str(path) for path in self.candidates(point))
-        return f"codec {self.codec}: no checkpoint for {point}: {places} is missing"
+    def _absent(self, point: Point, cure: str = "") -> str:
+        places = " or ".join(str(path) for path in self._candidates(point))
+        cure = _filled(self.cure, point) or cure
+        said = f"codec {self.codec}: no checkpoint for {point}: {places} is missing"
+        return f"{said}; {cure}" if cure else said
 
-    def candidates(self, point: Point) -> tuple[Path, ...]:
+    def _candidates(self, point: Point) -> tuple[Path, ...]:
         """Where a point's checkpoint may lie."""
-        name = _FIELD.sub(lambda _: str(point.value), self.weights)
-        path, here = Path(name).expanduser(), launch_folder()
-        return (path,) if path.is_absolute() else (here / path, here / self.folder / path)
+        path, here = Path(_filled(self.weights, point)).expanduser(), launch_folder()
+        if path.is_absolute():
+            return (path,)
+        more = _download_folders() if path.name == str(path) else ()
+        return tuple(folder / path for folder in (here, here / self.folder, *more))
 
     def checkpoint(self, point: Point) -> Path:
         """The checkpoint of a point. Raises Unavailable naming where it was looked for, CardError
         where its name holds a hash that its content has not."""
-        found = self._found(point)
+        found = self.found(point)
         if found is None:
             raise Unavailable(self._absent(point))
         named = _HASHED_NAME.search(found.name)
@@ -149,11 +157,29 @@ class ModelSource:
         return found
 
     def digest(self, point: Point) -> str:
-        """Hash of a point's checkpoint."""
-        return file_digest(self.checkpoint(point))
+        """First half of the sha256 of a point's checkpoint."""
+        return file_digest(self.checkpoint(point))[:32]
 
-    def _found(self, point: Point) -> Path | None:
-        return next((path for path in self.candidates(point) if path.is_file()), None)
+    def found(self, point: Point) -> Path | None:
+        """The checkpoint of a point, if it is on this machine."""
+        for path in self._candidates(point):
+            like = path.parent.glob(path.name) if "*" in path.name else (path,)
+            if files := sorted(filter(Path.is_file, like)):
+                return files[0]
+        return None
+
+
+def _download_folders() -> Iterator[Path]:
+    """Where checkpoints lie that were downloaded once for all."""
+    import torch
+
+    if folder := os.environ.get("BENCH_WEIGHTS"):
+        yield Path(folder)
+    yield Path(torch.hub.get_dir(), "checkpoints")
+
+
+def _filled(words: str, point: Point) -> str:
+    return _FIELD.sub(lambda _: str(point.value), words)
 
 
 def _fields(words: object) -> Iterator[str]:
@@ -163,15 +189,3 @@ def _fields(words: object) -> Iterator[str]:
     elif isinstance(words, Mapping | list):
         for one in words.values() if isinstance(words, Mapping) else words:
             yield from _fields(one)
-
-
-def file_digest(path: Path) -> str:
-    """First half of a file's sha256; computed again when the file changes."""
-    status = path.stat()
-    return _digest(path, status.st_mtime_ns, status.st_size)
-
-
-@cache
-def _digest(path: Path, _changed: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]

@@ -20,11 +20,11 @@ from bench.codecs.base import Allowed, Choice, Complexity, Encoded, Range
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
 from bench.codecs.support.learned_codec import LearnedCodec
-from bench.codecs.support.plane_coder import PlaneCoder
 from bench.codecs.support.refinement import STEPS, frozen, refined, soft_round, with_refinement
 from bench.codecs.support.tensors import Geometry, inference, refuse_samples, to_frame, to_tensor
 from bench.errors import BitstreamError
 from bench.learned.hyperprior.network import QUALITIES, STRIDE, GainedHyperprior, trade_off
+from bench.learned.hyperprior.plane_coder import PlaneCoder
 from bench.learned.shared.checkerboard import Conditional, Elements
 from bench.learned.shared.entropy_models import COMPATIBLE
 from bench.machine import multiplies_bfloat16

@@ -16,7 +16,8 @@ from bench.analysis.bd import MIN_POINTS, compare
 from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve, load_overlay
 from bench.analysis.qualities import Floats, quality
-from bench.analysis.reference_distance import (
+from bench.errors import UsageError
+from bench.learned.pages.reference_distance import (
     COLUMN,
     Distance,
     complete,
@@ -27,7 +28,6 @@ from bench.analysis.reference_distance import (
     rates_at_equal_quality,
     with_bytes,
 )
-from bench.errors import UsageError
 from bench.records import CodecName
 from bench.report.chroma import codes_420
 from bench.report.pages import Page

@@ -17,16 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.codecs.base import Allowed, Choice, Complexity, Encoded
-from bench.codecs.support.coded_clip import (
-    STANDARD,
-    ClipGeometry,
-    pack_clip,
-    peek_number,
-    refuse_clip,
-    to_clip,
-    to_planes,
-    unpack_clip,
-)
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
 from bench.codecs.support.learned_codec import LearnedCodec
@@ -36,6 +26,16 @@ from bench.entropy.coding import deflate, inflate, pack_fixed, unpack_fixed
 from bench.entropy.context import StepDecoder, encode_steps, probabilities, shannon_bits
 from bench.errors import BitstreamError
 from bench.learned.qcae.network import LADDER, LATENTS, NETWORKS, STRIDE, QuantisedAutoencoder
+from bench.learned.shared.coded_clip import (
+    STANDARD,
+    ClipGeometry,
+    pack_clip,
+    peek_number,
+    refuse_clip,
+    to_clip,
+    to_planes,
+    unpack_clip,
+)
 from bench.learned.shared.latent_context import PAST, LatentContext, group_of, past_frames
 
 if TYPE_CHECKING:

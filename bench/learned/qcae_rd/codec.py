@@ -17,15 +17,6 @@ import torch
 from torch import Tensor
 
 from bench.codecs.base import Allowed, Complexity, Encoded, Range
-from bench.codecs.support.coded_clip import (
-    STANDARD,
-    ClipGeometry,
-    pack_clip,
-    refuse_clip,
-    to_clip,
-    to_planes,
-    unpack_clip,
-)
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.container import Container
 from bench.codecs.support.learned_codec import LearnedCodec
@@ -56,6 +47,15 @@ from bench.learned.qcae_rd.network import (
     group_mask,
     table_rows,
     worth_of,
+)
+from bench.learned.shared.coded_clip import (
+    STANDARD,
+    ClipGeometry,
+    pack_clip,
+    refuse_clip,
+    to_clip,
+    to_planes,
+    unpack_clip,
 )
 from bench.learned.shared.entropy_models import COMPATIBLE
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from bench.codecs.base import Allowed, Choice, Complexity, Encoded
-from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.rdoq import Outlook, descended
@@ -33,6 +32,7 @@ from bench.codecs.support.tensors import (
 from bench.codecs.support.through_rgb import VIA
 from bench.entropy.coding import Coder, decode_with
 from bench.entropy.gaussian_cells import CellDecoder, CellEncoder, CellTable, Integers
+from bench.learned.vae3d.clip_header import ClipHeader, HeaderFormat
 from bench.learned.vae3d.network import FRAMES, LAMBDAS, STRIDE, Vae3d, trade_off
 from bench.learned.vae3d.prior import PriorWalk
 from bench.signals import Frame, clip

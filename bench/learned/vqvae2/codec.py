@@ -35,9 +35,9 @@ from bench.codecs.support.tensors import (
     to_tensor,
 )
 from bench.codecs.support.weights import MODEL
-from bench.entropy.indices import Adaptive, Deflate, DeflateBytes, FixedLength, IndexCoder
 from bench.errors import BitstreamError
 from bench.learned.vqvae2.blocktransformer import BlockTransformer
+from bench.learned.vqvae2.indices import Adaptive, Deflate, DeflateBytes, FixedLength, IndexCoder
 from bench.learned.vqvae2.network import BOTTOM_STRIDE, TOP_STRIDE, VqVae2
 from bench.learned.vqvae2.pixelsnail import PixelSnail
 from bench.learned.vqvae2.prior_coder import LEARNED, LEVELS, PriorPair, build_prior, prior_name

@@ -36,6 +36,8 @@ LISTED = "site.json"
 """Names the files of a site, so that the next one takes away what it no longer has."""
 _APART = ("curves.csv", "bd.csv", "table.md", "table.tex")
 _KEPT = {".csv", ".tsv", ".dat", ".tex", ".md", ".pdf", ".json"}
+_LARGEST = 10_000_000
+"""Bytes of a file that is handed out."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -74,8 +76,9 @@ def build_site(paths: Sequence[Path], out: Path, registry: Registry) -> BuiltSit
     made.write("index.html", front_page(suites, held, names))
     made.write("methods.html", methods_page(suites))
     _write_parts(made)
-    said = (*left_out, *(f"{suite.folder}: {suite.missing}" for suite in suites if suite.missing))
-    return BuiltSite(out, len(suites), len(names), made.finish(), said)
+    said = [*left_out, *(f"{suite.folder}: {suite.missing}" for suite in suites if suite.missing)]
+    said += [line for suite in suites for line in _too_large(suite)]
+    return BuiltSite(out, len(suites), len(names), made.finish(), tuple(said))
 
 
 def sort_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Vault], tuple[str, ...]]:
@@ -185,8 +188,8 @@ def _write_files(suite: SuitePage, made: _Folder) -> list[str]:
     work = archive.with_suffix(".new")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    for path in sorted(suite.folder.iterdir()):
-        if path.is_file() and path.name != "report.html" and path.suffix in _KEPT:
+    for path in _offered(suite):
+        if path.stat().st_size <= _LARGEST:
             shutil.copyfile(path, work / path.name)
     if suite.content is not None:
         for stale in (*work.glob("curve_*.dat"), *work.glob("rd_*.tex")):
@@ -201,6 +204,20 @@ def _write_files(suite: SuitePage, made: _Folder) -> list[str]:
         made.copy(work / name, f"{home}/{name}")
     shutil.rmtree(work)
     return [f"../{home}/{name}" for name in shown]
+
+
+def _offered(suite: SuitePage) -> list[Path]:
+    return [
+        path for path in sorted(suite.folder.iterdir())
+        if path.is_file() and path.name != "report.html" and path.suffix in _KEPT
+    ]  # fmt: skip
+
+
+def _too_large(suite: SuitePage) -> list[str]:
+    return [
+        f"{path}: {size / 1e6:.0f} MB, more than a site hands out ({_LARGEST / 1e6:.0f} MB)"
+        for path in _offered(suite) if (size := path.stat().st_size) > _LARGEST
+    ]  # fmt: skip
 
 
 def _pack(folder: Path, archive: Path, name: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +18,10 @@ pytest.importorskip("compressai")
 from bench.cards import CodecCard, read_codec
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec
-from bench.codecs.foreign.host import Answer, refuse
-from bench.codecs.foreign.model_backend import Backend
-from bench.codecs.foreign.plain import Fault
-from bench.codecs.foreign.worker import described
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import RGB, YUV420, PixelFormat, Signal, clip, image
+from tests.system.codecs.here import Here
 from tests.system.codecs.tiny_zoo import picture
 from tests.system.codecs.user_networks import MODELS
 
@@ -54,40 +49,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 {"state_dict": model.state_dict()}, folder / "checkpoints" / f"{name}-{point}.pth"
             )
     return folder
-
-
-class Here:
-    """Stands for the two processes of a network: as many backends, in this process."""
-
-    isolation = "none"
-
-    def __init__(self, card: CodecCard, _backend: str, opening: Mapping[str, Any]) -> None:
-        self._codec, self._opening = card.id, opening
-        self._opened: dict[str, Backend] = {}
-
-    def encoder_with(self, call: str, blobs: Sequence[bytes], **named: Any) -> Answer:
-        return self._call("encoder", call, blobs, named)
-
-    def decoder_with(self, call: str, blobs: Sequence[bytes], **named: Any) -> Answer:
-        return self._call("decoder", call, blobs, named)
-
-    def code(self) -> tuple[dict[str, str], dict[str, str]]:
-        return {}, {}
-
-    def _call(
-        self, side: str, call: str, blobs: Sequence[bytes], named: Mapping[str, Any]
-    ) -> Answer:
-        try:
-            if side not in self._opened:
-                backend = Backend()
-                backend.open(json.loads(json.dumps(self._opening)), [])
-                self._opened[side] = backend
-            named = json.loads(json.dumps(named))
-            result, found = getattr(self._opened[side], call)(named, list(blobs))
-            return Answer(json.loads(json.dumps(result)), found)
-        except Exception as error:
-            kind = {"kind": error.kind, "type": "Fault"} if isinstance(error, Fault) else {}
-            refuse(self._codec, {**described(error), **kind})
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +135,19 @@ def test_it_decodes_to_what_the_model_itself_decodes(tmp_path: Path) -> None:
     decoded = built(mine).decode(encoded.payload).array()[0]
     rounded = (expected * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
     np.testing.assert_array_equal(decoded, rounded)
+
+
+def test_a_stream_whose_structure_stands_in_it_is_decoded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all did once: ten bytes more."""
+    codec, signal = built(card(tmp_path, "MyNet", LADDER)), image(picture(70, 101))
+    short = codec.encode(signal, Point("lmbda", 1))
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.codecs.compressai_model._Head.usual", lambda *_: None)
+        long = codec.encode(signal, Point("lmbda", 1))
+    assert len(long.payload) - len(short.payload) == 10
+    assert codec.decode(long.payload).sha256() == codec.decode(short.payload).sha256()
 
 
 def test_latent_codecs_with_tables_of_shapes_and_another_stride(tmp_path: Path) -> None:

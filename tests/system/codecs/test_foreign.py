@@ -123,13 +123,21 @@ def codec(spec: str) -> ForeignCodec:
     ("fault", "says"),
     [
         ("exit", "its process was ended by exit(3) while encoding"),
-        ("segv", "its process crashed (SIGSEGV) while encoding"),
+        pytest.param(
+            "segv", "its process crashed (SIGSEGV) while encoding", marks=pytest.mark.nightly
+        ),
         ("kill", "its process was killed by SIGKILL while encoding; out of memory?"),
         ("mute", "its process closed its pipe while encoding"),
-        ("sysexit", "SystemExit: called sys.exit(0) at plain_codec.py"),
+        pytest.param(
+            "sysexit", "SystemExit: called sys.exit(0) at plain_codec.py", marks=pytest.mark.nightly
+        ),
         ("keyboard", "KeyboardInterrupt: at plain_codec.py"),
-        ("base", "Own: of its own kind at plain_codec.py"),
-        ("speechless", "Speechless: its message cannot be shown at plain_codec.py"),
+        pytest.param("base", "Own: of its own kind at plain_codec.py", marks=pytest.mark.nightly),
+        pytest.param(
+            "speechless",
+            "Speechless: its message cannot be shown at plain_codec.py",
+            marks=pytest.mark.nightly,
+        ),
         (
             "library",
             "Expecting property name enclosed in double quotes: line 1 column 2 (char 1) "

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from bench.cards import CodecCard, load_registry
 from bench.codecs.support import weights
-from bench.codecs.support.plane_coder import PlaneCoder
 from bench.codecs.support.tensors import to_tensor
 from bench.errors import BitstreamError, CardError, Unavailable
 from bench.learned.hyperprior.codec import Hyperprior
 from bench.learned.hyperprior.network import GainedHyperprior, trade_off
+from bench.learned.hyperprior.plane_coder import PlaneCoder
 from bench.learned.shared.checkerboard import Walked
 from bench.records import Point
 from bench.signals import image

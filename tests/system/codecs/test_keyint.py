@@ -94,7 +94,7 @@ def test_a_number_is_the_distance_of_intra_pictures(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FAST if name not in WITHOUT_STRUCTURE])
 def test_structure_is_what_it_says(name: str) -> None:
-    assert intra_pictures(f"{FAST[name]},structure=intra", scenes(6)) == list(range(6))
+    assert intra_pictures(f"{FAST[name]},structure=intra", scenes()) == list(range(FRAMES))
     found = intra_pictures(f"{FAST[name]},structure=low-delay,keyint=8", scenes(18))
     assert found == [0, 8, 16]
 
@@ -109,6 +109,13 @@ def test_structure_is_what_it_says(name: str) -> None:
         ("vp9:passes=2", "passes=2 does not count beside the ladder of crf"),
         ("hm:params=QP=3", "params=QP=3 does not count beside the ladder of qp"),
         ("vtm:keyint=32,params=IntraPeriod=8", "does not count beside keyint"),
+        ("vvenc:params=QP=20", "params=QP=20 does not count beside the ladder of qp"),
+        ("vvenc:keyint=32,params=IntraPeriod=8", "does not count beside keyint=32"),
+        ("vvenc:structure=low-delay,params=PicReordering=1", "does not count beside structure"),
+        ("svtav1:structure=low-delay,params=pred-struct=2", "does not count beside structure"),
+        ("svtav1:structure=low-delay,kbps=90,passes=2", "does not count beside structure"),
+        ("vp9:structure=low-delay,params=lag-in-frames=9", "does not count beside structure"),
+        ("vp9:structure=random-access,kbps=90,passes=1", "does not count beside structure"),
     ],
 )
 def test_what_does_not_count_is_refused(spec: str, says: str) -> None:
@@ -128,6 +135,24 @@ def test_two_passes_spend_about_what_is_asked_for(name: str) -> None:
         assert codec.decode(payload).layout.frames == 12
         sizes.append(len(payload))
     assert 0.15 * 150_000 * 0.48 / 8 < sizes[0] < sizes[1] < 2 * 600_000 * 0.48 / 8
+
+
+@pytest.mark.parametrize("name", ["x264", "x265", "svtav1", "vvenc", "vp9", "aom"])
+def test_low_delay_has_bit_rates_too(name: str) -> None:
+    spec = f"{FAST[name].rpartition(',')[0]},structure=low-delay,kbps=300"
+    assert intra_pictures(spec, scenes(12)) == [0]
+
+
+def test_random_access_of_vp9_has_hidden_frames() -> None:
+    """Of superframes, which hold them, the three highest bits of the last byte are 110 (VP9
+    bitstream specification, annex B)."""
+    ends = {}
+    for structure in ("low-delay", "random-access"):
+        card = select(load_registry(), f"{FAST['vp9']},structure={structure}")
+        codec: Codec = build_codec(card)
+        packets = split_frames(read_side_info(codec.encode(scenes(), card.ladder[0]).payload)[1])
+        ends[structure] = any(packet[-1] >> 5 == 0b110 for packet in packets)
+    assert ends == {"low-delay": False, "random-access": True}
 
 
 @pytest.mark.parametrize("name", ["x264", "x265"])

@@ -15,10 +15,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.cards import CodecCard
-from bench.codecs.compressai_zoo import ZooImage
+from bench.cards import CodecCard, load_registry
+from bench.codecs.build import build_codec, select
 from bench.codecs.support import weights
-from bench.codecs.support.zoo_weights import architecture_class
 from bench.learned.hyperprior.codec import Hyperprior
 from bench.learned.hyperprior.network import GainedHyperprior
 from bench.learned.vqvae2.codec import VqVae2Codec
@@ -27,6 +26,8 @@ from bench.learned.vqvae2.prior_coder import LEVELS, build_prior, prior_name
 from bench.records import Point
 from bench.signals import image
 from tests.system.codecs.golden import NO_COMPRESSAI, clear_choices, float64_tables
+from tests.system.codecs.here import Here
+from tests.system.codecs.tiny_zoo import network_class
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -105,21 +106,27 @@ def test_hyperprior(
 
 
 @pytest.mark.parametrize(
-    ("architecture", "size", "digest"),
+    ("name", "size", "digest"),
     [("bmshj2018-factorized", 269, "ec4de8781f58e000"), ("mbt2018-mean", 939, "46de23500baf5587")],
 )
-def test_zoo(tmp_path: Path, architecture: str, size: int, digest: str) -> None:
+def test_compressais_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int, digest: str
+) -> None:
+    """Digests are of streams whose number of strings stood nowhere and whose point was 1."""
     pytest.importorskip("compressai", reason=NO_COMPRESSAI)
-    network = architecture_class(architecture)(8, 32)
+    monkeypatch.setattr("bench.codecs.compressai_model.Apart", Here)
+    network = network_class(name)(8, 32)
     _fill(network, 2)
     with float64_tables(network):
-        network.update(force=True)
-    torch.save(network.state_dict(), tmp_path / "model.pth")
-    values = {"architecture": architecture, "metric": "mse", "weights": str(tmp_path / "model.pth")}
-    codec = ZooImage(_card(tmp_path, architecture, Point("quality", 1), **values))
+        network.update(force=True)  # type: ignore[operator]
+    torch.save(network.state_dict(), tmp_path / "1.pth")
+    card = select(load_registry(), f"{name}:weights={tmp_path}/{{quality}}.pth,quality=1")
     with clear_choices():
-        payload = codec.encode(image(_pixels()), Point("quality", 1)).payload
-    assert (len(payload), _digest(payload)) == (size, digest)
+        payload = build_codec(card).encode(image(_pixels()), card.ladder[0]).payload
+    width, height, kind = payload[6:9]
+    assert (width, height, kind % 3) == (40, 48, 0)
+    before = bytes([1, width, height, 0]) + payload[9:]
+    assert (len(payload), hashlib.sha256(before).hexdigest()[:16]) == (size, digest)
 
 
 # not zlib: its bytes are those of the library that Python was built with

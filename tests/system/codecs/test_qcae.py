@@ -100,7 +100,7 @@ def test_all_coders_of_a_codebook_give_the_same_clip(shared: CodecCard, codes: i
 
 
 @pytest.mark.parametrize(
-    ("frames", "height", "width"), [(1, 4, 4), (1, 1, 1), (2, 17, 33), (23, 9, 4), (20, 64, 64)]
+    ("frames", "height", "width"), [(1, 4, 4), (1, 1, 1), (2, 17, 33), (12, 9, 4), (4, 64, 64)]
 )
 def test_any_size_and_length(
     shared: CodecCard, conditional: QcaeRd, frames: int, height: int, width: int

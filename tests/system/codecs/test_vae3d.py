@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from bench.cards import CodecCard, load_registry
 from bench.codecs.support import weights
-from bench.codecs.support.clip_header import ClipHeader, HeaderFormat
 from bench.codecs.support.tensors import Geometry
 from bench.errors import BitstreamError, CardError, Unavailable
+from bench.learned.vae3d.clip_header import ClipHeader, HeaderFormat
 from bench.learned.vae3d.codec import Vae3dCodec
 from bench.learned.vae3d.network import LAMBDAS, Vae3d
 from bench.records import Point

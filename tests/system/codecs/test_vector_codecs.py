@@ -15,7 +15,7 @@ from bench.cards import load_registry
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec, select
 from bench.datasets.synthetic import TEST_SEED, draw
-from bench.entropy.design import read_designs
+from bench.entropy.trellis import read_designs
 from bench.errors import BitstreamError, CardError, CodecError, UsageError
 from bench.records import Point
 from bench.signals import Signal, clip, vectors

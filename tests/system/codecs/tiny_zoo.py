@@ -1,12 +1,23 @@
 """Small CompressAI networks for tests: random transforms with fitted entropy models."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.codecs.support.zoo_weights import IMAGE_ARCHITECTURES, architecture_class
+from bench.cards import load_registry
+from bench.codecs.foreign.network import find
 
-ARGUMENTS = {name: (24,) if "cheng" in name else (8, 32) for name in IMAGE_ARCHITECTURES}
+AUTOREGRESSIVE = ("cheng2020-anchor", "cheng2020-attn", "mbt2018")
+IMAGE_ARCHITECTURES = (
+    "bmshj2018-factorized",
+    "bmshj2018-factorized-relu",
+    "bmshj2018-hyperprior",
+    "mbt2018-mean",
+    *AUTOREGRESSIVE,
+)
+"""Cards of CompressAI's networks for pictures, of one kind of training."""
 
 
 def picture(
@@ -20,13 +31,19 @@ def picture(
     return np.clip(128 + 50 * smooth.permute(1, 2, 0).numpy() + noise, 0, 255).astype(np.uint8)
 
 
+def network_class(card: str) -> Callable[..., nn.Module]:
+    """What a card's network is built by."""
+    made: Callable[..., nn.Module] = find(str(load_registry().codec(card).settings["model"]))
+    return made
+
+
 def tiny_model(architecture: str, seed: int = 0) -> nn.Module:
     """A network whose latents spread over several symbols and whose entropy model fits them, so
     that streams are long enough to compare with the likelihoods."""
     from compressai.models.base import get_scale_table
 
     torch.manual_seed(seed)
-    model = architecture_class(architecture)(*ARGUMENTS[architecture])
+    model = network_class(architecture)(*((24,) if "cheng" in architecture else (8, 32)))
     x = torch.from_numpy(picture(128, 128, 99)).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         _spread(_last_conv(model.g_a), model.g_a(x), 4.0)

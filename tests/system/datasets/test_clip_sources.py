@@ -88,8 +88,50 @@ def test_alpha_is_refused(options: Sequence[str], message: str, tmp_path: Path) 
 
 def test_rotation_is_refused(whole: Path, tmp_path: Path) -> None:
     ffmpeg("-display_rotation", "90", "-i", whole, "-c", "copy", tmp_path / "turned.mp4")
-    with pytest.raises(DataError, match="to be turned by 90"):
+    with pytest.raises(DataError, match=r"to be turned by 90.*; turn the frames"):
         input_loader(tmp_path)
+    (tmp_path / "turned.mp4").unlink()
+    ffmpeg("-display_vflip", "-i", whole, "-c", "copy", tmp_path / "mirrored.mp4")
+    with pytest.raises(DataError, match=r"to be mirrored .*; flip the frames"):
+        input_loader(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".mp4", ("-c:v", "libx264")),
+        (".h264", ("-c:v", "libx264")),
+        (".m2v", ("-c:v", "mpeg2video")),
+        (".h265", ("-c:v", "libx265", "-x265-params", "log-level=none:hash=1")),
+        (".obu", ("-c:v", "libaom-av1", "-cpu-used", "8")),
+    ],
+)
+def test_damage_that_decoders_hide_is_refused(
+    suffix: str, options: Sequence[str], tmp_path: Path
+) -> None:
+    """Twenty bytes amid the first picture of noise; of AV1, whose decoder hides nothing, an end
+    inside a unit."""
+    path = tmp_path / f"clip{suffix}"
+    noise = ("-vf", "noise=alls=60:all_seed=1", "-pix_fmt", "yuv420p")
+    ffmpeg(*SOURCE, *noise, *options, path)
+    assert input_loader(path)[1].items()[0].problem is None
+    data = bytearray(path.read_bytes())
+    middle = data.find(b"mdat") + 3000 if suffix == ".mp4" else 3000
+    data[middle : middle + 20] = bytes(byte ^ 0x5A for byte in data[middle : middle + 20])
+    path.write_bytes(data[:-7] if suffix == ".obu" else data)
+    with pytest.raises(DataError, match="corrupt"):
+        input_loader(path)
+
+
+def test_a_rate_that_nothing_says_is_noted_and_one_that_is_said_is_not_taken_again(
+    whole: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a_16x16.yuv").write_bytes(bytes(range(128)) * 3)
+    (tmp_path / "b_16x16_30fps_420.yuv").write_bytes(bytes(range(128)) * 3)
+    _, loader = input_loader(tmp_path)
+    assert "taken at 25 frames a second, which nothing says; --fps does: a_16x16" in loader.notes()
+    with pytest.raises(DataError, match="--fps is for raw video"):
+        input_loader(whole, fps="30")
 
 
 def test_what_is_measured_as_stored_is_noted(whole: Path, tmp_path: Path) -> None:
@@ -164,6 +206,8 @@ def _raw(path: Path, pix_fmt: str) -> Path:
         ("a_96x64_25_10bit", "yuv420p12le", {}, "more than 10 bits hold"),
         ("a_96x64_p010le", "yuv420p10le", {}, "not in its upper bits"),
         ("a_96x64_10bit", "p010le", {}, "more than 10 bits hold"),
+        ("a_96x64_uyvy422", "uyvy422", {}, "says uyvy422, which is not read; convert it, or give"),
+        ("a_96x64_25_16bit", "yuv420p", {}, "says 16 bits, which is not read"),
         ("a_90x64_25", "yuv420p", {}, "frames of 8640 bytes"),
         ("a", "yuv420p", {"size": "96x64", "pixel_format": "yuv420p"}, "9216 bytes"),
     ],

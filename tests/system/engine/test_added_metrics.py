@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.engine.plan import codec_fingerprint, item_fingerprint
+from tests import command
 from tests.fakes import write_cards
 from tests.leftovers import forgotten
 
@@ -122,9 +123,12 @@ def cards(tmp_path: Path) -> Path:
 
 
 def bench(cards: Path, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    plugin = cards.parent / "mine.py"
+    """In a process of its own where workers have to see these variables."""
+    words = (*words, "--cards", cards, "--plugin", cards.parent / "mine.py")
+    if not variables:
+        return command.bench(*words)
     return subprocess.run(
-        [sys.executable, "-m", "bench", *map(str, words), "--cards", cards, "--plugin", plugin],
+        [sys.executable, "-m", "bench", *map(str, words)],
         capture_output=True, text=True, cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PYTHONPATH, **variables},
     )  # fmt: skip
@@ -161,6 +165,7 @@ def test_only_the_new_metric_is_measured_and_nothing_else_changes(
     assert rows(out) == after
 
 
+@pytest.mark.nightly
 def test_new_points_get_the_metrics_of_the_folder(cards: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     measure(cards, out, "--metrics", "largest")
@@ -169,6 +174,7 @@ def test_new_points_get_the_metrics_of_the_folder(cards: Path, tmp_path: Path) -
     assert len(rows(out)) == 20
 
 
+@pytest.mark.nightly
 def test_kept_streams_are_measured_without_coding(cards: Path, tmp_path: Path) -> None:
     """Of items whose streams were not kept, another stream than the record's is not measured."""
     out = tmp_path / "out"
@@ -184,6 +190,7 @@ def kept(out: Path) -> set[str]:
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in out.glob("kept/*/*/*.bin")}
 
 
+@pytest.mark.nightly
 def test_every_stream_is_kept_and_what_is_stored_is_coded_again(
     cards: Path, tmp_path: Path
 ) -> None:
@@ -258,6 +265,7 @@ def test_what_cannot_run_here_is_said_once(cards: Path, tmp_path: Path) -> None:
     assert "16 kept" in said
 
 
+@pytest.mark.nightly
 def test_another_version_of_a_metric_is_measured_again_and_no_other(
     cards: Path, tmp_path: Path
 ) -> None:
@@ -274,6 +282,7 @@ def test_another_version_of_a_metric_is_measured_again_and_no_other(
     assert [float(r["utmost"]) for r in after] == [float(r["utmost"]) + 1100 for r in before]
 
 
+@pytest.mark.nightly
 def test_a_store_whose_fingerprints_name_the_metrics_is_carried_on(
     cards: Path, tmp_path: Path
 ) -> None:

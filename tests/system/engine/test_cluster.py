@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.command import bench
 from tests.fakes import PATIENCE, hurry_only, write_cards, written
 from tests.system.engine.test_faults import command, mark, numbers, stored_some, undisturbed
 from tests.system.engine.test_run import measure
@@ -129,6 +130,7 @@ def test_two_workers_one_killed_give_the_results_of_a_local_run(
     assert len(found) == 800
 
 
+@pytest.mark.nightly
 def test_two_runs_at_once_share_the_workers_and_end_each_for_itself(
     tmp_path: Path, cluster: Cluster
 ) -> None:
@@ -167,7 +169,9 @@ def test_a_wait_in_a_worker_ends_with_its_run(cluster: Cluster) -> None:
     pool.close()
 
 
-@pytest.mark.parametrize("nanny", ["--no-nanny", "--nanny"])
+@pytest.mark.parametrize(
+    "nanny", ["--no-nanny", pytest.param("--nanny", marks=pytest.mark.nightly)]
+)
 def test_a_worker_whose_scheduler_was_killed_leaves_or_rejoins(
     cluster: Cluster, nanny: str
 ) -> None:
@@ -233,6 +237,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.nightly
 def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
     tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +253,7 @@ def test_a_crash_and_a_hang_on_a_worker_hurt_only_their_tasks(
     assert [found[0] for found in status.values()].count("done") == 6
 
 
+@pytest.mark.nightly
 def test_a_worker_without_the_data_gets_them_from_the_coordinator(
     tmp_path: Path, cluster: Cluster
 ) -> None:
@@ -277,12 +283,13 @@ def test_a_worker_without_the_data_gets_them_from_the_coordinator(
 
 
 def test_a_cluster_that_does_not_answer_or_cannot_is_named(
-    tmp_path: Path, cluster: Cluster
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bench.engine.cluster._CONNECT_SECONDS", 0.5)
     cards, out = write_cards(tmp_path / "cards"), tmp_path / "out"
     card = cards / "codecs" / "coarse.toml"
     card.write_text(card.read_text() + "[resources]\nfpga = 1\n")
-    done = run(*command(cards, out, "--cluster", "tcp://127.0.0.1:9"))
+    done = bench(*command(cards, out, "--cluster", "tcp://127.0.0.1:9")[3:])
     assert done.returncode == 2
     assert "no scheduler with a worker answers" in done.stderr and done.stderr.count("\n") == 1
     cluster.add_worker()
@@ -356,6 +363,7 @@ def test_timing_on_a_cluster_is_refused(tmp_path: Path) -> None:
     assert "--timing needs this machine to itself" in done.stderr
 
 
+@pytest.mark.nightly
 def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster: Cluster) -> None:
     """A metric and a codec of one file, which lies nowhere near the worker."""
     from tests.system.engine.test_added_metrics import PLUGIN
@@ -380,6 +388,7 @@ def test_plug_ins_reach_a_worker_that_does_not_see_them(tmp_path: Path, cluster:
     assert len(values) == 16 and min(values) > 0
 
 
+@pytest.mark.nightly
 def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cluster) -> None:
     def profiling(dask_worker: Any) -> tuple[float, bool]:
         callback = dask_worker.periodic_callbacks["profile"]
@@ -402,6 +411,7 @@ def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cl
     assert after == {before}
 
 
+@pytest.mark.nightly
 def test_processes_of_a_worker_keep_the_memory_they_take_again(cluster: Cluster) -> None:
     """What Dask's nanny tells the allocator of its worker is not for those that code."""
     cluster.add_worker("--nanny")

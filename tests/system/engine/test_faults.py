@@ -97,6 +97,7 @@ def own_temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.nightly
 def test_scratch_of_a_killed_run_is_removed_by_a_run_into_another_folder(
     tmp_path: Path, own_temporary: None, mark: str
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_full_disk_is_named_and_the_next_run_continues(tmp_path: Path, mark: s
     assert not scratch(out).exists()
 
 
+@pytest.mark.nightly
 def test_a_limit_on_file_size_is_survived_like_a_full_disk(tmp_path: Path, mark: str) -> None:
     cards, out = write_cards(tmp_path / "cards", count=500), tmp_path / "out"
 
@@ -193,6 +195,7 @@ def test_a_codec_that_cannot_start_does_not_stop_the_others(tmp_path: Path, mark
     )
 
 
+@pytest.mark.nightly
 def test_what_is_no_longer_available_does_not_replace_what_was_measured(
     tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +213,7 @@ def _pictures(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(folder / f"p{n:03d}.png")
 
 
+@pytest.mark.nightly
 def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path, mark: str) -> None:
     data, out, gate = tmp_path / "pictures", tmp_path / "out", tmp_path / "gate"
     cards = write_cards(tmp_path / "cards", gate=(12, gate))
@@ -231,6 +235,7 @@ def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path,
     assert numbers(out) == numbers(tmp_path / "undisturbed")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("place", ["start", "middle", "everywhere"])
 def test_a_store_corrupted_during_a_run_is_repaired_by_the_next(
     tmp_path: Path, mark: str, place: str

@@ -75,7 +75,7 @@ def test_a_codec_that_is_not_there_says_how_to_get_it(
 ) -> None:
     words[4] = "ssf2020"
     assert main([*words, "--plan"]) == 0
-    assert "would be skipped: codec ssf2020: no weights" in capsys.readouterr().out
+    assert "would be skipped: codec ssf2020: no checkpoint for quality=1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,15 +19,16 @@ from bench.codecs.support.ffmpeg_binary import find_ffmpeg
 from bench.errors import CodecError, Unavailable
 from bench.metrics import filters
 from bench.metrics.evaluate import Evaluator
+from bench.metrics.filter_metrics import Vmaf
 from bench.metrics.filter_probe import Wanted, versions
 from bench.metrics.filters import measure
 from bench.metrics.registry import metrics
-from bench.metrics.vmaf import Vmaf
 from bench.records import FIRST_METRICS
 from bench.signals import (
     GRAY,
     REAL,
     RGB,
+    YUV420,
     Layout,
     PixelFormat,
     Range,
@@ -366,3 +370,25 @@ def test_scores_do_not_depend_on_what_was_scored_before() -> None:
     shared = Evaluator(source, FIRST_METRICS)
     first = [shared.score(one) for one in decoded]
     assert first == [Evaluator(source, FIRST_METRICS).score(one) for one in decoded]
+
+
+@pytest.mark.parametrize(
+    ("size", "cores", "waits"),
+    [((3840, 2160), 2, True), ((1920, 1080), 2, False), ((3840, 2160), 64, False)],
+)
+def test_large_frames_are_compared_one_clip_at_a_time_on_small_machines(
+    size: tuple[int, int], cores: int, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two libvmaf at 3840x2160 took 1.44 GB."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(filters, "available_cores", lambda: cores)
+    with filters._turn(Layout("video", YUV420, *size)):
+        handle = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        finally:
+            os.close(handle)
+    assert free is not waits

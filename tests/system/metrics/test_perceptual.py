@@ -71,6 +71,25 @@ def test_values_of_the_reference_implementations(
     assert value(name, SOURCE, decoded) == pytest.approx(expected, abs=within)
 
 
+def test_ssimulacra2_of_a_clip_is_the_mean_over_frames() -> None:
+    """Of YUV as well, by a stated conversion: 4:4:4 in full range keeps gray as it is."""
+    if not able("ssimulacra2"):
+        pytest.skip("ssimulacra2 is not available here")
+    found = Evaluator(clip(np.stack([SOURCE] * 2)), ("ssimulacra2",)).score(
+        clip(np.stack([COARSE, BLURRED]))
+    )
+    assert found.values["ssimulacra2"] == pytest.approx((39.07413 + 49.46051) / 2, abs=0.02)
+    layout = Layout("video", PixelFormat("yuv444", range="full"), 320, 256, 2)
+
+    def planes(luma: np.ndarray) -> Signal:
+        frame = np.concatenate([luma.ravel(), np.full(2 * luma.size, 128, np.uint8)])
+        return Signal(layout, lambda: iter([frame] * 2))
+
+    gray = [np.repeat(one[..., :1], 3, axis=2) for one in (SOURCE, COARSE)]
+    told = Evaluator(planes(SOURCE[..., 0]), ("ssimulacra2",)).score(planes(COARSE[..., 0]))
+    assert told.values["ssimulacra2"] == pytest.approx(value("ssimulacra2", *gray), abs=0.01)
+
+
 @pytest.mark.parametrize("name", PERCEPTUAL)
 def test_identical_pictures_are_the_best_there_is(name: str) -> None:
     same, other = value(name, SOURCE, SOURCE), value(name, SOURCE, COARSE)

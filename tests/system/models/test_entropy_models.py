@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.codecs.support.plane_coder import PlaneCoder
+from bench.learned.hyperprior.plane_coder import PlaneCoder
 from bench.learned.shared.entropy_models import EntropyBottleneck, GaussianConditional
 from bench.learned.shared.exact import geometric_scales
 from bench.learned.shared.layers import GDN, AttentionBlock, LowerBound

@@ -13,6 +13,7 @@ import pytest
 import bench.report
 from bench.records import Record
 from bench.report.content import collect
+from bench.report.frame_plots import frame_plots
 from bench.report.html import clips
 from bench.report.html.pictures import read_shots
 from bench.results.kept_clips import playable
@@ -88,6 +89,20 @@ READY = (
     "return document.documentElement.dataset.ready && ['left', 'right'].every("
     "(s) => clips.videos[s].readyState > 1 && !clips.videos[s].seeking)"
 )
+
+
+def test_quality_over_frames_is_a_figure_as_well(page: Path) -> None:
+    """Of each clip the plot of all codecs at about one rate, frame by frame."""
+    plots = dict(frame_plots(collect(page.parent)))
+    assert sorted(plots) == ["frames_item0", "frames_item1"]
+    for plot in plots.values():
+        assert [line.label.split(",")[0] for line in plot.lines] == ["good", "dear"]
+        for line in plot.lines:
+            assert line.rate == tuple(range(FRAMES))
+            assert line.quality == tuple(range(30, 30 + FRAMES))
+    assert plots["frames_item0"].rates == (0, FRAMES - 1)
+    for name in plots:
+        assert (page.parent / f"{name}.pdf").stat().st_size > 1000
 
 
 def test_any_frame_is_chosen_and_has_its_colour(browser: Chrome, page: Path) -> None:

@@ -34,7 +34,7 @@ def test_batches_are_a_function_of_seed_and_step(workers):
     assert not torch.equal(other[1]["noise"], found[0][1]["noise"])
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.nightly)])
 def test_an_error_of_a_batch_is_raised_as_it_is(workers):
     batches = feed(Numbers(), 0, range(6, 9), CPU, workers)
     assert next(batches)[0] == 6

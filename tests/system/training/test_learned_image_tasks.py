@@ -83,6 +83,7 @@ def test_a_step_lowers_the_hyperpriors_loss(data: Path) -> None:
     assert untouched == {"entropy_bottleneck.quantiles"}
 
 
+@pytest.mark.nightly
 def test_vqvae2_and_its_priors_train_one_after_the_other(tmp_path: Path, data: Path) -> None:
     card = _card(
         tmp_path,

@@ -40,6 +40,7 @@ def _request(folder: Path, **values: object) -> TrainRequest:
     return TrainRequest(work=folder / "work", threads=1, fresh=True, **values)  # type: ignore[arg-type]
 
 
+@pytest.mark.nightly
 def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     tmp_path: Path, drawn_digits: MovingDigits
 ) -> None:
@@ -103,6 +104,7 @@ def _autoencoder(card: CodecCard) -> AutoencoderTask:
     return AutoencoderTask(TrainingContext(read_recipe(card), torch.device("cpu")))
 
 
+@pytest.mark.nightly
 def test_bits_beyond_a_share_cost_and_are_not_exported(tmp_path: Path) -> None:
     plain, dear, cheap = (_autoencoder(_with_share(tmp_path, share)) for share in (0, 0.1, 50.0))
     gradients = []
@@ -150,6 +152,7 @@ def test_the_context_that_learns_beside_starts_as_the_codecs_own(tmp_path: Path)
     assert torch.equal(found.here1.weight, trained.here1.weight)
 
 
+@pytest.mark.nightly
 def test_the_conditional_codec_learns_and_codes(tmp_path: Path, drawn_digits: MovingDigits) -> None:
     card = _card(tmp_path, "qcae-rd", ("frames = 8", "frames = 2"), ("batch = 4", "batch = 1"))
     assert "bpp_q5" in train(card, _request(tmp_path, steps=2))

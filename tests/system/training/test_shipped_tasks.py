@@ -12,8 +12,9 @@ import pytest
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.support.weights import load_into, load_weights, weights_path
 from bench.datasets.cifar import read_cifar
-from bench.entropy.design import design_for_rate, read_designs
+from bench.entropy.trellis import read_designs
 from bench.learned.training.request import TrainRequest, train
+from tests.design_trellis import design_for_rate
 
 
 def _card(tmp_path: Path, name: str) -> CodecCard:
@@ -33,7 +34,7 @@ def test_the_gaussian_autoencoder_trains_towards_the_naive_scheme(tmp_path):
     load_into(model, load_weights(card, "d50"), weights_path(card, "d50"))
 
 
-@pytest.mark.parametrize("part", ["ssim", "mse"])
+@pytest.mark.parametrize("part", ["ssim", pytest.param("mse", marks=pytest.mark.nightly)])
 def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, drawn_data, part):
     import torch
 

@@ -100,6 +100,13 @@ def test_folders_of_pictures_also_zipped(data: Path) -> None:
     assert any("Boat: read as RGB pictures" in note for note in loader.notes())
 
 
+def test_a_limit_counts_the_clips_at_hand(data: Path) -> None:
+    (data / "BoatRace_16x10_24.yuv").write_bytes(SAMPLES[:2].tobytes())
+    loader = _loader(data.parent, options=DataOptions(data, limit=1))
+    assert [item.name for item in loader.items()] == ["BoatRace"]
+    assert "not at hand: Boat;" in loader.notes()[0]
+
+
 def test_the_size_of_the_set_is_chosen_and_checked(data: Path) -> None:
     (data / "Boat_32x20_50.yuv").write_bytes(bytes(32 * 20 * 3 // 2))
     loader_text = CARD.replace("frames = 3", "")

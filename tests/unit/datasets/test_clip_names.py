@@ -24,6 +24,16 @@ from bench.datasets.clip_names import read_name
         ("BQMall_832x480_60_420_12bits", (832, 480), 60, "yuv420p12le"),
         ("foreman_cif", None, None, None),
         ("take 1080p50", None, None, None),
+        (
+            "Rollercoaster_4096x2160_5994fps_10bit_420",
+            (4096, 2160),
+            Fraction(60000, 1001),
+            "yuv420p10le",
+        ),
+        ("USTC_Dancing_1920x1080_30fps_8bit_P420", (1920, 1080), 30, "yuv420p"),
+        ("a_64x48_25_yuv420p10", (64, 48), 25, "yuv420p10le"),
+        ("a_64x48_30_444p10", (64, 48), 30, "yuv444p10le"),
+        ("a_64x48_10b_422", (64, 48), None, "yuv422p10le"),
     ],
 )
 def test_what_names_say(
@@ -45,6 +55,12 @@ def test_what_names_say(
         ("a_8x8_nv12", "yuv420p", True),
         ("a_8x8_420_8bit", "yuvj420p", False),
         ("a_8x8_50", "yuv444p12le", False),
+        ("a_8x8_nv21", "yuv420p", True),
+        ("a_8x8_uyvy422", "yuv422p", True),
+        ("a_8x8_yuv420p10be", "yuv420p10le", True),
+        ("a_8x8_14bit_420", "yuv420p", True),
+        ("a_8x8_60_8bit_rgb", "yuv420p", True),
+        ("a_8x8_60_8bit_rgb", "rgb24", False),
     ],
 )
 def test_contradictions(stem: str, name: str, contradicts: bool) -> None:

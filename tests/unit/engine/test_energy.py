@@ -26,8 +26,9 @@ def _powercap(root: Path, **folders: tuple[str, int, int]) -> Path:
 def test_packages_count_and_their_parts_do_not_count_twice(tmp_path: Path) -> None:
     root = _powercap(
         tmp_path, rapl_0=("package-0", 5_000_000, 10_000_000), rapl_1=("package-1", 7, 10),
-        rapl_0_0=("core", 1, 10),
+        rapl_0_0=("core", 1, 10), rapl_2=("psys", 9_000_000, 10_000_000),
     )  # fmt: skip
+    (root / "intel-rapl:1" / "max_energy_range_uj").unlink()
     found = counters(root)
     assert [one.name for one in found] == ["RAPL package-0", "RAPL package-1"]
     meter = Meter.started(found)

@@ -1,6 +1,7 @@
 """Verdicts on decoding again: in a fresh process and with another number of threads."""
 
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,15 @@ def payload(
     codec: str, point: str, decoded: Signal, seconds: float = 0.0
 ) -> fresh_decode.DecodedPayload:
     return fresh_decode.DecodedPayload(codec, point, "item", b"payload", decoded.sha256(), seconds)
+
+
+@pytest.mark.parametrize(("size", "files"), [(1 << 20, 0), ((1 << 20) + 1, 1)])
+def test_a_large_payload_waits_in_a_file(tmp_path: Path, size: int, files: int) -> None:
+    whole = replace(payload("x", "mode=only", plain(7)), payload=bytes(size))
+    assert whole.laid_down(None) is whole
+    sent = whole.laid_down(tmp_path)
+    assert len(sent.payload) == size * (not files) and len(list(tmp_path.iterdir())) == files
+    assert sent.taken_up() == whole and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

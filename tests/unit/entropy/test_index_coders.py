@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.entropy.indices import Adaptive, Deflate, DeflateBytes, FixedLength, IndexCoder
 from bench.errors import BitstreamError
+from bench.learned.vqvae2.indices import Adaptive, Deflate, DeflateBytes, FixedLength, IndexCoder
 
 CODERS = [FixedLength, Deflate, DeflateBytes, Adaptive]
 

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.entropy.trellis import STATES, TrellisCode, design, transitions
+from bench.entropy.trellis import STATES, TrellisCode, transitions
+from tests.design_trellis import design
 
 FREE_DISTANCES = {4: 9, 8: 10, 16: 11, 32: 13, 64: 14, 128: 16, 256: 17}
 """d²_free / Δ² of Ungerboeck (1982), table I, amplitude modulation."""

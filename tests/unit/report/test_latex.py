@@ -161,6 +161,8 @@ def test_variations_are_said_shortly_and_no_two_codecs_alike(tmp_path: Path) -> 
     folder = samples.results_folder(tmp_path, records, anchor="x265", change=versioned)
     results: Results = collect(folder).results
     assert {c: names_of(results, load_registry(), {})[c] for c in ids} == ids
+    chosen = names_of(results, load_registry(), {"vtm": "VVC (VTM {VTM}), {none} RA"})
+    assert chosen["vtm"] == "VVC (VTM 9.3), RA"
 
 
 def test_every_card_has_a_label_and_no_two_the_same() -> None:

@@ -57,7 +57,7 @@ def test_two_or_three_images_are_too_few_for_an_interval(tmp_path: Path) -> None
         ]
         content = collect(samples.results_folder(tmp_path / str(items), records))
         cell = delta(content.bd.find("dear", "psnr_rgb"))
-        said = f"{items} images: too few images for an interval"
+        said = f"too few images for an interval: {items}"
         assert ("[" in cell) == (items == 4), cell
         assert (said in warnings_of(content)) == (items < 4)
         assert "n.s." not in cell

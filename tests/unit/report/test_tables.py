@@ -73,3 +73,21 @@ def test_latex_reads_every_letter_of_what_cards_say() -> None:
 def test_the_footnote_introduces_each_codec_by_its_title(tmp_path: Path) -> None:
     said = " ".join(footnote(collect(results_folder(tmp_path, curve_records("good", 1.0)))))
     assert "good: Title of good (preset=veryslow, colour=4:4:4, lib 1.0)" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("yuv420p10le", "good: AVC (x264, slow, tune=psnr) (preset=slow, lib 1.0)"),
+        ("rgb24", "good: AVC (x264, slow, tune=psnr, 4:4:4, 8 bits) (preset=slow, chroma=444, "),
+    ],
+)
+def test_of_yuv_no_title_names_the_chroma_of_rgb(kind: str, said: str, tmp_path: Path) -> None:
+    def titled(run: RunInfo) -> RunInfo:
+        title, settings = (
+            "AVC (x264, slow, tune=psnr, 4:4:4, 8 bits)", {"preset": "slow", "chroma": 444}
+        )  # fmt: skip
+        return replace(run, codecs=(replace(run.codecs[0], title=title, settings=settings),))
+
+    records = [replace(row, format=kind) for row in curve_records("good", 1.0)]
+    assert said in " ".join(footnote(collect(results_folder(tmp_path, records, change=titled))))

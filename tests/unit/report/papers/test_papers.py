@@ -74,4 +74,4 @@ def test_every_page_of_the_projects_own_suites_exists() -> None:
         for writer in writers_of(suite)
     }
     pages = Path(__file__).parents[4] / "bench" / "learned" / "pages"
-    assert writers == {path.stem for path in pages.glob("[a-z]*.py")}
+    assert writers and writers <= {path.stem for path in pages.glob("*.py")}

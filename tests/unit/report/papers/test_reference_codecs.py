@@ -11,8 +11,8 @@ import pytest
 
 from bench.analysis.bd import Curve
 from bench.analysis.overlays import load_overlay
-from bench.analysis.reference_distance import complete, distance, rates_at_equal_quality
 from bench.learned.pages.reference_codecs import write
+from bench.learned.pages.reference_distance import complete, distance, rates_at_equal_quality
 from bench.records import Record
 from bench.report.content import Content, collect
 from bench.results.run_info import RunInfo

@@ -40,11 +40,6 @@ class Distance:
     points: tuple[float, ...]
 
     @property
-    def headline(self) -> float:
-        """The BD-rate; of a single point its rate at equal PSNR."""
-        return self.rate if len(self.points) > 1 else self.points[0]
-
-    @property
     def extremes(self) -> tuple[float, float]:
         """Lowest and highest of the single points; NaN without one."""
         finite = [value for value in self.points if math.isfinite(value)] or [math.nan]

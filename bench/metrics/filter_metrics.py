@@ -1,4 +1,5 @@
-"""VMAF by its named models, as libvmaf computes it."""
+"""The metrics of ffmpeg's filters: VMAF by its named models, PSNR-HVS and CIEDE2000 as libvmaf
+computes them, and XPSNR."""
 
 from __future__ import annotations
 
@@ -97,4 +98,72 @@ class VmafV1(FilterMetric):
         smallest=(160, 216),
         default_for=(),
         needs="ffmpeg with libvmaf 3.2 or later, as imageio-ffmpeg brings it",
+    )
+
+
+class Xpsnr(FilterMetric):
+    """The PSNR of luma, weighted block by block (Helmrich et al., ICASSP 2020)."""
+
+    info: ClassVar[MetricInfo] = replace(
+        Vmaf.info,
+        id="xpsnr",
+        title="XPSNR",
+        unit="dB",
+        definition=(
+            "ffmpeg's xpsnr of luma alone, limited range (RGB: BT.709); of a clip the "
+            "filter's own average: −20·log10 of the mean of 10^(−x/20)"
+        ),
+        purpose=(
+            "Predicts opinion scores of video codecs by a PSNR whose blocks count by their "
+            "activity in space and time. Blind to colour: luma only, neither the least of Y, Cb "
+            "and Cr that the filter suggests nor a weighted sum."
+        ),
+        tolerance=0.05,
+        smallest=(1, 1),
+        default_for=(),
+        whole=True,
+        needs="ffmpeg 7.1 or later with xpsnr, as imageio-ffmpeg brings it",
+    )
+
+
+class Ciede(FilterMetric):
+    """The mean colour difference ΔE₀₀ on a logarithmic scale."""
+
+    feature = "ciede"
+    chroma: ClassVar[Chroma] = "444"
+    info: ClassVar[MetricInfo] = replace(
+        Xpsnr.info,
+        id="ciede2000",
+        title="CIEDE2000",
+        definition=(
+            "libvmaf's ciede2000: 45 − 20·log10(mean ΔE₀₀), k_L 0.65, k_C 1, k_H 4, of "
+            "limited range that it takes for BT.709 whatever the source says"
+        ),
+        purpose=(
+            "Predicts whether two flat patches of colour look alike. Says nothing of blur, "
+            "ringing or blocks: it has no notion of space."
+        ),
+        samples=("rgb", *YUV),
+        whole=False,
+        needs=NEEDS,
+    )
+
+
+class PsnrHvs(FilterMetric):
+    """PSNR of DCT coefficients weighted by contrast sensitivity and masking."""
+
+    feature = "psnr_hvs"
+    chroma: ClassVar[Chroma] = "444"
+    info: ClassVar[MetricInfo] = replace(
+        Ciede.info,
+        id="psnr_hvs",
+        title="PSNR-HVS",
+        definition="libvmaf's psnr_hvs: errors weighted 8:1:1, limited range (RGB: BT.709 4:4:4)",
+        purpose=(
+            "Predicts the visibility of block-transform noise: errors count by the contrast "
+            "sensitivity of their frequency and by what masks them. Made for JPEG-like coding; "
+            "says little of invented texture or of colour. Xiph's masking, not that of the paper "
+            "on PSNR-HVS-M: do not quote it as that."
+        ),
+        smallest=(8, 8),
     )

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.entropy.coding import Model, pack_fixed, unpack_fixed
+from bench.entropy.coding import Model, inflated, pack_fixed, unpack_fixed
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
@@ -55,14 +55,7 @@ class Deflate:
 
     def decode(self, stream: bytes, count: int) -> Indices:
         size = len(self._laid_out(np.zeros(count, np.int64)))
-        engine = zlib.decompressobj()
-        try:
-            raw = engine.decompress(stream, size + 1)
-        except zlib.error as error:
-            raise BitstreamError(f"zlib stream: {error}; it is truncated or damaged") from error
-        if len(raw) != size or not engine.eof or engine.unused_data:
-            raise BitstreamError(f"zlib stream: does not hold {count} indices; damaged")
-        return _checked(self._read(raw, count), self.codes)
+        return _checked(self._read(inflated(stream, size, count), count), self.codes)
 
     def _laid_out(self, indices: Indices) -> bytes:
         return indices.astype("<u2").tobytes()
