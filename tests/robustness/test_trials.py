@@ -199,10 +199,10 @@ def test_weights_that_are_taken_are_said(tmp_path: Path, monkeypatch: pytest.Mon
     blown = tmp_path / "blown"
     assert weights._checkpoints(tmp_path / "net.pt", blown) == []
 
-    def trusting(path: Path, recipe: object = None) -> object:
+    def trusting(path: str) -> object:
         return pickle.loads(pickle.dumps(weights._Bomb(blown)))
 
-    monkeypatch.setattr(weights, "read_checkpoint", trusting)
+    monkeypatch.setattr(weights, "read_states", trusting)
     found = weights._checkpoints(tmp_path / "net.pt", blown)
     assert found == ["a network's checkpoint: was taken", "a checkpoint's pickle was run"]
     codec = SimpleNamespace(check_available=lambda: None)

@@ -382,6 +382,7 @@ def test_a_codec_with_another_ladder_is_selected_by_its_points(tmp_path: Path) -
     assert "  1. as measured here\n" in said, said
 
 
+@pytest.mark.nightly
 def test_a_network_may_round_otherwise_on_another_processor(tmp_path: Path) -> None:
     run, vault = tmp_path / "run", tmp_path / "v.zip"
     done = bench(
