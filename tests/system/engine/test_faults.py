@@ -50,11 +50,17 @@ def scratch(out: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"bench-{os.getuid()}-{mark}"
 
 
+def _serves_tests(process: psutil.Process) -> bool:
+    """Whether it is the tests' own fork server or what it keeps, which stay for later tests."""
+    own = process.ppid() == os.getpid() and "multiprocessing" in " ".join(process.cmdline())
+    return own or process.pid == os.getpid()
+
+
 def marked_processes(mark: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(_MARK) == mark and process.pid != os.getpid():
+            if process.environ().get(_MARK) == mark and not _serves_tests(process):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
