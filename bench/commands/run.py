@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.engine.campaign import Campaign
+    from bench.engine.run import RunOptions
     from bench.engine.run_log import Progress
     from bench.figures.drawing_process import DrawingProcess
 
@@ -134,7 +135,7 @@ def call(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
     from bench.commands.progress import make_progress, print_missing, print_outcome
     from bench.commands.terminal import make_console
-    from bench.engine.run import RunOptions, run
+    from bench.engine.run import run
     from bench.figures.drawing_process import DrawingProcess
     from bench.processes.pool import available_cores
 
@@ -160,22 +161,7 @@ def call(options: argparse.Namespace) -> int:
             progress.say(note)
         _adopt_vaults(options.vault, out, campaign.suite.id, progress)
         try:
-            outcome = run(
-                campaign,
-                RunOptions(
-                    out=out,
-                    jobs=jobs,
-                    timeout=options.timeout or campaign.suite.timeout,
-                    timeout_frames=None if options.timeout else campaign.suite.timeout_frames,
-                    device=options.device,
-                    fresh=options.fresh,
-                    **_kept(options, campaign),
-                    repeats=options.timing,
-                    cluster=options.cluster,
-                    command=("python", "-m", "bench", *sys.argv[1:]),
-                ),
-                progress,
-            )
+            outcome = run(campaign, _run_options(options, campaign, out, jobs), progress)
         finally:
             progress.close()
         files: tuple[Path, ...] = ()
@@ -189,6 +175,25 @@ def call(options: argparse.Namespace) -> int:
             print_missing(console, built.missing)
     print_outcome(console, out, outcome, files)
     return outcome.exit_status
+
+
+def _run_options(
+    options: argparse.Namespace, campaign: Campaign, out: Path, jobs: int
+) -> RunOptions:
+    from bench.engine.run import RunOptions
+
+    return RunOptions(
+        out=out,
+        jobs=jobs,
+        timeout=options.timeout or campaign.suite.timeout,
+        timeout_frames=None if options.timeout else campaign.suite.timeout_frames,
+        device=options.device,
+        fresh=options.fresh,
+        **_kept(options, campaign),
+        repeats=options.timing,
+        cluster=options.cluster,
+        command=("python", "-m", "bench", *sys.argv[1:]),
+    )
 
 
 def _adopt_vaults(paths: Sequence[Path], out: Path, suite: str, progress: Progress) -> None:

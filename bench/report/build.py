@@ -61,10 +61,7 @@ def build(
     rest is written; figures that are there already are not drawn again. Raises UsageError and
     StoreError, each one line that says what to do.
     """
-    paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(f) for f in folders]
-    if out is None and (len(paths) != 1 or paths[0].is_file()):
-        raise UsageError("a report of several folders or of a vault needs its own; give --out")
-    paths = list(map(as_folder, paths))
+    paths = _sources(folders, out)
     named_style(style)
     registry = registry or load_registry()
     for path in paths:
@@ -98,3 +95,10 @@ def build(
     missing = tuple(page.missing for page in pages if page.missing)
     figures = [path for sheet in sheets for path in sheet.paths]
     return BuiltReport(target, (*tables, *figures, *texts, html), content, missing)
+
+
+def _sources(folders: Path | Sequence[Path], out: Path | None) -> list[Path]:
+    paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(f) for f in folders]
+    if out is None and (len(paths) != 1 or paths[0].is_file()):
+        raise UsageError("a report of several folders or of a vault needs its own; give --out")
+    return list(map(as_folder, paths))

@@ -61,11 +61,7 @@ def adopt(vault: Vault, out: Path, suite: str) -> str:
                 {**run.metric_versions, **held.versions},
             )
         )
-        processor = run.machine.get("processor", "an unknown processor")
-        said = (
-            f"{len(new)} records come from {vault.path.name}, measured by {vault.by} on "
-            f"{processor} until {run.finished}."
-        )
+        said = _said(vault, len(new))
         before = store.meta("continued")
         if new:
             store.set_meta("continued", f"{before} {said}" if before else said)
@@ -79,6 +75,14 @@ def adopt(vault: Vault, out: Path, suite: str) -> str:
         if others:
             said += f" {len(others)} stay as {out} has them, such as {' '.join(key_of(others[0]))}."
         return said
+
+
+def _said(vault: Vault, count: int) -> str:
+    processor = vault.run.machine.get("processor", "an unknown processor")
+    return (
+        f"{count} records come from {vault.path.name}, measured by {vault.by} on {processor} "
+        f"until {vault.run.finished}."
+    )
 
 
 def _without(record: Record, metrics: Sequence[str]) -> Record:
