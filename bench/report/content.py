@@ -179,6 +179,13 @@ def _of_card(results: Results, registry: Registry | None) -> Choice:
     if suite is None:
         return Choice()
     said, there = suite.report, results.codecs
+    for name in (*said.codecs, *said.labels, *filter(None, [said.anchor])):
+        card, known = name.partition(":")[0], [*there, *registry.codecs]
+        if name not in there and card not in registry.codecs:
+            raise UsageError(f"[report] of suite {suite.id}: {name}: {near_matches(card, known)}")
+    for name in (one.removesuffix("_db") for one in said.metrics):
+        if name not in (known := [*run.metrics, *suite.metrics]):
+            raise UsageError(f"[report] of suite {suite.id}: {name}: {near_matches(name, known)}")
     labels = {codec: text for codec, text in said.labels.items() if codec in there}
     codecs = tuple(codec for codec in said.codecs if codec in there)
     metrics = tuple(name for name in said.metrics if name.removesuffix("_db") in run.metrics)
