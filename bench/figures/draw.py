@@ -166,16 +166,13 @@ def _label_axes(axes: Axes, plot: CurvePlot) -> None:
 def draw_bars(plot: BarPlot, style: Style) -> Figure:
     """Bars of header, picture and discarded bytes, in percent of what a decoder needs; the legend
     above them, as wide as the figure."""
-    inch = style.font_size / 72
     columns = 1 if style.legend_below else 3
-    above = 1.4 + 3 / columns
-    height = (len(plot.labels) * 1.6 + 4.1 + above) * inch
-    left = (0.55 * max(map(len, plot.labels)) + 1.0) * inch
-    figure = Figure(figsize=(style.width, height))
-    axes = figure.add_axes((
-        left / style.width, 3.4 * inch / height,
-        max(0.3, 1 - (left + inch) / style.width), 1 - (3.4 + above) * inch / height,
-    ))  # fmt: skip
+    longest = int((1.4 if style.serif else 1.15) * 72 * style.width / style.font_size)
+    names = [textwrap.fill(name, longest) for name in plot.labels]
+    pitch = 1.6 + 1.2 * max(name.count("\n") for name in names)
+    lines = pitch * len(names) + 5.5 + 3 / columns
+    figure = Figure(figsize=(style.width, lines * style.font_size / 72), layout="constrained")
+    axes = figure.add_subplot()
     header = 100 * np.array(plot.headers)
     discarded = 100 * np.array(plot.discarded)
     rows = np.arange(len(plot.labels))
@@ -189,9 +186,10 @@ def draw_bars(plot: BarPlot, style: Style) -> Figure:
         axes.barh(rows, width, left=start, color=colour, hatch=hatch, edgecolor="black",
                   linewidth=0.5, height=0.7, label=label)  # fmt: skip
         start = start + width
-    axes.set_yticks(rows, plot.labels)
+    axes.set_yticks(rows, names)
     axes.invert_yaxis()
-    axes.set_xlabel("Bytes, % of what a decoder needs")
-    figure.legend(loc="upper center", frameon=False, handlelength=1.2, borderaxespad=0,
-                  ncol=columns, columnspacing=1.0)  # fmt: skip
+    axes.margins(y=0.02)
+    axes.set_xlim(left=0)
+    figure.supxlabel("Bytes, % of what a decoder needs", fontsize=style.font_size)
+    figure.legend(loc="outside upper center", frameon=False, handlelength=1.2, ncol=columns)
     return figure

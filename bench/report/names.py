@@ -79,3 +79,9 @@ def _shortly(word: str) -> str:
 def _fully(word: str) -> str:
     key, _, value = word.partition("=")
     return f"{key} {':'.join(value) if key == 'chroma' and value.isdecimal() else value}"
+
+
+def family_name(card: str, count: str) -> str:
+    """What single points of one card are called together: inside the brackets of its label."""
+    opened = f"{card[:-1]}, " if card.endswith(")") else f"{card} ("
+    return f"{opened}{count} variations)"
