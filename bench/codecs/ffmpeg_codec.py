@@ -192,12 +192,11 @@ class FfmpegCodec(PlaneCodec):
 
     def check_available(self) -> None:
         ffmpeg_binary.check_encoder(self.card.id, self.encoder)
-        key = self.library_key
-        if key and (said := ffmpeg_binary.complaint(self.encoder, key, self.params)):
-            raise CardError(
-                f"codec {self.card.id}: {self.encoder} says {said!r} and codes without; "
-                "change params"
-            )
+        params: Options = {self.library_key: self.params} if self.params else {}
+        if not self.library_key:
+            params = {**(read_parameters(self.params) or {})}
+        if said := ffmpeg_binary.complaint(self.encoder, params):
+            raise CardError(f"codec {self.card.id}: {self.encoder} says {said!r}; change params")
 
     def compared_depth(self) -> int | None:
         depth = self.settings.get("depth")
