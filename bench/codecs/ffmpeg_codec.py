@@ -16,7 +16,7 @@ import ffmpeg
 
 from bench import colour
 from bench.bitstreams import Stripped
-from bench.codecs.base import Allowed, Choice, Encoded, PlaneCodec, Range
+from bench.codecs.base import THEN, Allowed, Choice, Encoded, PlaneCodec, Range
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
@@ -227,7 +227,11 @@ class FfmpegCodec(PlaneCodec):
         return SideInfo(layout.format)
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        return self.encode_command(layout, self.coded_format(layout), point)
+        coded = self.coded_format(layout)
+        if self.passes(point) == 1:
+            return self.encode_command(layout, coded, point)
+        first, second = (self.encode_command(layout, coded, point, n, "pass") for n in (1, 2))
+        return [*first, THEN, *second]
 
     def encode_command(
         self,
