@@ -146,7 +146,7 @@ def _folder_card(**settings: object) -> DatasetCard:
 
 
 def _pictures(folder: Path, names: tuple[str, ...], size: tuple[int, int] = (6, 4)) -> None:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         Image.fromarray(np.full((size[1], size[0], 3), number, np.uint8)).save(folder / name)
 
