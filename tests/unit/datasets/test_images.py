@@ -183,7 +183,7 @@ def test_a_folder_that_is_not_the_set_is_refused(
     ("card", "folder", "names", "side"),
     [
         ("div2k-valid", "DIV2K_valid_HR", [f"0{one}" for one in range(801, 901)], 2040),
-        ("clic2022-valid", "clic2022/val", [f"{one:032x}" for one in range(30)], 2048),
+        ("clic2022-valid", "clic2022/val", [f"{one:032}" for one in range(30)], 2048),
     ],
 )
 def test_a_set_is_found_with_the_names_count_and_side_that_its_makers_publish(
