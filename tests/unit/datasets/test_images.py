@@ -199,46 +199,6 @@ def test_a_set_is_found_with_the_names_count_and_side_that_its_makers_publish(
         build_loader(found, dict(found.settings), DataOptions(tmp_path))
 
 
-def test_a_card_without_files_takes_the_folder(tmp_path: Path) -> None:
-    _pictures(tmp_path / "set", ("a10.png", "a2.png", "a1.png", "b1.png"))
-    (tmp_path / "set" / "list.txt").write_text("")
-    card = _folder_card(names="a*.png", size="6x4", longest=6)
-    loader = ImageFolder(card, {}, DataOptions(tmp_path))
-    assert [item.name for item in loader.items()] == ["a1", "a2", "a10"]
-    assert loader.notes() == ("left out: b1.png, list.txt",)
-    two = ImageFolder(card, {}, DataOptions(tmp_path, limit=2))
-    assert [item.name for item in two.items()] == ["a1", "a2"]
-
-
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({"names": "*.png"}, r"holds 4 pictures named \*\.png, not the 3 that were published"),
-        ({"names": "a*.png", "size": "6x6"}, "a1 is 6x4, not 6x6 as published"),
-        ({"names": "a*.png", "longest": 8}, "a1 is 6x4, not 8 as published"),
-        ({"names": "c*.png"}, "Set: not found in"),
-    ],
-)
-def test_a_folder_that_is_not_the_set_is_refused(
-    tmp_path: Path, settings: dict[str, object], says: str
-) -> None:
-    _pictures(tmp_path / "set", ("a10.png", "a2.png", "a1.png", "b1.png"))
-    with pytest.raises(DataError, match=says):
-        ImageFolder(_folder_card(**settings), {}, DataOptions(tmp_path))
-
-
-def test_div2k_is_found_by_its_official_names(tmp_path: Path) -> None:
-    """Its archive's folder and names; of 2040 samples one line high, which is quick to write."""
-    names = tuple(f"0{number}.png" for number in range(801, 901))
-    _pictures(tmp_path / "DIV2K_valid_HR", names, (2040, 1))
-    card = load_registry().dataset("div2k-valid")
-    loader = build_loader(card, dict(card.settings), DataOptions(tmp_path))
-    assert [loader.items()[i].name for i in (0, 99)] == ["0801", "0900"]
-    (tmp_path / "DIV2K_valid_HR" / "0850.png").unlink()
-    with pytest.raises(DataError, match="holds 99 pictures"):
-        build_loader(card, dict(card.settings), DataOptions(tmp_path))
-
-
 def test_a_card_without_files_takes_the_pictures_of_its_folder(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     for name in ("p10.png", "p9.png"):
