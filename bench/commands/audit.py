@@ -102,7 +102,12 @@ def _findings(found: Finding) -> Iterator[str]:
                 "point: a header or container of its own"
             )
         first, least = found.nearest[0], min(one.error for one in found.nearest)
-        if first.error < min(_OF_A_VERSION, _EXPLAINS * least):
+        if found.same_rate:
+            yield (
+                "  its rates are those of these streams: quality was computed in a way that is not "
+                "tried here, or from another decoder"
+            )
+        elif first.error < min(_OF_A_VERSION, _EXPLAINS * least):
             yield (
                 "  no other way explains what is left of the usual one: it looks like another "
                 "version or build of encoder or decoder, or other settings"
