@@ -94,7 +94,7 @@ def _names(content: Content) -> dict[str, str]:
     names = {row.codec: _row_name(content, row) for row in content.rows}
     rounded = {one.curve.name for one in content.published}
     return names | {
-        one.codec: latex(f"{one.curve.name} (published)") + PUBLISHED
+        one.codec: latex(f"{one.curve.name.removesuffix('@8bit')} (published)") + PUBLISHED
         for one in content.published
         if f"{one.curve.name}@8bit" not in rounded
     }
