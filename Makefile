@@ -40,7 +40,7 @@ test: quick
 coverage: $(VENV)/ready-dev
 	rm -f build/coverage*
 	$(MAKE) test COVER="--cov=bench --cov-append --cov-report="; tested=$$?; \
-	$(BIN)/coverage combine --append --quiet; $(BIN)/coverage report && exit $$tested
+	$(BIN)/coverage combine --append --quiet 2> /dev/null; $(BIN)/coverage report && exit $$tested
 
 # What `make test` leaves out, beside `make robustness`; `make nightly-list` names it. At the end the
 # learned codecs with other instruction sets.
