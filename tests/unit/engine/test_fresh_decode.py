@@ -135,7 +135,7 @@ class _Pool:
 
 
 def test_idle_workers_make_room_for_what_is_worth_a_process() -> None:
-    """Clips that take half a second or more to decode share no process, pictures wait for the last."""
+    """Clips that take half a second or more share no process, pictures wait for the last."""
     pool = _Pool()
     waiting = fresh_decode.FreshDecodes(pool, {"a": CARD}, "cpu", 10)  # type: ignore[arg-type]
     tasks = [Task("a", Point("q", q), "item", "") for q in range(5)]
