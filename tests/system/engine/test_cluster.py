@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.command import bench
-from tests.fakes import PATIENCE, hurry_only, write_cards, written
+from tests.fakes import PATIENCE, code_until, hurry_only, write_cards, written
 from tests.system.engine.test_faults import command, mark, numbers, stored_some, undisturbed
 from tests.system.engine.test_run import measure
 
@@ -167,6 +167,25 @@ def test_a_wait_in_a_worker_ends_with_its_run(cluster: Cluster) -> None:
         with pytest.raises(ProcessExpired, match="its run has ended"):
             called.result(PATIENCE)
     pool.close()
+
+
+def test_a_worker_tells_how_far_a_clip_is(tmp_path: Path, cluster: Cluster) -> None:
+    cluster.add_worker("--no-nanny")
+    pool = ClusterPool(cluster.address)
+    pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+    over = tmp_path / "over"
+    called = pool.submit(code_until, over, timeout=PATIENCE)
+    while not (found := pool.codings()):
+        assert not called.done(), called.exception()
+        time.sleep(0.05)
+    (one,) = found
+    assert (one.codec, one.point, one.item) == ("vtm", "qp=22", "Pass")
+    assert (one.done, one.frames) == (3, 8) and one.seconds > 0
+    over.touch()
+    called.result(PATIENCE)
+    pool.close()
+    pool._told = {"worker": (time.monotonic() - 60, found)}
+    assert pool.codings() == []  # nobody has told it for a minute
 
 
 @pytest.mark.parametrize(
