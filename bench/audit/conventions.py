@@ -38,6 +38,7 @@ ROUNDINGS: Mapping[str, Way] = {
     "rounded": USUAL,
     "unrounded": way(2, "reconstruction not rounded"),
     "truncated": way(3, "reconstruction truncated instead of rounded"),
+    "unclipped": way(4, "reconstruction neither rounded nor clipped"),
 }
 DEPTHS: Mapping[str, Way] = {"decoded": USUAL, "8": way(2, "planes cut to 8 bits")}
 BYTES: Mapping[str, Way] = {

@@ -30,6 +30,8 @@ _QUANTISED = tuple(word for said in REFERENCES.values() for word in said.words)
 _OF_RGB = ("psnr_rgb", *SIMILARITIES)
 _FLOOR = 5e-5
 """Nothing is compared closer than four decimals: single precision adds up no closer."""
+_TELLING = 5e-4
+"""Of the rate, half a printed unit at most: two encoders seldom come as near at all points."""
 _SAMPLES = way(3, "bits divided by samples (width × height × 3)")
 _POOLED_RATE = way(1, "all bits divided by all pixels")
 _POOLED = way(2, "decibels of the mean squared error of all items")
@@ -76,13 +78,15 @@ class Fit:
 class Finding:
     """The combinations that fit, the most common first; ``nearest``: the usual one and those that
     come nearest on all items; how many were tried. ``overhead``: bytes an item that the claim's
-    rate has beyond the payload, where they are the same at all points."""
+    rate has beyond the payload, where they are the same at all points. ``same_rate``: its rates
+    are those of the streams, to digits that would tell other streams apart."""
 
     fits: tuple[Fit, ...]
     nearest: tuple[Fit, ...]
     count: int
     tried: int
     overhead: float | None = None
+    same_rate: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +100,7 @@ def search(claim: Claim, measured: Measured) -> Finding:
     fits: list[Fit] = []
     nearest: list[Fit] = []
     tried = count = 0
+    same_rate = False
     for place, (shared, chosen, area, step) in enumerate(_frames(claim, measured)):
         rates = [_judged(claim, "bpp", one) for one in _rates(claim, measured, chosen, area, step)]
         columns = [rates]
@@ -108,12 +113,14 @@ def search(claim: Claim, measured: Measured) -> Finding:
         count += len(agreeing)
         fits += [_joined(shared, parts) for parts in agreeing]
         if place == 0 and all(columns):
+            same_rate = bool(exact[0]) and claim.rate_limit < _TELLING * float(claim.rate.min())
             nearest = [_joined(shared, parts) for parts in _nearest(columns)]
             usual = _joined(shared, [min(column, key=lambda one: one.way) for column in columns])
     fits.sort(key=lambda one: one.way)
     nearest = sorted({one.way: one for one in nearest}.values(), key=lambda one: one.error)
     shown = (usual, *(one for one in nearest[:2] if one.way != usual.way)) if nearest else ()
-    return Finding(tuple(fits[:_SHOWN]), shown, count, tried, _overhead(claim, measured))
+    overhead = _overhead(claim, measured)
+    return Finding(tuple(fits[:_SHOWN]), shown, count, tried, overhead, same_rate)
 
 
 def _overhead(claim: Claim, measured: Measured) -> float | None:

@@ -102,7 +102,12 @@ def _findings(found: Finding) -> Iterator[str]:
                 "point: a header or container of its own"
             )
         first, least = found.nearest[0], min(one.error for one in found.nearest)
-        if first.error < min(_OF_A_VERSION, _EXPLAINS * least):
+        if found.same_rate:
+            yield (
+                "  its rates are those of these streams: quality was computed in a way that is not "
+                "tried here, or from another decoder"
+            )
+        elif first.error < min(_OF_A_VERSION, _EXPLAINS * least):
             yield (
                 "  no other way explains what is left of the usual one: it looks like another "
                 "version or build of encoder or decoder, or other settings"
@@ -127,10 +132,11 @@ def _left(fit: Fit) -> str:
 def _bd(options: argparse.Namespace, metrics: Collection[str]) -> Sequence[str]:
     """The ways of averaging and interpolating under which a BD-rate is the claimed one."""
     from bench.analysis.table import bd_table
+    from bench.records import read_number
 
     anchor, _, word = options.bd.rpartition("=")
     try:
-        claimed = float(word.removesuffix("%"))
+        claimed = read_number(word.removesuffix("%"))
     except ValueError:
         raise UsageError(f"--bd {options.bd}: not ANCHOR=PERCENT, such as x265=-12.3") from None
     digits = len(word.removesuffix("%").partition(".")[2])

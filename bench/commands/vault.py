@@ -80,7 +80,7 @@ def _verify(options: argparse.Namespace, console: Console) -> int:
     from bench.results.vault_file import read_vault
     from bench.vault.verify import verify_metrics, verify_streams
 
-    vault = read_vault(options.file)
+    vault = read_vault(options.file, changed=True)
     registry = load_registry(options.cards)
     found = verify_streams(vault, registry, seconds=options.timeout)
     try:

@@ -59,7 +59,7 @@ class Verification:
     @property
     def verdict(self) -> str:
         if self.problems:
-            return f"{len(self.problems)} problems"
+            return f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)}"
         return "nothing wrong, not all examined" if self.skipped else "verified"
 
 

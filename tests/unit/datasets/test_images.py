@@ -146,7 +146,7 @@ def _folder_card(**settings: object) -> DatasetCard:
 
 
 def _pictures(folder: Path, names: tuple[str, ...], size: tuple[int, int] = (6, 4)) -> None:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         Image.fromarray(np.full((size[1], size[0], 3), number, np.uint8)).save(folder / name)
 
@@ -179,16 +179,24 @@ def test_a_folder_that_is_not_the_set_is_refused(
         ImageFolder(_folder_card(**settings), {}, DataOptions(tmp_path))
 
 
-def test_div2k_is_found_by_its_official_names(tmp_path: Path) -> None:
-    """Its archive's folder and names; of 2040 samples one line high, which is quick to write."""
-    names = tuple(f"0{number}.png" for number in range(801, 901))
-    _pictures(tmp_path / "DIV2K_valid_HR", names, (2040, 1))
-    card = load_registry().dataset("div2k-valid")
-    loader = build_loader(card, dict(card.settings), DataOptions(tmp_path))
-    assert [loader.items()[i].name for i in (0, 99)] == ["0801", "0900"]
-    (tmp_path / "DIV2K_valid_HR" / "0850.png").unlink()
-    with pytest.raises(DataError, match="holds 99 pictures"):
-        build_loader(card, dict(card.settings), DataOptions(tmp_path))
+@pytest.mark.parametrize(
+    ("card", "folder", "names", "side"),
+    [
+        ("div2k-valid", "DIV2K_valid_HR", [f"0{one}" for one in range(801, 901)], 2040),
+        ("clic2022-valid", "clic2022/val", [f"{one:032}" for one in range(30)], 2048),
+    ],
+)
+def test_a_set_is_found_with_the_names_count_and_side_that_its_makers_publish(
+    tmp_path: Path, card: str, folder: str, names: list[str], side: int
+) -> None:
+    """Of pictures one line high, which are quick to write."""
+    _pictures(tmp_path / folder, tuple(f"{name}.png" for name in names), (side, 1))
+    found = load_registry().dataset(card)
+    loader = build_loader(found, dict(found.settings), DataOptions(tmp_path))
+    assert [item.name for item in loader.items()] == names
+    (tmp_path / folder / f"{names[9]}.png").unlink()
+    with pytest.raises(DataError, match=f"holds {len(names) - 1} pictures"):
+        build_loader(found, dict(found.settings), DataOptions(tmp_path))
 
 
 def test_a_card_without_files_takes_the_pictures_of_its_folder(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_each_curve_has_one_file_by_rising_rate_that_the_figures_read(tmp_path: 
 
 
 def test_variations_are_said_shortly_and_no_two_codecs_alike(tmp_path: Path) -> None:
-    """Labels are those of the cards; versions those of the run."""
+    """Labels are those of the cards; versions those of the run, without a commit."""
     ids = {
         "x265": "HEVC (x265)",
         "x265:preset=medium": "HEVC (x265, medium)",
@@ -156,7 +156,8 @@ def test_variations_are_said_shortly_and_no_two_codecs_alike(tmp_path: Path) -> 
     records = [row for name in ids for row in samples.curve_records(name, 1.0, items=1, points=2)]
 
     def versioned(run: RunInfo) -> RunInfo:
-        return replace(run, codecs=tuple(replace(c, versions={"VTM": "9.3"}) for c in run.codecs))
+        versions = {"VTM": "9.3-4-g471fbd95b2"}
+        return replace(run, codecs=tuple(replace(c, versions=versions) for c in run.codecs))
 
     folder = samples.results_folder(tmp_path, records, anchor="x265", change=versioned)
     results: Results = collect(folder).results
