@@ -62,12 +62,15 @@ class Cluster:
     def add_worker(
         self, *words: str, cwd: Path | None = None, packages: Path | None = None
     ) -> subprocess.Popen[bytes]:
+        """Returns when the worker has joined, however long this machine takes to start one."""
         local = self.folder / f"worker{len(self.processes)}"
-        return self._dask(
+        process = self._dask(
             "worker", self.address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1",
-            "--local-directory", str(local), *words, cwd=cwd,
-            packages=packages,
+            "--local-directory", str(local), *words, cwd=cwd, packages=packages,
         )  # fmt: skip
+        with Client(self.address, set_as_default=False, timeout=PATIENCE) as client:
+            client.wait_for_workers(len(self.processes) - 1, timeout=PATIENCE)
+        return process
 
     def _dask(
         self, *words: str, cwd: Path | None = None, packages: Path | None = None
@@ -315,8 +318,6 @@ def test_a_cluster_that_does_not_answer_or_cannot_is_named(
     done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 2 and "no worker offers fpga=1 for codec coarse" in done.stderr
     cluster.add_worker("--resources", "fpga=1")
-    with Client(cluster.address, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=PATIENCE)
     done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 0, done.stderr
 
@@ -328,8 +329,6 @@ def test_a_worker_of_another_version_is_refused_in_one_line(
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
     cluster.add_worker(packages=info.parent)
-    with Client(cluster.address, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=PATIENCE)  # only then Dask compares versions, too
     done = run(
         *command(write_cards(tmp_path / "cards"), tmp_path / "out", "--cluster", cluster.address)
     )
@@ -415,13 +414,11 @@ def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cl
 
     cluster.add_worker("--no-nanny")
     with Client(cluster.address, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=PATIENCE)
         (before,) = client.run(profiling).values()
         pool = ClusterPool(cluster.address)
         pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
         (during,) = client.run(profiling).values()
         cluster.add_worker("--no-nanny")
-        client.wait_for_workers(2, timeout=PATIENCE)
         late = set(client.run(profiling).values())
         pool.close()
         after = set(client.run(profiling).values())
@@ -435,7 +432,6 @@ def test_processes_of_a_worker_keep_the_memory_they_take_again(cluster: Cluster)
     """What Dask's nanny tells the allocator of its worker is not for those that code."""
     cluster.add_worker("--nanny")
     with Client(cluster.address, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=PATIENCE)
         (told,) = client.run(os.getenv, _MALLOC_VARIABLE).values()
     pool = ClusterPool(cluster.address)
     pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
