@@ -9,7 +9,8 @@ PYTHON := $(shell for minor in 14 13 12 11; do \
 endif
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# of the tests; one more than two cores, since some wait for what they started
+JOBS ?= 3
 # versions that the tests were run with; `make test-newest` takes the newest ones
 LOCK = -c constraints/$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 
@@ -21,27 +22,30 @@ run: $(VENV)/ready
 
 # In another order every time, whose seed is printed at the end; `make test SEED=last`, or a number, has
 # that order again. A test that leaves anything to the next one fails.
+UNIT = tests/unit
+LAYERS = tests/contract tests/system tests/robustness
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=$(SEED))
 
 # The unit layer alone: no process, no torch, less than a minute.
 quick: $(VENV)/ready-dev
-	$(PYTEST) -n $(JOBS) --dist worksteal $(COVER) tests/unit
+	$(PYTEST) -n $(JOBS) --dist worksteal $(COVER) $(UNIT)
 
 # The unit layer first, then all that a push must hold. The tests of a file go to one worker, which loads
-# its networks and makes its fixtures once.
+# its networks and makes its fixtures once; files that take long come first.
 test: quick
-	$(PYTEST) -n $(JOBS) --dist loadfile $(COVER_ON) -m "not nightly" \
-	tests/contract tests/system tests/robustness
+	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(COVER) -m "not nightly" $(LAYERS)
 
-# The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too.
-coverage: COVER = --cov=bench --cov-report=
-coverage: COVER_ON = $(COVER) --cov-append --cov-report=term:skip-covered
-coverage: test
+# The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too,
+# and one figure for all.
+coverage: $(VENV)/ready-dev
+	rm -f build/coverage*
+	$(MAKE) test COVER="--cov=bench --cov-append --cov-report="; tested=$$?; \
+	$(BIN)/coverage combine --append --quiet 2> /dev/null; $(BIN)/coverage report && exit $$tested
 
 # What `make test` leaves out, beside `make robustness`; `make nightly-list` names it. At the end the
 # learned codecs with other instruction sets.
 nightly: $(VENV)/ready-dev
-	$(PYTEST) -n $(JOBS) --dist loadfile -m nightly tests/contract tests/system tests/robustness
+	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder -m nightly $(LAYERS)
 	$(MAKE) test-portable
 
 nightly-list: $(VENV)/ready-dev

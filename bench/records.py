@@ -26,6 +26,14 @@ def is_number(value: object) -> TypeGuard[float]:
         return False
 
 
+def read_number(text: str) -> float:
+    """The number that a text spells, as pandas and TOML's readers take it: Python's own also takes
+    digits of other scripts, and underscores, so that "1_0" is ten. Raises ValueError."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
     """One operating point of a codec's ladder, such as ``crf=27``."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from operator import is_
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -149,20 +150,52 @@ def _put_module(name: str, value: Any) -> None:
         sys.modules[name] = value
 
 
-def _ours() -> dict[str, Any]:
-    """What each module of ours binds, and what its tables hold; a module that a test is the first
-    to import is no leftover."""
-    found: dict[str, Any] = {}
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """What a module of ours binds, and which of it are tables and caches of answers."""
+
+    bound: dict[str, Any]
+    names: dict[str, Any]
+    tables: dict[str, Any]
+    caches: list[Any]
+
+
+_known: dict[str, _Bound] = {}
+"""Modules as they were last seen: of hundreds, a test changes few."""
+
+
+def _ours() -> dict[str, _Bound]:
+    """The modules of ours, each the same object as long as the module binds the same."""
+    found = {}
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "bench" and isinstance(module, ModuleType):
-            found[f"{name}:"] = module
-            for attribute, value in list(vars(module).items()):
-                if not attribute.startswith("__") and not isinstance(value, ModuleType):
-                    held = type(value)(value) if type(value) in (dict, list, set) else value
-                    found[f"{name}:{attribute}"] = held
-    # workers that decode for a codec live as long as the codec, which may be a fixture's
-    found.pop("bench.processes.orphans:_kept", None)
+        if name[:6] in ("bench", "bench.") and isinstance(module, ModuleType):
+            bound, known = vars(module), _known.get(name)
+            if (
+                known is None
+                or bound.keys() != known.bound.keys()
+                or not all(map(is_, bound.values(), known.bound.values()))
+            ):
+                known = _known[name] = _looked_at(name, bound)
+            found[name] = known
     return found
+
+
+def _looked_at(name: str, bound: dict[str, Any]) -> _Bound:
+    names = {
+        f"{name}:{attribute}": value
+        for attribute, value in bound.items()
+        if not attribute.startswith("__") and not isinstance(value, ModuleType)
+    }
+    # workers that decode for a codec live as long as the codec, which may be a fixture's
+    names.pop("bench.processes.orphans:_kept", None)
+    tables = {place: held for place, held in names.items() if type(held) in (dict, list, set)}
+    caches = [value for value in bound.values() if type(value) is _CACHED]
+    return _Bound(dict(bound), names, tables, caches)
+
+
+def _tables(ours: Mapping[str, _Bound]) -> dict[str, Any]:
+    """What the tables of these modules hold now."""
+    return {place: type(held)(held) for one in ours.values() for place, held in one.tables.items()}
 
 
 def _put_ours(place: str, value: Any) -> None:
@@ -192,21 +225,21 @@ STATE = (
     Shared("libraries", _libraries, _put_library, "(OpenCV|torch) threads"),
     Shared("matplotlib", _drawing, _put_drawing, "backend(_fallback)?"),
     Shared("modules", _modules, _put_module, ".*"),
-    Shared("attributes", _ours, _put_ours),
 )
 
 
-def _changed(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Names whose values changed, came or went."""
     names = [name for name, value in after.items() if before.get(name, _ABSENT) is not value]
     for name in (*names, *(before.keys() - after.keys())):
         one, other = before.get(name, _ABSENT), after.get(name, _ABSENT)
-        if type(one) is type(other) and isinstance(one, _PLAIN) and one == other:
-            continue
-        module = f"{name.partition(':')[0]}:" if kind == "attributes" else name
-        imported = kind in ("attributes", "libraries", "matplotlib") and module not in before
-        if not imported:
+        if type(one) is not type(other) or not isinstance(one, _PLAIN) or one != other:
             yield name
+
+
+def _misses(ours: Mapping[str, _Bound]) -> dict[Any, int]:
+    """The functions of ours that remember their answers, with how many they had to find."""
+    return {each: each.cache_info().misses for one in ours.values() for each in one.caches}
 
 
 class Watch:
@@ -217,21 +250,40 @@ class Watch:
         registry.metrics()
         tempfile.gettempdir()
         self._before = [shared.read() for shared in STATE]
-        self._misses = {one: one.cache_info().misses for one in _caches()}
+        self._ours = _ours()
+        self._tables = _tables(self._ours)
+        self._misses = _misses(self._ours)
 
     def end(self, *, replaced: bool) -> list[str]:
         """Where a test has ``replaced`` something, caches that were filled meanwhile are emptied:
         what they hold may be no answer for the next test."""
         left = []
         for shared, before in zip(STATE, self._before, strict=True):
-            for name in list(_changed(shared.kind, before, shared.read())):
-                shared.put(name, before.get(name, _ABSENT))
-                if not re.fullmatch(shared.by_design, name):
-                    left.append(f"{shared.kind}: {name}")
-        for one in _caches() if replaced else ():
-            if one.cache_info().misses != self._misses.get(one, 0):
-                one.cache_clear()
+            for name in list(_changed(before, shared.read())):
+                # a module that a test is the first to import is no leftover
+                if name in before or shared.kind not in ("libraries", "matplotlib"):
+                    shared.put(name, before.get(name, _ABSENT))
+                    if not re.fullmatch(shared.by_design, name):
+                        left.append(f"{shared.kind}: {name}")
+        left += [f"attributes: {name}" for name in dict.fromkeys(self._put_ours())]
+        if replaced:
+            for one, misses in _misses(_ours()).items():
+                if misses != self._misses.get(one, 0):
+                    one.cache_clear()
         return left
+
+    def _put_ours(self) -> Iterator[str]:
+        ours = _ours()
+        for module, before in self._ours.items():
+            now = ours.get(module)
+            if now is not before and now is not None:
+                for name in list(_changed(before.names, now.names)):
+                    _put_ours(name, before.names.get(name, _ABSENT))
+                    yield name
+        tables = _tables(self._ours)
+        for name in list(_changed(self._tables, tables)):
+            _put_ours(name, self._tables[name])
+            yield name
 
 
 @contextmanager
@@ -242,10 +294,3 @@ def forgotten() -> Iterator[None]:
         yield
     finally:
         watch.end(replaced=True)
-
-
-def _caches() -> Iterator[Any]:
-    """The functions of ours that remember their answers."""
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "bench":
-            yield from (one for one in vars(module).values() if type(one) is _CACHED)

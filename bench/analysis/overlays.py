@@ -19,11 +19,13 @@ from bench.analysis.qualities import Floats, Quality
 from bench.cards.files import read_json, read_toml
 from bench.errors import DataError, UsageError, near_matches
 from bench.metrics.registry import metrics
+from bench.records import read_number
 from bench.results.rates import published_mark
 from bench.results.run_info import shortened
 from bench.results.vault_file import read_vault
 
 PUBLISHED = Path(__file__).resolve().parent / "published"
+_MOST_BITS = 48  # a pixel of three samples of 16 bits
 UNKNOWN_CONVENTION = "convention not stated by its source"
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "name": ("codec", "name"),
@@ -114,8 +116,12 @@ class Overlay:
         lengths = {len(rates), len(labels), *(len(column) for column in values.values())}
         if len(lengths) != 1 or not rates:
             raise DataError(f"{self.path}: {name}: lists of different or zero length")
-        if not all(math.isfinite(rate) and rate > 0 for rate in rates):
-            raise DataError(f"{self.path}: {name}: a rate is not a positive number of bits a pixel")
+        for rate in rates:
+            if not 0 < rate <= _MOST_BITS:
+                raise DataError(
+                    f"{self.path}: {name}: a rate is {rate:g}, not bits a pixel: above 0 and at "
+                    f"most the {_MOST_BITS} of raw samples"
+                )
         for column, numbers in values.items():
             if not all(math.isfinite(number) for number in numbers):
                 raise DataError(f"{self.path}: {name}: a value of {column} is not finite")
@@ -169,7 +175,7 @@ def load_overlay(text: str, dataset: str) -> tuple[ExtraCurve, ...]:
     if overlay.path.suffix.lower() == ".json":
         return _read_json(overlay)
     curves = {curve.name: curve for curve in _read_table(overlay)}
-    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(curves)
+    wanted = [name.strip() for name in names.split(",")] if source != text else list(curves)
     for name in wanted:
         if name not in curves:
             raise UsageError(f"--overlay {text}: no curve {name!r}; {near_matches(name, curves)}")
@@ -326,7 +332,7 @@ class _Row:
 
     def number(self, path: Path, role: str) -> float:
         try:
-            return float(self.cells[role])
+            return read_number(self.cells[role])
         except ValueError as error:
             raise DataError(
                 f"{path}, line {self.line}: {role} is {self.cells[role]!r}, not a number"
@@ -391,14 +397,22 @@ def _columns(overlay: Overlay, header: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _measured(rows: Sequence[_Row]) -> list[str]:
+def _measured(path: Path, rows: Sequence[_Row]) -> list[str]:
     """The metrics that every row has."""
-    return [name for name in metrics() if all(row.cells.get(name) for row in rows)]
+    there = [name for name in metrics() if name in rows[0].cells]
+    empty = {name: next((row for row in rows if not row.cells[name]), None) for name in there}
+    if found := [name for name in there if empty[name] is None]:
+        return found
+    said = ", ".join(f"{name} is empty in line {row.line}" for name, row in empty.items() if row)
+    raise DataError(f"{path}: no metric has a value in every row of a curve: {said}")
 
 
 def _mean_curve(overlay: Overlay, name: str, rows: Sequence[_Row]) -> ExtraCurve:
     rates = [row.number(overlay.path, "bpp") for row in rows]
-    values = {key: [row.number(overlay.path, key) for row in rows] for key in _measured(rows)}
+    values = {
+        key: [row.number(overlay.path, key) for row in rows]
+        for key in _measured(overlay.path, rows)
+    }
     ranks = sorted(range(len(rates)), key=rates.__getitem__)
     labels = [row.cells.get("point") or str(ranks.index(i) + 1) for i, row in enumerate(rows)]
     stated = rows[0].cells.get("convention", "")
@@ -409,7 +423,7 @@ def _item_curve(overlay: Overlay, name: str, rows: Sequence[_Row]) -> ExtraCurve
     """Means over items, every one of which must have every point."""
     items = list(dict.fromkeys(row.cells["item"] for row in rows))
     points = list(dict.fromkeys(row.cells["point"] for row in rows))
-    roles = ["bpp", *_measured(rows)]
+    roles = ["bpp", *_measured(overlay.path, rows)]
     arrays = {role: np.full((len(items), len(points)), np.nan) for role in roles}
     for row in rows:
         place = items.index(row.cells["item"]), points.index(row.cells["point"])

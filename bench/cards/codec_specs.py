@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import UsageError, plain
-from bench.records import Point, Value
+from bench.records import Point, Value, read_number
 
 # a plus that is neither the sign of a number nor that of an exponent
 _PLUS = re.compile(r"(?<!^)(?<![\d.][eE])\+|(?<!^)\+(?!\d)")
@@ -36,15 +36,15 @@ def split_codecs(words: str) -> list[str]:
 
 
 def parse_value(word: str) -> Value:
-    """An int, float, bool or word as in TOML; bools also capitalised, as ids have them."""
+    """An int, float, bool or word as in TOML; bools also capitalised, as ids have them. Words with
+    an underscore are words."""
     if word in ("true", "True", "false", "False"):
         return word in ("true", "True")
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
+    try:
+        number = read_number(word)
+        return int(word) if word.strip("+- ").isdigit() else number
+    except ValueError:
+        return word
 
 
 def parse_point(word: str) -> Point:

@@ -180,6 +180,8 @@ class AnyValue:
         return "any finite number or word"
 
 
+THEN = "&&"
+"""Between the words of commands that follow each other, as a shell has it."""
 ANY_LADDER = "*"
 """Among an adapter's parameters: the ladder's key is the card's own, its values are these."""
 
@@ -320,7 +322,8 @@ class CodecBase(ABC):
         return {}
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        """The command that codes inputs of this layout, for run.json; empty where there is none."""
+        """The command that codes inputs of this layout, for run.json; empty where there is none,
+        ``THEN`` between two that follow each other."""
         return ()
 
     def compared_depth(self) -> int | None:

@@ -16,7 +16,7 @@ import ffmpeg
 
 from bench import colour
 from bench.bitstreams import Stripped
-from bench.codecs.base import Allowed, Choice, Encoded, PlaneCodec, Range
+from bench.codecs.base import THEN, Allowed, Choice, Encoded, PlaneCodec, Range
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
@@ -192,12 +192,11 @@ class FfmpegCodec(PlaneCodec):
 
     def check_available(self) -> None:
         ffmpeg_binary.check_encoder(self.card.id, self.encoder)
-        key = self.library_key
-        if key and (said := ffmpeg_binary.complaint(self.encoder, key, self.params)):
-            raise CardError(
-                f"codec {self.card.id}: {self.encoder} says {said!r} and codes without; "
-                "change params"
-            )
+        params: Options = {self.library_key: self.params} if self.params else {}
+        if not self.library_key:
+            params = {**(read_parameters(self.params) or {})}
+        if said := ffmpeg_binary.complaint(self.encoder, params):
+            raise CardError(f"codec {self.card.id}: {self.encoder} says {said!r}; change params")
 
     def compared_depth(self) -> int | None:
         depth = self.settings.get("depth")
@@ -228,7 +227,11 @@ class FfmpegCodec(PlaneCodec):
         return SideInfo(layout.format)
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        return self.encode_command(layout, self.coded_format(layout), point)
+        coded = self.coded_format(layout)
+        if self.passes(point) == 1:
+            return self.encode_command(layout, coded, point)
+        first, second = (self.encode_command(layout, coded, point, n, "pass") for n in (1, 2))
+        return [*first, THEN, *second]
 
     def encode_command(
         self,

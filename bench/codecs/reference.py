@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,8 +27,8 @@ from bench.codecs.support.library_parameters import LibraryParameters, read_para
 from bench.codecs.support.planes import PlaneFormat, planes_layout, through_planes
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
-from bench.codecs.support.template import Template, first_line, program_hash
-from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.codecs.support.template import Template, first_line, printed_lines, program_hash
+from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import CodedFrames, Point
 from bench.signals import FORMATS, GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
@@ -42,6 +43,7 @@ _FORMATS: Mapping[Chroma, PixelFormat] = {
 """What a stream without side information holds."""
 _GIVEN: Mapping[str, str] = {
     "the ladder of qp": "qp q targetbitrate ratecontrol initialqp",
+    "the ladder of kbps": "qp q targetbitrate ratecontrol",
     "what the harness says of the source": (
         "inputfile bitstreamfile reconfile sourcewidth sourceheight framerate framestobeencoded "
         "inputbitdepth inputchromaformat chromaformatidc conformancewindowmode frameskip "
@@ -53,6 +55,9 @@ _GIVEN: Mapping[str, str] = {
 }
 """Parameters of the programs, and what says them already."""
 _OPTIONAL = ("keyint", "refresh", "level")
+_COMPLAINT = re.compile(
+    r"(?:Unknown option|Unrecognized option|Error parsing option|Error:)[^\r\n]*"
+)
 _NAME = re.compile(r"[\w./-]+\.cfg")
 
 
@@ -75,6 +80,7 @@ class ConfigurationFile:
 
 _PARAMETERS: Mapping[str, Allowed] = {
     **CLIP_SETTINGS,
+    "kbps": Range(1, 1_000_000, integer=False),
     "refresh": Range(0, 3),
     "level": Text("6.2"),
     "params": LibraryParameters("SearchRange=384:AMP=0"),
@@ -151,7 +157,11 @@ class ReferenceCodec(PlaneCodec):
         settings = card.settings
         given = {key.lower() for key in read_parameters(settings.get("params", "")) or {}}
         for name, what in _GIVEN.items():
-            if given & set(what.split()) and (name not in _OPTIONAL or name in settings):
+            if name.startswith("the ladder"):
+                told = name == f"the ladder of {card.rate_key}"
+            else:
+                told = name in settings or name not in _OPTIONAL
+            if told and given & set(what.split()):
                 return {"params": name}
         chosen = str(settings.get("structure", "random-access"))
         others = {"low-delay", "random-access"} - {chosen}
@@ -165,7 +175,16 @@ class ReferenceCodec(PlaneCodec):
         return None if depth is None else int(depth)
 
     def check_available(self) -> None:
+        """Raises Unavailable without the programs, CardError for parameters that the encoder, of
+        which nothing but its command is asked, does not know or cannot use."""
         self._installation()
+        if self.settings.get("params"):
+            layout = Layout("video", YUV420, 64, 64, 8, Fraction(25))
+            said = "\n".join(printed_lines(tuple(self.command(layout, self.card.ladder[0])), ()))
+            if complaint := _COMPLAINT.search(said):
+                raise CardError(
+                    f"codec {self.card.id}: {self.software} says {complaint[0]!r}; change params"
+                )
 
     def reads(self) -> tuple[Path, ...]:
         return tuple(places_of_program(self._decoder()))
@@ -258,8 +277,8 @@ class ReferenceCodec(PlaneCodec):
             *(str(self._installation().encoder), "-c", str(self._configuration(structure))),
             *("-i", "input.yuv", "-b", "coded.bin", "-o", os.devnull),
             *("-wdt", str(coded.width), "-hgt", str(coded.height)),
-            *("-f", str(layout.frames), "-fr", str(max(1, round(layout.fps)))),
-            *("-q", str(point.value), f"--InputBitDepth={coded.depth}"),
+            *("-f", str(layout.frames), "-fr", str(_whole_rate(layout))),
+            *(*_rate(layout, point), f"--InputBitDepth={coded.depth}"),
             *(f"--InputChromaFormat={coded.chroma}", "--ConformanceWindowMode=1"),
             *("--SEIDecodedPictureHash=1", *self.encoder_options(coded.chroma, still)),
             *self._further_options(still),
@@ -346,6 +365,19 @@ class ReferenceCodec(PlaneCodec):
         return Template(self.card.id, words)
 
 
+def _rate(layout: Layout, point: Point) -> Sequence[str]:
+    """A quantiser, or bits a second, which the programs count at a whole number of frames a
+    second."""
+    if point.key == "qp":
+        return ("-q", str(point.value))
+    told = 1000 * float(point.value) * _whole_rate(layout) / float(layout.fps)
+    return ("--RateControl=1", f"--TargetBitrate={round(told)}")
+
+
+def _whole_rate(layout: Layout) -> int:
+    return max(1, round(layout.fps))
+
+
 def _layout(info: SideInfo | None, coded: PlaneFormat, count: int) -> Layout:
     known = _FORMATS[coded.chroma]
     kind = info.format if info else known
@@ -376,7 +408,7 @@ class Hm(ReferenceCodec):
     encoder_names = ("TAppEncoderStatic", "TAppEncoder")
     decoder_names = ("TAppDecoderStatic", "TAppDecoder")
     standard = annexb.H265
-    ladder_keys = ("qp",)
+    ladder_keys = ("qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 51),
         **_PARAMETERS,
@@ -399,7 +431,7 @@ class Vtm(ReferenceCodec):
     standard = annexb.H266
     # the decoder lists the size before the conformance window, so that there must be none
     side_step = 8
-    ladder_keys = ("qp",)
+    ladder_keys = ("qp", "kbps")
     parameters: ClassVar[Mapping[str, Allowed]] = {
         "qp": Range(0, 63),
         **_PARAMETERS,

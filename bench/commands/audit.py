@@ -137,10 +137,11 @@ def _left(fit: Fit) -> str:
 def _bd(options: argparse.Namespace, metrics: Collection[str]) -> Sequence[str]:
     """The ways of averaging and interpolating under which a BD-rate is the claimed one."""
     from bench.analysis.table import bd_table
+    from bench.records import read_number
 
     anchor, _, word = options.bd.rpartition("=")
     try:
-        claimed = float(word.removesuffix("%"))
+        claimed = read_number(word.removesuffix("%"))
     except ValueError:
         raise UsageError(f"--bd {options.bd}: not ANCHOR=PERCENT, such as x265=-12.3") from None
     digits = len(word.removesuffix("%").partition(".")[2])

@@ -93,9 +93,11 @@ def call(options: argparse.Namespace) -> int:
 
 
 def _limit(word: str) -> tuple[str, float]:
+    from bench.records import read_number
+
     name, _, number = word.partition("=")
     try:
-        return name, float(number)
+        return name, read_number(number)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{word!r} is not METRIC=VALUE") from None
 

@@ -78,8 +78,10 @@ def repeats(word: str) -> int:
 
 
 def seconds(word: str) -> float:
+    from bench.records import read_number
+
     try:
-        number = float(word)
+        number = read_number(word)
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
@@ -88,8 +90,10 @@ def seconds(word: str) -> float:
 
 
 def rates(word: str) -> list[float]:
+    from bench.records import read_number
+
     try:
-        found = [float(part) for part in word.split("+")]
+        found = [read_number(part) for part in word.split("+")]
     except ValueError:
         found = []
     if not found or not all(0 < rate < float("inf") for rate in found):

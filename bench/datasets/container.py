@@ -5,18 +5,23 @@ Every pixel format stays as it is; nothing is converted, turned or scaled.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.bitstreams import obu
-from bench.datasets.sources import Refusal, file_digest, pixel_shape
-from bench.errors import BitstreamError
+from bench.datasets.cut import (
+    RATE_TOLERANCE,
+    refuse_cut_file,
+    refuse_cut_picture,
+    refuse_fewer,
+    steady_rate,
+)
+from bench.datasets.sources import UNSAID_RATE, Refusal, file_digest, pixel_shape
 from bench.signals import FORMATS, FULL_RANGE, RGB, Frame, Layout, Matrix, PixelFormat, Range
 
 SUFFIXES = (
@@ -26,6 +31,10 @@ SUFFIXES = (
 )
 _TOLD_BY_PACKETS = ("mov", "matroska")
 """Containers in which a packet is a frame and says when, and whether, it is shown."""
+_BARE = ("h264", "hevc", "vvc", "mpegvideo", "m4v", "obu")
+"""Streams without container, whose demuxers say 25 frames a second whatever the stream says."""
+_ENDLESS = ("h264", "hevc", "mpegts", "mpeg")
+"""Where nothing but the coded pictures says how long the last picture is."""
 _FORMATS: dict[str, PixelFormat] = {
     **FORMATS,
     **dict.fromkeys(("bgr24", "gbrp", "rgb0", "bgr0"), RGB),
@@ -39,7 +48,6 @@ _RANGES: dict[int, Range] = {1: "limited", 2: "full"}
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 _COVER = 0x400
 """AV_DISPOSITION_ATTACHED_PIC of libavformat/avformat.h."""
-_RATE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,10 @@ class ContainerFile:
             stream = _stream(container)
             kind = _format(stream)
             width, height = stream.codec_context.width, stream.codec_context.height
+            refuse_cut_file(self.path, container.format.name)
             packets = _Packets.of(container, stream)
-            if container.format.name == "obu":
-                _refuse_cut_units(self.path)
-            fps = packets.fps(stream)
+            fps = packets.rate or _said_rate(container, stream) or Fraction(25)
+            packets.refuse_cut_picture(stream.codec_context)
         count = packets.shown
         if not container.format.name.startswith(_TOLD_BY_PACKETS) or not packets.are_stamped:
             count = sum(1 for _ in self.frames())
@@ -69,9 +77,11 @@ class ContainerFile:
         with _opened(self.path) as container:
             stream, streams = _stream(container), _streams(container)
             kind, shape = _format(stream), stream.sample_aspect_ratio
+            rate = _said_rate(container, stream)
         found = [pixel_shape(shape)] if shape else []
         found += [f"matrix {kind.matrix}"] if kind.matrix not in (None, "bt709") else []
         found += ["full range"] if kind.is_yuv and kind.full_range else []
+        found += [] if rate else [UNSAID_RATE]
         if len(streams) > 1:
             place = streams.index(stream) + 1
             found.append(f"video stream {place} of {len(streams)}, the others left out")
@@ -168,6 +178,14 @@ def _format(stream: Any) -> PixelFormat:
     return replace(found, matrix=matrix, range=range_)
 
 
+def _said_rate(container: Any, stream: Any) -> Fraction | None:
+    """Frames a second as container or stream say them."""
+    by_stream = stream.codec_context.framerate
+    if container.format.name in _BARE:
+        return by_stream or None
+    return stream.average_rate or by_stream or stream.guessed_rate or None
+
+
 @dataclass(frozen=True, slots=True)
 class _Packets:
     """What the packets of a stream say without being decoded: how many frames are shown, which
@@ -176,7 +194,9 @@ class _Packets:
     shown: int
     are_stamped: bool
     rate: Fraction | None
-    """What the time stamps say, None where they say nothing."""
+    """What the time stamps say where header and stream say another or none."""
+    ending: Sequence[bytes]
+    """The packets from the last key frame on, where nothing says how long the last one is."""
 
     @classmethod
     def of(cls, container: Any, stream: Any) -> _Packets:
@@ -187,6 +207,7 @@ class _Packets:
         decoding = container.format.name == "avi"
         stamps: list[int | None] = []
         shown: list[bool] = []
+        ending: list[bytes] = []
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:
@@ -195,61 +216,55 @@ class _Packets:
                     raise Refusal(f"truncated or corrupt after {len(stamps)} frames; get it again")
                 stamps.append(packet.dts if decoding or packet.pts is None else packet.pts)
                 shown.append(not packet.is_discard)
+                if container.format.name in _ENDLESS:
+                    ending = [*([] if packet.is_keyframe else ending), bytes(packet)]
         except FFmpegError as error:
             raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
         if not stamps:
             raise Refusal("holds no frame; get it again")
-        told = sorted(stamp for stamp in stamps if stamp is not None)
+        told = [stamp for stamp in stamps if stamp is not None]
         stamped = len(told) == len(stamps)
-        rate = _rate(told, stream) if stamped else None
-        _refuse_cut(len(stamps), told, rate, stream)
-        return cls(sum(shown), stamped, rate)
+        rate = steady_rate(told, stream.time_base) if stamped else None
+        said = _said_rate(container, stream)
+        _refuse_fewer(len(stamps), told, rate, said or Fraction(25), stream)
+        if rate and said and abs(rate / said - 1) < RATE_TOLERANCE:
+            rate = None
+        return cls(sum(shown), stamped, rate, ending)
 
-    def fps(self, stream: Any) -> Fraction:
-        """That of the header, unless the time stamps contradict it, as those of AVI may."""
-        said = Fraction(stream.average_rate or stream.guessed_rate or 25)
-        if self.rate is None or abs(self.rate / said - 1) < _RATE_TOLERANCE:
-            return said
-        return self.rate
-
-
-def _rate(stamps: Sequence[int], stream: Any) -> Fraction | None:
-    """Steps between frames may differ by the rounding of the time base, no more."""
-    steps = np.diff(np.array(stamps, np.int64))
-    if not len(steps):
-        return None
-    if steps.max() - steps.min() > max(1, _RATE_TOLERANCE * float(np.median(steps))):
-        raise Refusal(
-            "variable frame rate; convert it to a constant one (ffmpeg -i IN -fps_mode cfr OUT)"
-        )
-    step = int(np.median(steps))
-    return 1 / (step * Fraction(stream.time_base)) if step > 0 else None
+    def refuse_cut_picture(self, context: Any) -> None:
+        if not self.ending:
+            return
+        *before, last = self.ending
+        refuse_cut_picture(context.name, last, lambda data: _decoded(context, [*before, data]))
 
 
-def _refuse_cut(count: int, stamps: Sequence[int], rate: Fraction | None, stream: Any) -> None:
-    """Raises Refusal where fewer frames follow than the header announces, in number or seconds."""
-    said = Fraction(stream.average_rate or stream.guessed_rate or 25)
-    announced = stream.frames
-    if rate is not None and abs(rate / said - 1) >= _RATE_TOLERANCE:
-        said, announced = rate, round(announced * rate / said)
-    if announced and count < announced:
-        raise Refusal(f"truncated: {count} of {announced} frames; get it again")
-    if len(stamps) > 1:
-        there = float((stamps[-1] - stamps[0]) * stream.time_base + 1 / said)
-        missing = _announced_seconds(stream) - there
-        if missing > 2 / float(said):
-            raise Refusal(f"truncated: its last {missing:.1f} s are missing; get it again")
+def _decoded(context: Any, packets: Sequence[bytes]) -> list[bytes] | None:
+    """The digest of each frame; None where decoding fails."""
+    import av
 
-
-def _refuse_cut_units(path: Path) -> None:
-    """Raises Refusal for a stream of AV1 that ends inside a unit, which its demuxer leaves out."""
-    stream = path.read_bytes()
-    if not stream.startswith(b"\x12\0"):  # of the other form, with lengths of temporal units
-        return
+    decoder = av.CodecContext.create(context.name, "r")
+    decoder.extradata, decoder.thread_type = context.extradata, "NONE"
+    digests = []
     try:
-        collections.deque(obu.split_units(stream), maxlen=0)
-    except BitstreamError as error:
-        raise Refusal(f"truncated or corrupt: {error}; get it again") from error
+        for packet in (*map(av.Packet, packets), None):
+            for frame in decoder.decode(packet):
+                digests.append(sha256(b"".join(map(bytes, frame.planes))).digest())
+    except av.error.FFmpegError:
+        return None
+    return digests
+
+
+def _refuse_fewer(
+    count: int, stamps: Sequence[int], rate: Fraction | None, said: Fraction, stream: Any
+) -> None:
+    announced = stream.frames
+    if rate is not None and abs(rate / said - 1) >= RATE_TOLERANCE:
+        said, announced = rate, round(announced * rate / said)
+    missing = 0.0
+    if len(stamps) > 1:
+        there = float((max(stamps) - min(stamps)) * stream.time_base + 1 / said)
+        missing = _announced_seconds(stream) - there
+    refuse_fewer(count, announced, float(1 / said), missing)
 
 
 def _announced_seconds(stream: Any) -> float:

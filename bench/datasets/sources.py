@@ -23,7 +23,8 @@ WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed whole."""
 REMEMBERED_BYTES = 256 * 2**20
 """As much as metrics keep of a reference, whose frames are then these."""
-NO_RATE = "taken at 25 frames a second, which nothing says; --fps does"
+UNSAID_RATE = "taken at 25 frames a second, which nothing says"
+NO_RATE = f"{UNSAID_RATE}; --fps does"
 _NAMED = 6
 
 

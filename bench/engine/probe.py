@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.cards import CodecCard
 from bench.cards.toml import label
-from bench.codecs.base import Codec, DecodesApart, refusal_of
+from bench.codecs.base import THEN, Codec, DecodesApart, refusal_of
 from bench.codecs.build import build_codec
 from bench.engine.plan import Probe
 from bench.errors import CodecError, Unavailable
@@ -41,7 +41,8 @@ def _command(codec: Codec, card: CodecCard, layout: Layout | None) -> str:
     if layout is None or card.searched or refusal_of(codec, layout):
         return ""
     words = codec.command(layout, card.ladder[0])
-    return shlex.join(Path(word).name if word.startswith("/") else word for word in words)
+    named = (Path(word).name if word.startswith("/") else word for word in words)
+    return " ".join(word if word == THEN else shlex.quote(word) for word in named)
 
 
 def _mark(card: CodecCard, path: Path) -> str:

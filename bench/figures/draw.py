@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from bench.figures.plot import BarPlot, CurvePlot, Line, OtherLine, Plot
 from bench.figures.style import LINE_WIDTHS, MARK_SIZES, OTHER_DASH, OTHER_WIDTH, Style
@@ -89,10 +90,10 @@ def _legend(figure: Figure, axes: Axes, *, columns: int) -> Legend | None:
     return legend
 
 
-def _size(figure: Figure, legend: Legend) -> tuple[float, float]:
+def _size(figure: Figure, shown: Legend | Text) -> tuple[float, float]:
     """Inches."""
     FigureCanvasAgg(figure)  # measures text
-    box = legend.get_window_extent()
+    box = shown.get_window_extent()
     return box.width / figure.dpi, box.height / figure.dpi
 
 
@@ -101,13 +102,11 @@ def _lay_out(
 ) -> None:
     """Room for the legend, beside or below the axes, and the note below both."""
     inch = style.font_size / 72
-    left, bottom, top = 5.0 * inch, 3.6 * inch, 0.8 * inch
+    left, bottom, top = 5.0 * inch, 4.2 * inch, 0.8 * inch
     width, height = style.width, style.height
     wide, high = (0.0, 0.0) if legend is None else _size(figure, legend)
-    note = textwrap.wrap(
-        plot.outside, int((2.25 if style.serif else 1.85) * (width - 2 * _GAP) * 72 / style.small)
-    )
-    foot = 1.25 * len(note) * style.small / 72 + _GAP * bool(note)
+    note = _note(figure, plot.outside, style)
+    foot = _size(figure, note)[1] + _GAP / 2 if plot.outside else 0.0
     below = style.legend_below or any(not other.bound for other in plot.others)
     if below:
         foot += high + _GAP
@@ -127,11 +126,17 @@ def _lay_out(
             width - right + 1.5 * _GAP, height - top - high
         )  # fmt: skip
         legend.set_bbox_to_anchor((place[0] / width, place[1] / height), figure.transFigure)
-    if note:
-        figure.text(
-            _GAP / width, 0.5 * _GAP / height, "\n".join(note), fontsize=style.small,
-            color="#444444", va="bottom",
-        )  # fmt: skip
+    note.set_position((_GAP / width, 0.5 * _GAP / height))
+
+
+def _note(figure: Figure, words: str, style: Style) -> Text:
+    """The sentence below the axes, in lines that the style's width holds."""
+    note = figure.text(0, 0, words, fontsize=style.small, color="#444444", va="bottom")
+    count = len(words)
+    while _size(figure, note)[0] > style.width - 2 * _GAP:
+        count = min(count, int(2.5 * style.width * 72 / style.small)) - 2
+        note.set_text(textwrap.fill(words, count))
+    return note
 
 
 def _limit(axes: Axes, plot: CurvePlot) -> None:
@@ -144,6 +149,7 @@ def _limit(axes: Axes, plot: CurvePlot) -> None:
 def _label_axes(axes: Axes, plot: CurvePlot) -> None:
     axes.set_xlabel(plot.rate_label)
     axes.set_ylabel(plot.quality_label)
+    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
     if plot.falling:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{-value:g}"))
     axes.grid(True, which="major", linewidth=0.4, color="#d9d9d9")
@@ -160,16 +166,13 @@ def _label_axes(axes: Axes, plot: CurvePlot) -> None:
 def draw_bars(plot: BarPlot, style: Style) -> Figure:
     """Bars of header, picture and discarded bytes, in percent of what a decoder needs; the legend
     above them, as wide as the figure."""
-    inch = style.font_size / 72
     columns = 1 if style.legend_below else 3
-    above = 1.4 + 3 / columns
-    height = (len(plot.labels) * 1.6 + 4.1 + above) * inch
-    left = (0.55 * max(map(len, plot.labels)) + 1.0) * inch
-    figure = Figure(figsize=(style.width, height))
-    axes = figure.add_axes((
-        left / style.width, 3.4 * inch / height,
-        max(0.3, 1 - (left + inch) / style.width), 1 - (3.4 + above) * inch / height,
-    ))  # fmt: skip
+    longest = int((1.4 if style.serif else 1.15) * 72 * style.width / style.font_size)
+    names = [textwrap.fill(name, longest) for name in plot.labels]
+    pitch = 1.6 + 1.2 * max(name.count("\n") for name in names)
+    lines = pitch * len(names) + 5.5 + 3 / columns
+    figure = Figure(figsize=(style.width, lines * style.font_size / 72), layout="constrained")
+    axes = figure.add_subplot()
     header = 100 * np.array(plot.headers)
     discarded = 100 * np.array(plot.discarded)
     rows = np.arange(len(plot.labels))
@@ -183,9 +186,10 @@ def draw_bars(plot: BarPlot, style: Style) -> Figure:
         axes.barh(rows, width, left=start, color=colour, hatch=hatch, edgecolor="black",
                   linewidth=0.5, height=0.7, label=label)  # fmt: skip
         start = start + width
-    axes.set_yticks(rows, plot.labels)
+    axes.set_yticks(rows, names)
     axes.invert_yaxis()
-    axes.set_xlabel("Bytes, % of what a decoder needs")
-    figure.legend(loc="upper center", frameon=False, handlelength=1.2, borderaxespad=0,
-                  ncol=columns, columnspacing=1.0)  # fmt: skip
+    axes.margins(y=0.02)
+    axes.set_xlim(left=0)
+    figure.supxlabel("Bytes, % of what a decoder needs", fontsize=style.font_size)
+    figure.legend(loc="outside upper center", frameon=False, handlelength=1.2, ncol=columns)
     return figure

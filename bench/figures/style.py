@@ -62,7 +62,7 @@ class Style:
 
 STYLES = {
     "paper": Style(6.4, 4.0, 9.0, False, 1.2, 4.0, False),
-    "ieee": Style(3.5, 3.0, 8.0, True, 0.9, 3.0, True),
+    "ieee": Style(3.5, 3.0, 8.0, True, 0.9, 3.6, True),
 }
 
 

@@ -50,7 +50,7 @@ class AxisRange:
     def padded(self) -> Range:
         """The quality limits with a margin for the markers."""
         low, high = self.quality
-        margin = self.quality_margin * max(high - low, 1e-6)
+        margin = self.quality_margin * (high - low or abs(high) or 1.0)
         return low - margin, high + margin
 
     def padded_rate(self, *, linear: bool) -> Range:
@@ -81,23 +81,40 @@ def axis_range(content: Content, axis: Quality) -> AxisRange | None:
     if not curves:
         return None
     anchor = content.bd.anchor or ""
-    limits = content.choice.quality_limits(axis.id, axis.info.id)
+    limits, chosen = content.choice.quality_limits(axis.id, axis.info.id), content.choice.xlim
+    _refuse_empty(content, axis, curves, chosen, limits)
     if limits:
         low, high = sorted(axis.sign * end for end in limits)
     else:
         low, high = _shown({codec: quality for codec, (_, quality) in curves.items()}, anchor)
-    chosen = content.choice.xlim
-    _refuse_empty(content, axis, curves, chosen, limits)
-    inside = {c: np.log2(r[(q >= low) & (q <= high)]) for c, (r, q) in curves.items()}
-    rates = {codec: rate for codec, rate in inside.items() if rate.size}
-    whole = rates or {codec: np.log2(rate) for codec, (rate, _) in curves.items()}
     if chosen:
         least, most = chosen
     else:
-        least, most = (float(2**end) for end in _shown(whole, anchor))
+        rates = _inside({codec: (np.log2(r), q) for codec, (r, q) in curves.items()}, low, high)
+        least, most = (float(2**end) for end in _shown(rates, anchor))
     margins = 0.0 if chosen else 0.12, 0.0 if limits else _MARGIN
     shown = AxisRange((least, most), (low, high), "", _over(content), *margins)
+    if not limits:
+        ends = shown.padded_rate(linear=content.linear_rate)
+        qualities = _inside({codec: (q, r) for codec, (r, q) in curves.items()}, *ends)
+        shown = replace(shown, quality=_within(qualities, low, high))
     return replace(shown, outside=_outside(content, axis, shown, curves))
+
+
+def _inside(
+    pairs: Mapping[str, tuple[Floats, Floats]], low: float, high: float
+) -> dict[str, Floats]:
+    """Of every codec the first values whose second lie between the limits; all where none does."""
+    found = {codec: one[(two >= low) & (two <= high)] for codec, (one, two) in pairs.items()}
+    kept = {codec: values for codec, values in found.items() if values.size}
+    return kept or {codec: one for codec, (one, _) in pairs.items()}
+
+
+def _within(values: Mapping[str, Floats], low: float, high: float) -> Range:
+    """The limits, narrowed to what lies between them: no space for points that are not shown."""
+    shown = np.concatenate(list(values.values()))
+    shown = shown[(shown >= low) & (shown <= high)]
+    return (float(shown.min()), float(shown.max())) if shown.size else (low, high)
 
 
 def _refuse_empty(
@@ -142,7 +159,7 @@ def _over(content: Content) -> str:
     items = content.shared.results.run.items
     if items == content.results.run.items:
         return ""
-    return f"Means over the {items} {content.item_word} that all codecs have"
+    return f"Means over the {content.counted(items)} that all codecs have"
 
 
 def _span(values: Floats, digits: str, unit: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ from bench.report.tables import write_bd, write_curves, write_markdown
 from bench.results import frames
 from bench.results.vault_file import as_folder
 
+# a report's own mark, by which figures, curves and tables of an earlier choice are told from files
+# that people put beside them
+_OWN = re.compile(rb"\A(?:% \\usepackage\{|bpp )|/Keywords \([0-9a-f]{64}\)|Comment\0[0-9a-f]{64}")
+_BY_CHOICE = ("rd_*.*", "curve_*.dat", "frames_*.p*", "ledger.p*", "table_points.tex")
 _TABLES = ("curves.csv", "curves.tsv", "bd.csv", "bd_matrix.csv", "table.md")
 
 
@@ -94,7 +99,17 @@ def build(
     tables = [target / name for name in _TABLES] + [p.path for p in pages if p.path is not None]
     missing = tuple(page.missing for page in pages if page.missing)
     figures = [path for sheet in sheets for path in sheet.paths]
-    return BuiltReport(target, (*tables, *figures, *texts, html), content, missing)
+    written = (*tables, *figures, *texts, html)
+    _remove_earlier(target, written)
+    return BuiltReport(target, written, content, missing)
+
+
+def _remove_earlier(folder: Path, written: Sequence[Path]) -> None:
+    """Removes what a report of another choice left, which would stand beside this one's numbers."""
+    found = {path for pattern in _BY_CHOICE for path in folder.glob(pattern)}
+    for path in sorted(found.difference(written)):
+        if path.is_file() and not path.is_symlink() and _OWN.search(path.read_bytes()):
+            path.unlink()
 
 
 def _sources(folders: Path | Sequence[Path], out: Path | None) -> list[Path]:

@@ -21,13 +21,14 @@ _OF_RGB = re.compile(r", (?:4:4:4|4:2:0|8 bits)(?=[,)])")
 _USUAL_FORMATS = {"gray", "rgb24"}
 
 
-def footnote(content: Content) -> list[str]:
-    """Sentences that let a number be quoted: averaging, colour path, presets, versions."""
+def footnote(content: Content, *, codecs: bool = True) -> list[str]:
+    """Sentences that let a number be quoted: averaging, colour path, and of the ``codecs`` presets
+    and versions."""
     run = content.results.run
     word = content.item_word
     sentences = [
-        f"{run.dataset_title}; measured on {run.items} {word}. Rate counts every byte that a "
-        f"decoder needs, in {content.rate_unit}; rate and quality are means over {word}.",
+        f"{run.dataset_title}; measured on {content.counted(run.items)}. Rate counts every byte "
+        f"that a decoder needs, in {content.rate_unit}; rate and quality are means over {word}.",
         *(sentence_of(note) for note in (*run.dataset_notes, *run.notes)),
         *_format_sentences(content),
         *_limit_sentences(content),
@@ -60,7 +61,7 @@ def footnote(content: Content) -> list[str]:
     if halved := chroma_sentence(content):
         sentences.append(halved)
     described = [text for codec in content.results.codecs if (text := describe(content, codec))]
-    if described:
+    if codecs and described:
         sentences.append("Codecs: " + "; ".join(described) + ".")
     sentences += card_notes(content.results.codecs)
     return [*sentences, *_proof_sentences(run.verdicts), run.timing]

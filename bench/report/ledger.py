@@ -9,6 +9,7 @@ from bench.figures.plot import BarPlot
 from bench.figures.style import FAMILY
 from bench.records import CodecName
 from bench.report.content import Content
+from bench.report.names import family_name
 
 LEDGER_SHARE = 0.05
 """The ledger is drawn if headers or discarded bytes are at least this part of some stream."""
@@ -65,5 +66,6 @@ def ledger_plot(content: Content) -> BarPlot | None:
 
 def _name(content: Content, codec: str) -> str:
     """What readers call a codec, or a card with the number of its variations."""
-    own, bracket, count = codec.partition(" (")
-    return content.name(own) + bracket + count
+    own, _, count = codec.partition(" (")
+    name = content.name(own)
+    return family_name(name, count.partition(" ")[0]) if count else name

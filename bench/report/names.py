@@ -59,7 +59,9 @@ def _name(
 
 
 def _with_versions(label: str, versions: Mapping[str, str]) -> str:
-    return _SLOT.sub(lambda slot: f" {versions[slot[1]]}" if slot[1] in versions else "", label)
+    """What the slots of a label name; of 1.0.0-4-g471fbd95b2 only the release."""
+    known = {key: re.sub(r"-\d+-g[0-9a-f]{7,}$", "", value) for key, value in versions.items()}
+    return _SLOT.sub(lambda slot: f" {known[slot[1]]}" if slot[1] in known else "", label)
 
 
 def _shortly(word: str) -> str:
@@ -77,3 +79,9 @@ def _shortly(word: str) -> str:
 def _fully(word: str) -> str:
     key, _, value = word.partition("=")
     return f"{key} {':'.join(value) if key == 'chroma' and value.isdecimal() else value}"
+
+
+def family_name(card: str, count: str) -> str:
+    """What single points of one card are called together: inside the brackets of its label."""
+    opened = f"{card[:-1]}, " if card.endswith(")") else f"{card} ("
+    return f"{opened}{count} variations)"

@@ -21,6 +21,7 @@ from bench.report.content import Content
 from bench.report.frame_plots import frame_plots
 from bench.report.ledger import ledger_plot
 from bench.report.line_styles import LineStyle, line_styles
+from bench.report.names import family_name
 from bench.report.pgfplots import pgfplots, write_data
 
 if TYPE_CHECKING:
@@ -138,9 +139,7 @@ def _series(content: Content, names: Sequence[str], axis: Quality) -> list[Serie
         elif name == family[0]:
             star = " *" if any(marked[each].endswith(" *") for each in family) else ""
             card = content.name(CodecName.parse(name).card)
-            opened = f"{card[:-1]}, " if card.endswith(")") else f"{card} ("
-            label = f"{opened}{len(family)} variations){star}"
-            series.append(Series(label, tuple(family)))
+            series.append(Series(family_name(card, str(len(family))) + star, tuple(family)))
     return series
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError, as_cell
-from bench.records import COLUMNS, ENERGY, NO_COLUMNS, RESERVED, Record, is_of_frames
+from bench.records import COLUMNS, ENERGY, NO_COLUMNS, RESERVED, Record, is_of_frames, read_number
 from bench.results.damage import implausible
 
 FILE = "records.csv"
@@ -169,7 +169,7 @@ def _record(path: Path, line: int, row: Mapping[str, str], metrics: Sequence[str
     for name, text in row.items():
         try:
             if text and name in metrics:
-                scores[name] = _number(text)
+                scores[name] = read_number(text)
             elif text and name in _KINDS:
                 values[name] = _typed(_KINDS[name], text)
         except ValueError as error:
@@ -184,20 +184,13 @@ def _typed(kind: str, text: str) -> Cell:
     if kind == "bool":
         return text == "true"
     if kind == "int":
-        number = _number(text)
+        number = read_number(text)
         if text.isdigit():
             return int(text)
         if not number.is_integer():
             raise ValueError(text)
         return int(number)
-    return _number(text) if kind == "float" else text
-
-
-def _number(text: str) -> float:
-    """As pandas reads it: Python alone takes digits of other scripts and underscores, too."""
-    if not text.isascii() or "_" in text:
-        raise ValueError(text)
-    return float(text)
+    return read_number(text) if kind == "float" else text
 
 
 def name_damage(path: Path, required: Sequence[str] = REQUIRED) -> None:

@@ -369,7 +369,7 @@ def test_a_subcommand_imports_no_other_and_help_imports_nothing_heavy() -> None:
         ("x264:keyint=0", "keyint 0 is outside 1–100000, or -1 for one intra picture a clip"),
         ("jpeg:quality=50+", "quality '' is outside 1–100"),
         ("x264:qp", "'qp' is not key=value"),
-        ("x265:params=foo=0", "libx265 says 'Unknown option: foo.' and codes without; change"),
+        ("x265:params=foo=0", "libx265 says 'Unknown option: foo.'; change params"),
         ("x264:params=me=no-such", "libx264 says"),
         ("jpeg-mosaic:quality=0", "quality=0 is outside 1–100 of jpeg"),
     ],

@@ -163,8 +163,10 @@ def test_codecs_and_their_settings_share_the_comma() -> None:
 
 
 def test_values_are_read_as_toml_would() -> None:
-    words = ["3", "0.5", "slow", "true", "false", "True", "False"]
-    assert [parse_value(word) for word in words] == [3, 0.5, "slow", True, False, True, False]
+    words = ["3", "0.5", "5_0", "slow", "true", "false", "True", "False"]
+    assert [parse_value(word) for word in words] == [
+        3, 0.5, "5_0", "slow", True, False, True, False
+    ]  # fmt: skip
 
 
 def test_a_plus_joins_values_but_not_the_parts_of_a_number() -> None:

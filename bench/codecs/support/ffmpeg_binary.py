@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import ffmpeg
 
 from bench.errors import Unavailable
+from bench.records import Value
 
 VARIABLE = "BENCH_FFMPEG"
 _PROBES = {
@@ -26,8 +27,10 @@ _PROBES = {
     "libvpx-vp9": ("yuv420p", rb"libvpx-vp9 @ \w+\] (v\S+)"),
 }
 _COMPLAINT = re.compile(
-    rb"\] ((?:Error (?:parsing|setting) option|Unknown (?:vvenc )?option|Invalid value|bad option|"
-    rb"bad value|[\w-]+: Invalid parameter)[^\r\n]*)"
+    rb"(?:\] |^)((?:Error (?:parsing|setting) option|Unknown (?:vvenc )?option|Invalid value|"
+    rb"bad option|bad value|[\w-]+: Invalid parameter|Unrecognized option|"
+    rb"Failed to initialize encoder)[^\r\n]*)",
+    re.MULTILINE,
 )
 
 
@@ -98,15 +101,15 @@ def check_encoder(codec: str, encoder: str) -> None:
         )
 
 
-def complaint(encoder: str, key: str, params: str) -> str | None:
-    """What the encoder says of parameters of its library that it does not know or cannot read: it
-    warns, and codes as if they were not there. ``key`` is ffmpeg's option for them."""
-    return _complaint(find_ffmpeg(), encoder, key, params) if params else None
+def complaint(encoder: str, options: Mapping[str, Value]) -> str | None:
+    """What ffmpeg or the encoder says of options that it does not know or cannot read: many warn,
+    and code as if they were not there."""
+    return _complaint(find_ffmpeg(), encoder, tuple(options.items())) if options else None
 
 
 @cache
-def _complaint(binary: str, encoder: str, key: str, params: str) -> str | None:
-    options = {"vcodec": encoder, "threads": 1, key: params}
+def _complaint(binary: str, encoder: str, given: tuple[tuple[str, Value], ...]) -> str | None:
+    options = {"vcodec": encoder, "threads": 1, **dict(given)}
     output = _one_frame().output("pipe:1", vframes=1, pix_fmt="yuv420p", format="null", **options)
     match = _COMPLAINT.search(_ask(command_of(output, loglevel="warning", binary=binary)))
     return match[1].decode(errors="replace").strip() if match else None

@@ -53,6 +53,8 @@ SCRIPTS = (
 )
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
+MOST_OPEN = 12
+"""Lines of a list of provenance that stands open."""
 MAX_NUMBERS = 60_000
 """Rates and qualities of single items in a page, some 400 kB."""
 
@@ -171,7 +173,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "comparisons": [_comparison(content, c) for c in content.bd.comparisons],
         "matrices": [_matrix(content, matrix) for matrix in content.bd.matrices],
         "warnings": warnings_of(content),
-        "footnote": footnote(content),
+        "footnote": footnote(content, codecs=False),
         "summary": {
             "columns": summary_columns(content),
             "rows": [summary_cells(content, row) for row in content.rows],
@@ -315,6 +317,7 @@ def _matrix(content: Content, matrix: Matrix) -> dict[str, Any]:
 def _provenance(content: Content) -> list[dict[str, Any]]:
     """Titled lists of names and values."""
     run = content.results.run
+    failed = not all(v.passed for v in run.verdicts)
     verdicts = [
         [
             f"{v.check}: {v.codec} {v.point} on {v.item}",
@@ -345,9 +348,13 @@ def _provenance(content: Content) -> list[dict[str, Any]]:
         ("Verdicts", verdicts),
     )  # fmt: skip
     return [
-        {"title": title, "rows": [row for row in rows if row[1]]}
+        {
+            "title": title,
+            "rows": shown,
+            "open": len(shown) <= MOST_OPEN or (rows is verdicts and failed),
+        }
         for title, rows in sections
-        if rows
+        if (shown := [row for row in rows if row[1]])
     ]
 
 

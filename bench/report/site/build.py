@@ -14,6 +14,7 @@ from bench.cards import Registry
 from bench.cards.files import read_json
 from bench.errors import StoreError, UsageError
 from bench.records import CodecName
+from bench.report.chroma import MARK
 from bench.report.html.page import Frame, packed_plotly, resource, write_page
 from bench.report.html.pictures import BUDGET_BYTES, read_shots
 from bench.report.latex import write_latex
@@ -73,9 +74,9 @@ def build_site(paths: Sequence[Path], out: Path, registry: Registry) -> BuiltSit
     for suite in suites:
         _write_suite(suite, made, min(BUDGET_BYTES, _PICTURES // max(showing, 1)))
     names = _names(suites)
-    for codec, name in names.items():
+    for codec in names:
         of = [suite for suite in suites if suite.info(codec)]
-        made.write(codec_address(codec), codec_page(codec, name, of))
+        made.write(codec_address(codec), codec_page(codec, names, of))
     made.write("methods.html", methods_page(suites))
     _write_parts(made)
     listed = _copy_vaults(vaults, made)
@@ -137,9 +138,13 @@ def _names(suites: Sequence[SuitePage]) -> dict[str, str]:
     """The codecs of all suites by id with what readers call them, variations behind their card."""
     called: dict[str, str] = {}
     for suite in suites:
-        given = suite.content.names if suite.content else {}
+        given = suite.content.names if suite.content else {
+            codec: row[0].rstrip(f"{MARK}*") for codec, row in
+            zip(suite.codecs, suite.summary.rows, strict=False)
+        }  # fmt: skip
         for info in suite.run.codecs:
-            called.setdefault(info.id, given.get(info.id) or info.label or info.id)
+            if called.get(info.id, info.id) == info.id:
+                called[info.id] = given.get(info.id) or info.label or info.id
     taken = Counter(called.values())
     for codec, name in called.items():
         if taken[name] > 1 and name != codec:

@@ -1,4 +1,6 @@
 import io
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +23,7 @@ from bench.codecs.support import ffmpeg_binary, frame_buffer, planes, stopwatch
 from bench.codecs.support.framing import read_side_info, split_frames
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
 from bench.codecs.support.process import read_all, run_piped
+from bench.engine.probe import probe
 from bench.engine.timing import timed
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
@@ -409,6 +412,22 @@ def test_encoders_are_held_to_one_thread(name: str, word: str) -> None:
     command = codec.encode_command(layout, codec.coded_format(layout), codec.card.ladder[0])
     assert command[command.index("-threads") + 1] == word
     assert command[0] == ffmpeg_binary.find_ffmpeg()
+
+
+def test_a_shell_codes_the_same_by_the_command_of_two_passes(tmp_path: Path) -> None:
+    """As run.json keeps it, but for where the planes come from and where ffmpeg lies."""
+    card = select(load_registry(), "x264:preset=fast,kbps=200,passes=2")
+    layout = Layout("video", YUV420, 64, 64, 6, Fraction(25))
+    planes = np.random.default_rng(4).integers(0, 256, (6, 96 * 64), dtype=np.uint8)
+    (tmp_path / "in.yuv").write_bytes(planes.tobytes())
+    binary = Path(ffmpeg_binary.find_ffmpeg())
+    command = probe(card, "cpu", layout).command.replace("pipe:0", "in.yuv")
+    assert command.count(binary.name) == 2
+    command = command.replace(binary.name, shlex.quote(str(binary)))
+    told = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, check=True)
+    signal = Signal(layout, lambda: iter(planes))
+    ours = build_codec(card).encode(signal, card.ladder[0]).payload
+    assert annexb.strip(told.stdout, annexb.H264).payload == ours
 
 
 def test_a_missing_binary_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

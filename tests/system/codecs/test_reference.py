@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from bench.bitstreams.hevc import picture_size
 from bench.cards import load_registry
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec, select
-from bench.codecs.reference import Hm
+from bench.codecs.reference import Hm, ReferenceCodec
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.planes import PlaneFormat, read_planes
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable, UsageError
@@ -140,6 +141,41 @@ def test_ffmpeg_decodes_hm_to_the_same_samples() -> None:
     assert (
         read_planes(planes, coded, Layout("image", RGB, 88, 64)) == codec.decode(payload).array()[0]
     ).all()
+
+
+@pytest.mark.parametrize(("name", "frames"), [("hm", 8), ("vtm", 2)])
+def test_a_bit_rate_is_about_that_which_is_asked_for(name: str, frames: int) -> None:
+    """The programs' own rate control, whose bits a second are those of whole frames a second."""
+    source = _clip(frames)
+    signal = replace(source, layout=replace(source.layout, fps=Fraction(30000, 1001)))
+    codec = _build(f"{name}:chroma=420,structure=low-delay,kbps=100")
+    assert isinstance(codec, ReferenceCodec)
+    command = codec.command(signal.layout, codec.card.ladder[0])
+    assert "--TargetBitrate=100100" in command and "-q" not in command
+    payload = codec.encode(signal, codec.card.ladder[0]).payload
+    assert codec.decode(payload).layout.frames == frames
+    spent = 8 * len(payload) * 30 / 1001 / frames
+    assert 0.5 < spent / 100 < 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("hm:params=nosuch=1", "HM says \"Unknown option `nosuch'"),
+        ("hm:params=AMP=2x", 'HM says \'Error parsing option "AMP"'),
+        ("hm:kbps=90,params=GOPSize=7", "HM says 'Error: GOP Size must be a multiple of 2"),
+        ("vtm:params=nosuch=1", "VTM says \"Unknown option `nosuch'"),
+        ("av2:params=nosuch=1", "AVM says 'Error: Unrecognized option --nosuch=1'"),
+        ("vp9:params=nosuch=1", "libvpx-vp9 says \"Unrecognized option 'nosuch'"),
+        ("vp9:params=aq-mode=77", "libvpx-vp9 says 'Error setting option aq-mode to value 77"),
+        ("vp9:params=lag-in-frames=999", "libvpx-vp9 says 'Failed to initialize encoder"),
+    ],
+)
+def test_parameters_that_the_program_refuses_are_named_before_a_run(spec: str, says: str) -> None:
+    _build(spec.partition(":")[0])
+    with pytest.raises(CardError) as refused:
+        build_codec(select(load_registry(), spec)).check_available()
+    assert says in str(refused.value) and str(refused.value).endswith("; change params")
 
 
 def test_compressai_conversion_is_compressai_s() -> None:

@@ -123,6 +123,62 @@ def test_damage_that_decoders_hide_is_refused(
         input_loader(path)
 
 
+NOISE = ("-vf", "noise=alls=60:all_seed=1:allf=t", "-pix_fmt", "yuv420p")
+X265 = "log-level=none:bframes="
+LAST, GAP = "truncated in its last picture", "frames are missing near its end: truncated"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "lost", "message"),
+    [
+        # 40 bytes from the end of the last slice, of which the decoder says nothing
+        ("clip.h265", ("-c:v", "libx265", "-x265-params", f"{X265}0"), 40, LAST),
+        ("clip.h265", ("-c:v", "libx265", "-x265-params", f"{X265}0:slices=2"), 40, LAST),
+        ("clip.h265", ("-c:v", "libx265", "-x265-params", f"{X265}3:keyint=6"), 3, LAST),
+        ("clip.ts", ("-c:v", "libx265", "-x265-params", f"{X265}0"), 376, LAST),
+        ("clip.h264", ("-c:v", "libx264", "-bf", "0"), 2, LAST),
+        ("clip.ts", ("-c:v", "libx264", "-bf", "3", "-x264-params", "b-adapt=0"), 9776, GAP),
+        ("clip.mkv", ("-c:v", "libx264"), 1, "truncated: its last 1 bytes are missing"),
+        ("clip.webm", ("-c:v", "libvpx", "-deadline", "realtime"), 3000, "truncated: its last"),
+        ("clip.ogv", ("-c:v", "libtheora"), 1, "truncated: its video has no last page"),
+        ("clip.ivf", ("-c:v", "libvpx", "-deadline", "realtime"), 1, "truncated or corrupt"),
+    ],
+)
+def test_a_cut_clip_is_refused_and_a_whole_one_is_read(
+    name: str, options: Sequence[str], lost: int, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    ffmpeg(*SOURCE, *NOISE, *options, path)
+    (item,) = input_loader(path)[1].items()
+    assert item.layout is not None and (item.layout.frames, item.layout.fps) == (20, 25)
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(DataError, match=f"clip: {message}"):
+        input_loader(path)
+
+
+def test_frames_lost_amid_a_clip_are_no_cut(tmp_path: Path) -> None:
+    ffmpeg(*SOURCE, "-vf", "select='mod(n,7)'", "-fps_mode", "vfr", tmp_path / "clip.mkv")
+    with pytest.raises(DataError, match="clip: variable frame rate, or frames lost amid it; conve"):
+        input_loader(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        *(("clip.h264", "libx264"), ("clip.h265", "libx265"), ("clip.m2v", "mpeg2video")),
+        *(("one.ts", "libx264"), ("one.mpg", "mpeg2video")),
+    ],
+)
+def test_the_rate_is_that_which_the_stream_says(name: str, codec: str, tmp_path: Path) -> None:
+    """ffmpeg's demuxers say 25 for every bare stream, and twice the rate for a single frame."""
+    count = ("-frames:v", "1") if name.startswith("one") else ()
+    ffmpeg(*SOURCE, "-r", "50", *NOISE, *count, "-c:v", codec, tmp_path / name)
+    _, loader = input_loader(tmp_path / name)
+    (item,) = loader.items()
+    assert item.layout is not None and item.layout.fps == 50
+    assert loader.notes() == ()
+
+
 def test_a_rate_that_nothing_says_is_noted_and_one_that_is_said_is_not_taken_again(
     whole: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 import bench.report
 from bench.analysis import bd_table
 from bench.analysis.overlays import ExtraCurve
+from bench.cards.choice import Choice
 from bench.cli import main
 from bench.commands.summary import print_bd, print_summary
 from bench.errors import StoreError, UsageError
@@ -120,6 +121,21 @@ def test_the_same_records_give_the_same_files(tmp_path: Path) -> None:
     first = {p.name: p.read_bytes() for p in bench.report.build(folder).files}
     second = {p.name: p.read_bytes() for p in bench.report.build(folder).files}
     assert first == second
+
+
+def test_what_an_earlier_choice_left_goes_and_files_of_others_stay(tmp_path: Path) -> None:
+    folder = samples.plain_folder(tmp_path)
+    whole = bench.report.build(folder, choice=Choice(points=True))
+    mine = [folder / name for name in ("rd_sketch.pdf", "rd_notes.tex", "curve_of_mine.dat")]
+    for path in mine:
+        path.write_bytes(b"% of my own, /Keywords (none)")
+    part = bench.report.build(folder, choice=Choice(codecs=("dear",), metrics=("ssim",)))
+    assert all(path.is_file() for path in (*mine, *part.files))
+    kinds = {path for kind in ("rd_*", "curve_*", "table_*") for path in folder.glob(kind)}
+    assert kinds == {*mine, *part.files} & kinds
+    gone = {path.name for path in whole.files if not path.exists()}
+    assert {"rd_psnr_rgb.pdf", "rd_psnr_rgb.tex", "curve_cheap.dat", "table_points.tex"} <= gone
+    assert (folder / "records.csv").is_file() and (folder / "run.json").is_file()
 
 
 def test_failures_are_marked_and_told_with_their_reason(tmp_path: Path) -> None:

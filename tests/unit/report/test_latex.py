@@ -88,9 +88,12 @@ def test_a_choice_of_what_is_not_there_is_refused(
         ({"xlim": (0.0, 2.0)}, "xlim 0: a logarithmic axis begins above 0"),
         ({"xlim": (50.0, 60.0)}, "xlim 50, 60: no point of psnr_rgb lies there"),
         ({"ylim": {"psnr_rgb": (3.0, 4.0)}}, "ylim 3, 4: no point of psnr_rgb lies there"),
+        ({"ylim": {"vmaf": (3.0, 4.0)}}, "ylim of vmaf: known: .*psnr_rgb"),
+        ({"anchor": "exact"}, "anchor exact has no lossy point; .* such as good or near"),
+        ({"labels": {"near": "A", "good": "A"}}, "label 'A' is given to near, good"),
     ],
 )
-def test_limits_that_show_nothing_are_refused(
+def test_what_shows_nothing_or_two_things_as_one_is_refused(
     tmp_path: Path, fields: dict[str, object], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
@@ -141,7 +144,7 @@ def test_each_curve_has_one_file_by_rising_rate_that_the_figures_read(tmp_path: 
 
 
 def test_variations_are_said_shortly_and_no_two_codecs_alike(tmp_path: Path) -> None:
-    """Labels are those of the cards; versions those of the run."""
+    """Labels are those of the cards; versions those of the run, without a commit."""
     ids = {
         "x265": "HEVC (x265)",
         "x265:preset=medium": "HEVC (x265, medium)",
@@ -156,7 +159,8 @@ def test_variations_are_said_shortly_and_no_two_codecs_alike(tmp_path: Path) -> 
     records = [row for name in ids for row in samples.curve_records(name, 1.0, items=1, points=2)]
 
     def versioned(run: RunInfo) -> RunInfo:
-        return replace(run, codecs=tuple(replace(c, versions={"VTM": "9.3"}) for c in run.codecs))
+        versions = {"VTM": "9.3-4-g471fbd95b2"}
+        return replace(run, codecs=tuple(replace(c, versions=versions) for c in run.codecs))
 
     folder = samples.results_folder(tmp_path, records, anchor="x265", change=versioned)
     results: Results = collect(folder).results

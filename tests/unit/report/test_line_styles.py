@@ -101,14 +101,16 @@ def _lone(codec: str, psnr: float, bpp: float) -> list[Record]:
 def test_a_lone_point_far_out_is_an_arrow_at_the_edge_and_said(tmp_path: Path) -> None:
     near = [row for name in ("good", "b", "c") for row in curve_records(name, 1.0)]
     plain = axis_range(_content(tmp_path / "a", near), PSNR)
-    records = [*near, *_lone("b", 60.0, 90.0), *_lone("point", 34.0, 200.0)]
+    # that of c lies near the others' qualities, for which no axis is stretched either
+    far = [*_lone("b", 60.0, 90.0), *_lone("point", 34.0, 200.0), *_lone("c", 28.0, 0.001)]
+    records = [*near, *far]
     content = _content(tmp_path / "b", records)
     shown, plot = axis_range(content, PSNR), curve_plot(content, PSNR)
     assert plain is not None and shown is not None and plot is not None
     assert (shown.rate, shown.quality) == (plain.rate, plain.quality)
-    assert shown.outside == "Outside the axes: b 60.0 dB; point 200 bpp"
+    assert shown.outside == "Outside the axes: b 60.0 dB; c 28.0 dB; point 200 bpp"
     turns = {line.label: [edge.turn for edge in plot.exits(line)] for line in plot.lines}
-    assert turns == {"good": [], "b": [90], "c": [], "point": [0]}
+    assert turns == {"good": [], "b": [90], "c": [180], "point": [0]}
     drawn = draw_curves(content, PSNR, STYLES["ieee"]).axes[0].get_lines()
     arrows = {line.get_label(): line.get_marker() for line in drawn if len(line.get_xdata()) == 1}
     assert arrows["_outside: b"] == "^" and arrows["_outside: point"] == ">"
@@ -156,19 +158,25 @@ def test_published_curves_are_dashed_in_the_legend_with_marks_of_their_own(tmp_p
 def test_all_text_lies_within_the_figure_at_7_points_or_more(tmp_path: Path, style: str) -> None:
     names = ["good", *(f"codec:preset=slow,number={i}" for i in range(20))]
     records = [row for name in names for row in curve_records(name, 1.0, items=1, points=3)]
-    folder = results_folder(tmp_path, [*records, *_far_below("far", 5.0)], items=6)
+    far = [row for i in range(5) for row in _far_below(f"WHAT IS AS WIDE AS CAPITALS {i}", 5.0)]
+    folder = results_folder(tmp_path, [*records, *far], items=6)
     with rc_context(STYLES[style].settings):
         plain = draw_curves(collect(folder), PSNR, STYLES[style])
         figure = draw_curves(collect(folder, extras=THEIRS), PSNR, STYLES[style])
         FigureCanvasAgg(figure).draw()
         found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
         whole = figure.get_tightbbox()
+        axes, below = figure.axes[0], style == "ieee"
+        parts = [axes.xaxis.label, *([axes.get_legend()] if below else []), *figure.texts]
+        boxes = [part.get_window_extent() for part in parts]
     assert len(found) > 35 and figure.get_figwidth() == STYLES[style].width
     assert min(text.get_fontsize() for text in found) >= 7
     assert whole.x0 >= 0 and whole.x1 <= figure.get_figwidth()
     assert whole.y0 >= 0 and whole.y1 <= figure.get_figheight()
     wide = [one.axes[0].get_position().width * one.get_figwidth() for one in (plain, figure)]
     assert wide[1] >= wide[0]
+    # a third of a line between the parts that stand below each other
+    assert all((a.y0 - b.y1) * 72 / figure.dpi >= 2.5 for a, b in pairwise(boxes))
 
 
 def test_twenty_codecs_are_apart_in_grey(tmp_path: Path) -> None:
