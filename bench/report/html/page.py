@@ -35,7 +35,7 @@ from bench.report.axis_range import axis_range
 from bench.report.content import Content
 from bench.report.footnote import describe, footnote
 from bench.report.html.clips import clip_data
-from bench.report.html.pictures import embed, read_shots
+from bench.report.html.pictures import BUDGET_BYTES, embed, read_shots
 from bench.report.line_styles import LineStyle, line_styles
 from bench.report.remarks import warnings_of
 from bench.report.tables import (
@@ -62,12 +62,14 @@ MAX_NUMBERS = 60_000
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What a report has beside its own parts where it is a page of a site: markup above and below,
-    the addresses of the pages of codecs by what the report calls them, and of Plotly's file."""
+    the addresses of the pages of codecs by what the report calls them, and of Plotly's file, and
+    how many bytes of pictures the page may embed."""
 
     above: str
     below: str
     links: Mapping[str, str]
     plotly: str
+    pictures: int = BUDGET_BYTES
 
 
 def write_page(content: Content, target: Path, frame: Frame | None = None) -> Path:
@@ -75,10 +77,11 @@ def write_page(content: Content, target: Path, frame: Frame | None = None) -> Pa
     needs no network when opened."""
     shots = [shot for folder in content.results.folders for shot in read_shots(folder)]
     wanted = content.choice.codecs
-    shown = embed([
+    called = [
         replace(shot, codec=content.name(shot.codec))
         for shot in shots if not wanted or shot.codec in wanted
-    ])  # fmt: skip
+    ]  # fmt: skip
+    shown = embed(called, frame.pictures if frame else BUDGET_BYTES)
     data = page_data(content)
     data["pictures"] = [entry["item"] for entry in shown.items]
     data["pictures_note"] = shown.note

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from bench import __version__
+from bench.machine import file_digest
 from bench.report.html.page import resource
 from bench.report.site.markup import drawing, items, link, node, page, pairs, prose, table
 from bench.report.site.suites import SuitePage, slug
@@ -32,9 +33,9 @@ def day(moment: str) -> str:
 
 
 def front_page(
-    suites: Sequence[SuitePage], vaults: Mapping[str, Vault], names: Mapping[str, str]
+    suites: Sequence[SuitePage], vaults: Sequence[tuple[Vault, str]], names: Mapping[str, str]
 ) -> str:
-    """``vaults`` by their addresses, ``names`` the codecs' by id."""
+    """``vaults`` with their addresses, ``names`` the codecs' by id."""
     rows = [
         [
             node("div", link(suite.run.suite_title, suite_address(suite)),
@@ -56,7 +57,7 @@ def front_page(
         node("h2", "Codecs", id="codecs"),
         table(["Codec", "Id", "Suites"], _codec_rows(suites, names)),
         node("h2", "Downloads", id="vaults"),
-        items([*_downloads(suites), *(_vault(*one) for one in vaults.items())]),
+        items([*_downloads(suites), *(_vault(*one) for one in vaults)]),
     ]  # fmt: skip
     return page("Rate–distortion of image and video codecs", body, root="", about=ABOUT)
 
@@ -82,10 +83,13 @@ def _downloads(suites: Sequence[SuitePage]) -> list[Element]:
     ]  # fmt: skip
 
 
-def _vault(address: str, vault: Vault) -> Element:
+def _vault(vault: Vault, address: str) -> Element:
+    """``address`` is empty for a vault that is too large for this site."""
+    name, size = vault.path.name, vault.path.stat().st_size / 1e6
     codecs = ", ".join(info.id for info in vault.run.codecs)
+    place = "" if address else f", not on this site for its size, SHA-256 {file_digest(vault.path)}"
     return node(
-        "span", "Vault ", link(address.rpartition("/")[2], address),
+        "span", "Vault ", link(name, address) if address else name, f" ({size:.1f} MB{place})"
         f": streams of {codecs} on {vault.run.dataset_title}, measured by {vault.by}, "
         f"{day(vault.run.finished)}; ", node("code", "bench vault verify"), " decodes them again",
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -17,7 +18,7 @@ import pytest
 import bench.report
 from bench.cards import load_registry
 from bench.errors import UsageError
-from bench.report.site import build_site
+from bench.report.site import build, build_site
 from bench.report.site.suites import slug
 from bench.results.run_info import read_run
 from bench.results.vault_file import write_vault
@@ -166,12 +167,38 @@ def test_a_second_build_gives_the_same_bytes_and_removes_what_is_gone(
     assert there == listed
 
 
+def test_vaults_and_pictures_that_do_not_fit_are_listed_or_made_smaller(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, out = site.parent, tmp_path / "out"
+    large = tmp_path / "large.zip"
+    with (home / "one" / "records.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    write_vault(large, read_run(home / "one"), rows, [bytes(900_000)], {}, {}, "C. Else")
+    monkeypatch.setattr(build, "LIMIT", build._FRONT + 400_000 + sum(
+        path.stat().st_size for path in site.rglob("*") if path.is_file()))  # fmt: skip
+    monkeypatch.setattr(build, "_PICTURES", 0)
+    paths = [home / "one", home / "two", home / "three", large, home / "anchors"]
+    built = build_site(paths, out, load_registry())
+    assert built.left_out[0].startswith(f"{large}: 0.9 MB would make the site larger than ")
+    assert [path.name for path in (out / "files" / "vaults").iterdir()] == ["one-good.zip"]
+    front = (out / "index.html").read_text(encoding="utf-8")
+    assert hashlib.sha256(large.read_bytes()).hexdigest() in front and 'large.zip"' not in front
+    page = (out / "suites" / "one.html").read_text(encoding="utf-8")
+    assert "The kept pictures are too large for this file" in page
+    assert "image/webp" in (site / "suites" / "one.html").read_text(encoding="utf-8")
+
+
 def test_refuses_by_name(site: Path, tmp_path: Path) -> None:
     home, registry = site.parent, load_registry()
     with pytest.raises(UsageError, match=r"both would be suites/one\.html"):
         other = tmp_path / "one"
         shutil.copytree(home / "one", other)
         build_site([home / "one", other], tmp_path / "out", registry)
+    with pytest.raises(UsageError, match=r"both would be files/vaults/one-good\.zip"):
+        (tmp_path / "again").mkdir()
+        shutil.copy(home / "anchors" / "one-good.zip", tmp_path / "again")
+        build_site([home / "one", home / "anchors", tmp_path / "again"], tmp_path / "out", registry)
     with pytest.raises(UsageError, match="is a results folder"):
         build_site([home / "one"], home / "two", registry)
     with pytest.raises(UsageError, match="holds other files"):
