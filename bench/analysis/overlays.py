@@ -175,7 +175,7 @@ def load_overlay(text: str, dataset: str) -> tuple[ExtraCurve, ...]:
     if overlay.path.suffix.lower() == ".json":
         return _read_json(overlay)
     curves = {curve.name: curve for curve in _read_table(overlay)}
-    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(curves)
+    wanted = [name.strip() for name in names.split(",")] if source != text else list(curves)
     for name in wanted:
         if name not in curves:
             raise UsageError(f"--overlay {text}: no curve {name!r}; {near_matches(name, curves)}")

@@ -92,8 +92,12 @@ def compare_run(
     matrix: bool = False,
     published: Sequence[Beside] = (),
 ) -> BdTable:
-    """The BD table of grids that are at hand, published ones after the measured."""
+    """The BD table of grids that are at hand, published ones after the measured. Raises UsageError
+    for an anchor without a lossy point."""
     lossy = {name: grid for name, grid in measured.items() if (~grid.lossless).sum() > 0}
+    if anchor in measured and anchor not in lossy:
+        known = f"such as {' or '.join(list(lossy)[:3])}" if lossy else "no codec has one"
+        raise UsageError(f"anchor {anchor} has no lossy point; give a codec that has, {known}")
     chosen, note = (anchor, "") if anchor else _default_anchor(results.run.anchor, lossy)
     theirs = {one.codec: one.grid for one in published if one.grid is not None}
     every = measured | theirs

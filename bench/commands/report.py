@@ -104,7 +104,7 @@ def _label(word: str) -> tuple[str, str]:
     """The id of a codec, with ``key=value`` settings after a colon, and its text."""
     found = re.fullmatch(r"([^:=]+(?::[^=,]+(?:=[^=,]*)?(?:,[^=,]+=[^=,]*)*)?)=(.+)", word)
     if found is None:
-        raise UsageError(f"--label {word!r} is not ID=TEXT")
+        raise UsageError(f"--label {word!r} is not ID=TEXT; give one such as x265=HEVC")
     return found[1], found[2]
 
 

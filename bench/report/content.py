@@ -6,6 +6,7 @@ Formats nothing but the sentences that all outputs share; writes no file.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -193,16 +194,22 @@ def _of_card(results: Results, registry: Registry | None) -> Choice:
     labels = {codec: text for codec, text in said.labels.items() if codec in there}
     codecs = tuple(codec for codec in said.codecs if codec in there)
     metrics = tuple(name for name in said.metrics if name.removesuffix("_db") in run.metrics)
-    anchor = said.anchor if said.anchor in there else None
+    records = results.records
+    lossy = records["codec"][(records["status"] == "done") & (records["mse"] > 0)]
+    anchor = said.anchor if (lossy == said.anchor).any() else None
     return replace(said, codecs=codecs, labels=labels, metrics=metrics, anchor=anchor)
 
 
 def _chosen(whole: Results, choice: Choice) -> tuple[Results, Results]:
     """The results to show, and those with the anchor, which need not be among them."""
-    known = {name for m in whole.run.metrics for name in (m, f"{m}_db")}
-    known |= {ALL, *whole.records.columns}
+    measured = [name for name in whole.records.columns if whole.records[name].notna().any()]
+    known = {ALL, *measured, *(f"{name}_db" for name in measured)}
     if wrong := next((name for name in choice.ylim if name not in known), None):
         raise UsageError(f"ylim of {wrong}: {near_matches(wrong, whole.run.metrics)}")
+    for label, count in Counter(choice.labels.values()).items():
+        if count > 1:
+            named = ", ".join(codec for codec, text in choice.labels.items() if text == label)
+            raise UsageError(f"label {label!r} is given to {named}; give each its own")
     for codec in (*choice.labels, *filter(None, [choice.anchor])):
         whole.only([codec])
     if not choice.codecs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def _names(content: Content) -> dict[str, str]:
     names = {row.codec: _row_name(content, row) for row in content.rows}
     rounded = {one.curve.name for one in content.published}
     return names | {
-        one.codec: latex(f"{one.curve.name} (published)") + PUBLISHED
+        one.codec: latex(f"{one.curve.name.removesuffix('@8bit')} (published)") + PUBLISHED
         for one in content.published
         if f"{one.curve.name}@8bit" not in rounded
     }
@@ -259,7 +260,7 @@ def _notes(content: Content) -> list[str]:
     """Conventions, presets and versions, for where there is room: an appendix."""
     sentences = [breakable(latex(sentence)) for sentence in footnote(content)]
     return [
-        r"\begingroup\footnotesize\emergencystretch=3em\hbadness=10000",
+        r"\begingroup\footnotesize\tolerance=9999\emergencystretch=3em\hbadness=10000",
         *(f"{sentence}\\par" for sentence in sentences),
         r"\endgroup",
     ]
@@ -282,12 +283,26 @@ _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", MINUS: "$-$", "–": "--", "…": r"\ldots{}",
-    "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "\0": "$_{10}$", "σ": r"$\sigma$",
-    "λ": r"$\lambda$", "ρ": r"$\rho$",
-    "²": "$^2$", "†": r"$^\dagger$", "\n": " ",
+    "×": r"$\times$", "·": r"$\cdot$", "±": r"$\pm$", "\0": "$_{10}$",
+    "|": r"\textbar{}", "[": "{[}", "\t": " ",
+    "²": "$^2$", "³": "$^3$", "†": r"$^\dagger$", "→": r"$\rightarrow$", "≤": r"$\le$",
+    "≥": r"$\ge$", "≈": r"$\approx$", "µ": r"$\mu$",
+    **{unicodedata.lookup(f"GREEK SMALL LETTER {name.replace('lambda', 'lamda')}"): f"$\\{name}$"
+       for name in "alpha beta gamma delta epsilon lambda mu pi rho sigma tau".split()},
 }  # fmt: skip
+_LETTERS = frozenset("—‘’“”ßæÆøØåÅœŒłŁı")
+_ACCENTS = frozenset("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327")
+"""What the fonts of every LaTeX have beside ASCII, as letters and as accents over them."""
 
 
 def latex(text: str) -> str:
-    """Text with everything that LaTeX would read as a command escaped."""
-    return "".join(_TEX.get(c, c) for c in text.replace("₁₀", "\0"))
+    """Text with everything that LaTeX would read as a command escaped; signs that its fonts do
+    not have as their numbers."""
+    lines = unicodedata.normalize("NFC", text).replace("₁₀", "\0").splitlines()
+    return "".join(map(_tex, " ".join(lines)))
+
+
+def _tex(sign: str) -> str:
+    first, *accents = list(unicodedata.normalize("NFD", sign))
+    plain = first.isascii() and first.isprintable() and _ACCENTS.issuperset(accents)
+    return _TEX.get(sign) or (sign if plain or sign in _LETTERS else f"U+{ord(sign):04X}")

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.command import bench
-from tests.fakes import PATIENCE, hurry_only, write_cards, written
+from tests.fakes import PATIENCE, code_until, hurry_only, write_cards, written
 from tests.system.engine.test_faults import command, mark, numbers, stored_some, undisturbed
 from tests.system.engine.test_run import measure
 
@@ -169,6 +169,25 @@ def test_a_wait_in_a_worker_ends_with_its_run(cluster: Cluster) -> None:
     pool.close()
 
 
+def test_a_worker_tells_how_far_a_clip_is(tmp_path: Path, cluster: Cluster) -> None:
+    cluster.add_worker("--no-nanny")
+    pool = ClusterPool(cluster.address)
+    pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
+    over = tmp_path / "over"
+    called = pool.submit(code_until, over, timeout=PATIENCE)
+    while not (found := pool.codings()):
+        assert not called.done(), called.exception()
+        time.sleep(0.05)
+    (one,) = found
+    assert (one.codec, one.point, one.item) == ("vtm", "qp=22", "Pass")
+    assert (one.done, one.frames) == (3, 8) and one.seconds > 0
+    over.touch()
+    called.result(PATIENCE)
+    pool.close()
+    pool._told = {"worker": (time.monotonic() - 60, found)}
+    assert pool.codings() == []  # nobody has told it for a minute
+
+
 @pytest.mark.parametrize(
     "nanny", ["--no-nanny", pytest.param("--nanny", marks=pytest.mark.nightly)]
 )
@@ -296,9 +315,9 @@ def test_a_cluster_that_does_not_answer_or_cannot_is_named(
     done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 2 and "no worker offers fpga=1 for codec coarse" in done.stderr
     cluster.add_worker("--resources", "fpga=1")
-    deadline = time.monotonic() + PATIENCE
-    while done.returncode == 2 and time.monotonic() < deadline:
-        done = run(*command(cards, out, "--cluster", cluster.address))
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
+    done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 0, done.stderr
 
 

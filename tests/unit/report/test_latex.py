@@ -88,9 +88,12 @@ def test_a_choice_of_what_is_not_there_is_refused(
         ({"xlim": (0.0, 2.0)}, "xlim 0: a logarithmic axis begins above 0"),
         ({"xlim": (50.0, 60.0)}, "xlim 50, 60: no point of psnr_rgb lies there"),
         ({"ylim": {"psnr_rgb": (3.0, 4.0)}}, "ylim 3, 4: no point of psnr_rgb lies there"),
+        ({"ylim": {"vmaf": (3.0, 4.0)}}, "ylim of vmaf: known: .*psnr_rgb"),
+        ({"anchor": "exact"}, "anchor exact has no lossy point; .* such as good or near"),
+        ({"labels": {"near": "A", "good": "A"}}, "label 'A' is given to near, good"),
     ],
 )
-def test_limits_that_show_nothing_are_refused(
+def test_what_shows_nothing_or_two_things_as_one_is_refused(
     tmp_path: Path, fields: dict[str, object], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):

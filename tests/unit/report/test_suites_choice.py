@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.cards import load_registry
+from bench.commands.report import _choice, add_options
 from bench.errors import UsageError
 from bench.report.content import Content, collect
+from bench.report.latex import write_latex
+from bench.report.plots import write_pgfplots
 from tests.unit.report.samples import curve_records, results_folder
 
 CARD = """title = "Mine"
@@ -23,14 +28,51 @@ metrics = ["psnr_rgb", "ms_ssim"]
 """
 
 
-def report(folder: Path, choice: str) -> Content:
+KEYS = """codecs = ["dear", "near"]
+anchor = "near"
+metrics = ["ms_ssim", "psnr_rgb"]
+label = { near = "Ours & more" }
+xlim = [0.3, 3]
+ylim = { psnr_rgb = [29, 38] }
+caption = "100 % ours"
+points = true
+bold = "none"
+"""
+OPTIONS = [
+    *("--codecs", "dear,near", "--anchor", "near", "--metrics", "ms_ssim,psnr_rgb"),
+    *("--label", "near=Ours & more", "--xlim", "0.3,3", "--ylim", "psnr_rgb=29,38"),
+    *("--caption", "100 % ours", "--points", "--bold", "none"),
+]
+
+
+def report(folder: Path, choice: str, options: Sequence[str] = ()) -> Content:
     (folder / "cards" / "datasets").mkdir(parents=True)
     (folder / "cards" / "datasets" / "mine.toml").write_text(CARD + choice + "\n")
+    rows = [row for name in ("good", "near", "dear") for row in curve_records(name, len(name) / 4)]
     out = results_folder(
-        folder / "out", curve_records("good", 1.0),
-        change=lambda run: replace(run, suite="paper", dataset="mine"),
-    )  # fmt: skip
-    return collect(out, registry=load_registry([folder / "cards"]))
+        folder / "out", rows, change=lambda run: replace(run, suite="paper", dataset="mine")
+    )
+    parser = ArgumentParser()
+    add_options(parser)
+    given = _choice(parser.parse_args([str(out), *options]))
+    return collect(out, choice=given, registry=load_registry([folder / "cards"]))
+
+
+def test_keys_of_a_card_and_options_make_the_same_files(tmp_path: Path) -> None:
+    found = []
+    for name, content in (
+        ("card", report(tmp_path / "card", KEYS)),
+        ("options", report(tmp_path / "options", "", OPTIONS)),
+    ):
+        made = tmp_path / name / "made"
+        made.mkdir()
+        write_latex(content, made)
+        write_pgfplots(content, made)
+        found.append({path.name: path.read_text() for path in made.iterdir()})
+    assert found[0] == found[1]
+    assert "Ours \\& more, anchor" in found[0]["table.tex"] and "table_points.tex" in found[0]
+    assert "100 \\% ours" in found[0]["table.tex"] and "boldmath" not in found[0]["table.tex"]
+    assert "ymin=29" in found[0]["rd_psnr_rgb.tex"] and "xmax=3" in found[0]["rd_psnr_rgb.tex"]
 
 
 @pytest.mark.parametrize(
