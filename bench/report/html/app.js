@@ -247,5 +247,6 @@ function redrawAll() {
 function fillSelect(id, options) {
   const select = byId(id);
   select.replaceChildren(...options.map(([value, title]) => element("option", title, { value })));
+  select.disabled = options.length < 2; // nothing to choose
   return select;
 }

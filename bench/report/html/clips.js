@@ -87,8 +87,9 @@ function showFrame(frame) {
 function captionOf(clip, frame) {
   if (!clip) return "original";
   const curve = clips.item.curves.find((c) => c.codec === clip.codec && c.point === clip.point);
-  if (!curve) return clip.codec;
-  const words = [curve.types[frame] ? `${curve.types[frame]} frame` : ""];
+  const name = `${clip.codec} ${clip.point}`;
+  if (!curve) return name;
+  const words = [name, curve.types[frame] ? `${curve.types[frame]} frame` : ""];
   if (curve.bytes[frame] !== null && curve.bytes[frame] !== undefined)
     words.push(`${curve.bytes[frame]} bytes`);
   for (const metric of report.data.metrics) {

@@ -8,13 +8,13 @@ const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout
 const isShown = (node) => node.checkVisibility({ visibilityProperty: true });
 
 // The controls in sight by a name that a redraw keeps.
-function named() {
+function named(home) {
   const found = new Map();
   for (const node of document.querySelectorAll(CONTROLS)) {
-    if (!isShown(node)) continue;
+    if (!isShown(node) || node.disabled || !node.closest(home)) continue;
     const words = node.dataset.title || node.getAttribute("href") || node.textContent;
-    const home = node.id || node.closest("[id]")?.id || "";
-    const name = `${node.localName} ${home}` + (node.id ? "" : ` ${words.trim()}`);
+    const part = node.id || node.closest("[id]")?.id || "";
+    const name = `${node.localName} ${part}` + (node.id ? "" : ` ${words.trim()}`);
     let own = name;
     for (let count = 2; found.has(own); count += 1) own = `${name} ${count}`;
     found.set(own, node);
@@ -98,7 +98,7 @@ async function use(node, covered, name, patience = 400) {
 
 // What did nothing has one more try after the next that did, and one at the end: "all" does
 // something after "none".
-async function useAll() {
+async function useAll(home) {
   for (const part of document.querySelectorAll("section")) {
     part.scrollIntoView({ behavior: "instant" });
     await frame();
@@ -116,13 +116,13 @@ async function useAll() {
   const elsewhere = (node) => node.localName === "a" && !node.getAttribute("href").startsWith("#");
   const retry = async (names, patience) => {
     for (const name of names) {
-      const node = named().get(name);
+      const node = named(home).get(name);
       if (node && (await use(node, covered, name, patience))) idle.delete(name) && used.push(name);
     }
     fresh = [];
   };
   for (;;) {
-    const next = [...named()].find(([name]) => !used.includes(name) && !idle.has(name));
+    const next = [...named(home)].find(([name]) => !used.includes(name) && !idle.has(name));
     if (!next) break;
     const [name, node] = next;
     if (!elsewhere(node) && !(await use(node, covered, name))) {

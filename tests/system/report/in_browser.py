@@ -45,15 +45,16 @@ def seen(browser: Chrome, page: Path, width: int, scheme: str, ready: str) -> It
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def use_all(browser: Chrome, folder: Path, width: int) -> set[str]:
-    """Uses every control; what it saves goes to ``folder``. Each changed something, none lay under
-    something else, all text can be read, nothing made the page wider than its window."""
+def use_all(browser: Chrome, folder: Path, width: int, home: str = "body") -> set[str]:
+    """Uses every control in ``home``; what it saves goes to ``folder``. Each changed something,
+    none lay under something else, all text can be read, and the page stayed within its window."""
     where = {"behavior": "allow", "downloadPath": str(folder)}
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", where)
     browser.set_script_timeout(300)
     found: dict[str, Any] = browser.execute_async_script(
-        CONTROLS + "useAll().then(arguments[0], (e) => arguments[0]({ error: String(e.stack) }))"
-    )
+        CONTROLS + "const [home, done] = arguments;"
+        "useAll(home).then(done, (error) => done({ error: String(error.stack) }))", home,
+    )  # fmt: skip
     assert "error" not in found, found
     problems = {name: found[name] for name in ("idle", "covered", "faint")}
     assert not any(problems.values()) and found["wide"] <= width, (problems, found["wide"])

@@ -23,6 +23,7 @@ from bench.report.site.suites import slug
 from bench.results.run_info import read_run
 from bench.results.vault_file import write_vault
 from tests.command import bench as command
+from tests.system.report.in_browser import seen, settings, use_all, wait
 from tests.unit.report import samples
 
 if TYPE_CHECKING:
@@ -207,16 +208,10 @@ def test_refuses_by_name(site: Path, tmp_path: Path) -> None:
         build_site([home / "notes.md"], tmp_path / "none", registry)
 
 
-def _wait_for(browser: Chrome, script: str) -> None:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 60).until(lambda chrome: chrome.execute_script(script))
-
-
 def _open(browser: Chrome, page: Path, *, report: bool = False) -> Chrome:
     browser.get(page.as_uri())
     if report:
-        _wait_for(browser, "return Boolean(document.documentElement.dataset.ready)")
+        wait(browser, "return Boolean(document.documentElement.dataset.ready)")
     return browser
 
 
@@ -266,7 +261,7 @@ def test_a_suite_is_its_report_with_charts_sorting_and_comparison(
     _sort(browser, place, table)
     assert _column(browser, 0, table) == ["x:a=1", "dear", "good", "cheap"]
     browser.execute_script("document.getElementById('cost').scrollIntoView()")
-    _wait_for(browser, "return document.getElementById('cost-quality').options.length > 1")
+    wait(browser, "return document.getElementById('cost-quality').options.length > 1")
     shown = browser.execute_script(
         "const s = document.getElementById('cost-quality');"
         "s.value = s.options[3].value; s.dispatchEvent(new Event('change'));"
@@ -304,21 +299,22 @@ def test_a_suite_without_records_shows_its_tables(browser: Chrome, site: Path) -
     assert "+4" in _column(browser, 4)[1] or "+3" in _column(browser, 4)[1]  # 1.4 times the rate
 
 
-@pytest.mark.parametrize("page", ["index.html", "suites/one.html", "codecs/good.html",
-                                  "suites/three.html", "methods.html"])  # fmt: skip
-def test_fits_a_phone_and_follows_a_dark_scheme(browser: Chrome, site: Path, page: str) -> None:
-    try:
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
-        )
-        dark = [{"name": "prefers-color-scheme", "value": "dark"}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
-        _open(browser, site / page, report=page == "suites/one.html")
-        wide = browser.execute_script("return document.documentElement.scrollWidth")
-        assert wide <= 390
-        paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-        assert paper == "rgb(20, 23, 27)"  # --paper of the dark scheme, #14171b
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+PAGES = ("index.html", "codecs/good.html", "suites/three.html", "methods.html")
+
+
+@settings
+def test_every_control_does_something(
+    browser: Chrome, site: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    for page in PAGES:
+        ready = "return Boolean(document.querySelector('th button'))"
+        with seen(browser, site / page, width, scheme, ready):
+            used = use_all(browser, tmp_path, width)
+            assert any(name.startswith("button") for name in used), page
+
+
+def test_a_suite_fits_a_phone_in_the_dark(browser: Chrome, site: Path, tmp_path: Path) -> None:
+    """Its report's controls are those of test_page.py."""
+    ready = "return Boolean(document.documentElement.dataset.ready)"
+    with seen(browser, site / "suites" / "one.html", 420, "dark", ready):
+        assert "a downloads ../files/one.zip" in use_all(browser, tmp_path, 420, "#downloads")
