@@ -9,7 +9,8 @@ PYTHON := $(shell for minor in 14 13 12 11; do \
 endif
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# of the tests; one more than two cores, since some wait for what they started
+JOBS ?= 3
 # versions that the tests were run with; `make test-newest` takes the newest ones
 LOCK = -c constraints/$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 
@@ -30,7 +31,7 @@ quick: $(VENV)/ready-dev
 	$(PYTEST) -n $(JOBS) --dist worksteal $(COVER) $(UNIT)
 
 # The unit layer first, then all that a push must hold. The tests of a file go to one worker, which loads
-# its networks and makes its fixtures once.
+# its networks and makes its fixtures once; files that take long come first.
 test: quick
 	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(COVER) -m "not nightly" $(LAYERS)
 
@@ -39,7 +40,7 @@ test: quick
 coverage: $(VENV)/ready-dev
 	rm -f build/coverage*
 	$(MAKE) test COVER="--cov=bench --cov-append --cov-report="; tested=$$?; \
-	$(BIN)/coverage combine --append --quiet; $(BIN)/coverage report && exit $$tested
+	$(BIN)/coverage combine --append --quiet 2> /dev/null; $(BIN)/coverage report && exit $$tested
 
 # What `make test` leaves out, beside `make robustness`; `make nightly-list` names it. At the end the
 # learned codecs with other instruction sets.

@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn, Protocol, cast
@@ -81,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bench.commands.completion import complete
 
         complete(parser)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options.refuse(unknown)
     with StopSignals(last=True) as stop:
         return _carry_out(options, stop)
 
@@ -139,6 +142,14 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f"{self.prog}: {plain(message)}; see {self.prog} --help\n")
 
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Names words of the command line that are no option of this subcommand."""
+        option = next((word for word in words if word.startswith("-")), "").partition("=")[0]
+        if not option:
+            self.error(f"takes no {' '.join(words)!r}")
+        near = get_close_matches(option, self._option_string_actions, n=1, cutoff=0.75)
+        self.error(f"no option {option}" + (f"; did you mean {near[0]}?" if near else ""))
+
 
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """The parser of all subcommands; for a command line of these ``words`` with no more than it
@@ -160,5 +171,5 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         )  # fmt: skip
         if words is None or name in words:
             subcommand.add_options(command)
-        command.set_defaults(call=subcommand.call)
+        command.set_defaults(call=subcommand.call, refuse=command.refuse)
     return parser

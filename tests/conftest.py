@@ -26,6 +26,19 @@ settings.register_profile(
 )
 settings.load_profile("bench")
 
+_LONGEST = (
+    *("conformance", "foreign", "vault", "baselines", "added_metrics", "cluster", "determinism"),
+    *("channels", "faults", "audit", "page", "run", "docs", "compressai_zoo", "packaging"),
+    *("compressai_model", "keyint", "recomputation", "rates", "learned", "command", "cli"),
+)
+"""Files whose tests take longest. They come first: at the end no worker waits for another."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"test_{name}": number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, Range, Text
+from bench.codecs.support.frame_progress import log_file, noted
 from bench.datasets.base import DataOptions, Item
 from bench.engine.measure import measure_tasks
 from bench.errors import BitstreamError, Unavailable
@@ -102,6 +103,14 @@ class Coarse(CodecBase):
             time.sleep(600)
         elif fault == "raise":
             raise ValueError("fake trouble")
+
+
+def code_until(over: Path) -> None:
+    """Three frames of a clip of eight, told as ffmpeg tells them, until there is a file."""
+    with noted("vtm", "qp=22", "Pass", 8):
+        log_file(over.parent).write_text("frame=3\nprogress=continue\n")
+        while not over.exists():
+            time.sleep(0.05)
 
 
 def _exhaust_memory() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
@@ -91,7 +92,8 @@ def read_claim(text: str, dataset: str, curve: str | None, codec: str) -> ExtraC
 
 
 def matched(curve: ExtraCurve, source: Source) -> tuple[dict[int, str], list[str]]:
-    """The run's point of each of the claim's, by label, else by rate; and what has none."""
+    """The run's point of each of the claim's, by label, else by rate; and what has none, or of
+    means over items lacks some."""
     labels = {parse_point(point).value: point for point in source.points}
     found: dict[int, str] = {}
     lost: list[str] = []
@@ -106,6 +108,12 @@ def matched(curve: ExtraCurve, source: Source) -> tuple[dict[int, str], list[str
             lost.append(f"{label} ({curve.rate[place]:.4g} bpp)")
         else:
             found[place] = point
+    sizes = Counter(point for _, point in source.records)
+    whole = max((sizes[point] for point in found.values()), default=0)
+    for place, point in list(found.items()) if curve.table is None else ():
+        if sizes[point] < whole:
+            lost.append(f"{curve.labels[place]} ({sizes[point]} of {whole} items)")
+            del found[place]
     return found, lost
 
 

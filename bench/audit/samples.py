@@ -297,13 +297,10 @@ def _similarities(
     made: Iterable[tuple[str, Way, Floats]],
     wanted: frozenset[str],
 ) -> Iterator[tuple[str, tuple[str, Way], Floats]]:
-    """Of RGB, not truncated, at the decoder's depth, against the original and the quantised
-    source; of rounded RGB's luma."""
+    """Of RGB, against the original and the quantised source; of rounded RGB's luma."""
     asked = wanted & set(SIMILARITIES)
     names = [name for name in applicable(layout, sorted(asked)) if name in asked]
     for rounding, said, pixels in made if names else ():
-        if said not in (USUAL, ROUNDINGS["unrounded"], ROUNDINGS["unclipped"]):
-            continue
         sources = [(USUAL, one), *_quantised(one.tobytes(), one.shape)]
         pairs = [(said + more, _rounded(each, rounding), pixels) for more, each in sources]
         if said == USUAL:

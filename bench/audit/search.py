@@ -12,7 +12,9 @@ import numpy as np
 from bench.audit.conventions import (
     BYTES,
     CHANNELS,
+    DEPTHS,
     REFERENCES,
+    ROUNDINGS,
     TURNS,
     USUAL,
     WEIGHTS,
@@ -26,12 +28,18 @@ from bench.audit.conventions import (
 from bench.audit.samples import ERRORS, PLAIN, SIMILARITIES, Audited
 
 _SHOWN, _MOST = 5, 10_000
-_QUANTISED = tuple(word for said in REFERENCES.values() for word in said.words)
+_COMPARED = frozenset(
+    word for table in (REFERENCES, ROUNDINGS, DEPTHS) for said in table.values()
+    for word in said.words
+)  # fmt: skip
 _OF_RGB = ("psnr_rgb", *SIMILARITIES)
+_RARE = 0.001
+"""What a unit of a convention's cost has to explain, about dB, to be called nearer."""
 _FLOOR = 5e-5
 """Nothing is compared closer than four decimals: single precision adds up no closer."""
-_TELLING = 5e-4
-"""Of the rate, half a printed unit at most: two encoders seldom come as near at all points."""
+_TELLING, _EXACT = 5e-4, 1e-6
+"""Of the rate, half a printed unit at most, since two encoders seldom come as near at all points;
+and what single precision adds up to."""
 _SAMPLES = way(3, "bits divided by samples (width × height × 3)")
 _POOLED_RATE = way(1, "all bits divided by all pixels")
 _POOLED = way(2, "decibels of the mean squared error of all items")
@@ -113,7 +121,7 @@ def search(claim: Claim, measured: Measured) -> Finding:
         count += len(agreeing)
         fits += [_joined(shared, parts) for parts in agreeing]
         if place == 0 and all(columns):
-            same_rate = bool(exact[0]) and claim.rate_limit < _TELLING * float(claim.rate.min())
+            same_rate = any(_tells(claim, one) for one in rates)
             nearest = [_joined(shared, parts) for parts in _nearest(columns)]
             usual = _joined(shared, [min(column, key=lambda one: one.way) for column in columns])
     fits.sort(key=lambda one: one.way)
@@ -121,6 +129,12 @@ def search(claim: Claim, measured: Measured) -> Finding:
     shown = (usual, *(one for one in nearest[:2] if one.way != usual.way)) if nearest else ()
     overhead = _overhead(claim, measured)
     return Finding(tuple(fits[:_SHOWN]), shown, count, tried, overhead, same_rate)
+
+
+def _tells(claim: Claim, rate: _Judged) -> bool:
+    """Whether these rates are the claim's, to so many digits that other streams would differ."""
+    limit = max(claim.rate_limit / float(claim.rate.min()), _EXACT)
+    return limit < _TELLING and max(map(abs, rate.left)) <= 100 * limit
 
 
 def _overhead(claim: Claim, measured: Measured) -> float | None:
@@ -134,25 +148,26 @@ def _overhead(claim: Claim, measured: Measured) -> float | None:
     return float(found.mean()) if same and abs(found.mean()) > 2 * unsure else None
 
 
-def _reference(part: _Judged) -> str:
-    """The source that an option compares RGB with; empty for the original."""
-    return next((word for word in part.way.words if word in _QUANTISED), "")
+def _compared(part: _Judged) -> frozenset[str]:
+    """Which pixels an option compares: words on source and reconstruction of RGB."""
+    return _COMPARED.intersection(part.way.words)
 
 
 def _agree(parts: Sequence[_Judged]) -> bool:
-    """Whether all metrics of RGB are against one source."""
-    return len({_reference(part) for part in parts if part.column in _OF_RGB}) < 2
+    """Whether all metrics of RGB are of one source and one reconstruction."""
+    return len({_compared(part) for part in parts if part.column in _OF_RGB}) < 2
 
 
 def _nearest(columns: Sequence[Sequence[_Judged]]) -> Iterator[list[_Judged]]:
-    """The nearest option of each column, once for each source of RGB."""
-    for source in ("", *_QUANTISED):
+    """The nearest option of each column, once for each source and reconstruction of RGB."""
+    pixels = [_compared(one) for column in columns for one in column if one.column in _OF_RGB]
+    for these in dict.fromkeys(pixels or [frozenset()]):
         some = [
-            [one for one in column if one.column not in _OF_RGB or _reference(one) == source]
+            [one for one in column if one.column not in _OF_RGB or _compared(one) == these]
             for column in columns
         ]
         if all(some):
-            yield [min(column, key=lambda one: (one.error, one.way)) for column in some]
+            yield [min(column, key=lambda one: one.error + _RARE * one.way.cost) for column in some]
 
 
 def _frames(claim: Claim, measured: Measured) -> Iterator[tuple[Way, list[int], str, int]]:

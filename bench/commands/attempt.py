@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where the reconstruction goes (default: the current folder)",
     )  # fmt: skip
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="600, of longer clips more")
     add_excerpt(parser)
     add_raw_input(parser)
     add_cards(parser)
@@ -28,7 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
     from bench.cards.codec_specs import split_codecs
-    from bench.commands.progress import print_attempt
+    from bench.commands.progress import LineProgress, print_attempt
+    from bench.commands.terminal import make_console
     from bench.datasets.base import DataOptions
     from bench.datasets.excerpt import Taken
     from bench.datasets.inputs import input_loader
@@ -43,6 +44,9 @@ def call(options: argparse.Namespace) -> int:
     loader = Taken(options.start, options.frames, options.to).of(loader, media)
     codecs = split_codecs(options.codec)
     campaign = input_campaign(registry, options.picture, codecs, media, loader)
-    found = attempt(campaign, options.save, device=options.device, timeout=options.timeout)
+    found = attempt(
+        campaign, options.save, device=options.device, timeout=options.timeout,
+        working=LineProgress(make_console()).working,
+    )  # fmt: skip
     print_attempt(found)
     return found.exit_status

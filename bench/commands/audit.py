@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from bench.analysis.conventions import Convention
     from bench.audit.search import Finding, Fit
 
-_OF_A_VERSION, _EXPLAINS = 0.5, 3
-"""Of a fit's error, about as many dB: what another build of the same codec may make; and how often
-as near a way must come to explain it."""
+_OF_A_BUILD, _OF_A_VERSION, _EXPLAINS = 0.01, 0.5, 3
+"""Of a fit's error, about as many dB: what another build of the same codec makes and what another
+version may make; and how often as near a way must come to explain it."""
 SUMMARY = "which conventions give a published number, from streams and originals"
 EXAMPLES = ("theirs.csv results/mine --codec jpeg",)
 
@@ -106,6 +106,11 @@ def _findings(found: Finding) -> Iterator[str]:
             yield (
                 "  its rates are those of these streams: quality was computed in a way that is not "
                 "tried here, or from another decoder"
+            )
+        elif least < _OF_A_BUILD and least < first.error:
+            yield (
+                "  what is left of the nearest is no more than another version or build of the "
+                "same encoder makes"
             )
         elif first.error < min(_OF_A_VERSION, _EXPLAINS * least):
             yield (

@@ -18,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--metrics", required=True, metavar="A,B", action=Joined, help="see `bench list metrics`"
     )
     parser.add_argument("--jobs", type=positive, metavar="N", help="workers; default: all cores")
-    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S", help="a record, 600")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="a record, as of `bench run`")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     add_originals(parser)
 
@@ -45,7 +45,8 @@ def call(options: argparse.Namespace) -> int:
             RunOptions(
                 out=options.folder,
                 jobs=options.jobs or available_cores(),
-                timeout=options.timeout,
+                timeout=options.timeout or campaign.suite.timeout,
+                timeout_frames=None if options.timeout else campaign.suite.timeout_frames,
                 streams_only=True,
             ),
             progress,

@@ -112,13 +112,20 @@ class ClipFolder(Clips):
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:
         listed = _chosen(card, _listed_clips(card, settings), options)
-        where = locate(card, options, lambda path: bool(_candidates(path, listed)))
+        where = locate(
+            card, options, lambda path: bool(_candidates(path, listed) or _packed(path, listed))
+        )
         found = _candidates(where, listed)
         format_ = check_format(None if "format" not in settings else str(settings["format"]))
-        missing = [clip.name for clip in listed if clip.name not in found]
+        missing = [clip for clip in listed if clip.name not in found]
+        packed = [f"unpack first: {', '.join(names)}"] if (names := _packed(where, missing)) else []
+        if not found:
+            raise DataError(f"{where}: {packed[0]}")
         listed = [clip for clip in listed if clip.name in found][: options.limit]
         sources = {clip.name: _source(found[clip.name], clip, format_) for clip in listed}
-        notes = [f"not at hand: {', '.join(missing)}; {cure(card)}"] if missing else []
+        named = ", ".join(clip.name for clip in missing)
+        notes = [f"not at hand: {named}; {cure(card)}"] if missing else []
+        notes += packed
         by_name = {clip.name: clip for clip in listed}
         super().__init__(sources, where, notes, lambda item: _as_listed(item, by_name[item.name]))
         self._notes += tuple(_short(self._items, by_name))
@@ -170,6 +177,16 @@ def _candidates(folder: Path, listed: Sequence[ListedClip]) -> dict[str, list[Pl
     return {name: places for name, places in found.items() if places}
 
 
+def _packed(folder: Path, listed: Sequence[ListedClip]) -> list[str]:
+    """The archives that bear the name of a clip and are not looked into."""
+    files = sorted((*folder.glob("*"), *folder.glob("*/*"))) if folder.is_dir() else ()
+    return [
+        file.name for file in files
+        if file.suffix.lower() in _ARCHIVES and any(clip.is_named(file.stem) for clip in listed)
+    ]  # fmt: skip
+
+
+_ARCHIVES = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 _ORDER = (".yuv", ".y4m", "", ".zip", *container.SUFFIXES)
 
 

@@ -107,9 +107,18 @@ class ContainerFile:
                     _refuse_turned(frame)
                     if frame.is_corrupt:
                         raise Refusal(f"corrupt in frame {number}; get it again")
+                    _refuse_other_samples(frame.format.name, kind, number)
                     yield _pixels(frame, kind)
             except FFmpegError as error:
                 raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
+
+
+def _refuse_other_samples(name: str, kind: PixelFormat, number: int) -> None:
+    found = _FORMATS.get(name)
+    if found is None or (found.samples, found.depth) != (kind.samples, kind.depth):
+        raise Refusal(
+            f"frame {number} is {name}, the clip {kind.name}; split it where that changes"
+        )
 
 
 def _refuse_turned(frame: Any) -> None:

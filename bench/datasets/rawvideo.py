@@ -96,9 +96,9 @@ class RawFile:
             raise Refusal("empty (0 bytes); get it again")
         if size % frame:
             raise Refusal(
-                f"{size} bytes are {size / frame:.2f} frames of {frame} bytes "
-                f"({template.width}×{template.height} {template.format.name}); correct --size or "
-                "--format, or get it again"
+                f"{size} bytes are {size // frame} frames of {frame} bytes ({template.width}×"
+                f"{template.height} {template.format.name}) and {size % frame} bytes; get it "
+                "again, or correct what says that (--size, --format, its name, a card)"
             )
         count = size // frame
         with self.path.open("rb") as file:

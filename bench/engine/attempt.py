@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.codecs.build import build_codec
+from bench.codecs.support.frame_progress import Coding
 from bench.engine.campaign import Campaign
 from bench.engine.run import RunOptions, run
 from bench.engine.run_log import Silence
@@ -19,6 +21,8 @@ from bench.results.kept_streams import KeptStreams
 from bench.results.run_folder import RunFolder
 from bench.results.run_info import Verdict
 from bench.results.store import Store
+
+Hear = Callable[[Sequence[Coding]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +51,35 @@ def measure_quietly(
             return list(store.records()), store.verdicts()
 
 
-def _run_through(campaign: Campaign, options: RunOptions) -> None:
+@dataclass(frozen=True, slots=True)
+class _Frames(Silence):
+    """Reports nothing but how far a clip is."""
+
+    hear: Hear | None = None
+
+    def working(self, codings: Sequence[Coding]) -> None:
+        if self.hear is not None:
+            self.hear(codings)
+
+
+def _run_through(campaign: Campaign, options: RunOptions, hear: Hear | None = None) -> None:
     """Runs a campaign; one that is stopped has nothing to show."""
-    if run(campaign, options, Silence()).interrupted:
+    if run(campaign, options, _Frames(hear)).interrupted:
         raise KeyboardInterrupt
 
 
-def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> Attempt:
+def attempt(
+    campaign: Campaign,
+    save: Path,
+    *,
+    device: str,
+    timeout: float | None,
+    working: Hear | None = None,
+) -> Attempt:
     """Measures the first item of a campaign with its one codec, at the middle of its ladder where
-    that has several points, in seconds at most ``timeout``; ``save`` is the folder or file of the
-    reconstruction. Raises UsageError for a campaign of several codecs."""
+    that has several points, in at most ``timeout`` seconds, else those of a run; ``save`` is the
+    folder or file of the reconstruction, ``working`` hears how far a clip is. Raises UsageError for
+    a campaign of several codecs."""
     if len(campaign.codecs) != 1:
         raise UsageError("try takes one codec; `bench run` takes several")
     (card,) = campaign.codecs
@@ -64,8 +87,16 @@ def attempt(campaign: Campaign, save: Path, *, device: str, timeout: float) -> A
     one = replace(campaign, codecs=(replace(card, ladder=(point,)),))
     with tempfile.TemporaryDirectory(prefix="bench-try-") as name:
         folder = Path(name)
-        options = RunOptions(out=folder, jobs=1, timeout=timeout, device=device, keep=1)
-        _run_through(one, options)
+        suite = campaign.suite
+        options = RunOptions(
+            out=folder,
+            jobs=1,
+            timeout=timeout or suite.timeout,
+            timeout_frames=None if timeout else suite.timeout_frames,
+            device=device,
+            keep=1,
+        )
+        _run_through(one, options, working)
         with RunFolder(folder) as left:
             record = next(left.store.records())
             verdict = next(iter(left.store.verdicts()), None)

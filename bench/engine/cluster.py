@@ -29,6 +29,7 @@ from pebble import ProcessExpired
 
 from bench.cards import CodecCard, builtin_folder, plugins
 from bench.codecs.foreign.places import modules_of
+from bench.codecs.support.frame_progress import Coding, codings
 from bench.datasets.base import Item, Loader, holds
 from bench.engine.hidden_paths import hidden_paths_of
 from bench.engine.measure import measure_tasks, start_worker
@@ -48,6 +49,8 @@ except ImportError as error:
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.5
 """How often a worker that waits for its pool looks whether its run still lasts."""
+_TELL_SECONDS = 2.0
+"""How often a worker tells how far its clips are; what is older than five times that is over."""
 _GRACE_SECONDS = 60.0
 """What a task may take beyond its time limit, such as starting a process on a busy machine."""
 # callbacks of a Dask worker that sample its threads a hundred times a second; the threads only wait
@@ -164,6 +167,7 @@ class ClusterPool:
         self._run = f"bench-{uuid4().hex[:16]}"
         self._spec: WorkSpec | None = None
         self._waiting: set[Any] = set()
+        self._told: dict[str, tuple[float, list[Coding]]] = {}
 
     def start(self, spec: WorkSpec) -> None:
         """Prepares the workers of now and later for a run. Raises UsageError where a worker has
@@ -173,7 +177,24 @@ class ClusterPool:
         self._check_versions(describe_code, _modules_of(spec))
         self._check_metrics(spec.metrics)
         self._check_resources(spec)
+        self._client.subscribe_topic(self._run, self._hear)
         self._client.register_plugin(_WorkerSide(self._run, spec), name=self._run)
+
+    def _hear(self, event: tuple[object, Mapping[str, Any]]) -> None:
+        """Called in a thread of the client with what a worker told."""
+        told = event[1]
+        self._told[told["worker"]] = time.monotonic(), [Coding(**one) for one in told["codings"]]
+
+    def codings(self) -> list[Coding]:
+        """What the workers code, by what they told last; the longest first."""
+        now = time.monotonic()
+        found = [
+            replace(one, seconds=one.seconds + now - at)
+            for at, told in list(self._told.values())
+            for one in told
+            if now - at < 5 * _TELL_SECONDS
+        ]
+        return sorted(found, key=lambda one: -one.seconds)
 
     def _check_versions(
         self, describe: Callable[..., Mapping[str, str]], *arguments: object
@@ -366,6 +387,7 @@ class _WorkerSide(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on every worker, also on those that join later."""
+        self.worker, self.told_at = worker, 0.0
         self.ended = Event()
         self.folder = Path(worker.local_directory) / self.name
         self.folder.mkdir(exist_ok=True)
@@ -404,6 +426,7 @@ class _WorkerSide(WorkerPlugin):
             if self.ended.is_set() or time.monotonic() > limit:
                 why = "its run has ended" if self.ended.is_set() else "its pool does not answer"
                 return _Answer(died=(why, None))
+            self.tell()
         try:
             return _Answer(called.result())
         except FutureTimeoutError:
@@ -412,6 +435,14 @@ class _WorkerSide(WorkerPlugin):
             return _Answer(died=("its run has ended", None))
         except ProcessExpired as error:
             return _Answer(died=(str(error), error.exitcode))
+
+    def tell(self) -> None:
+        """Tells the coordinator, not too often, how far the clips in the works are."""
+        now = time.monotonic()
+        if now - self.told_at >= _TELL_SECONDS and (found := codings(self.folder)):
+            self.told_at = now
+            told = {"worker": self.worker.address, "codings": [asdict(one) for one in found]}
+            self.worker.log_event(self.name, told)
 
     def lacking(self, items: Sequence[str]) -> tuple[str, ...]:
         """Those of the items that this worker cannot load by itself."""

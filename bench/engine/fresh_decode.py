@@ -36,6 +36,8 @@ _LARGE_BYTES = 1 << 20
 """A payload of more goes between processes as a file: through pipes it is copied ten times."""
 # decoding that takes less is not worth a process of its own, whose start takes a tenth of a second
 _WORTH_A_PROCESS_SECONDS = 0.2
+_SLOWER = 10.0
+"""A stream may take so many times as long as it took where it was coded, whatever the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class FreshDecodes:
         future = self._pool.submit_fresh(
             fresh_decode, self._cards[name], self._device, payloads,
             self._reads.get(name, ()), self._since, plugins.loaded(),
-            timeout=self._seconds * len(payloads),
+            timeout=sum(max(self._seconds, _SLOWER * one.decode_seconds) for one in payloads),
         )  # fmt: skip
         self.running[future] = payloads
 

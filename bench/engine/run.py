@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pebble import ProcessExpired
 
-from bench.codecs.support.frame_progress import codings
+from bench.codecs.support.frame_progress import Coding, codings
 from bench.datasets.base import Item
 from bench.engine.added_metrics import without_metrics
 from bench.engine.campaign import Campaign
@@ -176,12 +177,14 @@ class _Runner:
     def __init__(self, job: _Job, scratch: Path) -> None:
         campaign, options = job.campaign, job.options
         self.job, self.options = job, options
-        self._scratch, self._told = scratch, time.monotonic()
+        self._told = time.monotonic()
+        self._codings: Callable[[], list[Coding]] = partial(codings, scratch)
         cluster = None
         if options.cluster is not None:
             from bench.engine.cluster import ClusterPool
 
             cluster = ClusterPool(options.cluster)
+            self._codings = cluster.codings
         self.workers = options.jobs if cluster is None else cluster.workers
         usable = [item for item in job.items if item.problem is None]
         self.spec = WorkSpec(
@@ -279,7 +282,7 @@ class _Runner:
             done, _ = wait(futures, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
             if time.monotonic() - self._told >= _TELL_SECONDS:
                 self._told = time.monotonic()
-                self.job.progress.working(codings(self._scratch))
+                self.job.progress.working(self._codings())
 
     def _feed(self) -> bool:
         """Hands portions to the workers so that each has one running and one waiting."""

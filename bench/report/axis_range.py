@@ -159,7 +159,7 @@ def _over(content: Content) -> str:
     items = content.shared.results.run.items
     if items == content.results.run.items:
         return ""
-    return f"Means over the {items} {content.item_word} that all codecs have"
+    return f"Means over the {content.counted(items)} that all codecs have"
 
 
 def _span(values: Floats, digits: str, unit: str) -> str:

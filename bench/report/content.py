@@ -105,6 +105,10 @@ class Content:
             self.results.run.media, "items"
         )
 
+    def counted(self, items: int) -> str:
+        """``1 clip``, ``24 images``."""
+        return f"{items} {self.item_word if items != 1 else self.item_word.removesuffix('s')}"
+
     @property
     def groups(self) -> tuple[str, ...]:
         """The group of each item, none where no item has one."""

@@ -13,6 +13,7 @@ from bench.analysis.bootstrap import RESAMPLES, drawn_by_groups
 from bench.report.card_facts import card_notes
 from bench.report.chroma import chroma_sentence
 from bench.report.content import Content
+from bench.results.frames import read_frames
 from bench.results.rates import mark_sentences
 from bench.results.run_info import Verdict, shortened
 
@@ -21,16 +22,18 @@ _OF_RGB = re.compile(r", (?:4:4:4|4:2:0|8 bits)(?=[,)])")
 _USUAL_FORMATS = {"gray", "rgb24"}
 
 
-def footnote(content: Content) -> list[str]:
-    """Sentences that let a number be quoted: averaging, colour path, presets, versions."""
+def footnote(content: Content, *, codecs: bool = True) -> list[str]:
+    """Sentences that let a number be quoted: averaging, colour path, and of the ``codecs`` presets
+    and versions."""
     run = content.results.run
     word = content.item_word
     sentences = [
-        f"{run.dataset_title}; measured on {run.items} {word}. Rate counts every byte that a "
-        f"decoder needs, in {content.rate_unit}; rate and quality are means over {word}.",
+        f"{run.dataset_title}; measured on {content.counted(run.items)}. Rate counts every byte "
+        f"that a decoder needs, in {content.rate_unit}; rate and quality are means over {word}.",
         *(sentence_of(note) for note in (*run.dataset_notes, *run.notes)),
         *_format_sentences(content),
         *_limit_sentences(content),
+        *_frame_sentences(content),
         *mark_sentences((*content.results.codecs, *(one.codec for one in content.published))),
         *_metric_sentences(content),
     ]
@@ -60,7 +63,7 @@ def footnote(content: Content) -> list[str]:
     if halved := chroma_sentence(content):
         sentences.append(halved)
     described = [text for codec in content.results.codecs if (text := describe(content, codec))]
-    if described:
+    if codecs and described:
         sentences.append("Codecs: " + "; ".join(described) + ".")
     sentences += card_notes(content.results.codecs)
     return [*sentences, *_proof_sentences(run.verdicts), run.timing]
@@ -105,6 +108,24 @@ def _format_sentences(content: Content) -> list[str]:
             "depth=10 compares at 10, as JVET does."
         )
     return [said]
+
+
+def _frame_sentences(content: Content) -> list[str]:
+    """Of which codecs nothing is known of the frames, as of results of earlier versions."""
+    if content.results.run.media != "video":
+        return []
+    table = read_frames(content.results.folders)
+    told = set() if table is None else set(map(str, table["codec"].unique()))
+    records = content.results.records
+    measured = set(map(str, records.loc[records["status"] == "done", "codec"].unique()))
+    named = [content.name(one) for one in content.results.codecs if one in measured - told]
+    if not named:
+        return []
+    whose = "" if not told else f" of {', '.join(named)}"
+    return [
+        f"frames.csv has nothing{whose}: the results are of a version that kept no values a frame; "
+        "run with --fresh measures them, remeasure adds what further metrics say."
+    ]
 
 
 def _limit_sentences(content: Content) -> list[str]:

@@ -189,7 +189,7 @@ def _note(content: Content) -> str:
     """How to read the table, and what its marks mean: a sentence each."""
     ranked = "" if content.choice.bold == "none" else "; best in bold, second underlined"
     first = (
-        f"BD-rate of {content.results.run.items} {content.item_word}: negative saves bits, in "
+        f"BD-rate of {content.counted(content.results.run.items)}: negative saves bits, in "
         f"brackets the 95 % interval on the first metric{ranked}."
     )
     names = "".join(_names(content).values())

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -384,6 +385,31 @@ def test_what_no_convention_gives_is_none_with_what_is_left(
     assert status == 1 and "none of them reproduces the claim" in said
     assert "as measured here\n    left: " in said and left in said
     assert cause in said
+
+
+def test_a_convention_is_named_beside_the_rest_that_another_build_leaves(home: Path) -> None:
+    points = [(0.9997 * rate, quality - 0.001) for rate, quality in quantised(home)]
+    status, said = audited(home, points, "psnr_rgb")
+    nearest = "  against the source quantised to 8-bit Y'CbCr (BT.709)\n    left: bpp -0.03"
+    assert status == 1 and nearest in said and "psnr_rgb -0.001" in said
+    assert "what is left of the nearest is no more than another version or build" in said
+
+
+def test_points_that_lack_items_are_left_out_of_a_claim_of_means(home: Path) -> None:
+    run = home / "partly"
+    shutil.copytree(home / "run", run)
+    rows = (run / "records.csv").read_text().splitlines()
+    lost = next(row for row in rows if "jpeg,quality=20," in row)
+    (run / "records.csv").write_text("".join(f"{row}\n" for row in rows if row != lost))
+    path = home / "means.csv"
+    points = zip(QUALITIES, plain(home), strict=True)
+    lines = [f"theirs,{at},{rate:.4f},{quality:.4f}" for at, (rate, quality) in points]
+    path.write_text("\n".join(["codec,quality,bpp,psnr_rgb", *lines]))
+    done = bench("audit", path, run, "--codec", "jpeg", "--input", home / "pictures")
+    assert "theirs: 2 points, means over 3 items" in done.stdout, done.stderr
+    assert (
+        "left out: 20 (2 of 3 items)\n" in done.stdout and "  1. as measured here\n" in done.stdout
+    )
 
 
 def test_a_header_of_its_own_is_told_in_bytes(home: Path) -> None:

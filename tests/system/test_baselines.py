@@ -65,7 +65,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[object], Pat
     folder = tmp_path_factory.mktemp("planted")
     card = (ROOT / "codecs" / "jpeg.toml").read_text()
     (folder / "planted.toml").write_text(
-        card.replace("bench.codecs.pillow:Jpeg", "tests.planted:Planted")
+        card.replace("bench.codecs.pillow:Jpeg", "bench.planted:Planted")
     )
     for seed in range(4):
         Image.fromarray(picture(96, 128, seed)).save(folder / f"{seed}.png")

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.codecs.support.frame_progress import Coding
+from bench.commands.progress import LineProgress
 from bench.commands.scaffold import Template, new_codec
-from bench.engine.run_log import Outcome
+from bench.engine.run import RunOptions
+from bench.engine.run_log import Outcome, Progress
 from bench.errors import UsageError
 from tests.command import bench
 from tests.system.codecs.tiny_zoo import picture
@@ -93,6 +96,29 @@ def test_try_that_is_stopped_has_nothing_to_show(
     monkeypatch.setattr(attempt, "run", lambda *_: Outcome(interrupted=True))
     assert main(["try", "jpeg", str(tmp_path / "mine.png")]) == 1
     assert capsys.readouterr().err == "bench: stopped\n"
+
+
+def test_try_tells_how_far_a_clip_is_and_gives_it_the_time_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.cli import main
+    from bench.engine import attempt
+
+    coding = Coding("hm", "qp=22", "clip", 64, 8, 90.0)
+    told: list[object] = []
+    given: list[RunOptions] = []
+
+    def run(campaign: object, options: RunOptions, progress: Progress) -> Outcome:
+        given.append(options)
+        progress.working([coding])
+        return Outcome(interrupted=True)
+
+    Image.fromarray(picture(40, 40)).save(tmp_path / "mine.png")
+    monkeypatch.setattr(attempt, "run", run)
+    monkeypatch.setattr(LineProgress, "working", lambda _, codings: told.append(codings))
+    assert main(["try", "jpeg", str(tmp_path / "mine.png")]) == 1
+    assert told == [[coding]]
+    assert given[0].limit(64) == 1200  # 600 s are for 32 frames
 
 
 def test_try_that_cannot_save_says_so(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def _markdown(content: Content, points: pd.DataFrame) -> str:
     lines = [
         f"# Estimated and measured rates: {content.results.run.suite_title}",
         "",
-        f"Means over {content.results.run.items} {content.item_word}. KL divergence: of the "
+        f"Means over {content.counted(content.results.run.items)}. KL divergence: of the "
         "posterior from the prior, the rate that papers on variational autoencoders report. "
         "Likelihood: −log2 of the prior's probability of the quantised latents. Measured: every "
         "byte that the decoder reads.",

@@ -86,7 +86,7 @@ def markdown(content: Content, codecs: list[str], published: Mapping[str, ExtraC
         "",
         *_answer(found),
         "",
-        f"Means over {run.items} {content.item_word}, of points that are measured on all of them. "
+        f"Means over {content.counted(run.items)}, of points that are measured on all of them. "
         "Published: CompressAI's tables. Everything is percent of rate against the published "
         "curve on PSNR-RGB, positive needs more bits. At equal PSNR: lowest and highest of the "
         "single points, log rate of the published curve interpolated by PCHIP; this says how well "

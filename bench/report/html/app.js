@@ -52,6 +52,12 @@ function signed(value, digits = 1) {
   return (value < 0 ? "−" : "+") + text;
 }
 
+// ``1 clip``, ``24 images``.
+function counted(count) {
+  const word = report.data.item_word;
+  return `${count} ${count === 1 ? word.replace(/s$/, "") : word}`;
+}
+
 function fixed(value, digits) {
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
@@ -160,6 +166,7 @@ function draw(id, traces, layout, { tools = false } = {}) {
     displayModeBar: tools && "hover",
     modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
+  if (tools) layout.margin.t = 34; // its buttons stand above the curves
   return Plotly.react(byId(id), traces, layout, options);
 }
 
@@ -240,5 +247,6 @@ function redrawAll() {
 function fillSelect(id, options) {
   const select = byId(id);
   select.replaceChildren(...options.map(([value, title]) => element("option", title, { value })));
+  select.disabled = options.length < 2; // nothing to choose
   return select;
 }

@@ -28,11 +28,20 @@ function setUpCharts() {
   byId("cost-quality").addEventListener("change", drawCost);
 }
 
-// Names beside bars and boxes: shortened where the window is narrow.
+// A name in at most two lines; what is too long loses its middle, since variations differ at their
+// ends.
+function twoLines(name, most) {
+  if (name.length <= most) return plotText(name);
+  const first = name.slice(0, name.lastIndexOf(" ", most) + 1 || most);
+  const rest = name.slice(first.length);
+  const second = rest.length > most ? `…${rest.slice(1 - most)}` : rest;
+  return `${plotText(first.trim())}<br>${plotText(second)}`;
+}
+
+// Names beside bars and boxes.
 function nameAxis(names) {
-  const most = window.innerWidth < 640 ? 20 : 80;
-  const short = (name) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
-  const texts = names.map((name) => plotText(short(name)));
+  const most = window.innerWidth < 640 ? 22 : 44;
+  const texts = names.map((name) => twoLines(name, most));
   const axis = { autorange: "reversed", type: "category", tickmode: "array" };
   return { ...axis, tickvals: names.map(plotText), ticktext: texts };
 }
@@ -148,7 +157,7 @@ function drawLedger() {
     .map((codec) => {
       const points = codec.points.filter((p) => p.bytes > 0);
       const point = points[Math.round(position * (points.length - 1))];
-      return { label: `${codec.id} ${point.point}`, point };
+      return { label: points.length > 1 ? `${codec.id} ${point.point}` : codec.id, point };
     });
   resize("ledger-chart", rows.length);
   const bar = (name, bytes, colour, pattern) => ({
@@ -269,6 +278,9 @@ function drawCost() {
       return { codec, rate, cost: costOf(codec, cost) };
     })
     .filter((row) => row.rate !== null && row.cost > 0);
+  const best = frontier(shown);
+  const axes = { x: logAxis(shown.map((row) => row.cost)), y: rateRange(shown, quality) };
+  const sides = nameSides(shown, best, axes);
   draw(
     "cost-chart",
     [
@@ -277,8 +289,9 @@ function drawCost() {
         mode: "markers+text",
         x: shown.map((row) => row.cost),
         y: shown.map((row) => row.rate),
-        text: shown.map((row) => plotText(row.codec.id)),
-        textposition: "top center",
+        text: shown.map((row, i) => (sides[i] ? plotText(row.codec.id) : "")),
+        textposition: shown.map((_, i) => sides[i] ?? "top center"),
+        hovertext: shown.map((row) => plotText(row.codec.id)),
         cliponaxis: false,
         marker: {
           size: 11,
@@ -286,16 +299,16 @@ function drawCost() {
           symbol: shown.map((row) => lookOf(row.codec.id).symbol + (timed ? "-open" : "")),
         },
         hovertemplate: quality
-          ? "%{text}<br>%{x:.4g}<br>%{y:.4f}<extra></extra>"
-          : "%{text}<br>%{x:.4g}<br>BD-rate %{y:.1f} %<extra></extra>",
+          ? "%{hovertext}<br>%{x:.4g}<br>%{y:.4f}<extra></extra>"
+          : "%{hovertext}<br>%{x:.4g}<br>BD-rate %{y:.1f} %<extra></extra>",
       },
       {
         type: "scatter",
         mode: "lines",
         name: "frontier",
         hoverinfo: "skip",
-        x: frontier(shown).map((row) => row.cost),
-        y: frontier(shown).map((row) => row.rate),
+        x: best.map((row) => row.cost),
+        y: best.map((row) => row.rate),
         line: { shape: "hv", dash: "dot", width: 1.2, color: cssColour("--faint") },
       },
     ],
@@ -303,11 +316,12 @@ function drawCost() {
       xaxis: {
         title: { text: cost.title + (timed ? " (measured in parallel)" : "") },
         type: "log",
-        ...logAxis(shown.map((row) => row.cost)),
+        ...axes.x,
       },
-      yaxis: quality
-        ? { title: { text: `Rate (${report.data.rate_unit}) at ${quality}` }, rangemode: "tozero" }
-        : { title: { text: "BD-rate, %" } },
+      yaxis: {
+        title: { text: quality ? `Rate (${report.data.rate_unit}) at ${quality}` : "BD-rate, %" },
+        range: axes.y,
+      },
     }),
   );
 }
@@ -322,4 +336,54 @@ function logAxis(values) {
     range: [low - margin, high + margin],
     ...logTicks(10 ** (low - margin), 10 ** (high + margin)),
   };
+}
+
+// Room above and below the outermost markers; a rate begins at 0.
+function rateRange(rows, fromZero) {
+  const rates = rows.map((row) => row.rate);
+  const [low, high] = [Math.min(...rates), Math.max(...rates)];
+  const margin = 0.08 * (high - low) || 1;
+  return rows.length ? [fromZero ? 0 : low - margin, high + margin] : undefined;
+}
+
+const SIDES = {
+  "top center": [-0.5, -1.6],
+  "bottom center": [-0.5, 0.6],
+  "middle right": [0, -0.5],
+  "middle left": [-1, -0.5],
+};
+
+// The side of its marker at which each name covers no other name, nor a marker, nor leaves the
+// plot; none where there is no such side. The frontier comes first.
+function nameSides(rows, first, axes) {
+  if (!rows.length) return [];
+  const narrow = window.innerWidth < 640;
+  const [wide, high] = [byId("cost-chart").clientWidth - (narrow ? 60 : 75), 355];
+  const pen = newCanvas(1, 1).getContext("2d");
+  pen.font = `${narrow ? 11 : 13}px system-ui, sans-serif`;
+  const line = narrow ? 13 : 16;
+  const part = (value, [low, end]) => (value - low) / (end - low);
+  const places = rows.map((row) => [
+    wide * part(Math.log10(row.cost), axes.x.range),
+    high * (1 - part(row.rate, axes.y)),
+  ]);
+  const taken = places.map(([x, y]) => [x - 6, y - 6, x + 6, y + 6]);
+  const apart = (a, b) => a[2] < b[0] || a[0] > b[2] || a[3] < b[1] || a[1] > b[3];
+  const free = (box, own) =>
+    box[0] > -10 && box[2] < wide + 10 && taken.every((one, i) => i === own || apart(box, one));
+  const found = rows.map(() => undefined);
+  const order = [...rows.keys()].sort((i, j) => first.includes(rows[j]) - first.includes(rows[i]));
+  for (const i of order) {
+    const width = pen.measureText(rows[i].codec.id).width;
+    for (const [side, [across, down]] of Object.entries(SIDES)) {
+      const x = places[i][0] + across * width + (across + 0.5) * 16;
+      const y = places[i][1] + down * line;
+      const box = [x, y, x + width, y + line];
+      if (!free(box, i)) continue;
+      found[i] = side;
+      taken.push(box);
+      break;
+    }
+  }
+  return found;
 }

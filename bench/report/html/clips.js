@@ -42,7 +42,7 @@ function chooseClip() {
   ]);
   const players = item.clips.length > 0;
   byId("clips-players").hidden = !players;
-  byId("clips-frames").hidden = item.curves.length === 0;
+  byId("clips-frames").hidden = byId("clips-quality").hidden = item.curves.length === 0;
   if (players) {
     fillSelect("clips-left", [["original", "original"], ...options]);
     fillSelect("clips-right", [["original", "original"], ...options]).value = "0";
@@ -87,8 +87,9 @@ function showFrame(frame) {
 function captionOf(clip, frame) {
   if (!clip) return "original";
   const curve = clips.item.curves.find((c) => c.codec === clip.codec && c.point === clip.point);
-  if (!curve) return clip.codec;
-  const words = [curve.types[frame] ? `${curve.types[frame]} frame` : ""];
+  const name = `${clip.codec} ${clip.point}`;
+  if (!curve) return name;
+  const words = [name, curve.types[frame] ? `${curve.types[frame]} frame` : ""];
   if (curve.bytes[frame] !== null && curve.bytes[frame] !== undefined)
     words.push(`${curve.bytes[frame]} bytes`);
   for (const metric of report.data.metrics) {
@@ -160,8 +161,19 @@ function drawFrames() {
   });
   const metric = report.data.metrics.find((m) => m.id === axis);
   const title = metric && metric.unit ? `${metric.title} (${metric.unit})` : axis;
+  // the legend has room of its own below the curves: a line a codec in a narrow window, else three
+  const high = window.innerWidth < 640 ? 340 : 440;
+  const room = 20 * Math.ceil(shown.length / (window.innerWidth < 640 ? 1 : 3)) + 20;
+  byId("clips-chart").style.height = `${high + room}px`;
+  const legend = { orientation: "h", y: -60 / (high - 84), yanchor: "top", x: 0 };
   const layout = chartLayout({
-    layout: { showlegend: true, legend: { orientation: "h", y: -0.15 }, hovermode: "closest" },
+    layout: {
+      showlegend: true,
+      legend,
+      hovermode: "closest",
+      height: high + room,
+      margin: { l: 60, r: 15, t: 15, b: 50 + room },
+    },
     xaxis: { title: { text: "frame" }, anchor: "y2" },
     yaxis: { title: { text: title }, domain: [0.42, 1] },
   });

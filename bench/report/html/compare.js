@@ -202,6 +202,8 @@ class Comparison {
     this.canvas.width = Math.round(shown * ratio);
     this.canvas.height = Math.round(Math.min(high, window.innerHeight * 0.8) * ratio);
     this.canvas.style.height = `${this.canvas.height / ratio}px`;
+    // a finger on the whole picture scrolls the page, on a part of it moves the picture
+    this.canvas.style.touchAction = this.zoom === "fit" ? "pan-y" : "none";
   }
 
   paintPart(shot, from, to) {
@@ -336,6 +338,7 @@ function setUpChoosers(comparison) {
     comparison.paint();
   });
   byId("compare-save").addEventListener("click", () => {
+    if (!comparison.ready) return;
     const sides = [comparison.left, comparison.right].map((shot) => shot.codec);
     const name = fileName([comparison.item.item, ...sides, "crop"], "png");
     comparison.crop().toBlob((blob) => save(name, blob));
@@ -360,9 +363,11 @@ function setUpPointer(comparison) {
     last = comparison.placeOf(event);
     canvas.setPointerCapture(event.pointerId);
   });
-  canvas.addEventListener("pointerup", () => {
-    last = null;
-  });
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, () => {
+      last = null;
+    });
+  }
   canvas.addEventListener("pointermove", (event) => {
     if (!comparison.ready) return;
     const place = comparison.placeOf(event);

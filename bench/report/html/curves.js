@@ -70,7 +70,7 @@ function setUpChips() {
     });
     return button;
   });
-  chips.replaceChildren(...buttons, all, none);
+  chips.replaceChildren(all, none, ...buttons);
   const paint = () =>
     buttons.forEach((button, index) => {
       const { id, published: theirs } = entries[index];
@@ -108,6 +108,8 @@ async function saveCurves(kind) {
   save(name, new Blob([bytes], { type: kind === "svg" ? "image/svg+xml" : "image/png" }));
 }
 
+const RATES = { bpp: "Rate", bpp_pooled: "Pooled rate", bpp_estimated: "Estimated rate" };
+
 function drawCurves() {
   const rate = byId("rate").value;
   const metric = metricShown();
@@ -140,7 +142,7 @@ function drawCurves() {
     traces,
     chartLayout({
       xaxis: {
-        title: { text: `Rate (${unit})` },
+        title: { text: `${RATES[rate]} (${unit})` },
         type: log ? "log" : "linear",
         ...(log && limits ? logTicks(...limits.x) : {}),
         range: limits && (log ? limits.x.map(Math.log10) : [0, limits.x[1]]),
@@ -179,7 +181,7 @@ function hoverText(codec, point) {
     lines.push(`estimated ${point.bpp_estimated.toFixed(4)}, not measured`);
   const few =
     point.items < point.expected ? ` — over ${point.items} of ${point.expected} only` : "";
-  lines.push(`${point.items} ${report.data.item_word}${few}`);
+  lines.push(counted(point.items) + few);
   return lines.join("<br>");
 }
 

@@ -35,7 +35,7 @@ from bench.report.axis_range import axis_range
 from bench.report.content import Content
 from bench.report.footnote import describe, footnote
 from bench.report.html.clips import clip_data
-from bench.report.html.pictures import embed, read_shots
+from bench.report.html.pictures import BUDGET_BYTES, embed, read_shots
 from bench.report.line_styles import LineStyle, line_styles
 from bench.report.remarks import warnings_of
 from bench.report.tables import (
@@ -53,6 +53,8 @@ SCRIPTS = (
 )
 MAX_ITEM_RATES = 500
 """Per-item BD-rates of one comparison that the page shows as points."""
+MOST_OPEN = 12
+"""Lines of a list of provenance that stands open."""
 MAX_NUMBERS = 60_000
 """Rates and qualities of single items in a page, some 400 kB."""
 
@@ -60,12 +62,14 @@ MAX_NUMBERS = 60_000
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What a report has beside its own parts where it is a page of a site: markup above and below,
-    the addresses of the pages of codecs by what the report calls them, and of Plotly's file."""
+    the addresses of the pages of codecs by what the report calls them, and of Plotly's file, and
+    how many bytes of pictures the page may embed."""
 
     above: str
     below: str
     links: Mapping[str, str]
     plotly: str
+    pictures: int = BUDGET_BYTES
 
 
 def write_page(content: Content, target: Path, frame: Frame | None = None) -> Path:
@@ -73,10 +77,11 @@ def write_page(content: Content, target: Path, frame: Frame | None = None) -> Pa
     needs no network when opened."""
     shots = [shot for folder in content.results.folders for shot in read_shots(folder)]
     wanted = content.choice.codecs
-    shown = embed([
+    called = [
         replace(shot, codec=content.name(shot.codec))
         for shot in shots if not wanted or shot.codec in wanted
-    ])  # fmt: skip
+    ]  # fmt: skip
+    shown = embed(called, frame.pictures if frame else BUDGET_BYTES)
     data = page_data(content)
     data["pictures"] = [entry["item"] for entry in shown.items]
     data["pictures_note"] = shown.note
@@ -168,7 +173,7 @@ def page_data(content: Content) -> dict[str, Any]:
         "comparisons": [_comparison(content, c) for c in content.bd.comparisons],
         "matrices": [_matrix(content, matrix) for matrix in content.bd.matrices],
         "warnings": warnings_of(content),
-        "footnote": footnote(content),
+        "footnote": footnote(content, codecs=False),
         "summary": {
             "columns": summary_columns(content),
             "rows": [summary_cells(content, row) for row in content.rows],
@@ -312,6 +317,7 @@ def _matrix(content: Content, matrix: Matrix) -> dict[str, Any]:
 def _provenance(content: Content) -> list[dict[str, Any]]:
     """Titled lists of names and values."""
     run = content.results.run
+    failed = not all(v.passed for v in run.verdicts)
     verdicts = [
         [
             f"{v.check}: {v.codec} {v.point} on {v.item}",
@@ -342,9 +348,13 @@ def _provenance(content: Content) -> list[dict[str, Any]]:
         ("Verdicts", verdicts),
     )  # fmt: skip
     return [
-        {"title": title, "rows": [row for row in rows if row[1]]}
+        {
+            "title": title,
+            "rows": shown,
+            "open": len(shown) <= MOST_OPEN or (rows is verdicts and failed),
+        }
         for title, rows in sections
-        if rows
+        if (shown := [row for row in rows if row[1]])
     ]
 
 

@@ -17,7 +17,16 @@ function setUpScheme() {
 function setUpNavigation() {
   const links = [...document.querySelectorAll("section")]
     .filter((part) => !part.hidden)
-    .map((part) => element("a", part.dataset.title, { href: `#${part.id}` }));
+    .map((part) => {
+      const link = element("a", part.dataset.title, { href: `#${part.id}` });
+      // what is chosen stays in the address
+      link.addEventListener("click", (event) => {
+        if (!location.hash.startsWith("#?")) return;
+        event.preventDefault();
+        part.scrollIntoView();
+      });
+      return link;
+    });
   byId("nav").replaceChildren(...links);
 }
 

@@ -4,12 +4,14 @@ function setUpTables() {
   const data = report.data;
   byId("title").textContent = data.title;
   byId("subtitle").textContent =
-    `${data.dataset} · measured on ${data.items} ${data.item_word}` +
+    `${data.dataset} · measured on ${counted(data.items)}` +
     (data.anchor ? ` · anchor ${data.anchor}` : "");
   document.querySelectorAll(".items-word").forEach((node) => {
     node.textContent = data.item_word;
   });
+  byId("one-item").textContent = counted(1).replace("1", "One");
   setUpChoice();
+  byId("points").open = data.points.rows.length <= 60;
   report.redraws.push(drawTables);
   drawTables();
   if (data.published.rows.length) {
@@ -27,7 +29,10 @@ function setUpTables() {
     ...data.provenance.flatMap((part) => {
       const list = element("dl");
       for (const [name, value] of part.rows) list.append(element("dt", name), element("dd", value));
-      return [element("h3", part.title), list];
+      const box = element("details");
+      box.open = part.open;
+      box.append(element("summary", `${part.title} (${part.rows.length})`), list);
+      return [box];
     }),
   );
 }
@@ -124,8 +129,9 @@ function sortable({ columns, rows }, name) {
     const shown = sorts ? [...rows].sort(byColumn(column, down)) : rows;
     const made = table({ columns, rows: shown });
     made.querySelectorAll("th[scope=col]").forEach((head, i) => {
-      const button = element("button", head.textContent, { type: "button", title: "Sort" });
-      head.replaceChildren(button);
+      const button = element("button", null, { type: "button", title: "Sort" });
+      button.append(...head.childNodes);
+      head.append(button);
       if (i === column) head.setAttribute("aria-sort", down ? "descending" : "ascending");
       button.addEventListener("click", () => {
         sorted.down = sorted.column === i && !sorted.down;
@@ -147,9 +153,13 @@ function table({ columns, rows }) {
   const head = element("tr");
   const textual = (index) => index > 0 && rows.some((row) => row[index].length > 40);
   head.append(
-    ...columns.map((name, index) =>
-      element("th", name, { scope: "col", ...(textual(index) ? { class: "text" } : {}) }),
-    ),
+    ...columns.map((name, index) => {
+      const made = element("th", null, { scope: "col" });
+      if (textual(index)) made.className = "text";
+      // a heading breaks between its words, not at their hyphens
+      for (const word of name.split(" ")) made.append(element("span", word), " ");
+      return made;
+    }),
   );
   const body = element("tbody");
   body.append(
@@ -194,7 +204,8 @@ function showWarnings() {
   list.append(...report.data.warnings.map((text) => element("li", text)));
   const box = element("details", null, { class: "mind" });
   if (report.data.warnings.length <= 6) box.open = true;
-  box.append(element("summary", `Mind: ${report.data.warnings.length} remarks`), list);
+  const count = report.data.warnings.length;
+  box.append(element("summary", `Mind: ${count} remark${count === 1 ? "" : "s"}`), list);
   byId("warnings").replaceChildren(box);
 }
 
@@ -224,4 +235,5 @@ function drawConventions() {
       ["conventions"],
     ),
   );
+  cueScroll(byId("conventions-table"));
 }

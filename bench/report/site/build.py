@@ -14,7 +14,9 @@ from bench.cards import Registry
 from bench.cards.files import read_json
 from bench.errors import StoreError, UsageError
 from bench.records import CodecName
+from bench.report.chroma import MARK
 from bench.report.html.page import Frame, packed_plotly, resource, write_page
+from bench.report.html.pictures import BUDGET_BYTES, read_shots
 from bench.report.latex import write_latex
 from bench.report.plots import write_pgfplots
 from bench.report.site.markup import written
@@ -38,6 +40,10 @@ _APART = ("curves.csv", "bd.csv", "table.md", "table.tex")
 _KEPT = {".csv", ".tsv", ".dat", ".tex", ".md", ".pdf", ".json"}
 _LARGEST = 10_000_000
 """Bytes of a file that is handed out."""
+LIMIT, _FRONT = 30_000_000, 500_000
+"""Bytes of a site, and of them for its front page: vaults that do not fit are listed alone."""
+_PICTURES = 9_000_000
+"""Bytes of pictures that the pages of all suites share, a third more as text."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -62,23 +68,37 @@ def build_site(paths: Sequence[Path], out: Path, registry: Registry) -> BuiltSit
     if (out / "run.json").exists():
         raise UsageError(f"--out {out} is a results folder; give the site a folder of its own")
     suites = [read_suite(folder, registry, vaults) for folder in folders]
-    _refuse_same(suites)
+    _refuse_same(suites, vaults)
     made = _Folder(out)
+    showing = sum(bool(read_shots(suite.folder)) for suite in suites)
     for suite in suites:
-        _write_suite(suite, made)
-    held = {f"files/vaults/{vault.path.name}": vault for vault in vaults}
-    for address, vault in held.items():
-        made.copy(vault.path, address)
+        _write_suite(suite, made, min(BUDGET_BYTES, _PICTURES // max(showing, 1)))
     names = _names(suites)
-    for codec, name in names.items():
+    for codec in names:
         of = [suite for suite in suites if suite.info(codec)]
-        made.write(codec_address(codec), codec_page(codec, name, of))
-    made.write("index.html", front_page(suites, held, names))
+        made.write(codec_address(codec), codec_page(codec, names, of))
     made.write("methods.html", methods_page(suites))
     _write_parts(made)
+    listed = _copy_vaults(vaults, made)
+    made.write("index.html", front_page(suites, listed, names))
+    left_out += tuple(f"{v.path}: {v.path.stat().st_size / 1e6:.1f} MB would make the site larger "
+                      f"than {LIMIT / 1e6:.0f} MB: listed by its hash"
+                      for v, address in listed if not address)  # fmt: skip
     said = [*left_out, *(f"{suite.folder}: {suite.missing}" for suite in suites if suite.missing)]
     said += [line for suite in suites for line in _too_large(suite)]
     return BuiltSite(out, len(suites), len(names), made.finish(), tuple(said))
+
+
+def _copy_vaults(vaults: Sequence[Vault], made: _Folder) -> list[tuple[Vault, str]]:
+    """The vaults by size with their addresses, empty from the first that does not fit any more."""
+    listed = []
+    for vault in sorted(vaults, key=lambda one: (one.path.stat().st_size, one.path.name)):
+        address = ""
+        if made.size() + vault.path.stat().st_size <= LIMIT - _FRONT:
+            address = f"files/vaults/{vault.path.name}"
+            made.copy(vault.path, address)
+        listed.append((vault, address))
+    return listed
 
 
 def sort_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Vault], tuple[str, ...]]:
@@ -101,14 +121,16 @@ def sort_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Vault], tuple[st
     return folders, vaults, tuple(left_out)
 
 
-def _refuse_same(suites: Sequence[SuitePage]) -> None:
+def _refuse_same(suites: Sequence[SuitePage], vaults: Sequence[Vault]) -> None:
+    places = [(suite.folder, f"suites/{suite.name}.html") for suite in suites]
+    places += [(vault.path, f"files/vaults/{vault.path.name}") for vault in vaults]
     taken: dict[str, Path] = {}
-    for suite in suites:
-        other = taken.setdefault(suite.name.lower(), suite.folder)
-        if other is not suite.folder:
+    for path, address in places:
+        other = taken.setdefault(address.lower(), path)
+        if other is not path:
             raise UsageError(
-                f"{other} and {suite.folder}: both would be suites/{suite.name}.html, as addresses "
-                "are names of folders; rename one"
+                f"{other} and {path}: both would be {address}, as addresses are their names; "
+                "rename one"
             )
 
 
@@ -116,9 +138,13 @@ def _names(suites: Sequence[SuitePage]) -> dict[str, str]:
     """The codecs of all suites by id with what readers call them, variations behind their card."""
     called: dict[str, str] = {}
     for suite in suites:
-        given = suite.content.names if suite.content else {}
+        given = suite.content.names if suite.content else {
+            codec: row[0].rstrip(f"{MARK}*") for codec, row in
+            zip(suite.codecs, suite.summary.rows, strict=False)
+        }  # fmt: skip
         for info in suite.run.codecs:
-            called.setdefault(info.id, given.get(info.id) or info.label or info.id)
+            if called.get(info.id, info.id) == info.id:
+                called[info.id] = given.get(info.id) or info.label or info.id
     taken = Counter(called.values())
     for codec, name in called.items():
         if taken[name] > 1 and name != codec:
@@ -155,6 +181,9 @@ class _Folder:
     def copy(self, source: Path, address: str) -> None:
         shutil.copyfile(source, self.place(address))
 
+    def size(self) -> int:
+        return sum((self.root / address).stat().st_size for address in self.files)
+
     def finish(self) -> int:
         """Removes what an earlier site had and this one has not; returns the bytes of all."""
         for address in self.before:
@@ -162,10 +191,10 @@ class _Folder:
             if address not in self.files and path.is_relative_to(self.root.resolve()):
                 path.unlink(missing_ok=True)
         self.write(LISTED, json.dumps({"files": sorted({*self.files, LISTED})}, indent=0) + "\n")
-        return sum((self.root / address).stat().st_size for address in self.files)
+        return self.size()
 
 
-def _write_suite(suite: SuitePage, made: _Folder) -> None:
+def _write_suite(suite: SuitePage, made: _Folder, pictures: int) -> None:
     files = _write_files(suite, made)
     content = suite.content
     if content is None:
@@ -175,8 +204,9 @@ def _write_suite(suite: SuitePage, made: _Folder) -> None:
         return
     links = {name: f"../{codec_address(codec)}" for name, codec in names_on_page(content).items()}
     frame = Frame(
-        written(above(suite)), written(files_section(suite, files)), links, "../parts/plotly.js"
-    )
+        written(above(suite)), written(files_section(suite, files)), links, "../parts/plotly.js",
+        pictures,
+    )  # fmt: skip
     write_page(content, made.place(suite_address(suite)), frame)
 
 

@@ -36,8 +36,17 @@ def link(text: str, address: str) -> Element:
     return node("a", text, href=address)
 
 
+def prose(text: str, tag: str = "p", **attributes: str) -> Element:
+    """A sentence whose commands stand between backticks."""
+    parts = (
+        node("code", part) if place % 2 else part for place, part in enumerate(text.split("`"))
+    )
+    return node(tag, *parts, **attributes)
+
+
 def items(sentences: Sequence[Node]) -> Element:
-    return node("ul", *(node("li", one) for one in sentences))
+    return node("ul", *(prose(one, "li") if isinstance(one, str) else node("li", one)
+                        for one in sentences))  # fmt: skip
 
 
 def pairs(rows: Sequence[tuple[str, Node]]) -> Element:
@@ -58,7 +67,13 @@ def table(
     """A table that sorts by its headings, but for the ``fixed`` ones; ``keys`` are ids of rows."""
     looks = [_look([row[place] for row in rows], place) for place in range(len(columns))]
     heads = [
-        node("th", name, scope="col", **look, **({"data_sort": "no"} if place in fixed else {}))
+        node(
+            "th",
+            *_words(name),
+            scope="col",
+            **look,
+            **({"data_sort": "no"} if place in fixed else {}),
+        )
         for place, (name, look) in enumerate(zip(columns, looks, strict=True))
     ]
     body = [
@@ -68,6 +83,11 @@ def table(
     ]  # fmt: skip
     made = node("table", node("thead", node("tr", *heads)), node("tbody", *body), class_="sortable")
     return node("div", made, class_="scroll")
+
+
+def _words(heading: str) -> list[Node]:
+    """A heading breaks between its words, not at their hyphens."""
+    return [one for word in heading.split() for one in (node("span", word), " ")]
 
 
 _NUMERIC = re.compile(r"(?:hull |1 point |> )?[-+−–]?\d[^ ]*(?: |$)|–$|anchor$|lossless$")
@@ -84,8 +104,10 @@ def _look(cells: Sequence[Node], place: int) -> dict[str, str]:
 
 
 def _cell(content: Node, look: dict[str, str]) -> Element:
-    inner = node("div", content, class_="name") if look.get("class_") == "first" else content
-    return node("td", inner, **look)
+    kind = {"first": "name", "words": "few"}.get(look.get("class_", ""))
+    if isinstance(content, Element) and content.tag == "svg":
+        kind = None
+    return node("td", node("div", content, class_=kind) if kind else content, **look)
 
 
 def page(title: str, body: Sequence[Element], *, root: str, about: str) -> str:

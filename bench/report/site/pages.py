@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from bench import __version__
+from bench.machine import file_digest
 from bench.report.html.page import resource
-from bench.report.site.markup import drawing, items, link, node, page, pairs, table
+from bench.report.site.markup import drawing, items, link, node, page, pairs, prose, table
 from bench.report.site.suites import SuitePage, slug
 from bench.results.run_info import CodecInfo, shortened
 from bench.results.vault_file import Vault
@@ -32,30 +33,31 @@ def day(moment: str) -> str:
 
 
 def front_page(
-    suites: Sequence[SuitePage], vaults: Mapping[str, Vault], names: Mapping[str, str]
+    suites: Sequence[SuitePage], vaults: Sequence[tuple[Vault, str]], names: Mapping[str, str]
 ) -> str:
-    """``vaults`` by their addresses, ``names`` the codecs' by id."""
+    """``vaults`` with their addresses, ``names`` the codecs' by id."""
     rows = [
         [
-            link(suite.run.suite_title, suite_address(suite)),
-            drawing(suite.plot) if suite.plot else "–",
-            suite.run.dataset_title, str(suite.run.items),
+            node("div", link(suite.run.suite_title, suite_address(suite)),
+                 node("div", suite.run.dataset_title, class_="hint")),
+            drawing(suite.plot) if suite.plot else "–", str(suite.run.items),
             str(len(suite.run.codecs)), names.get(suite.run.anchor or "", "–"),
             suite.best() or "–", day(suite.run.finished), suite.run.bench,
         ]
         for suite in suites
     ]  # fmt: skip
-    columns = ["Suite", "Curves", "Data", "Items", "Codecs", "Anchor"]
-    columns += ["Lowest BD-rate", "Measured", "bench"]
+    columns = ["Suite", "Curves", "Items", "Codecs", "Anchor", "Lowest BD-rate"]
+    columns += ["Measured", "bench"]
     body = [
         node("p", f"{len(suites)} suites of {len(names)} codecs and variations. Rates are of whole "
              "streams, qualities of what they decode to; BD-rates are against each suite's anchor, "
              "negative saves bits, in brackets the 95 % interval."),
-        table(columns, rows, fixed=(1,), keys=[suite.name for suite in suites]),
+        node("div", table(columns, rows, fixed=(1,), keys=[suite.name for suite in suites]),
+             class_="suites"),
         node("h2", "Codecs", id="codecs"),
         table(["Codec", "Id", "Suites"], _codec_rows(suites, names)),
         node("h2", "Downloads", id="vaults"),
-        items([*_downloads(suites), *(_vault(*one) for one in vaults.items())]),
+        items([*_downloads(suites), *(_vault(*one) for one in vaults)]),
     ]  # fmt: skip
     return page("Rate–distortion of image and video codecs", body, root="", about=ABOUT)
 
@@ -81,12 +83,15 @@ def _downloads(suites: Sequence[SuitePage]) -> list[Element]:
     ]  # fmt: skip
 
 
-def _vault(address: str, vault: Vault) -> Element:
+def _vault(vault: Vault, address: str) -> Element:
+    """``address`` is empty for a vault that is too large for this site."""
+    name, size = vault.path.name, vault.path.stat().st_size / 1e6
     codecs = ", ".join(info.id for info in vault.run.codecs)
+    place = "" if address else f", not on this site for its size, SHA-256 {file_digest(vault.path)}"
     return node(
-        "span", "Vault ", link(address.rpartition("/")[2], address),
+        "span", "Vault ", link(name, address) if address else name, f" ({size:.1f} MB{place})"
         f": streams of {codecs} on {vault.run.dataset_title}, measured by {vault.by}, "
-        f"{day(vault.run.finished)}; bench vault verify decodes them again",
+        f"{day(vault.run.finished)}; ", node("code", "bench vault verify"), " decodes them again",
     )  # fmt: skip
 
 
@@ -104,10 +109,11 @@ def files_section(suite: SuitePage, files: Sequence[str]) -> Element:
 def above(suite: SuitePage) -> Element:
     """The way back and the dates, above a suite's report."""
     run = suite.run
+    days = " to ".join(dict.fromkeys((day(run.started), day(run.finished))))
     return node(
         "p", link("All suites", "../index.html"), " · ",
         link("How numbers are made", "../methods.html"),
-        f" · measured {day(run.started)} to {day(run.finished)} with bench {run.bench}",
+        f" · measured {days} with bench {run.bench}",
         class_="hint",
     )  # fmt: skip
 
@@ -121,10 +127,10 @@ def tables_page(suite: SuitePage, files: Sequence[str], plots: Sequence[str]) ->
         return [[link(row[0], f"../{links[row[0]]}") if row[0] in links else row[0], *row[1:]]
                 for row in rows]  # fmt: skip
 
-    figure = node("div", drawing(suite.plot, width=640, height=360), class_="figure") if (
+    figure = node("div", drawing(suite.plot, width=420, height=250), class_="figure") if (
         suite.plot) else node("p")  # fmt: skip
     body = [
-        above(suite), node("p", suite.missing, class_="mind"),
+        above(suite), prose(suite.missing, class_="mind"),
         node("h2", "Summary"), table(suite.summary.columns, named(suite.summary.rows)), figure,
         *(part for heading, said in suite.sentences.items()
           for part in (node("h2", heading), items(list(said)))),
@@ -135,14 +141,15 @@ def tables_page(suite: SuitePage, files: Sequence[str], plots: Sequence[str]) ->
     return page(suite.run.suite_title, body, root="../", about=ABOUT)
 
 
-def codec_page(codec: str, name: str, suites: Sequence[SuitePage]) -> str:
-    """A codec in every suite that measured it."""
+def codec_page(codec: str, names: Mapping[str, str], suites: Sequence[SuitePage]) -> str:
+    """A codec in every suite that measured it; ``names`` of all codecs by id."""
     rows: list[list[Element | str]] = []
     for suite in suites:
         shown = next((one for one in suite.codecs if one.startswith(codec) and
                       suite.info(one) is suite.info(codec)), codec)  # fmt: skip
         rows.append([
-            link(suite.run.suite_title, f"../{suite_address(suite)}"), suite.run.anchor or "–",
+            link(suite.run.suite_title, f"../{suite_address(suite)}"),
+            names.get(suite.run.anchor or "", "–"),
             suite.bd_heading.removeprefix("BD-rate ").removesuffix(", %") or "–",
             *(suite.cell(shown, start) or "–" for start in ("BD-rate", "Points", "Rate")),
             *(suite.cell(shown, start) or "–" for start in ("Encode", "Decode")),
@@ -155,16 +162,15 @@ def codec_page(codec: str, name: str, suites: Sequence[SuitePage]) -> str:
         node("h2", "In the suites"), table(columns, rows),
         node("h2", "What it is, and with which settings"), *_described(codec, infos),
     ]  # fmt: skip
-    return page(name, body, root="../", about=ABOUT)
+    return page(names[codec], body, root="../", about=ABOUT)
 
 
 def _described(codec: str, infos: Mapping[str, CodecInfo]) -> list[Element]:
     """What the runs say of it, together for suites that say the same."""
     groups: dict[str, tuple[CodecInfo, list[str]]] = {}
     for suite, info in infos.items():
-        key = repr(
-            (info.title, info.settings, info.versions, info.source, info.command, info.device)
-        )
+        # without the command, which names the size of each suite's pictures
+        key = repr((info.title, info.settings, info.versions, info.source, info.device))
         groups.setdefault(key, (info, []))[1].append(suite)
     parts = []
     for info, where in groups.values():

@@ -156,6 +156,17 @@ def test_a_cut_clip_is_refused_and_a_whole_one_is_read(
         input_loader(path)
 
 
+def test_samples_that_change_amid_a_clip_are_refused(tmp_path: Path) -> None:
+    """Of 8 bits, then of 10: the planes of both have bytes enough for a frame of 8 bits."""
+    parts = [tmp_path / "a.h264", tmp_path / "b.h264"]
+    for part, pix_fmt in zip(parts, ("yuv420p", "yuv420p10le"), strict=True):
+        ffmpeg(*SOURCE, "-pix_fmt", pix_fmt, "-c:v", "libx264", part)
+    path = tmp_path / "clip.h264"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(DataError, match="clip: frame 21 is yuv420p10le, the clip yuv420p; split"):
+        input_loader(path)
+
+
 def test_frames_lost_amid_a_clip_are_no_cut(tmp_path: Path) -> None:
     ffmpeg(*SOURCE, "-vf", "select='mod(n,7)'", "-fps_mode", "vfr", tmp_path / "clip.mkv")
     with pytest.raises(DataError, match="clip: variable frame rate, or frames lost amid it; conve"):

@@ -135,7 +135,7 @@ def test_raw_video(pixel_format: str, frame_bytes: int, tmp_path: Path) -> None:
     path.write_bytes(samples.tobytes()[:-1])
     with pytest.raises(DataError, match="truncated in frame 4"):
         loader.load(item).array()
-    with pytest.raises(DataError, match=r"frames of \d+ bytes .*correct --size or --format"):
+    with pytest.raises(DataError, match=r"frames of \d+ bytes .*get it again, or correct"):
         input_loader(path, size="5x3", pixel_format=pixel_format)
 
 

@@ -9,7 +9,7 @@ from bench.codecs.build import select
 from bench.doctor.examine import Examination, examine
 
 CARD = (
-    'title = "Mistaken{title}"\nadapter = "tests.system.doctor.mistaken:Mistaken"\n'
+    'title = "Mistaken{title}"\nadapter = "bench.system.doctor.mistaken:Mistaken"\n'
     'media = ["image", "video"]\n'
 )
 

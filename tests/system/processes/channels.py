@@ -22,6 +22,7 @@ _c = ctypes.CDLL(None, use_errno=True)
 _KEY, _NAME = 0x0BE7C5, "bench-channel"
 _BESIDE = Path(__file__).parent
 _PORT = 47811
+_NICENESS = 13
 
 
 def _check(result: int) -> int:
@@ -253,11 +254,11 @@ class Priority:
 
     def put(self, secret: bytes) -> None:
         for which in (os.PRIO_PROCESS, os.PRIO_PGRP):
-            os.setpriority(which, os.getppid() if which == os.PRIO_PROCESS else 0, 7)
+            os.setpriority(which, os.getppid() if which == os.PRIO_PROCESS else 0, _NICENESS)
 
     def get(self) -> bytes:
         found = os.getpriority(os.PRIO_PROCESS, os.getppid())
-        if not found:
+        if found != _NICENESS:
             raise OSError("as always")
         return bytes([found])
 

@@ -18,9 +18,9 @@ from PIL import Image
 import bench.report
 from bench.analysis.overlays import ExtraCurve
 from bench.report.content import collect
-from bench.report.html.page import script_json
+from bench.report.html.page import script_json, write_page
 from bench.report.line_styles import line_styles
-from bench.results.reader import read_results
+from tests.system.report.in_browser import seen, settings, use_all, wait
 from tests.unit.report import samples
 
 if TYPE_CHECKING:
@@ -42,9 +42,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     ]
     folder = samples.results_folder(tmp_path_factory.mktemp("page"), records)
-    samples.keep_pictures(folder)
-    bench.report.build(folder, extras=[THEIRS])
-    return folder / "report.html"
+    samples.keep_pictures(folder, ("item0", "item2"))
+    return write_page(collect([folder], extras=[THEIRS]), folder)
 
 
 def test_page_is_one_file_below_2_5_mb_without_addresses(page: Path) -> None:
@@ -67,17 +66,68 @@ def test_numbers_that_are_not_finite_become_null() -> None:
     )
 
 
+AS_OPENED = """
+const first = {
+  anchor: report.data.anchor, metric: "psnr_rgb", scale: "log", rate: "bpp",
+  "compare-item": "0", "compare-mode": "split", "compare-gain": "8", "item-choice": "item0",
+  "compare-left": "good", "compare-right": "dear", "compare-rate": "0.25", "compare-split": "50",
+};
+for (const [id, value] of Object.entries(first)) {
+  if (byId(id).value === value || (id.startsWith("compare") && !report.comparison.left)) continue;
+  byId(id).value = value;
+  for (const name of ["change", "input"]) byId(id).dispatchEvent(new Event(name));
+}
+for (const [id, value] of [["bands", false], ["published", true]])
+  if (byId(id).checked !== value) byId(id).click();
+while (byId("scheme").textContent !== "Scheme: auto") byId("scheme").click();
+Object.assign(report.comparison, { zoom: "fit", centre: [0.5, 0.5], showsRight: false });
+const chosen = [report.hidden, report.hiddenMetrics, report.sorts];
+const changed = chosen.some((one) => one.size);
+chosen.forEach((one) => one.clear());
+if (changed) redrawAll();
+document.activeElement.blur();
+scrollTo(0, 0);
+"""
+"""A page as it was when it was opened, which takes longer."""
+READY = "return Boolean(document.documentElement.dataset.ready)"
+
+
 @pytest.fixture
 def opened(browser: Chrome, page: Path) -> Chrome:
-    browser.get(page.as_uri())
-    _wait(browser, "return Boolean(document.documentElement.dataset.ready)")
+    if not browser.current_url.startswith(page.as_uri()):
+        browser.get(page.as_uri())
+        wait(browser, READY)
+    browser.execute_script(AS_OPENED)
     return browser
 
 
-def _wait(browser: Chrome, script: str) -> None:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 60).until(lambda chrome: chrome.execute_script(script))
+@settings
+def test_every_control_does_something(
+    browser: Chrome, page: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    with seen(browser, page, width, scheme, READY):
+        # a table that goes on says so
+        box = "const b = document.getElementById('summary-table'); const c = b.nextElementSibling;"
+        goes_on = browser.execute_script(box + "return b.scrollWidth > b.clientWidth + 2")
+        assert goes_on or width == 1400
+        assert browser.execute_script(box + "return !c.hidden") == goes_on
+        browser.execute_script(box + "b.scrollLeft = b.scrollWidth")
+        wait(browser, box + "return c.hidden")
+        used = use_all(browser, tmp_path, width)
+        # sections, codecs, orders of five tables, files, keys, choosers
+        assert {
+            "a nav #curves", "button chips dear", "button summary-table Codec",
+            "canvas compare-view", "button points-table Save CSV", "button curves Save PNG",
+            "select compare-rate", "summary provenance-lists Run (7)", "input compare-split",
+        } <= used  # fmt: skip
+        assert len(used) > 95
+        # a name as long as those of variations must not push the bars aside, nor a word the page
+        browser.execute_script(
+            "report.data.codecs[1].points.forEach((p) => p.point += 'x'.repeat(60)); redrawAll();"
+            "document.querySelector('#footnote li').textContent = 'x'.repeat(99)"
+        )
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    browser.get("about:blank")
 
 
 def _names(browser: Chrome) -> list[str]:
@@ -109,8 +159,8 @@ def test_renders_without_errors_and_not_blank(opened: Chrome) -> None:
     assert opened.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     for part in opened.find_elements("css selector", "section:not([hidden])"):
         opened.execute_script("arguments[0].scrollIntoView()", part)
-        _wait(opened, "return true")
-    _wait(opened, "return Boolean(document.getElementById('compare-view').dataset.drawn)")
+        wait(opened, "return true")
+    wait(opened, "return Boolean(document.getElementById('compare-view').dataset.drawn)")
     assert opened.title == "Made-up suite"
     opened.execute_script("document.getElementById('curves').scrollIntoView()")
     pixels = np.asarray(Image.open(io.BytesIO(opened.get_screenshot_as_png())).convert("RGB"))
@@ -174,7 +224,7 @@ def _pixel(browser: Chrome, part: float) -> list[int]:
 
 def _open_comparison(browser: Chrome) -> None:
     browser.execute_script("document.getElementById('compare').scrollIntoView()")
-    _wait(browser, "return Boolean(document.getElementById('compare-view').dataset.drawn)")
+    wait(browser, "return Boolean(document.getElementById('compare-view').dataset.drawn)")
 
 
 def _slide(browser: Chrome, value: int) -> None:
@@ -198,9 +248,9 @@ def test_flicker_shows_both_in_turn(opened: Chrome) -> None:
     _open_comparison(opened)
     _choose(opened, "compare-mode", "flicker")
     side = "return document.getElementById('compare-view').dataset.side === "
-    _wait(opened, side + "'left'")
-    _wait(opened, side + "'right'")
-    _wait(opened, side + "'left'")
+    wait(opened, side + "'left'")
+    wait(opened, side + "'right'")
+    wait(opened, side + "'left'")
 
 
 def test_difference_map_is_the_amplified_error(opened: Chrome) -> None:
@@ -210,7 +260,7 @@ def test_difference_map_is_the_amplified_error(opened: Chrome) -> None:
     # |200 − 120|, |0 − 120|, |0 − 120|
     assert _pixel(opened, 0.3) == [80, 120, 120]
     _choose(opened, "compare-right", "original")
-    _wait(
+    wait(
         opened, "return document.getElementById('compare-right-caption').textContent === 'original'"
     )
     assert _pixel(opened, 0.7) == [0, 0, 0]
@@ -309,16 +359,18 @@ def test_the_choice_of_anchor_metrics_and_codecs_is_in_the_address(opened: Chrom
     assert "BD PSNR-RGB, dB" not in _heads(opened, "summary-table")
     assert opened.find_element("css selector", ".anchor").get_attribute("textContent") == "dear"
     opened.find_element("xpath", "//span[@id='metric-chips']/button[text()='SSIM']").click()
-    opened.execute_script("document.querySelectorAll('#chips button')[3].click()")
+    opened.execute_script("document.querySelectorAll('#chips button')[5].click()")
     _choose(opened, "metric", "ms_ssim_db")
     address = opened.current_url
     opened.get("about:blank")
     opened.get(address)
-    _wait(opened, "return Boolean(document.documentElement.dataset.ready)")
+    wait(opened, "return Boolean(document.documentElement.dataset.ready)")
     assert rates()["dear"] == "anchor" and "exact" not in rates()
     assert "BD-rate SSIM, %" not in _heads(opened, "summary-table")
     assert opened.execute_script("return document.getElementById('metric').value") == "ms_ssim_db"
-    opened.get(address.partition("#")[0])
+    # a way to a section keeps it
+    opened.find_element("link text", "Bytes").click()
+    assert opened.current_url == address
 
 
 def test_files_are_saved_under_suite_and_metric(opened: Chrome, tmp_path: Path) -> None:
@@ -329,10 +381,10 @@ def test_files_are_saved_under_suite_and_metric(opened: Chrome, tmp_path: Path) 
     _choose(opened, "item-choice", "item0")
     for part, count in (("items", 2), ("conventions", 1)):
         opened.execute_script("document.getElementById(arguments[0]).scrollIntoView()", part)
-        _wait(opened, f"return document.querySelectorAll('#{part} .save-csv').length === {count}")
+        wait(opened, f"return document.querySelectorAll('#{part} .save-csv').length === {count}")
     for button in opened.find_elements("css selector", "[data-save], .save-csv, #compare-save"):
         opened.execute_script("report.saved = null; arguments[0].click()", button)
-        _wait(opened, "return report.saved")
+        wait(opened, "return report.saved")
     expected = {
         "made_psnr_rgb.svg", "made_psnr_rgb.png", "made_psnr_rgb.csv", "made_summary.csv",
         "made_points.csv", "made_item_item0.csv", "made_points_item0.csv",
@@ -375,7 +427,7 @@ def test_no_button_leads_to_a_cloud(opened: Chrome) -> None:
 
 def test_an_item_has_its_table_and_the_kept_picture_beside_it(opened: Chrome) -> None:
     opened.execute_script("document.getElementById('items').scrollIntoView()")
-    _wait(opened, "return Boolean(document.querySelector('#item-picture img'))")
+    wait(opened, "return Boolean(document.querySelector('#item-picture img'))")
     assert _heads(opened, "item-table")[:2] == ["BD-rate, %", "PSNR-RGB"]
     assert "0.2500" in opened.find_element("id", "item-table").text  # good at its first point
     _choose(opened, "item-choice", "item1")
@@ -390,27 +442,10 @@ def test_the_heat_map_is_black_where_they_agree_and_warm_where_not(opened: Chrom
     # (|200 − 120| + |0 − 120| + |0 − 120|) / 3 = 106.7: red full, green a quarter
     assert _pixel(opened, 0.3) == pytest.approx([255, 65, 0], abs=2)
     _choose(opened, "compare-right", "original")
-    _wait(
+    wait(
         opened, "return document.getElementById('compare-right-caption').textContent === 'original'"
     )
     assert _pixel(opened, 0.7) == [0, 0, 0]
-
-
-@pytest.mark.parametrize("width", [420, 1400])
-def test_a_table_that_goes_on_says_so(opened: Chrome, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 640}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    box = "const b = document.getElementById('summary-table'); const c = b.nextElementSibling;"
-    try:
-        opened.refresh()
-        _wait(opened, "return Boolean(document.documentElement.dataset.ready)")
-        goes_on = opened.execute_script(box + "return b.scrollWidth > b.clientWidth + 2")
-        assert goes_on or width == 1400
-        assert opened.execute_script(box + "return !c.hidden") == goes_on
-        opened.execute_script(box + "b.scrollLeft = b.scrollWidth")
-        _wait(opened, box + "return c.hidden")
-    finally:
-        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_codecs_look_as_in_the_plots(opened: Chrome, page: Path) -> None:
@@ -424,24 +459,6 @@ def test_codecs_look_as_in_the_plots(opened: Chrome, page: Path) -> None:
         look = found[codec]
         assert (dash, symbol) == (look.dash.page, look.marker.page)
         assert look.weight == "anchor" or colour == look.colour
-
-
-def test_phone_width_has_no_sideways_scroll(opened: Chrome) -> None:
-    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        opened.refresh()
-        _wait(opened, "return Boolean(document.documentElement.dataset.ready)")
-        # a name as long as those of variations must not push the bars aside
-        opened.execute_script(
-            "report.data.codecs[1].points.forEach((p) => p.point += 'x'.repeat(60))"
-        )
-        opened.execute_script("document.getElementById('ledger').scrollIntoView()")
-        _wait(opened, "return Boolean(document.querySelector('#ledger-chart .bars'))")
-        opened.execute_script("document.querySelector('#footnote li').textContent = 'x'.repeat(99)")
-        assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
-    finally:
-        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_dark_scheme_darkens_paper_and_charts(opened: Chrome) -> None:
@@ -461,10 +478,8 @@ def test_a_run_without_anything_lossy_still_opens(browser: Chrome, tmp_path: Pat
         samples.record("exact", "mode=only", f"item{i}", 12.0, math.inf, mse=0.0) for i in range(3)
     ]
     folder = samples.results_folder(tmp_path, rows, anchor=None)
-    bench.report.build(folder)
-    assert read_results(folder).codecs == ("exact",)
-    browser.get((folder / "report.html").as_uri())
-    _wait(browser, "return Boolean(document.documentElement.dataset.ready)")
+    browser.get(write_page(collect([folder]), folder).as_uri())
+    wait(browser, "return Boolean(document.documentElement.dataset.ready)")
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
     assert "run with --keep N" in browser.find_element("id", "compare-none").text

@@ -18,6 +18,7 @@ from bench.report.html import clips
 from bench.report.html.pictures import read_shots
 from bench.results.kept_clips import playable
 from bench.signals import clip
+from tests.system.report.in_browser import seen, settings, use_all, wait
 from tests.unit.report import samples
 
 if TYPE_CHECKING:
@@ -79,12 +80,6 @@ def _shown(browser: Chrome, side: str) -> list[int]:
     return found
 
 
-def _wait(browser: Chrome, script: str) -> None:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 60).until(lambda chrome: chrome.execute_script(script))
-
-
 READY = (
     "return document.documentElement.dataset.ready && ['left', 'right'].every("
     "(s) => clips.videos[s].readyState > 1 && !clips.videos[s].seeking)"
@@ -105,15 +100,27 @@ def test_quality_over_frames_is_a_figure_as_well(page: Path) -> None:
         assert (page.parent / f"{name}.pdf").stat().st_size > 1000
 
 
+@settings
+def test_every_control_of_clips_does_something(
+    browser: Chrome, page: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    with seen(browser, page, width, scheme, READY):
+        used = use_all(browser, tmp_path, width, "#clips")
+        # one metric alone has values a frame: there is nothing to choose
+        assert {"select clips-item", "select clips-left", "select clips-right"} <= used
+        assert {"button clips-play", "input clips-frame"} <= used
+        assert any(name.endswith("Zoom in") for name in used)
+
+
 def test_any_frame_is_chosen_and_has_its_colour(browser: Chrome, page: Path) -> None:
     browser.get(page.as_uri())
-    _wait(browser, READY)
+    wait(browser, READY)
     for frame in (0, 3, 7, 2):
         browser.execute_script(
             "const s = document.getElementById('clips-frame'); s.value = arguments[0];"
             "s.dispatchEvent(new Event('input'))", frame,
         )  # fmt: skip
-        _wait(browser, READY)
+        wait(browser, READY)
         for side, name in (("left", "original"), ("right", "good")):
             red, green, blue = COLOURS[name]
             expected = np.array([red, green + 15 * frame, blue])
@@ -125,9 +132,9 @@ def test_any_frame_is_chosen_and_has_its_colour(browser: Chrome, page: Path) -> 
 
 def test_clips_play_and_frames_are_plotted(browser: Chrome, page: Path) -> None:
     browser.get(page.as_uri())
-    _wait(browser, READY)
+    wait(browser, READY)
     browser.execute_script("document.getElementById('clips').scrollIntoView()")
-    _wait(browser, "return document.getElementById('clips-chart').data")
+    wait(browser, "return document.getElementById('clips-chart').data")
     traces = browser.execute_script(
         "return document.getElementById('clips-chart').data.map((t) => [t.name, t.y])"
     )
@@ -137,7 +144,7 @@ def test_clips_play_and_frames_are_plotted(browser: Chrome, page: Path) -> None:
     assert set(qualities) == {"good, q=3, 1.000 bpp", "dear, q=2, 0.750 bpp"}
     assert next(iter(qualities.values())) == list(range(30, 38))
     browser.find_element("id", "clips-play").click()
-    _wait(browser, "return clips.videos.left.ended && clips.videos.right.currentTime > 0.2")
+    wait(browser, "return clips.videos.left.ended && clips.videos.right.currentTime > 0.2")
     assert browser.get_log("browser") == []
 
 

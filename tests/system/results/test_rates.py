@@ -102,7 +102,8 @@ def test_every_table_shows_the_mark(folder: Path) -> None:
             for word in (row["codec"], row.get("anchor", "")):
                 assert word not in ("net", "said"), name
     for name in ("table.md", "table.tex", "report.html"):
-        text = (folder / name).read_text()
+        # in LaTeX brackets stand in braces, or they would be an option of a line break
+        text = (folder / name).read_text().replace("{[}", "[").replace("{]}", "]")
         assert "[estimated]" in text and "[reported]" in text, name
 
 

@@ -195,7 +195,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "an unknown codec, tolerance or option": (
         Case("no 'jpge' in either side", words=("--codecs", "jpge")),
         Case("unknown key 'psnr'", words=("--tolerance", "psnr=1")),
-        Case("unrecognized arguments: --strict", words=("--strict",)),
+        Case("no option --strict", words=("--strict",)),
     ),
 }
 """By the first cell of a row: what it means."""

@@ -100,6 +100,15 @@ def test_folders_of_pictures_also_zipped(data: Path) -> None:
     assert any("Boat: read as RGB pictures" in note for note in loader.notes())
 
 
+def test_archives_that_are_not_looked_into_are_named(data: Path) -> None:
+    """As UVG comes."""
+    (data / "Boat_16x10_50fps_420_8bit_YUV_RAW.7z").write_bytes(b"7z")
+    with pytest.raises(DataError, match="unpack first: Boat_16x10_50fps"):
+        _loader(data.parent)
+    (data / "BoatRace_16x10_24.yuv").write_bytes(SAMPLES[:2].tobytes())
+    assert "unpack first: Boat_16x10_50fps_420_8bit_YUV_RAW.7z" in _loader(data.parent).notes()
+
+
 def test_a_limit_counts_the_clips_at_hand(data: Path) -> None:
     (data / "BoatRace_16x10_24.yuv").write_bytes(SAMPLES[:2].tobytes())
     loader = _loader(data.parent, options=DataOptions(data, limit=1))

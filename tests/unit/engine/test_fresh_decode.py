@@ -135,7 +135,7 @@ class _Pool:
 
 
 def test_idle_workers_make_room_for_what_is_worth_a_process() -> None:
-    """Clips that take half a second to decode share no process, pictures wait for the last."""
+    """Clips that take half a second or more share no process, pictures wait for the last."""
     pool = _Pool()
     waiting = fresh_decode.FreshDecodes(pool, {"a": CARD}, "cpu", 10)  # type: ignore[arg-type]
     tasks = [Task("a", Point("q", q), "item", "") for q in range(5)]
@@ -143,7 +143,7 @@ def test_idle_workers_make_room_for_what_is_worth_a_process() -> None:
     waiting.arrived(tasks[:1], [payload("a", "q=0", plain(0), 0.01)])
     waiting.start(2)
     assert pool.asked == []
-    waiting.arrived(tasks[1:4], [payload("a", f"q={q}", plain(q), 0.5) for q in (1, 2, 3)])
+    waiting.arrived(tasks[1:4], [payload("a", f"q={q}", plain(q), q / 2) for q in (1, 2, 3)])
     waiting.start(0)
     assert pool.asked == [], "no worker is idle"
     waiting.start(2)
@@ -153,7 +153,7 @@ def test_idle_workers_make_room_for_what_is_worth_a_process() -> None:
     waiting.judge(next(iter(waiting.running)))
     waiting.arrived(tasks[4:], [])
     waiting.start(2)
-    assert pool.asked[2:] == [["a q=3 10 s"]]
+    assert pool.asked[2:] == [["a q=3 15 s"]], "ten times what it took before"
 
 
 def test_the_payloads_of_a_codec_are_checked_together_once_the_last_is_in() -> None:

@@ -148,19 +148,20 @@ def plain_folder(folder: Path) -> Path:
     return results_folder(folder, records)
 
 
-def keep_pictures(folder: Path) -> None:
-    """An item with two codecs at three rates: red and blue stand for their reconstructions."""
-    kept = folder / "kept" / "item0"
-    kept.mkdir(parents=True)
-    Image.new("RGB", (48, 32), (120, 120, 120)).save(kept / "original.png")
+def keep_pictures(folder: Path, items: Sequence[str] = ("item0",)) -> None:
+    """Items with two codecs at three rates: red and blue stand for their reconstructions."""
     entries = []
-    for codec, colour in (("good", (200, 0, 0)), ("dear", (0, 0, 200))):
-        for index, bpp in enumerate((0.25, 0.5, 1.0)):
-            name = f"item0/{codec}{index}.png"
-            Image.new("RGB", (48, 32), colour).save(kept.parent / name)
-            entries.append({
-                "item": "item0", "codec": codec, "point": f"q={index + 1}", "bpp": bpp,
-                "psnr_rgb": None if index == 2 else 30.0 + index,
-                "original": "item0/original.png", "reconstruction": name,
-            })  # fmt: skip
+    for place, item in enumerate(items):
+        kept, size = folder / "kept" / item, (48, 32 + 8 * place)
+        kept.mkdir(parents=True)
+        Image.new("RGB", size, (120, 120, 120)).save(kept / "original.png")
+        for codec, colour in (("good", (200, 0, 0)), ("dear", (0, 0, 200))):
+            for index, bpp in enumerate((0.25, 0.5, 1.0)):
+                name = f"{item}/{codec}{index}.png"
+                Image.new("RGB", size, colour).save(kept.parent / name)
+                entries.append({
+                    "item": item, "codec": codec, "point": f"q={index + 1}", "bpp": bpp,
+                    "psnr_rgb": None if index == 2 else 30.0 + index,
+                    "original": f"{item}/original.png", "reconstruction": name,
+                })  # fmt: skip
     (folder / "kept" / "index.json").write_text(json.dumps(entries))

@@ -62,6 +62,22 @@ def test_a_table_says_what_a_card_warns_of_and_whose_settings_it_has(tmp_path: P
     assert not any(one.startswith("x265-medium: ") for one in said)
 
 
+def test_the_footnote_names_codecs_of_whose_frames_nothing_is_known(tmp_path: Path) -> None:
+    """As results are of versions that stored no frames."""
+    records = [*curve_records("good", 1.0), *curve_records("old", 1.1)]
+    clips = results_folder(tmp_path, records, change=lambda run: replace(run, media="video"))
+
+    def said() -> list[str]:
+        return [one for one in footnote(collect(clips)) if one.startswith("frames.csv has nothing")]
+
+    assert len(said()) == 1 and "nothing: the results" in said()[0]
+    head = "codec,point,item,frame,type,bytes,psnr_rgb\n"
+    (clips / "frames.csv").write_text(f"{head}good,q=1,item0,0,I,90,33\n")
+    assert len(said()) == 1 and "nothing of old: " in said()[0]
+    (clips / "frames.csv").write_text(f"{head}good,q=1,item0,0,I,9,3\nold,q=1,item0,0,I,9,3\n")
+    assert said() == []
+
+
 def test_latex_reads_every_letter_of_what_cards_say() -> None:
     """pdfLaTeX knows Latin letters as they are, Greek ones and signs as commands only."""
     registry = load_registry()
