@@ -188,10 +188,9 @@ def _intervals(content: Content) -> dict[str, str]:
 def _note(content: Content) -> str:
     """How to read the table, and what its marks mean: a sentence each."""
     ranked = "" if content.choice.bold == "none" else "; best in bold, second underlined"
-    first = (
-        f"BD-rate of {content.counted(content.results.run.items)}: negative saves bits, in "
-        f"brackets the 95 % interval on the first metric{ranked}."
-    )
+    brackets = ", in brackets the 95 % interval on the first metric" if _intervals(content) else ""
+    counted = content.counted(content.results.run.items)
+    first = f"BD-rate of {counted}: negative saves bits{brackets}{ranked}."
     names = "".join(_names(content).values())
     marks = [
         ("*", f"*: over fewer {content.item_word}, or with failures"),

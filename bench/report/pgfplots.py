@@ -25,7 +25,7 @@ _OPEN_MARKS = {
 """Matplotlib's markers as PGFPlots names them, filled and open."""
 _COLUMN_POINTS = 252
 """Width of a column of IEEE's, which the legend must fit."""
-_MARK = 3.0
+_MARK = 3.6
 """Points that a mark takes at most in a figure as wide as a column."""
 _FEW = 8
 """More entries than these stand in two columns, the figure made smaller where they do not fit."""
