@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complete(parser)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        options.refuse(unknown)
+        options.name_unknown(unknown)
     with StopSignals(last=True) as stop:
         return _carry_out(options, stop)
 
@@ -142,7 +142,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f"{self.prog}: {plain(message)}; see {self.prog} --help\n")
 
-    def refuse(self, words: Sequence[str]) -> NoReturn:
+    def name_unknown(self, words: Sequence[str]) -> NoReturn:
         """Names words of the command line that are no option of this subcommand."""
         option = next((word for word in words if word.startswith("-")), "").partition("=")[0]
         if not option:
@@ -171,5 +171,5 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         )  # fmt: skip
         if words is None or name in words:
             subcommand.add_options(command)
-        command.set_defaults(call=subcommand.call, refuse=command.refuse)
+        command.set_defaults(call=subcommand.call, name_unknown=command.name_unknown)
     return parser
