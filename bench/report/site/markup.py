@@ -127,11 +127,9 @@ def written(element: Element) -> str:
 def drawing(plot: CurvePlot, *, width: int = 300, height: int = 170) -> Element:
     """A small figure of the curves, in the colours of the page's scheme."""
     place = _placing(plot, width, height)
-    clip = f"inset(0 0 {_BOTTOM}px {_LEFT}px)"
-    lines = [_line(line, place, clip) for line in sorted(plot.lines, key=lambda one: one.weight)]
+    lines = [_line(line, place) for line in sorted(plot.lines, key=lambda one: one.weight)]
     bounds = [
-        node("polyline", points=_points(other.rate, other.quality, place), class_="bound",
-             style=f"clip-path: {clip}")
+        node("polyline", points=_points(other.rate, other.quality, place), class_="bound")
         for other in plot.others if other.bound
     ]  # fmt: skip
     sign = -1 if plot.falling else 1
@@ -143,8 +141,11 @@ def drawing(plot: CurvePlot, *, width: int = 300, height: int = 170) -> Element:
         _text(plot.rate_label, (width + _LEFT) / 2, height - 10, "middle"),
     ]  # fmt: skip
     frame = node("path", d=f"M{_LEFT},2V{height - _BOTTOM}H{width - 2}", class_="frame")
+    across, up = width - _LEFT, height - _BOTTOM
+    inside = node("svg", *bounds, *lines, viewBox=f"{_LEFT} 0 {across} {up}", x=str(_LEFT),
+                  width=str(across), height=str(up))  # fmt: skip
     return node(
-        "svg", frame, *bounds, *lines, *ends, viewBox=f"0 0 {width} {height}", role="img",
+        "svg", frame, inside, *ends, viewBox=f"0 0 {width} {height}", role="img",
         class_="plot", **{"aria-label": f"{plot.quality_label} over {plot.rate_label}"},
     )  # fmt: skip
 
@@ -170,9 +171,9 @@ def _points(rates: Sequence[float], qualities: Sequence[float], place: Placing) 
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
 
-def _line(line: Line, place: Placing, clip: str) -> Element:
+def _line(line: Line, place: Placing) -> Element:
     colours = f"--light: {line.colour}; --dark: {dark(line.colour)}"
-    look = {"class_": f"curve {line.weight}", "style": f"{colours}; clip-path: {clip}"}
+    look = {"class_": f"curve {line.weight}", "style": colours}
     if line.dash is None or len(line.rate) == 1:
         dots = [
             node("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="2.5")

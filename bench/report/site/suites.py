@@ -26,7 +26,7 @@ from bench.results.table import FILE
 from bench.results.vault_file import Vault
 
 Cells = list[str]
-_RATE = re.compile(r"([+−]\d+(?:\.\d+)?) \[")
+_RATE = re.compile(r"([+−]\d+(?:\.\d+)?)( \[|$)")
 _BD, _TIMES = "BD-rate", ("Encode", "Decode")
 
 
@@ -76,13 +76,13 @@ class SuitePage:
         return next((name for name in self.summary.columns if name.startswith(_BD)), "")
 
     def best(self) -> str:
-        """The codec with the lowest BD-rate that has an interval and is measured, with that rate;
-        empty where no codec saves bits."""
+        """The codec with the lowest BD-rate that is measured and, over several items, has an
+        interval, with that rate; empty where no codec saves bits."""
         found = [
             (float(rate[1].replace("−", "-")), row[0], rate[1])
             for codec, row in zip(self.codecs, self.summary.rows, strict=False)
             if codec == unmarked(codec) and "n.s." not in (cell := self.cell(codec, _BD))
-            and (rate := _RATE.match(cell))
+            and (rate := _RATE.match(cell)) and (rate[2] or self.run.items == 1)
         ]  # fmt: skip
         lowest = min(found, default=None)
         return f"{lowest[1]}: {lowest[2]} %" if lowest and lowest[0] < 0 else ""
