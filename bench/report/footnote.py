@@ -6,6 +6,7 @@ Says what a Content holds; computes nothing of its own.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT
@@ -66,7 +67,7 @@ def footnote(content: Content, *, codecs: bool = True) -> list[str]:
     if codecs and described:
         sentences.append("Codecs: " + "; ".join(described) + ".")
     sentences += card_notes(content.results.codecs)
-    return [*sentences, *_proof_sentences(run.verdicts), run.timing]
+    return [*sentences, *_proof_sentences(run.verdicts), *_unproved(content), run.timing]
 
 
 def _drawn(content: Content) -> str:
@@ -162,6 +163,18 @@ def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
             how = kind or "how far it was isolated is not recorded"
             sentences.append(f"{sum(of_kind)} of {len(of_kind)} {words} ({how}).")
     return sentences
+
+
+def _unproved(content: Content) -> list[str]:
+    """Which points have streams that no other process decoded: their run was stopped before."""
+    records = content.results.records
+    coded = records[records["bytes"] > 0]
+    pairs = zip(map(str, coded["codec"]), map(str, coded["point"]), strict=True)
+    judged = {(verdict.codec, verdict.point) for verdict in content.results.run.verdicts}
+    left = dict.fromkeys(pair for pair in pairs if pair not in judged)
+    counts = Counter(content.name(codec) for codec, _ in left)
+    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return [f"Points that no fresh process has decoded (--fresh does): {said}."] if said else []
 
 
 def describe(content: Content, codec: str) -> str:
