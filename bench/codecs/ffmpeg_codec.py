@@ -192,10 +192,9 @@ class FfmpegCodec(PlaneCodec):
 
     def check_available(self) -> None:
         ffmpeg_binary.check_encoder(self.card.id, self.encoder)
-        params: Options = {self.library_key: self.params} if self.params else {}
-        if not self.library_key:
-            params = {**(read_parameters(self.params) or {})}
-        if said := ffmpeg_binary.complaint(self.encoder, params):
+        key, params = self.library_key, self.params
+        given = {key: params} if key and params else read_parameters(params) or {}
+        if said := ffmpeg_binary.complaint(self.encoder, given):
             raise CardError(f"codec {self.card.id}: {self.encoder} says {said!r}; change params")
 
     def compared_depth(self) -> int | None:
