@@ -19,7 +19,7 @@ import bench.report
 from bench.cards import load_registry
 from bench.errors import UsageError
 from bench.report.site import build, build_site
-from bench.report.site.suites import slug
+from bench.report.site.suites import read_suite, slug
 from bench.results.run_info import read_run
 from bench.results.vault_file import write_vault
 from tests.command import bench as command
@@ -229,6 +229,19 @@ def _sort(browser: Chrome, place: int, table: str) -> list[str]:
         "css selector", "button"
     ).click()
     return _column(browser, place, table)
+
+
+@pytest.mark.parametrize("items", [1, 6])
+def test_the_lowest_bd_rate_of_a_suite_also_of_one_item(tmp_path: Path, items: int) -> None:
+    """One item has no interval, and a codec of 0.8 of the anchor's rate its -20 % all the same."""
+    records = [
+        row
+        for codec, factor in FACTORS.items()
+        for row in samples.curve_records(codec, factor, items=items)
+    ]
+    folder = samples.results_folder(tmp_path / "one", records)
+    best = read_suite(folder, load_registry([]), []).best()
+    assert best == "cheap: −20.0 %"
 
 
 def test_front_page_sorts_and_leads_to_suites(browser: Chrome, site: Path) -> None:
