@@ -18,7 +18,7 @@ from bench.engine.run import RunOptions
 from bench.engine.run_log import Outcome, Progress
 from bench.errors import UsageError
 from tests.command import bench
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 
 @pytest.mark.parametrize(
