@@ -15,7 +15,6 @@ from bench import colour
 from bench.bitstreams import Stripped, obu
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.reference import Installation, ReferenceCodec
-from bench.codecs.support import y4m
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
     ONCE,
@@ -24,7 +23,7 @@ from bench.codecs.support.clip_settings import (
     intra_interval,
 )
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import PlaneFormat
+from bench.codecs.support.planes import PlaneFormat, read_y4m_format
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import printed_lines, program_hash
 from bench.records import CodedFrames, Point
@@ -118,7 +117,7 @@ class Avm(ReferenceCodec):
 
     def decoded_format(self, stream: bytes, written: Path, count: int) -> PlaneFormat:
         with written.open("rb") as file:
-            return replace(y4m.read_format(file).planes, shifted=True)
+            return replace(read_y4m_format(file).planes, shifted=True)
 
     def strip(self, stream: bytes) -> Stripped:
         return obu.strip(stream, obu.AV2)

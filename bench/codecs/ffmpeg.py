@@ -17,7 +17,7 @@ from bench.codecs.support.clip_settings import ONCE, frames_between, intra_inter
 from bench.codecs.support.coded_frames import frames_of_packets, frames_of_units
 from bench.codecs.support.framing import join_frames, split_frames
 from bench.codecs.support.library_parameters import read_parameters
-from bench.codecs.support.y4m import DecodedFormat
+from bench.codecs.support.planes import DecodedFormat
 from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, Layout, PixelFormat
 

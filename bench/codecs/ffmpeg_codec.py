@@ -27,15 +27,17 @@ from bench.codecs.support.frame_progress import log_of_ffmpeg
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import (
+    DecodedFormat,
     PlaneFormat,
     coded_planes,
     decoded_signal,
     planes_layout,
+    read_y4m_format,
     through_planes,
+    y4m_places,
 )
-from bench.codecs.support.process import read_all, run_piped, run_to_file
+from bench.codecs.support.process import run_to_file
 from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
 from bench.errors import BitstreamError, CardError, CodecError
 from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
@@ -262,13 +264,12 @@ class FfmpegCodec(PlaneCodec):
         """What the muxer writes, after a first pass where there are two."""
         layout = signal.layout
         if self.passes(point) == 1:
-            command = _telling(self.encode_command(layout, coded, point))
-            return run_piped(command, coded_planes(signal, coded), read_all)
+            return _written(self.encode_command(layout, coded, point), signal, coded)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             log = str(Path(folder, "pass"))
             for number in (1, 2):
-                command = _telling(self.encode_command(layout, coded, point, number, log))
-                stream = run_piped(command, coded_planes(signal, coded), read_all)
+                command = self.encode_command(layout, coded, point, number, log)
+                stream = _written(command, signal, coded)
         return stream
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
@@ -301,9 +302,9 @@ class FfmpegCodec(PlaneCodec):
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
         with run_to_file(self.decode_command(), [self.to_demuxer(stream)]) as written:
-            decoded = read_format(written)
+            decoded = read_y4m_format(written)
             coded = decoded.planes
-            places = frame_places(written, coded)
+            places = y4m_places(written, coded)
             kind = info.format if info else self.stream_format(stream, decoded)
             if kind.is_yuv and coded.depth > kind.depth:
                 kind = replace(kind, depth=coded.depth)
@@ -320,9 +321,11 @@ class FfmpegCodec(PlaneCodec):
             return decoded_signal(written, places, coded, layout), coded
 
 
-def _telling(command: list[str]) -> list[str]:
-    """With frames told as they are coded, where a run asks for that."""
-    return [command[0], *log_of_ffmpeg(), *command[1:]]
+def _written(command: Sequence[str], signal: Signal, coded: PlaneFormat) -> bytes:
+    """What the encoder writes; it tells frames as they are coded, where a run asks for that."""
+    command = [command[0], *log_of_ffmpeg(), *command[1:]]
+    with run_to_file(command, coded_planes(signal, coded)) as stream:
+        return stream.read()
 
 
 def constant_quality(point: Point) -> Options:
