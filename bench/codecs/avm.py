@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench import colour
-from bench.bitstreams import Stripped, obu
+from bench.bitstreams import obu
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.reference import Installation, ReferenceCodec
 from bench.codecs.support.clip_settings import (
@@ -27,7 +26,7 @@ from bench.codecs.support.planes import PlaneFormat, read_y4m_format
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import printed_lines, program_hash
 from bench.records import CodedFrames, Point
-from bench.signals import RGB, Layout
+from bench.signals import Layout
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -58,6 +57,7 @@ class Avm(ReferenceCodec):
     software = "AVM"
     encoder_names = ("avmenc",)
     decoder_names = ("avmdec",)
+    standard = obu.AV2
     exchanged = "y4m"
     ladder_keys = ("qp",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
@@ -83,7 +83,7 @@ class Avm(ReferenceCodec):
         said = _VERSION.search("\n".join(printed_lines((encoder, "--help"))))
         return {
             self.software: said[1] if said else program_hash(encoder),
-            **(colour.CHROMA_RESAMPLING if self._chroma_of(RGB) == "420" else {}),
+            **self.resampling(),
         }
 
     def _installation(self) -> Installation:
@@ -91,7 +91,7 @@ class Avm(ReferenceCodec):
         return Installation(encoder, self._decoder(), encoder.parent)
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        coded, settings = self._source_format(layout), self.settings
+        coded, settings = self.coded_format(layout), self.settings
         interval = intra_interval(settings)
         between = frames_between(interval or ONCE, layout.frames)
         structure = settings.get("structure", "random-access")
@@ -119,11 +119,5 @@ class Avm(ReferenceCodec):
         with written.open("rb") as file:
             return replace(read_y4m_format(file).planes, shifted=True)
 
-    def strip(self, stream: bytes) -> Stripped:
-        return obu.strip(stream, obu.AV2)
-
-    def count_pictures(self, stream: bytes) -> int:
-        return obu.count_pictures(stream, obu.AV2)
-
     def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
-        return CodedFrames(tuple(map(len, obu.temporal_units(stream, obu.AV2))))
+        return CodedFrames(tuple(map(len, obu.AV2.temporal_units(stream))))

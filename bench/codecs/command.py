@@ -44,10 +44,10 @@ _BOUNDS = (("low", float("-inf")), ("high", float("inf")))
 _SCALARS = (bool, int, float, str)
 _FORMATS = Choice((*exchange.PICTURES, *exchange.VIDEOS))
 _STRIPPERS: dict[str, Callable[[bytes], Stripped]] = {
-    "h264": lambda data: annexb.strip(data, annexb.H264),
-    "hevc": lambda data: annexb.strip(data, annexb.H265),
-    "vvc": lambda data: annexb.strip(data, annexb.H266),
-    "av1": obu.strip,
+    "h264": annexb.H264.strip,
+    "hevc": annexb.H265.strip,
+    "vvc": annexb.H266.strip,
+    "av1": obu.AV1.strip,
     "jpeg": stills.strip_jpeg,
     "jpeg2000": stills.strip_jpeg2000,
     "png": stills.strip_png,

@@ -15,16 +15,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench import colour
-from bench.bitstreams import Stripped, annexb
-from bench.bitstreams.hevc import picture_size
-from bench.codecs.base import Allowed, Choice, Encoded, PlaneCodec, Range, Text
+from bench.bitstreams import annexb
+from bench.codecs.base import Allowed, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange, frame_progress
 from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
 from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import PlaneFormat, planes_layout, through_planes
+from bench.codecs.support.plane_codec import PlaneCodec, source_layout
+from bench.codecs.support.planes import PlaneFormat, planes_layout
 from bench.codecs.support.programs import places_of_program
 from bench.codecs.support.reference_programs import Package
 from bench.codecs.support.template import Template, first_line, printed_lines, program_hash
@@ -118,7 +117,6 @@ class ReferenceCodec(PlaneCodec):
     software: ClassVar[str]
     encoder_names: ClassVar[tuple[str, ...]]
     decoder_names: ClassVar[tuple[str, ...]]
-    standard: ClassVar[annexb.Standard]
     side_step: ClassVar[int] = 1
     """Sides of coded pictures are multiples of this, and never below 8."""
     largest_side: ClassVar[int] = 8192
@@ -138,16 +136,9 @@ class ReferenceCodec(PlaneCodec):
         """Further words of the decoder's command."""
         return ()
 
-    def strip(self, stream: bytes) -> Stripped:
-        """What the encoder wrote, without what no decoder needs."""
-        return annexb.strip(stream, self.standard)
-
-    def count_pictures(self, stream: bytes) -> int:
-        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
-        return annexb.count_pictures(stream, self.standard)
-
     def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
         """Type and bytes of each frame of the stripped stream, with what the encoder said."""
+        assert isinstance(self.standard, annexb.Standard)
         return frames_of_log(stream, self.standard, log)
 
     @classmethod
@@ -169,10 +160,6 @@ class ReferenceCodec(PlaneCodec):
         return conflicts(settings) or (
             dict.fromkeys(others, f"structure={chosen}") if varied else {}
         )
-
-    def compared_depth(self) -> int | None:
-        depth = self.settings.get("depth")
-        return None if depth is None else int(depth)
 
     def check_available(self) -> None:
         """Raises Unavailable without the programs, CardError for parameters that the encoder, of
@@ -201,7 +188,7 @@ class ReferenceCodec(PlaneCodec):
                 for key in ("intra", "low-delay", "random-access")
                 if key in self.settings
             },
-            **(colour.CHROMA_RESAMPLING if self._chroma_of(RGB) == "420" else {}),
+            **self.resampling(),
         }
 
     def _installation(self) -> Installation:
@@ -229,21 +216,11 @@ class ReferenceCodec(PlaneCodec):
                 f"{name} codes clips of up to {most} frames, not {layout.frames}, since each takes "
                 "seconds to minutes; raise settings.frames"
             )
-        if max(layout.width, layout.height) > self.largest_side:
-            return (
-                f"{name} codes at most {self.largest_side} pixels a side, "
-                f"not {layout.width}x{layout.height}"
-            )
-        return None
+        return super().refusal(layout)
 
-    def colour_path(self, signal: Signal) -> Signal | None:
-        if signal.layout.samples != "rgb":
-            return None
-        return through_planes(signal, self._source_format(signal.layout))
-
-    def _source_format(self, layout: Layout) -> PlaneFormat:
+    def coded_format(self, layout: Layout) -> PlaneFormat:
         """The planes that the encoder gets: RGB at 8 bits, all else at its own depth."""
-        chroma = self._chroma_of(layout.format)
+        chroma = self.chroma_of(layout.format)
         even = chroma in ("420", "422")
         width, height = (
             max(_SMALLEST_SIDE, -(-side // step) * step)
@@ -254,7 +231,7 @@ class ReferenceCodec(PlaneCodec):
         )
         return PlaneFormat(chroma, layout.depth, width, height, truncated=self._as_compressai)
 
-    def _chroma_of(self, kind: PixelFormat) -> Chroma:
+    def chroma_of(self, kind: PixelFormat) -> Chroma:
         halved = kind.samples == "rgb" and self.settings.get("chroma", 444) != 444
         return "420" if halved else kind.chroma
 
@@ -271,7 +248,7 @@ class ReferenceCodec(PlaneCodec):
         return b"" if same and not deep else SideInfo(layout.format).write()
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        coded, still = self._source_format(layout), layout.media == "image"
+        coded, still = self.coded_format(layout), layout.media == "image"
         structure = "intra" if still else str(self.settings.get("structure", "random-access"))
         return (
             *(str(self._installation().encoder), "-c", str(self._configuration(structure))),
@@ -298,7 +275,7 @@ class ReferenceCodec(PlaneCodec):
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         layout = signal.layout
-        coded = self._source_format(layout)
+        coded = self.coded_format(layout)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             exchange.write_video(folder / f"input.{self.exchanged}", signal, coded)
@@ -308,19 +285,9 @@ class ReferenceCodec(PlaneCodec):
             stream, log = _read(folder / "coded.bin"), log_file.read_text(errors="replace")
         if not stream:
             raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
-        stripped = self.strip(stream)
-        count = self.count_pictures(stripped.payload)
-        if count != layout.frames:
-            raise CodecError(
-                f"{self.card.id} at {point}: the encoder coded {count} frames of {layout.frames}"
-            )
         side = self._side_info(layout, coded)
-        return Encoded(
-            side + stripped.payload,
-            header_bytes=len(side) + stripped.header_bytes,
-            discarded_bytes=stripped.discarded_bytes,
-            coded_frames=self.frames_in(stripped.payload, log),
-        )
+        encoded = self.packed(stream, layout, point, side, "the encoder")
+        return replace(encoded, coded_frames=self.frames_in(encoded.payload[len(side) :], log))
 
     def decode_as(self, payload: bytes, *, planes: bool) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
@@ -381,17 +348,10 @@ def _whole_rate(layout: Layout) -> int:
 def _layout(info: SideInfo | None, coded: PlaneFormat, count: int) -> Layout:
     known = _FORMATS[coded.chroma]
     kind = info.format if info else known
-    width = (info and info.width) or coded.width
-    height = (info and info.height) or coded.height
-    if width > coded.width or height > coded.height:
-        raise BitstreamError(
-            f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
-        )
+    layout = source_layout(info, kind, coded, count)
     if kind.samples != known.samples and coded.chroma != "420" and kind.chroma != coded.chroma:
         raise BitstreamError(f"decoded planes of {coded.chroma} where {kind} was coded")
-    if kind.is_yuv and coded.depth > kind.depth:
-        kind = replace(kind, depth=coded.depth)
-    return Layout("image" if count == 1 else "video", kind, width, height)
+    return layout
 
 
 def _read(path: Path) -> bytes:
@@ -415,7 +375,7 @@ class Hm(ReferenceCodec):
     }
 
     def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
-        return picture_size(stream)
+        return annexb.picture_size_h265(stream)
 
 
 class Vtm(ReferenceCodec):

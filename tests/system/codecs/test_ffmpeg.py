@@ -426,7 +426,7 @@ def test_a_shell_codes_the_same_by_the_command_of_two_passes(tmp_path: Path) -> 
     told = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, check=True)
     signal = Signal(layout, lambda: iter(planes))
     ours = build_codec(card).encode(signal, card.ladder[0]).payload
-    assert annexb.strip(told.stdout, annexb.H264).payload == ours
+    assert annexb.H264.strip(told.stdout).payload == ours
 
 
 def test_a_missing_binary_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
