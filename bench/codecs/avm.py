@@ -17,13 +17,14 @@ from bench.codecs.reference import Installation, ReferenceCodec
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
     ONCE,
+    LibraryParameters,
     conflicts,
     frames_between,
     intra_interval,
+    read_parameters,
 )
-from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.planes import PlaneFormat, read_y4m_format
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.programs import Package
 from bench.codecs.support.template import printed_lines, program_hash
 from bench.records import CodedFrames, Point
 from bench.signals import Layout

@@ -15,8 +15,7 @@ import numpy as np
 from bench.bitstreams import Stripped, bpg
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.support import exchange
-from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.programs import Package, places_of_program
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import Template, first_line
 from bench.errors import BitstreamError, CodecError

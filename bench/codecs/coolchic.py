@@ -19,7 +19,7 @@ import numpy as np
 from bench.bitstreams import Stripped
 from bench.codecs.base import Allowed, Choice, Encoded, Range
 from bench.codecs.support import exchange
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.programs import Package
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import Template, first_line, program_hash
 from bench.errors import BitstreamError, CodecError, Unavailable

@@ -13,10 +13,9 @@ from bench.bitstreams import Stripped, annexb, obu
 from bench.bitstreams.containers import read_ivf, write_ivf
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
-from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval
+from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval, read_parameters
 from bench.codecs.support.coded_frames import frames_of_packets
 from bench.codecs.support.framing import join_frames, split_frames
-from bench.codecs.support.library_parameters import read_parameters
 from bench.codecs.support.planes import DecodedFormat
 from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, Layout, PixelFormat

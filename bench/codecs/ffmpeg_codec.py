@@ -18,13 +18,14 @@ from bench.codecs.base import THEN, Allowed, Choice, Encoded, Range
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
+    LibraryParameters,
     conflicts,
     intra_interval,
+    read_parameters,
 )
 from bench.codecs.support.coded_frames import frames_of_units
 from bench.codecs.support.frame_progress import log_of_ffmpeg
 from bench.codecs.support.framing import SideInfo, read_side_info
-from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.plane_codec import PlaneCodec, source_layout
 from bench.codecs.support.planes import (
     DecodedFormat,

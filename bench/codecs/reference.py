@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, ClassVar
 from bench.bitstreams import annexb
 from bench.codecs.base import Allowed, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange, frame_progress
-from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
+from bench.codecs.support.clip_settings import (
+    CLIP_SETTINGS,
+    LibraryParameters,
+    conflicts,
+    read_parameters,
+)
 from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
-from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
 from bench.codecs.support.plane_codec import PlaneCodec, source_layout
 from bench.codecs.support.planes import PlaneFormat, planes_layout
-from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.programs import Package, places_of_program
 from bench.codecs.support.template import Template, first_line, printed_lines, program_hash
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import CodedFrames, Point

@@ -1,4 +1,5 @@
-"""What a data set loader is: a fixed list of items, each loaded as a signal on demand."""
+"""What a data set loader is: a fixed list of items, each loaded as a signal on demand; and from a
+card to the loader that it names."""
 
 from __future__ import annotations
 
@@ -7,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bench.cards.plugins import import_class
+from bench.cards.toml import label
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard, Settings
     from bench.signals import Layout, Signal
+
+_LOADER_NEEDS = ("items", "load", "notes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +90,16 @@ def holds(loader: Loader, item: Item) -> bool:
     except (BenchError, OSError):
         return False
     return True
+
+
+def loader_class(card: DatasetCard) -> type[Loader]:
+    """The loader class of a data set card, imported now. Raises CardError as ``adapter_class``."""
+    loader: type[Loader] = import_class(
+        label(card.path), "loader", card.loader, _LOADER_NEEDS, "bench.datasets.base:Loader"
+    )
+    return loader
+
+
+def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:
+    """The loader of a card. Raises DataError where its data are missing."""
+    return loader_class(card)(card, settings, options)

@@ -21,8 +21,7 @@ from PIL import Image
 from bench.cards import DatasetCard
 from bench.cards.toml import label
 from bench.datasets.base import DataOptions, Item
-from bench.datasets.listing import read_list
-from bench.datasets.locate import locate
+from bench.datasets.locate import locate, read_list
 from bench.datasets.pictures import decode_picture, header_layout
 from bench.datasets.sources import Refusal, remembered
 from bench.datasets.zipped import ZipMember, zip_entries

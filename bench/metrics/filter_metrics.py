@@ -3,14 +3,55 @@ computes them, and XPSNR."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.metrics.filter_metric import NEEDS, FilterMetric
+from bench.metrics.base import ClipValues, JointMetric
 from bench.metrics.info import YUV, MetricInfo
 
 if TYPE_CHECKING:
-    from bench.metrics.filter_probe import Chroma
+    from bench.metrics.filters import Wanted
+    from bench.metrics.limited_range import Chroma
+    from bench.signals import Signal
+
+_NEEDS = "ffmpeg with libvmaf, as imageio-ffmpeg brings it"
+
+
+class FilterMetric(JointMetric):
+    """With neither ``model`` nor ``feature`` of libvmaf, the luma of xpsnr."""
+
+    model: ClassVar[str] = ""
+    feature: ClassVar[str] = ""
+    chroma: ClassVar[Chroma] = "none"
+    """What it reads of RGB besides luma."""
+
+    @classmethod
+    def wanted(cls) -> Wanted:
+        """What the filters are asked for."""
+        from bench.metrics.filters import Wanted
+
+        return Wanted(cls.info.id, cls.model, cls.feature, cls.chroma)
+
+    @classmethod
+    def check_available(cls) -> None:
+        cls.versions()
+
+    @classmethod
+    def versions(cls) -> Mapping[str, str]:
+        from bench.codecs.support.ffmpeg_binary import find_ffmpeg
+        from bench.metrics.filters import versions
+
+        return versions(cls.wanted(), find_ffmpeg())
+
+    @staticmethod
+    def measure(
+        metrics: Sequence[FilterMetric], reference: Signal, decoded: Signal
+    ) -> Mapping[str, ClipValues]:
+        from bench.codecs.support.ffmpeg_binary import find_ffmpeg
+        from bench.metrics.filters import measure
+
+        return measure([one.wanted() for one in metrics], reference, decoded, find_ffmpeg())
 
 
 class Vmaf(FilterMetric):
@@ -38,7 +79,7 @@ class Vmaf(FilterMetric):
         # features see next to no pixels
         smallest=(144, 176),
         default_for=("video",),
-        needs=NEEDS,
+        needs=_NEEDS,
     )
 
 
@@ -145,7 +186,7 @@ class Ciede(FilterMetric):
         ),
         samples=("rgb", *YUV),
         whole=False,
-        needs=NEEDS,
+        needs=_NEEDS,
     )
 
 

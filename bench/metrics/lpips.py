@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import BatchMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, Packaged
+from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, Packaged, as_tensor
 
 if TYPE_CHECKING:
     import lpips
@@ -49,8 +49,6 @@ def _features(model: lpips.LPIPS, frames: Sequence[Frame], device: str) -> list[
     """Unit-normalised activations of each layer, ``(frames, C, H, W)``."""
     import lpips
     import torch
-
-    from bench.metrics.tensors import as_tensor
 
     with torch.inference_mode():
         stack = torch.cat([as_tensor(frame, device) for frame in frames]) / 127.5 - 1

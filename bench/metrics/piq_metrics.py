@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import FrameMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import EXTRA, Packaged
+from bench.metrics.packages import EXTRA, Packaged, as_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +21,6 @@ class PiqMetric(Packaged, FrameMetric["torch.Tensor"]):
     module = distribution = "piq"
 
     def prepare(self, reference: Frame) -> torch.Tensor:
-        from bench.metrics.tensors import as_tensor
-
         return as_tensor(reference, self.device)
 
     def score(self, prepared: torch.Tensor, decoded: Frame) -> float:

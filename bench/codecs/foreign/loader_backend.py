@@ -15,8 +15,7 @@ from typing import Any
 from bench.cards import plugins
 from bench.codecs.foreign.messages import layout_table, sent_frames
 from bench.codecs.foreign.worker import loaded_code
-from bench.datasets.base import Item, Loader, holds, places_of
-from bench.datasets.build import build_loader
+from bench.datasets.base import Item, Loader, build_loader, holds, places_of
 from bench.datasets.locate import VARIABLE
 from bench.errors import DataError
 from bench.signals import Frame, Signal

@@ -12,8 +12,7 @@ from PIL import Image
 
 from bench.cards import DataFile, DatasetCard, load_registry
 from bench.datasets import locate
-from bench.datasets.base import DataOptions
-from bench.datasets.build import build_loader
+from bench.datasets.base import DataOptions, build_loader
 from bench.datasets.images import ImageFolder
 from bench.errors import CardError, DataError
 
