@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -90,16 +89,11 @@ class LpipsAlex(_Lpips):
     )
 
 
-class LpipsVgg(_Lpips):
-    """LPIPS on VGG-16, the variant that is used as a training loss."""
-
-    network = "vgg"
-    backbone = VGG16
-    info: ClassVar[MetricInfo] = replace(
-        LpipsAlex.info,
-        id="lpips_vgg",
-        title="LPIPS (VGG)",
-        definition="Zhang et al. 2018, version 0.1 on VGG-16, at the picture's own size",
-        aliases=("lpips-vgg",),
-        needs=f"{EXTRA} and `bench fetch {VGG16.name}`",
-    )
+LpipsVgg = LpipsAlex.variant(
+    of={"network": "vgg", "backbone": VGG16},
+    id="lpips_vgg",
+    title="LPIPS (VGG)",
+    definition="Zhang et al. 2018, version 0.1 on VGG-16, at the picture's own size",
+    aliases=("lpips-vgg",),
+    needs=f"{EXTRA} and `bench fetch {VGG16.name}`",
+)
