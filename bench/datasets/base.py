@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.cards.plugins import import_class
 from bench.cards.toml import label
-from bench.errors import BenchError
+from bench.errors import BenchError, CardError
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard, Settings
@@ -67,6 +67,16 @@ class Loader(Protocol):
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results must know: generated or official, how many of how many."""
+
+
+def whole_setting(
+    card: DatasetCard, settings: Settings, key: str, default: int | None = None
+) -> int:
+    """A whole number above 0 of a loader's settings. Raises CardError for anything else."""
+    value = settings.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise CardError(f"{label(card.path)}: settings.{key} is {value!r}; give a number")
+    return value
 
 
 def places_of(loader: Loader) -> tuple[Path, ...]:

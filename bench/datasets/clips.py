@@ -127,7 +127,7 @@ class ClipFolder(Clips):
         notes += packed
         by_name = {clip.name: clip for clip in listed}
         super().__init__(sources, where, notes, lambda item: _as_listed(item, by_name[item.name]))
-        self._notes += tuple(_short(self._items, by_name))
+        self.note(*_short(self._items, by_name))
 
 
 def _listed_clips(card: DatasetCard, settings: Mapping[str, object]) -> list[ListedClip]:

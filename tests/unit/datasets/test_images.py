@@ -121,7 +121,7 @@ def test_crops_are_the_samples_in_the_middle(tmp_path: Path) -> None:
         loader.load(small)
     assert "centre crops of 4×4 samples" in loader.notes()
     for crop in (-1, "4", True):
-        with pytest.raises(CardError, match=r"toy\.toml: crop is .*; give a side in pixels"):
+        with pytest.raises(CardError, match=r"toy\.toml: settings\.crop is .*; give a number"):
             ImageFolder(card, {"crop": crop}, DataOptions(tmp_path))
 
 
