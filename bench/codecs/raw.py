@@ -86,16 +86,11 @@ class Raw(CodecBase):
         return Signal(layout, lambda: iter(samples.reshape(-1, *layout.frame_shape)))
 
 
-class Zlib(CodecBase):
+class Zlib(Raw):
     """DEFLATE over the samples of all frames (RFC 1950), no prediction."""
 
-    formats = Raw.formats
-    lossless = True
     ladder_keys = ()
     parameters: ClassVar[Mapping[str, Allowed]] = {"level": Range(0, 9)}
-
-    def refusal(self, layout: Layout) -> str | None:
-        return refuse_large(self.card.id, layout)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         header = write_layout(signal.layout)

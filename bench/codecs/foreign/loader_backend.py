@@ -84,6 +84,3 @@ class Backend:
         self._reading = name, index + 1, frames
         kinds, samples = sent_frames(found)
         return {"frames": kinds}, samples
-
-    def synchronise(self) -> None:
-        """A loader's calls return when they are done."""
