@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.bitstreams import obu
 from bench.codecs.base import Allowed, Choice, Range
-from bench.codecs.reference import Installation, ReferenceCodec
+from bench.codecs.reference import ReferenceCodec
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
     ONCE,
@@ -80,16 +80,12 @@ class Avm(ReferenceCodec):
         return conflicts(card.settings)
 
     def versions(self) -> Mapping[str, str]:
-        encoder = str(self._installation().encoder)
+        encoder = str(self._encoder())
         said = _VERSION.search("\n".join(printed_lines((encoder, "--help"))))
         return {
             self.software: said[1] if said else program_hash(encoder),
             **self.resampling(),
         }
-
-    def _installation(self) -> Installation:
-        encoder = self.package.program(self.card.id, self.encoder_names)
-        return Installation(encoder, self._decoder(), encoder.parent)
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
         coded, settings = self.coded_format(layout), self.settings
@@ -106,7 +102,7 @@ class Avm(ReferenceCodec):
             **(read_parameters(settings.get("params", "")) or {}),
         }
         return (
-            *(str(self._installation().encoder), "--obu", "--output=coded.bin", "--end-usage=q"),
+            *(str(self._encoder()), "--obu", "--output=coded.bin", "--end-usage=q"),
             *("--passes=1", "--threads=1", "--row-mt=0", "--bit-depth=10"),
             *(("--monochrome",) if coded.chroma == "400" else ()),
             *(f"--{key}={value}" for key, value in options.items()),

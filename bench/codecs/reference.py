@@ -28,9 +28,9 @@ from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.plane_codec import PlaneCodec, source_layout
 from bench.codecs.support.planes import PlaneFormat, planes_layout
-from bench.codecs.support.programs import Package, places_of_program
+from bench.codecs.support.programs import Package, places_of_program, written
 from bench.codecs.support.template import Template, first_line, printed_lines, program_hash
-from bench.errors import BitstreamError, CardError, CodecError, Unavailable
+from bench.errors import BitstreamError, CardError, Unavailable
 from bench.records import CodedFrames, Point
 from bench.signals import FORMATS, GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
@@ -100,15 +100,6 @@ def _depths(kind: PixelFormat) -> tuple[int, ...]:
     return (8,) if kind.samples == "rgb" else (8, _INTERNAL_DEPTH)
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """Where a reference codec's programs and configurations lie."""
-
-    encoder: Path
-    decoder: Path
-    configurations: Path
-
-
 class ReferenceCodec(PlaneCodec):
     """An encoder and decoder of the standard's own software; subclasses name them.
 
@@ -167,7 +158,8 @@ class ReferenceCodec(PlaneCodec):
     def check_available(self) -> None:
         """Raises Unavailable without the programs, CardError for parameters that the encoder, of
         which nothing but its command is asked, does not know or cannot use."""
-        self._installation()
+        self._encoder()
+        self._decoder()
         if self.settings.get("params"):
             layout = Layout("video", YUV420, 64, 64, 8, Fraction(25))
             said = "\n".join(printed_lines(tuple(self.command(layout, self.card.ladder[0])), ()))
@@ -180,12 +172,12 @@ class ReferenceCodec(PlaneCodec):
         return tuple(places_of_program(self._decoder()))
 
     def versions(self) -> Mapping[str, str]:
-        found = self._installation()
-        said = first_line((str(found.encoder),))
+        encoder = str(self._encoder())
+        said = first_line((encoder,))
         version = re.search(r"\[([\w.-]+)\]|Version (\d[\w.-]*)", said)
         name = version and (version[1] or version[2])
         return {
-            self.software: name or program_hash(str(found.encoder)),
+            self.software: name or program_hash(encoder),
             **{
                 str(self.settings[key]): program_hash(str(self._configuration(key)))
                 for key in ("intra", "low-delay", "random-access")
@@ -194,17 +186,16 @@ class ReferenceCodec(PlaneCodec):
             **self.resampling(),
         }
 
-    def _installation(self) -> Installation:
+    def _encoder(self) -> Path:
         """Raises Unavailable with what to install."""
-        encoder = self.package.program(self.card.id, self.encoder_names)
-        return Installation(encoder, self._decoder(), encoder.resolve().parent.parent / "cfg")
+        return self.package.program(self.card.id, self.encoder_names)
 
     def _decoder(self) -> Path:
         """Apart, since a machine that decodes alone need not have the encoder."""
         return self.package.program(self.card.id, self.decoder_names)
 
     def _configuration(self, key: str) -> Path:
-        path = self._installation().configurations / str(self.settings[key])
+        path = self._encoder().resolve().parent.parent / "cfg" / str(self.settings[key])
         if not path.is_file():
             raise Unavailable(
                 f"{self.card.id}: {self.software} has no configuration {path}; "
@@ -254,7 +245,7 @@ class ReferenceCodec(PlaneCodec):
         coded, still = self.coded_format(layout), layout.media == "image"
         structure = "intra" if still else str(self.settings.get("structure", "random-access"))
         return (
-            *(str(self._installation().encoder), "-c", str(self._configuration(structure))),
+            *(str(self._encoder()), "-c", str(self._configuration(structure))),
             *("-i", "input.yuv", "-b", "coded.bin", "-o", os.devnull),
             *("-wdt", str(coded.width), "-hgt", str(coded.height)),
             *("-f", str(layout.frames), "-fr", str(_whole_rate(layout))),
@@ -283,11 +274,11 @@ class ReferenceCodec(PlaneCodec):
             folder = Path(name)
             exchange.write_video(folder / f"input.{self.exchanged}", signal, coded)
             log_file = frame_progress.log_file(folder)
-            command = self._command(*self.command(layout, point))
+            command = Template(self.card.id, tuple(self.command(layout, point)))
             said = command.run({}, folder, log_file=log_file)
-            stream, log = _read(folder / "coded.bin"), log_file.read_text(errors="replace")
-        if not stream:
-            raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
+            who, coded_file = f"{self.card.id}: the encoder", folder / "coded.bin"
+            stream = written(coded_file, who, "bitstream", said).read_bytes()
+            log = log_file.read_text(errors="replace")
         side = self._side_info(layout, coded)
         encoded = self.packed(stream, layout, point, side, "the encoder")
         return replace(encoded, coded_frames=self.frames_in(encoded.payload[len(side) :], log))
@@ -298,13 +289,13 @@ class ReferenceCodec(PlaneCodec):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             (folder / "coded.bin").write_bytes(stream)
-            written = folder / f"output.{self.exchanged}"
-            said = self._command(*self.decoder_command("coded.bin", written.name)).run({}, folder)
-            if not written.is_file() or not written.stat().st_size:
-                raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
-            coded = self.decoded_format(stream, written, count)
+            output = folder / f"output.{self.exchanged}"
+            words = tuple(self.decoder_command("coded.bin", output.name))
+            said = Template(self.card.id, words).run({}, folder)
+            written(output, f"{self.card.id}: the decoder", "frame", said, BitstreamError)
+            coded = self.decoded_format(stream, output, count)
             layout = planes_layout(coded, count) if planes else _layout(info, coded, count)
-            return exchange.read_video(written, layout, coded), coded
+            return exchange.read_video(output, layout, coded), coded
 
     def decoder_command(self, stream: str, written: str) -> Sequence[str]:
         decoder = str(self._decoder())
@@ -331,9 +322,6 @@ class ReferenceCodec(PlaneCodec):
             f"of {size[0]}x{size[1]}"
         )
 
-    def _command(self, *words: str) -> Template:
-        return Template(self.card.id, words)
-
 
 def _rate(layout: Layout, point: Point) -> Sequence[str]:
     """A quantiser, or bits a second, which the programs count at a whole number of frames a
@@ -355,10 +343,6 @@ def _layout(info: SideInfo | None, coded: PlaneFormat, count: int) -> Layout:
     if kind.samples != known.samples and coded.chroma != "420" and kind.chroma != coded.chroma:
         raise BitstreamError(f"decoded planes of {coded.chroma} where {kind} was coded")
     return layout
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
 
 
 class Hm(ReferenceCodec):
@@ -412,7 +396,8 @@ class Vtm(ReferenceCodec):
     def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
         """From the list of pictures that the decoder writes: the syntax of the sequence parameter
         set changed between VTM's versions."""
-        listed = _read(folder / "pictures.opl").decode(errors="replace")
+        path = folder / "pictures.opl"
+        listed = path.read_text(errors="replace") if path.is_file() else ""
         match = re.search(r"^ *\d+, *(\d+), *(\d+),", listed, re.MULTILINE)
         if match is None:
             raise BitstreamError(f"{self.card.id}: the decoder listed no picture: {listed[:80]!r}")

@@ -94,16 +94,16 @@ class Quantiser:
         return np.searchsorted(self.thresholds, samples).astype(np.int64)
 
 
-def lloyd_max(density: Density, levels: int, *, tolerance: float = 1e-12) -> Quantiser:
+def lloyd_max(density: Density, levels: int) -> Quantiser:
     """The quantiser of least MSE with this many levels (Lloyd 1982, Max 1960).
 
-    Alternates midpoints and centroids until the levels move less than ``tolerance``; the optimum
+    Alternates midpoints and centroids until the levels move less than 10⁻¹²; the optimum
     is unique for log-concave densities such as these.
     """
     points = density.inverse((np.arange(levels) + 0.5) / levels)
     while True:
         quantiser = from_thresholds((points[1:] + points[:-1]) / 2, density)
-        if float(np.max(np.abs(quantiser.levels - points))) < tolerance:
+        if float(np.max(np.abs(quantiser.levels - points))) < 1e-12:
             return quantiser
         points = quantiser.levels
 

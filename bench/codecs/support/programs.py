@@ -55,6 +55,16 @@ def launch_program(
         raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error
 
 
+def written(
+    path: Path, who: str, what: str, said: str, error: type[CodecError] = CodecError
+) -> Path:
+    """The file that a program wrote, at ``path``. Raises ``error`` where there is none or an empty
+    one: who wrote no what, and what it said."""
+    if not has_written(path) or not path.stat().st_size:
+        raise error(f"{who} wrote no {what}: {said}")
+    return path
+
+
 def has_written(path: Path) -> bool:
     """Whether a program wrote a file of its own there. A link may lead to what it could not read
     itself, such as the original."""

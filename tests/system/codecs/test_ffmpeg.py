@@ -18,7 +18,7 @@ from bench.codecs import ffv1
 from bench.codecs.base import Codec, Encoded
 from bench.codecs.build import build_codec, select
 from bench.codecs.ffmpeg import FfmpegCodec
-from bench.codecs.reference import Installation, ReferenceCodec
+from bench.codecs.reference import ReferenceCodec
 from bench.codecs.support import ffmpeg_binary, planes, spool, stopwatch
 from bench.codecs.support.framing import read_side_info, split_frames
 from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
@@ -149,8 +149,7 @@ def test_what_one_rounding_is_worth(crf: int, least: float, kodak_folder: Path) 
 def test_exactly_codecs_that_halve_chroma_say_how(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of all others stay what they are: their versions do not change."""
     monkeypatch.setattr(ffmpeg_binary, "versions", lambda encoder: {"ffmpeg": "7.1"})
-    installed = Installation(Path("encoder"), Path("decoder"), Path("cfg"))
-    monkeypatch.setattr(ReferenceCodec, "_installation", lambda self: installed)
+    monkeypatch.setattr(ReferenceCodec, "_encoder", lambda self: Path("encoder"))
     monkeypatch.setattr(ReferenceCodec, "_configuration", lambda self, key: Path(key))
     monkeypatch.setattr("bench.codecs.reference.first_line", lambda words: "[9.3]")
     monkeypatch.setattr("bench.codecs.reference.program_hash", lambda path: "hash")
