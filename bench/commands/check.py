@@ -93,13 +93,13 @@ def call(options: argparse.Namespace) -> int:
 
 def _print(report: CheckReport) -> None:
     from bench.check.output import terminal_table, verdict_line
-    from bench.commands.terminal import make_console
+    from bench.commands.terminal import make_console, say
 
     console = make_console()
     if report.codecs:
         console.print(terminal_table(report))
     for line in (*report.notes, verdict_line(report)):
-        console.print(line, markup=False, soft_wrap=True)
+        say(console, line)
 
 
 def _write(report: CheckReport, page: Path | None, xml: Path | None, *, github: bool) -> None:

@@ -18,7 +18,9 @@ from bench.analysis.overlays import ExtraCurve
 from bench.cards.choice import Choice
 from bench.cli import main
 from bench.commands.summary import print_bd, print_summary
+from bench.commands.terminal import make_console
 from bench.errors import StoreError, UsageError
+from bench.report.content import collect
 from bench.report.remarks import warnings_of
 from tests.unit.report import samples
 
@@ -282,8 +284,8 @@ def test_console_prints_names_as_they_are(
 ) -> None:
     rows = samples.curve_records("[red]a", 1.0) + samples.curve_records("b", 1.5)
     folder = samples.results_folder(tmp_path, rows, anchor="b")
-    print_summary(folder)
-    print_bd(bd_table(folder, matrix=True))
+    print_summary(collect(folder), make_console())
+    print_bd(bd_table(folder, matrix=True), {}, make_console())
     shown = capsys.readouterr().out
     assert "[red]a" in shown
     assert "−33.3" in shown
