@@ -123,8 +123,8 @@ def test_bd_csv_keeps_each_number_in_its_own_column(folder: Path) -> None:
 
 def test_the_terminal_shows_them_too(folder: Path) -> None:
     shown = io.StringIO()
-    print_summary(folder, console=Console(file=shown, width=200))
-    print_bd(bd_table(folder, metric="psnr_rgb"), console=Console(file=shown, width=200))
+    print_summary(collect(folder), Console(file=shown, width=200))
+    print_bd(bd_table(folder, metric="psnr_rgb"), {}, Console(file=shown, width=200))
     lines = shown.getvalue().splitlines()
     for name, word in (("dented", "hull "), ("one", "1 point −25.0"), ("heavy", " −25.0 ")):
         rows = [line for line in lines if line.startswith(f"│ {name} ")]
