@@ -223,6 +223,10 @@ class CompressAIModel(CodecBase):
     def decode(self, payload: bytes) -> Signal:
         return self._decoded(payload)
 
+    def decode_afresh(self, payload: bytes) -> Signal:
+        with self.apart.another_decoder():
+            return self.decode(payload)
+
     def decode_elsewhere(self, payload: bytes) -> Signal | None:
         """``decode`` with another number of threads: sums are then split in another way, which must
         change no probability that an entropy decoder reads."""
