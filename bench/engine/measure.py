@@ -142,7 +142,8 @@ class Worker:
         encoded, decoded = coded.encoded, coded.decoded
         payload = kept = verdict = None
         codec = self.cache.codec(task.codec)
-        judged = task.item in self._spec.decode_again and encoded.reconstruction is None
+        decodes = encoded.reconstruction is None
+        judged = decodes and task.item in self._spec.decode_again
         if judged and isinstance(codec, DecodesApart):
             verdict = judge_apart(codec, codec.isolation, task, encoded.payload, decoded)
         elif judged:
@@ -150,7 +151,7 @@ class Worker:
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
                 coded.decoding.wall_seconds or 0.0, isolation.is_guarded(),
             ).laid_down(self._spec.shared)  # fmt: skip
-        if isinstance(codec, DecodesAfresh) and self._may_hang_on_others(task):
+        if decodes and isinstance(codec, DecodesAfresh) and self._may_hang_on_others(task):
             kind = getattr(codec, "isolation", "")
             verdict = judge_afresh(codec, kind, task, encoded.payload, decoded) or verdict
         if task.item in self._spec.keep:

@@ -35,7 +35,7 @@ from bench.signals import Signal
 
 FAULTS = ("none", "exit", "segv", "mute", "kill", "sysexit", "keyboard", "base", "speechless",
           "decode", "remember", "patch", "library", "random", "write", "nested", "chain",
-          "seen")
+          "seen", "estimate")
 MEMORY = {}
 
 
@@ -86,6 +86,8 @@ class Plain(CodecBase):
         fail(how)
         if how == "seen":
             return Encoded(b"1", reconstruction=image(frame))
+        if how == "estimate":
+            return Encoded.as_estimated(image(frame), 8.0)
         if how == "random":
             return Encoded(np.random.bytes(4) + random.randbytes(4) + str(sys.argv[1:]).encode())
         return Encoded(bytes(frame.shape[:2]) + frame.tobytes())
@@ -318,7 +320,8 @@ def test_a_run_names_failed_rows_and_ends_with_status_1(home: Path) -> None:
     Image.fromarray(PIXELS[::-1]).save(home / "pictures" / "q.png")
     done = bench(
         "run", "--input", "pictures", "--cards", "cards", "--codecs",
-        "plain:fault=decode,plain:fault=seen,plain:fault=chain,plain,jpeg:quality=50",
+        "plain:fault=decode,plain:fault=seen,plain:fault=chain,plain:fault=estimate,plain,"
+        "jpeg:quality=50",
         "--metrics", "psnr_rgb", "--jobs", "1", "--no-report", "--out", "out",
     )  # fmt: skip
     assert done.returncode == 1
@@ -327,6 +330,7 @@ def test_a_run_names_failed_rows_and_ends_with_status_1(home: Path) -> None:
     assert {name: row["status"] for name, row in rows.items()} == {
         "plain:fault=chain": "done",
         "plain:fault=decode": "failed",
+        "plain:fault=estimate": "done",
         "plain:fault=seen": "failed",
         "plain": "done",
         "jpeg": "done",
