@@ -82,7 +82,7 @@ def plan_tasks(
 ) -> Plan:
     """What is left for the codecs that can run; drops what is stored and no longer holds."""
     able = [(card, found) for card, found in pairs if found.able]
-    done = folder.done(spec.keep, repeats=spec.repeats)
+    done = folder.done(spec.keep, judged=spec.decode_again, repeats=spec.repeats)
     lacking = _lacking(items, metrics, folder)
     if spec.keep_streams:
         lacking = folder.without_stream() | lacking

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -14,8 +14,8 @@ from bench.engine.plan import make_plan
 from bench.engine.probe import probe
 from bench.records import Record, Stored
 from bench.results.kept_streams import KeptStreams
-from bench.results.recovery import recover_records
-from bench.results.run_info import MeasuredWith, held_codecs_and_metrics
+from bench.results.recovery import judged_points, recover_records
+from bench.results.run_info import RunInfo, held_metrics, held_run
 from bench.results.store import FILE, TABLE
 
 
@@ -70,9 +70,10 @@ def preview(
     ``keep`` items, whose reconstructions are to stay, what is not kept yet is measured again, and
     to ``keep_streams`` coded again."""
     items = campaign.loader.items()
-    kept = {item.name for item in [item for item in items if item.problem is None][:keep]}
+    usable = [item.name for item in items if item.problem is None]
     records = [] if fresh or not out.is_dir() else recover_records(out / FILE, out / TABLE)
-    known, held = held_codecs_and_metrics(out) if records else ((), MeasuredWith())
+    run = held_run(out) if records else None
+    known, held = run.codecs if run else (), held_metrics(run)
     pairs = [(card, probe(card, device).with_known_code(known)) for card in campaign.codecs]
     able = [(card, found) for card, found in pairs if found.able]
     asked = tuple(dict.fromkeys((*held.names, *campaign.suite.metrics)))
@@ -84,7 +85,7 @@ def preview(
             for one in records
         }
         lacks = {key: ((), one) for key, one in streams.lacking(stored).items()} | lacks
-    done = streams.complete(_done(records), kept)
+    done = streams.complete(_done(records, usable[:1], _judged(out, run)), usable[:keep])
     plan = make_plan(able, items, done, lacking=lacks, earlier=held.names)
     left = Counter(task.codec for task in plan.tasks)
     seconds = _seconds(records)
@@ -105,12 +106,28 @@ def preview(
     )
 
 
-def _done(records: Iterable[Record]) -> dict[tuple[str, str, str], str]:
+def _done(
+    records: Iterable[Record], first: Sequence[str], judged: Container[tuple[str, str]]
+) -> dict[tuple[str, str, str], str]:
+    """As ``RunFolder.done``: a first item whose stream nobody has decoded again is not."""
     return {
         (record.codec, record.point, record.item): record.fingerprint
         for record in records
         if record.status == "done"
+        and (
+            record.item not in first
+            or record.bitstream_sha256 is None
+            or (record.codec, record.point) in judged
+        )
     }
+
+
+def _judged(out: Path, run: RunInfo | None) -> set[tuple[str, str]]:
+    """Codecs and points that have a verdict."""
+    found = judged_points(out / FILE)
+    if found is None and run is not None:
+        return {(one.codec, one.point) for one in run.verdicts}
+    return found or set()
 
 
 def _seconds(records: Iterable[Record]) -> Mapping[str, float]:

@@ -168,13 +168,15 @@ def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
 def _unproved(content: Content) -> list[str]:
     """Which points have streams that no other process decoded: their run was stopped before."""
     records = content.results.records
-    coded = records[records["bytes"] > 0]
+    coded = records[(records["bytes"] > 0) & records["rate"].isna()]
     pairs = zip(map(str, coded["codec"]), map(str, coded["point"]), strict=True)
     judged = {(verdict.codec, verdict.point) for verdict in content.results.run.verdicts}
     left = dict.fromkeys(pair for pair in pairs if pair not in judged)
     counts = Counter(content.name(codec) for codec, _ in left)
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return [f"Points that no fresh process has decoded (--fresh does): {said}."] if said else []
+    if not said:
+        return []
+    return [f"Points that no fresh process has decoded (the same run again does): {said}."]
 
 
 def describe(content: Content, codec: str) -> str:

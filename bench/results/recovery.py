@@ -11,6 +11,7 @@ import pickle
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -74,15 +75,29 @@ def recover_records(store: Path, table: Path) -> list[Record]:
     return list(found.values())
 
 
-def _readable(store: Path) -> Iterator[Record]:
-    """Records with a right checksum: read forwards up to the damage, then backwards up to it."""
+def judged_points(store: Path) -> set[tuple[str, str]] | None:
+    """Codecs and points that have a verdict in a store; None where there is none that is whole."""
+    try:
+        with closing(_opened(store)) as db:
+            return set(db.execute("SELECT codec, point FROM verdicts"))
+    except sqlite3.Error:
+        return None
+
+
+def _opened(store: Path) -> sqlite3.Connection:
+    """The store, only to be read."""
     # without a log nobody writes, and reading leaves no files of SQLite's behind
     waiting = store.with_name(f"{store.name}-wal").exists()
     how = "mode=ro" if waiting else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{store.resolve().as_uri()}?{how}", uri=True)
+
+
+def _readable(store: Path) -> Iterator[Record]:
+    """Records with a right checksum: read forwards up to the damage, then backwards up to it."""
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{name} {direction}" for name in _KEY)
         try:
-            db = sqlite3.connect(f"{store.resolve().as_uri()}?{how}", uri=True)
+            db = _opened(store)
         except sqlite3.Error:
             return
         try:

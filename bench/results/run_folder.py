@@ -28,10 +28,15 @@ class RunFolder:
     def __exit__(self, *exception: object) -> None:
         self.store.__exit__(*exception)
 
-    def done(self, keep: frozenset[str], *, repeats: int) -> dict[tuple[str, str, str], str]:
+    def done(
+        self, keep: frozenset[str], *, judged: frozenset[str], repeats: int
+    ) -> dict[tuple[str, str, str], str]:
         """Fingerprints of the finished records by codec, point and item; of items to ``keep``, only
-        where the stream was kept. ``repeats`` is that of ``Store.done``."""
-        return self.kept.complete(self.store.done(repeats=repeats), keep)
+        where the stream was kept, of those to be ``judged`` only at points that have a verdict.
+        ``repeats`` is that of ``Store.done``."""
+        done = self.kept.complete(self.store.done(repeats=repeats), keep)
+        unjudged = set(self.store.unjudged(judged))
+        return {key: mark for key, mark in done.items() if key not in unjudged}
 
     def without_stream(self) -> dict[tuple[str, str, str], tuple[tuple[str, ...], Stored]]:
         """The finished records without a kept stream, which lack nothing else."""

@@ -254,15 +254,16 @@ class MeasuredWith:
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def held_metrics(folder: Path) -> MeasuredWith:
-    """What a folder's run.json says of its metrics; nothing where there is none."""
-    return held_codecs_and_metrics(folder)[1]
-
-
-def held_codecs_and_metrics(folder: Path) -> tuple[tuple[CodecInfo, ...], MeasuredWith]:
-    """What a folder's run.json says of its codecs and metrics; nothing where there is none."""
+def held_run(folder: Path) -> RunInfo | None:
+    """A folder's run.json; None where there is none that can be read."""
     try:
-        run = read_run(folder)
+        return read_run(folder)
     except StoreError:
-        return (), MeasuredWith()
-    return run.codecs, MeasuredWith(run.metrics, run.metric_info, run.metric_versions)
+        return None
+
+
+def held_metrics(run: RunInfo | None) -> MeasuredWith:
+    """What a run's run.json says of its metrics; nothing where there is none."""
+    if run is None:
+        return MeasuredWith()
+    return MeasuredWith(run.metrics, run.metric_info, run.metric_versions)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
 from bench.results.recovery import damaged, recover_records, row_checksum
 from bench.results.replacing import make_room, put_in_place
-from bench.results.run_info import CodecInfo, MeasuredWith, Verdict, held_metrics, read_run
+from bench.results.run_info import CodecInfo, MeasuredWith, Verdict, held_metrics, held_run
 from bench.results.schema import FORMAT, KEYS, SCHEMA, add_columns, state_of
 from bench.results.table import Cell, record_of, score_columns, write_records
 
@@ -100,9 +100,8 @@ class Store:
 
     def _restore_run(self) -> None:
         """Codecs and verdicts of the folder's run.json; without one only records are continued."""
-        try:
-            run = read_run(self.folder)
-        except StoreError:
+        run = held_run(self.folder)
+        if run is None:
             return
         self.claim(suite=run.suite, dataset=run.dataset)
         self.set_codecs(run.codecs, add_points=True)
@@ -278,6 +277,19 @@ class Store:
             rows = self._db.execute(query)
             return {(codec, point, item): mark for codec, point, item, mark in rows}
 
+    def unjudged(self, items: Collection[str]) -> list[Key]:
+        """The finished measurements of these items whose point has a stream and no verdict: the run
+        was stopped between the two."""
+        marks = ", ".join("?" * len(items))
+        with _explained(self.folder):
+            rows = self._db.execute(
+                "SELECT codec, point, item FROM records WHERE status = 'done' "
+                f"AND bitstream_sha256 IS NOT NULL AND item IN ({marks}) "
+                "AND (codec, point) NOT IN (SELECT codec, point FROM verdicts)",
+                tuple(items),
+            )
+            return rows.fetchall()
+
     def add(self, records: Iterable[Record], verdicts: Iterable[Verdict] = ()) -> None:
         """Writes records in one transaction; one of the same key is replaced."""
         self.add_packed(map(pack, records), verdicts)
@@ -306,7 +318,7 @@ class Store:
             return MeasuredWith(tuple(table["names"]), tuple(table["facts"]), table["versions"])
         if self._db.execute("SELECT 1 FROM records LIMIT 1").fetchone() is None:
             return MeasuredWith()
-        return held_metrics(self.folder)
+        return held_metrics(held_run(self.folder))
 
     def set_metrics(self, found: MeasuredWith) -> None:
         table = {

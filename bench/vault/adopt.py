@@ -53,7 +53,8 @@ def adopt(vault: Vault, out: Path, suite: str) -> str:
             for info in run.codecs if info.id not in apart
         ]  # fmt: skip
         store.set_codecs(merged, add_points=True)
-        store.add((), [one for one in run.verdicts if one.codec not in mine])
+        laid = {key_of(record) for record in new}
+        store.add((), [v for v in run.verdicts if (v.codec, v.point, v.item) in laid])
         store.set_metrics(
             MeasuredWith(
                 tuple(dict.fromkeys((*held.names, *run.metrics))),

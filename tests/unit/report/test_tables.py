@@ -34,7 +34,7 @@ def test_the_footnote_says_how_far_the_proofs_were_isolated(tmp_path: Path) -> N
     assert "1 of 2 streams gave the same pixels in a fresh process (isolated)." in said
     assert "1 of 1 streams" in said and "(how far it was isolated is not recorded)" in said
     # q=4 and q=5 have no verdict, as where a run was killed before its proofs
-    assert "Points that no fresh process has decoded (--fresh does): good 2." in said
+    assert "Points that no fresh process has decoded (the same run again does): good 2." in said
 
 
 def test_notes_of_data_and_suite_stand_below_both_tables(tmp_path: Path) -> None:
