@@ -34,7 +34,7 @@ _MARK = "BENCH_TEST_MARK"
 def command(cards: Path, out: Path, *words: object) -> list[str]:
     return [
         sys.executable, "-m", "bench", "run", "--suite", "noise", "--cards", str(cards),
-        "--out", str(out), "--jobs", "2", *map(str, words),
+        "--out", str(out), "--jobs", "2", "--no-report", *map(str, words),
     ]  # fmt: skip
 
 
@@ -227,7 +227,7 @@ def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path,
     cards = write_cards(tmp_path / "cards", gate=(12, gate))
     _pictures(data, 24)
     words = [sys.executable, "-m", "bench", "run", "--input", str(data), "--codecs", "coarse",
-             "--cards", str(cards), "--jobs", "1", "--out"]  # fmt: skip
+             "--cards", str(cards), "--jobs", "1", "--no-report", "--out"]  # fmt: skip
     process = subprocess.Popen([*words, str(out)], stdout=subprocess.DEVNULL)
     assert stored_some(process, out)
     data.rename(tmp_path / "elsewhere")

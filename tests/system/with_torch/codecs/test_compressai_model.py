@@ -21,9 +21,9 @@ from bench.codecs.build import build_codec
 from bench.errors import BitstreamError, CardError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import RGB, YUV420, PixelFormat, Signal, clip, image
-from tests.system.codecs.here import Here
-from tests.system.codecs.tiny_zoo import picture
-from tests.system.codecs.user_networks import MODELS
+from tests.pictures import picture
+from tests.system.with_torch.codecs.here import Here
+from tests.system.with_torch.codecs.user_networks import MODELS
 
 
 @pytest.fixture(scope="module")
