@@ -135,7 +135,7 @@ def test_the_terminal_shows_them_too(folder: Path) -> None:
     table = bd_table(folder, metric="psnr_rgb")
     alone = io.StringIO()
     far = tuple(one for one in table.comparisons if one.codec == "far")
-    print_bd(replace(table, comparisons=far), console=Console(file=alone, width=200))
+    print_bd(replace(table, comparisons=far), {}, Console(file=alone, width=200))
     assert bare in alone.getvalue().splitlines()  # no row, but the reason
 
 
