@@ -84,8 +84,7 @@ def test_an_adapter_path_is_an_import_and_not_an_expression(tmp_path: Path) -> N
 
 def test_archives_with_names_that_climb_out_leave_nothing_outside(tmp_path: Path) -> None:
     """The archives are read in place: the data sets' own names are looked up, none is unpacked."""
-    from bench.datasets.base import DataOptions
-    from bench.datasets.build import build_loader
+    from bench.datasets.base import DataOptions, build_loader
 
     data = tmp_path / "data"
     data.mkdir()

@@ -16,7 +16,7 @@ from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.build import adapter_class, build_codec
 from bench.codecs.support.weights import save_weights
 from bench.codecs.variations import vary
-from bench.entropy.quantise import lloyd_max_normal, uniform_interval
+from bench.entropy.quantise import lloyd_max_for, uniform_interval
 from bench.errors import BitstreamError, CardError, Unavailable, Unsupported
 from bench.learned.cifar_vae.codec import CifarVaeCodec
 from bench.learned.cifar_vae.network import CifarVae
@@ -87,7 +87,7 @@ def test_the_decoder_sees_the_quantised_latents_of_the_network(card):
     with torch.no_grad():
         z = model.eval().analyse(x).flatten(1).double().numpy()
         for name, quantiser in (
-            ("lloyd-max", lloyd_max_normal(4)),
+            ("lloyd-max", lloyd_max_for("gaussian", 4)),
             ("uniform", uniform_interval(4, -3, 3)),
         ):
             levels = torch.from_numpy(quantiser.levels[quantiser.indices(z)]).float()

@@ -317,6 +317,7 @@ def test_whatever_compress_returns_reaches_decompress(
         ("-255.0", r"samples from -255 to -?0; a picture is 0–1; is the network trained"),
         ("-1", "12288 of 12288 samples"),
         ("0", r"returned torch\.uint8, not floats in 0–1"),
+        ("2", "returned two pictures; return x_hat alone"),
         ("1.3", ""),
     ],
 )

@@ -58,11 +58,11 @@ def test_every_point_decodes_to_the_same_shape_from_its_bytes(spec):
 
 
 def test_decoded_lloyd_max_samples_are_the_nearest_levels():
-    from bench.entropy.quantise import lloyd_max_normal
+    from bench.entropy.quantise import lloyd_max_for
 
     signal = _block()
     payload = _codec("lloyd-max").encode(signal, Point("bits", 3)).payload
-    levels = lloyd_max_normal(3).levels
+    levels = lloyd_max_for("gaussian", 3).levels
     x = signal.array()[0]
     nearest = levels[np.abs(x[..., None] - levels).argmin(-1)]
     assert np.array_equal(_codec("lloyd-max").decode(payload).array()[0], nearest)

@@ -199,7 +199,7 @@ def test_lpips_is_the_packages_own(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     import torch
 
     from bench.metrics.lpips import LpipsAlex
-    from bench.metrics.tensors import as_tensor
+    from bench.metrics.packages import as_tensor
 
     torch.manual_seed(0)
     model = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
@@ -219,7 +219,7 @@ def test_dists_is_the_packages_own(monkeypatch: pytest.MonkeyPatch) -> None:
     import torchvision
 
     from bench.metrics import dists
-    from bench.metrics.tensors import as_tensor
+    from bench.metrics.packages import as_tensor
 
     def random_features(**_: object) -> object:
         torch.manual_seed(1)
