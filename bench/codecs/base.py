@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
@@ -120,6 +120,20 @@ class Choice:
 
     def __str__(self) -> str:
         return " | ".join(str(word) for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """The values that pass a test; ``words`` say in messages which those are."""
+
+    words: str
+    test: Callable[[object], bool]
+
+    def __contains__(self, value: object) -> bool:
+        return self.test(value)
+
+    def __str__(self) -> str:
+        return self.words
 
 
 @dataclass(frozen=True, slots=True)
