@@ -56,6 +56,12 @@ RATES: Mapping[str, Allowed] = {
     **CLIP_SETTINGS,
 }
 """What all of them take: 1000 bits a second as an operating point, and settings."""
+_SETTINGS_OF: Mapping[str, str] = {
+    **{name: name for name in ("preset", "tune", "cpu-used")},
+    "perceptqpa": "tune",
+    "qpa": "tune",
+}
+"""Parameters of libraries that say what a setting of ours says; VVenC's leave it as it is."""
 
 
 def formats_of(
@@ -104,6 +110,8 @@ class FfmpegCodec(PlaneCodec):
             return {"params": f"the ladder of {card.rate_key}"}
         if cls.thread_parameters & given:
             return {"params": "the one thread of every encoder here"}
+        if said := sorted(_SETTINGS_OF.keys() & given):
+            return {"params": f"the setting {_SETTINGS_OF[said[0]]}, which every title tells"}
         if "passes" in settings and card.rate_key != "kbps":
             return {"passes": f"the ladder of {card.rate_key}"}
         interval = intra_interval(settings)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.bitstreams.still_header import CORRUPT, depth_refusal
+from bench.bitstreams.still_header import CORRUPT, depth_refusal, orientation_refusal
 from bench.codecs.support.planes import (
     PlaneFormat,
     decoded_signal,
@@ -48,6 +48,8 @@ def read_picture(path: Path) -> Frame:
                 raise CodecError(f"the decoder wrote {found}; write 8-bit gray or RGB")
             if getattr(picture, "n_frames", 1) != 1:
                 raise CodecError("the decoder wrote an animation; write one picture")
+            if odd := orientation_refusal(picture, path.read_bytes()):
+                raise CodecError(f"the decoder wrote a picture {odd}")
             if picture.mode in ("RGBA", "LA") and picture.getextrema()[-1] == (255, 255):
                 return np.asarray(picture.convert(picture.mode[:-1]))
             if picture.mode not in ("L", "RGB"):

@@ -122,7 +122,7 @@ class Template:
         if status:
             failure = describe_failure(arguments[0], status, said)
             raise CodecError(f"{self.codec}: {isolation.with_cure(failure)}")
-        return said
+        return said or "it gave no reason"
 
 
 def parse_template(codec: str, key: str, value: object) -> Template:

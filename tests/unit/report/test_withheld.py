@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,14 +124,19 @@ def test_bd_csv_keeps_each_number_in_its_own_column(folder: Path) -> None:
 
 def test_the_terminal_shows_them_too(folder: Path) -> None:
     shown = io.StringIO()
-    print_summary(folder, console=Console(file=shown, width=200))
-    print_bd(bd_table(folder, metric="psnr_rgb"), console=Console(file=shown, width=200))
+    print_summary(collect(folder), Console(file=shown, width=200))
+    print_bd(bd_table(folder, metric="psnr_rgb"), {}, Console(file=shown, width=200))
     lines = shown.getvalue().splitlines()
     for name, word in (("dented", "hull "), ("one", "1 point −25.0"), ("heavy", " −25.0 ")):
         rows = [line for line in lines if line.startswith(f"│ {name} ")]
         assert len(rows) == 2 and all(word in row for row in rows), name
     (bare,) = (line for line in lines if line.startswith("! far"))
     assert "a curve of one point; no BD-rate" in bare
+    table = bd_table(folder, metric="psnr_rgb")
+    alone = io.StringIO()
+    far = tuple(one for one in table.comparisons if one.codec == "far")
+    print_bd(replace(table, comparisons=far), {}, Console(file=alone, width=200))
+    assert bare in alone.getvalue().splitlines()  # no row, but the reason
 
 
 def test_the_page_shows_the_table_and_draws_no_headline(folder: Path) -> None:

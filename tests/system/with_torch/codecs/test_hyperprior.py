@@ -23,8 +23,8 @@ from bench.learned.shared.checkerboard import Walked
 from bench.records import Point
 from bench.signals import image
 from tests.agreement import assert_rounded_alike
-from tests.system.codecs.golden import clear_choices
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
+from tests.system.with_torch.codecs.golden import clear_choices
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,7 +12,7 @@ from bench.learned.hyperprior.plane_coder import PlaneCoder
 from bench.learned.shared.entropy_models import EntropyBottleneck, GaussianConditional
 from bench.learned.shared.exact import geometric_scales
 from bench.learned.shared.layers import GDN, AttentionBlock, LowerBound
-from tests.system.codecs.golden import NO_COMPRESSAI
+from tests.system.with_torch.codecs.golden import NO_COMPRESSAI
 
 SCALES = geometric_scales(0.11, 64.0, 64)
 MODULES = {

@@ -14,7 +14,7 @@ from bench.entropy.context import StepDecoder, encode_steps, probabilities
 from bench.learned.qcae_rd.codec import QcaeRd
 from bench.learned.qcae_rd.network import ConditionalAutoencoder
 from bench.learned.shared.latent_context import LatentContext, group_of, past_frames
-from tests.system.codecs.golden import float64_tables
+from tests.system.with_torch.codecs.golden import float64_tables
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

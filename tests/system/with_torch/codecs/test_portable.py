@@ -16,10 +16,10 @@ from bench.codecs.build import build_codec, select
 from bench.machine import multiplies_bfloat16
 from bench.signals import Signal, clip, image, vectors
 from tests.agreement import BFLOAT16_APART, ROUNDED_APART, assert_rounded_alike
-from tests.system.codecs.elsewhere import ARITHMETICS
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
+from tests.system.with_torch.codecs.elsewhere import ARITHMETICS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def _digits() -> Signal:
@@ -70,8 +70,8 @@ def decoded_elsewhere(
     found = {}
     for name in arithmetics:
         subprocess.run(
-            [sys.executable, "-m", "tests.system.codecs.elsewhere", str(folder)], check=True,
-            cwd=ROOT, env={**os.environ, **ARITHMETICS[name], "OMP_NUM_THREADS": "2"},
+            [sys.executable, "-m", "tests.system.with_torch.codecs.elsewhere", str(folder)],
+            check=True, cwd=ROOT, env={**os.environ, **ARITHMETICS[name], "OMP_NUM_THREADS": "2"},
         )  # fmt: skip
         for number, words in enumerate(codecs):
             found[name, words] = (np.load(folder / f"{number}.npy"), here[words])

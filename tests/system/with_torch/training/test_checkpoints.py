@@ -22,7 +22,7 @@ from bench.learned.training.checkpoint import FORMAT, load_checkpoint, save_chec
 from bench.learned.training.pace import FULL, LAST, PLAIN
 from bench.learned.training.request import TrainRequest, carry_out, make_trainer, train
 from bench.results.lock import lock_folder
-from tests.system.training.test_loop import card, request
+from tests.system.with_torch.training.test_loop import card, request
 
 __all__ = ["card"]
 pytestmark = pytest.mark.usefixtures("drawn")

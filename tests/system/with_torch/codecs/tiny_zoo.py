@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.cards import load_registry
 from bench.codecs.foreign.network import find
+from tests.pictures import picture
 
 AUTOREGRESSIVE = ("cheng2020-anchor", "cheng2020-attn", "mbt2018")
 IMAGE_ARCHITECTURES = (
@@ -18,17 +18,6 @@ IMAGE_ARCHITECTURES = (
     *AUTOREGRESSIVE,
 )
 """Cards of CompressAI's networks for pictures, of one kind of training."""
-
-
-def picture(
-    height: int, width: int, seed: int = 0, *, grain: int = 4, noise_level: float = 5
-) -> np.ndarray:
-    """A coloured texture of this grain with some noise, uint8 ``(height, width, 3)``."""
-    rng = np.random.default_rng(seed)
-    coarse = torch.from_numpy(rng.normal(size=(1, 3, height // grain + 2, width // grain + 2)))
-    smooth = nn.functional.interpolate(coarse, size=(height, width), mode="bicubic")[0]
-    noise = noise_level * rng.normal(size=(height, width, 3))
-    return np.clip(128 + 50 * smooth.permute(1, 2, 0).numpy() + noise, 0, 255).astype(np.uint8)
 
 
 def network_class(card: str) -> Callable[..., nn.Module]:

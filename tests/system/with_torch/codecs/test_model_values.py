@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.codecs.foreign.model_backend import bits_of
-from bench.codecs.foreign.plain import flatten, unflatten
-from bench.codecs.support.nested_bytes import pack_tree, unpack_tree
+from bench.codecs.foreign.plain import Fault, flatten, unflatten
+from bench.codecs.support.nested_bytes import holds_content, pack_tree, unpack_tree
 from bench.errors import BitstreamError
 
 leaves = (
@@ -52,6 +52,28 @@ def test_tensors_come_back_as_tensors_and_rows_of_whole_numbers_as_shapes():
     assert back.pop("shape") == (4, 6)
     for name, tensor in given_.items():
         assert back[name].dtype == tensor.dtype and torch.equal(back[name], tensor)
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [
+        ({"strings": [[b"a"] * 9], "shape": (4, 6), "mean": torch.rand(9), "on": True}, False),
+        ([*range(8)], False),
+        ([*range(9)], True),
+        ([0.5] * 9, True),
+        ({"strings": ["a" * 40], "mean": "b"}, False),
+        ({"strings": ["a" * 41]}, True),
+        ({"a" * 41: 1}, True),
+    ],
+)
+def test_what_may_be_the_picture_itself_is_no_header(value: Any, content: bool) -> None:
+    assert holds_content(flatten(value, [])) == content
+
+
+@pytest.mark.parametrize("value", [{0: 1}, 1 << 60])
+def test_what_no_stream_holds_is_a_fault(value: Any) -> None:
+    with pytest.raises(Fault, match="compress returned"):
+        flatten(value, [])
 
 
 @given(st.binary(max_size=60))

@@ -25,9 +25,9 @@ from bench.learned.vqvae2.network import VqVae2
 from bench.learned.vqvae2.prior_coder import LEVELS, build_prior, prior_name
 from bench.records import Point
 from bench.signals import image
-from tests.system.codecs.golden import NO_COMPRESSAI, clear_choices, float64_tables
-from tests.system.codecs.here import Here
-from tests.system.codecs.tiny_zoo import network_class
+from tests.system.with_torch.codecs.golden import NO_COMPRESSAI, clear_choices, float64_tables
+from tests.system.with_torch.codecs.here import Here
+from tests.system.with_torch.codecs.tiny_zoo import network_class
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

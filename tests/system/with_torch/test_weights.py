@@ -56,7 +56,7 @@ def test_integers_without_their_scale_are_refused(tmp_path: Path, taken: str, la
 
 
 def test_every_model_card_tells_the_trainings_before_or_that_they_are_unknown() -> None:
-    paths = sorted((Path(__file__).parents[2] / "codecs" / "weights").glob("*/*.json"))
+    paths = sorted((Path(__file__).parents[3] / "codecs" / "weights").glob("*/*.json"))
     assert len(paths) >= 40
     for path in paths:
         card = json.loads(path.read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ def test_every_model_card_tells_the_trainings_before_or_that_they_are_unknown() 
 
 def test_the_trainings_of_the_hyperprior_are_those_that_were_committed() -> None:
     """Seconds of its six model cards in the history of this repository, from random weights on."""
-    path = Path(__file__).parents[2] / "codecs" / "weights" / "hyperprior" / "model.json"
+    path = Path(__file__).parents[3] / "codecs" / "weights" / "hyperprior" / "model.json"
     card = json.loads(path.read_text(encoding="utf-8"))
     seconds = [one["seconds"] for one in card["earlier_trainings"]]
     assert seconds == [3360.4, 11677.3, 3600.1, 4500.0, 5700.4] and card["seconds"] == 3480.1

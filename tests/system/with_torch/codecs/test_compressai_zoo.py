@@ -28,13 +28,13 @@ from bench.errors import BitstreamError, CardError, Unavailable
 from bench.records import Point
 from bench.signals import Signal, clip, image
 from tests.agreement import assert_rounded_alike
-from tests.system.codecs.golden import clear_choices
-from tests.system.codecs.here import Here
-from tests.system.codecs.tiny_zoo import (
+from tests.pictures import picture
+from tests.system.with_torch.codecs.golden import clear_choices
+from tests.system.with_torch.codecs.here import Here
+from tests.system.with_torch.codecs.tiny_zoo import (
     AUTOREGRESSIVE,
     IMAGE_ARCHITECTURES,
     network_class,
-    picture,
     tiny_model,
 )
 

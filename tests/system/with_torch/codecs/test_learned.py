@@ -23,14 +23,14 @@ from bench.machine import device_kind
 from bench.records import Point, Task
 from bench.signals import Signal, image
 from tests.fakes import write_cards
-from tests.system.codecs.newcomer.adapter import BlockCodec
-from tests.system.codecs.newcomer.model import BlockAutoencoder
 from tests.system.engine.test_run import measure, rows
+from tests.system.with_torch.codecs.newcomer.adapter import BlockCodec
+from tests.system.with_torch.codecs.newcomer.model import BlockAutoencoder
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 CARD = """
 title = "Blocks through a small network"
-adapter = "tests.system.codecs.newcomer.adapter:BlockCodec"
+adapter = "tests.system.with_torch.codecs.newcomer.adapter:BlockCodec"
 media = ["image"]
 
 [ladder]

@@ -147,10 +147,12 @@ class Needs(Copy):
 
 
 class Gains(Copy):
-    '''Output times a gain: 255 is another range, 1.3 an overshoot, 0/0 is NaN, 0 is whole.'''
+    '''Output by a gain: 255 is another range, 1.3 an overshoot, 0/0 is NaN, 0 is whole, 2 two.'''
 
     def decompress(self, strings, shape, gain=1.0):
         x = super().decompress(strings, shape)["x_hat"]
+        if gain == 2:
+            return x, x * 0
         if gain == 0:
             return {"x_hat": (x * 255).byte()}
         return {"x_hat": (x - 0.5) / (gain + 1) * 0 / 0 if gain == -1 else x * gain}

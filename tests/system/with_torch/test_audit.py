@@ -23,7 +23,7 @@ from PIL import Image
 from pytorch_msssim import ms_ssim as reference_ms_ssim
 
 from tests.command import bench
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 QUALITIES = (20, 50, 80)
 SIZES = ((176, 208), (208, 176), (240, 176))  # (height, width): landscape, then two portraits

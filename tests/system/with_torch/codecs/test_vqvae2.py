@@ -20,7 +20,7 @@ from bench.learned.vqvae2.prior_coder import LEVELS, build_prior, prior_name
 from bench.records import Point
 from bench.signals import image
 from tests.agreement import assert_rounded_alike
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -25,7 +25,7 @@ from tests.agreement import assert_rounded_alike
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def _network(seed: int = 0) -> Vae3d:

@@ -29,7 +29,7 @@ from bench.codecs.torch_toolkit import (
     to_frame,
     to_tensor,
 )
-from tests.system.codecs.newcomer.model import BlockAutoencoder
+from tests.system.with_torch.codecs.newcomer.model import BlockAutoencoder
 
 UNIT = 1 / 256
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.entropy.rans import Reader, Tables, decode, encode, quantised_cdf
 from bench.errors import BitstreamError
-from tests.system.codecs.golden import NO_COMPRESSAI
+from tests.system.with_torch.codecs.golden import NO_COMPRESSAI
 
 # symbols −1, 0, 1 and "another" in sixteenths; one that nearly always is 5
 TABLES = Tables(
