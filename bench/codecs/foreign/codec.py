@@ -24,7 +24,7 @@ from bench.codecs.foreign.messages import (
     encoded_of,
     signal_of,
 )
-from bench.codecs.foreign.places import Environment, decoder_places, environment_of, is_ours
+from bench.codecs.foreign.places import Environment, decoder_places, environment_of
 from bench.codecs.variations import vary
 from bench.processes.isolation import launch_folder
 from bench.records import Point
@@ -34,11 +34,6 @@ _BACKEND = "bench.codecs.foreign.adapter_backend"
 _START_SECONDS = 300.0
 _PAIRS = 2
 """Of how many codecs a worker of the pool keeps the processes: each may hold a network."""
-
-
-def is_foreign(card: CodecCard) -> bool:
-    """Whether the adapter that a card names is not ours."""
-    return not is_ours(card.adapter)
 
 
 class Apart:
@@ -63,7 +58,6 @@ class Apart:
             "path": [str(path) for path in found.first],
             "last": [str(path) for path in found.last],
             "folder": str(launch_folder()),
-            "seed": 0,
             **self.opening,
         }
         return _hosts(Program(self.card.id, json.dumps(opening), found.python))
