@@ -36,18 +36,13 @@ def playable(signal: Signal, source: Layout) -> bytes:
     layout = replace(source, format=kind)
     frames = [
         frame if kind.name == YUV420.name else converted(frame, layout, wanted)
-        for frame in islice(signal.frames(), frames_kept(source))
+        for frame in islice(signal.frames(), max(1, MOST_PIXELS // (source.width * source.height)))
     ]
     for options in _TRIES:
         clip = _encoded(frames, source, wanted, options)
         if _least_db(frames, clip) >= LEAST_DB:
             break
     return clip
-
-
-def frames_kept(layout: Layout) -> int:
-    """How many of a clip's frames are in its playable copy."""
-    return min(layout.frames, max(1, MOST_PIXELS // (layout.width * layout.height)))
 
 
 def _encoded(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -39,7 +39,6 @@ _SAME = 1e-6
 order."""
 _ROUNDED = 1e-3
 """The same of codecs that compute in floating point: other processors round otherwise."""
-Streams = Mapping[str, Sequence[tuple[Record, bytes]]]
 
 
 @dataclass(slots=True)
@@ -229,9 +228,8 @@ def _tasks(
         digest = record.bitstream_sha256 or ""
         (folder / digest).write_bytes(stream)
         stored = Stored(digest, None, record.reached, folder / digest)
-        yield Task(
-            record.codec, parse_point(record.point), record.item, "", "", able, stored
-        )  # fmt: skip
+        point = parse_point(record.point)
+        yield Task(record.codec, point, record.item, "", "", able, stored)
 
 
 def _other_values(record: Record, added: Added, limit: float) -> Iterator[str]:
