@@ -20,13 +20,7 @@ from bench.analysis.bootstrap import (
     few_items,
     too_few_groups,
 )
-from bench.analysis.conventions import (
-    Averaging,
-    Convention,
-    ItemRates,
-    by_item,
-    under,
-)
+from bench.analysis.conventions import Averaging, Convention, ItemRates, by_item, under
 from bench.analysis.curves import Grid
 from bench.analysis.deltas import (
     Curve,
@@ -34,7 +28,6 @@ from bench.analysis.deltas import (
     bd_rate,
     bd_rates,
     hull_of,
-    hull_points,
     in_percent,
     overlap_percent,
     shared_percent,
@@ -43,11 +36,6 @@ from bench.analysis.interpolation import Method, average_differences, difference
 from bench.analysis.points import header_rate, tells_headers
 from bench.analysis.qualities import PSNR_CAP_DB, Quality
 from bench.analysis.sides import Side, Sides
-
-__all__ = [
-    "Comparison", "Curve", "Matrix", "Single", "bd_quality", "bd_rate", "compare", "compare_all",
-    "hull_points", "overlap_percent", "refused", "small_overlap",
-]  # fmt: skip
 
 _PLAIN_PERCENT = 1.0
 """BD-rates nearer to 0 than this say of no sign that it is one."""
@@ -124,14 +112,9 @@ class Comparison:
 
     def under(self, averaging: Averaging, method: Method = "pchip") -> float:
         """The BD-rate in percent under one convention, NaN if it does not apply."""
-        return next(
-            (
-                c.rate_percent
-                for c in self.conventions
-                if (c.averaging, c.method) == (averaging, method)
-            ),
-            math.nan,
-        )
+        key = (averaging, method)
+        found = (c.rate_percent for c in self.conventions if (c.averaging, c.method) == key)
+        return next(found, math.nan)
 
 
 def compare(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bench.analysis.curves import Grid, Mask
 from bench.analysis.deltas import Curve, bd_rate
@@ -20,7 +21,7 @@ from bench.analysis.interpolation import (
     cubic_leaves_points,
 )
 from bench.analysis.points import pooled_curve
-from bench.analysis.qualities import Floats, Quality
+from bench.analysis.qualities import Quality
 from bench.analysis.sides import Side
 
 Averaging = Literal["mean", "pooled", "per item"]
@@ -83,7 +84,7 @@ def _item_rates(
         by_method[method] = np.where(kept, 100 * (10**logs - 1), math.nan)
     pchip = by_method["pchip"]
     notes += _items_left_out(pair, rises, np.isfinite(pchip), leaves)
-    means = [_mean_of_finite(by_method[method]) for method in METHODS]
+    means = [mean_of_finite(by_method[method]) for method in METHODS]
     return means, tuple((i, float(v)) for i, v in zip(pair[0].items, pchip, strict=True))
 
 
@@ -109,6 +110,6 @@ def _items_left_out(pair: list[Grid], rises: list[Mask], defined: Mask, leaves: 
     return notes
 
 
-def _mean_of_finite(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
+def mean_of_finite(values: ArrayLike) -> float:
+    finite = np.asarray(values)[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from itertools import combinations
@@ -13,7 +13,6 @@ import numpy as np
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison, small_overlap
 from bench.analysis.bootstrap import MIN_ITEMS, few_groups, few_items, too_few_groups
-from bench.analysis.bounds import Measured, violations
 from bench.records import RATE_REMARK
 from bench.report.content import Content, source_bound
 from bench.results.table import split_remarks
@@ -270,23 +269,20 @@ def _doubt(kind: str, comparisons: Sequence[Comparison], titles: Mapping[str, st
     return f"{kind} ({', '.join(titles[metric] for metric in under)})"
 
 
-def _bound_violations(content: Content) -> tuple[str, ...]:
+def _bound_violations(content: Content) -> Iterator[str]:
     """A sentence for every point below the R(D) of its source by more than sampling error."""
     bound = source_bound(content.results.run)
     if bound is None:
-        return ()
-    points = [
-        Measured(
-            str(point["codec"]),
-            str(point["point"]),
-            float(point["bpp"]),
-            float(point["mse"]),
-            int(point["items"] * point["pixels"]),
-        )
-        for point in content.curves.to_dict("records")
-        if point["items"] > 0 and math.isfinite(point["mse"])
-    ]
-    return violations(bound, points)
+        return
+    for point in content.curves.to_dict("records"):
+        rate, mse, symbols = point["bpp"], point["mse"], point["items"] * point["pixels"]
+        if point["items"] > 0 and math.isfinite(mse) and bound.refutes(rate, mse, symbols):
+            yield (
+                f"accounting error: {point['codec']} {point['point']} has MSE {mse:.6g} at "
+                f"{rate:.4f} bits per symbol, below the {bound.title} of "
+                f"{bound.mse_at(rate):.6g}; some of its bits are not counted, or its decoder saw "
+                "the source"
+            )
 
 
 def _first_reason(content: Content, codec: str) -> str:
