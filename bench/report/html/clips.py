@@ -3,7 +3,6 @@ reconstructions that play side by side, within a size budget. Decodes no stream.
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.report.content import Content, matched_points
-from bench.report.html.pictures import Shot
+from bench.report.html.pictures import Shot, data_url
 from bench.results.frames import read_frames
 from bench.results.kept_clips import LEAST_DB, MOST_PIXELS
 from bench.results.kept_streams import CLIP
@@ -66,11 +65,12 @@ def _item(
     return {
         "item": item, "rate": rate, "fps": _fps(content, item),
         "curves": [one for one in curves if one["values"]],
-        "original": _address(own[0].shot.original.with_suffix(CLIP)) if own else None,
+        "original": data_url("video/webm", own[0].shot.original.with_suffix(CLIP).read_bytes())
+        if own else None,
         "clips": [
             {
                 "codec": content.name(clip.shot.codec), "point": clip.shot.point,
-                "bpp": clip.shot.bpp, "source": _address(clip.file),
+                "bpp": clip.shot.bpp, "source": data_url("video/webm", clip.file.read_bytes()),
             }
             for clip in own
         ],
@@ -146,7 +146,3 @@ def _note(shots: Sequence[Shot], clips: Sequence[_Clip]) -> str:
         f"decoded; of large clips the first frames, about {MOST_PIXELS // 10**6} million pixels. "
         f"The numbers are those of what was decoded.{left} All lie in the folder kept."
     )
-
-
-def _address(file: Path) -> str:
-    return "data:video/webm;base64," + base64.b64encode(file.read_bytes()).decode("ascii")

@@ -100,24 +100,22 @@ def spread_points(shots: Sequence[Shot], points: int) -> list[Shot]:
     groups: dict[tuple[str, str], list[Shot]] = {}
     for shot in shots:
         groups.setdefault((shot.item, shot.codec), []).append(shot)
-    return [shot for group in groups.values() for shot in _spread(group, points)]
-
-
-def _spread(shots: list[Shot], points: int) -> list[Shot]:
-    ordered = sorted(shots, key=lambda shot: shot.bpp)
-    if len(ordered) <= points:
-        return ordered
-    places = np.linspace(0, len(ordered) - 1, points).round().astype(int)
-    return [ordered[place] for place in places]
+    chosen = []
+    for group in groups.values():
+        ordered = sorted(group, key=lambda shot: shot.bpp)
+        places = np.linspace(0, len(ordered) - 1, min(points, len(ordered))).round().astype(int)
+        chosen += [ordered[place] for place in places]
+    return chosen
 
 
 class _Files:
-    """Pictures as WebP, lossless or of one quality, each made once."""
+    """Pictures as WebP, lossless or of one quality, each made once; ``distances`` are PSNRs of
+    pictures that were changed."""
 
     def __init__(self, quality: int | None) -> None:
         self.quality = quality
         self._made: dict[Path, bytes] = {}
-        self._distances: dict[Path, float] = {}
+        self.distances: dict[Path, float] = {}
 
     def size(self, shots: Iterable[Shot], budget: int) -> int:
         """Bytes of all pictures of these shots; stops counting once they are over the budget."""
@@ -127,10 +125,6 @@ class _Files:
             if total > budget:
                 break
         return total
-
-    def worst_db(self, shots: Iterable[Shot]) -> float:
-        """PSNR of the picture that was changed most."""
-        return min(self._distances.get(path, math.inf) for path in _paths(shots))
 
     def get(self, path: Path) -> bytes:
         if path not in self._made:
@@ -153,7 +147,7 @@ class _Files:
         with Image.open(io.BytesIO(file.getvalue())) as shown:
             change = np.asarray(shown.convert("RGB"), float) - np.asarray(picture, float)
         mse = float(np.square(change).mean())
-        self._distances[path] = 10 * math.log10(255**2 / mse) if mse else math.inf
+        self.distances[path] = 10 * math.log10(255**2 / mse) if mse else math.inf
         return file.getvalue()
 
 
@@ -164,9 +158,10 @@ def _paths(shots: Iterable[Shot]) -> list[Path]:
 def _note(files: _Files, shots: Sequence[Shot], items: int, kept: int) -> str:
     said = []
     if files.quality is not None:
+        worst = min(files.distances.get(path, math.inf) for path in _paths(shots))
         said.append(
             "For size the pictures are shown through lossy WebP, "
-            f"{files.worst_db(shots):.1f} dB or more from what was decoded; "
+            f"{worst:.1f} dB or more from what was decoded; "
             "difference maps and pixel values are of the pictures shown, "
             "the rates and PSNRs of what was decoded. The exact ones lie in the folder kept."
         )
@@ -181,11 +176,12 @@ def _entries(shots: Sequence[Shot], files: _Files) -> list[dict[str, Any]]:
         of_item = [shot for shot in shots if shot.item == item]
         found.append({
             "item": item,
-            "original": _address(files.get(of_item[0].original)),
+            "original": data_url("image/webp", files.get(of_item[0].original)),
             "shots": [
                 {
                     "codec": shot.codec, "point": shot.point, "bpp": shot.bpp,
-                    "psnr": shot.psnr_rgb, "source": _address(files.get(shot.reconstruction)),
+                    "psnr": shot.psnr_rgb,
+                    "source": data_url("image/webp", files.get(shot.reconstruction)),
                 }
                 for shot in of_item
             ],
@@ -193,5 +189,5 @@ def _entries(shots: Sequence[Shot], files: _Files) -> list[dict[str, Any]]:
     return found
 
 
-def _address(picture: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
+def data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
