@@ -25,6 +25,8 @@ from bench.results.run_info import shortened
 from bench.results.vault_file import read_vault
 
 PUBLISHED = Path(__file__).resolve().parent / "published"
+_MORE = "\0"
+"""Stands for the cells of a row that has more than the header."""
 _MOST_BITS = 48  # a pixel of three samples of 16 bits
 UNKNOWN_CONVENTION = "convention not stated by its source"
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
@@ -125,6 +127,12 @@ class Overlay:
         for column, numbers in values.items():
             if not all(math.isfinite(number) for number in numbers):
                 raise DataError(f"{self.path}: {name}: a value of {column} is not finite")
+            known = metrics().get(column)
+            if known and known.info.scale == "one_minus_db" and max(numbers) > 1:
+                raise DataError(
+                    f"{self.path}: {name}: a value of {column} is {max(numbers):g}, above 1; of "
+                    "decibels x give 1 - 10^(-x/10)"
+                )
         order = sorted(range(len(rates)), key=rates.__getitem__)
         if table is not None:
             kept = {column: array[:, order] for column, array in table.values.items()}
@@ -360,12 +368,18 @@ def _rows(overlay: Overlay) -> list[_Row]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            reader = csv.DictReader(file, delimiter=max("\t;,", key=first.count))
+            reader = csv.DictReader(file, delimiter=max("\t;,", key=first.count), restkey=_MORE)
             columns = _columns(overlay, reader.fieldnames or [])
-            return [
-                _Row(reader.line_num, {role: row[name] or "" for role, name in columns.items()})
-                for row in reader
-            ]
+            rows = []
+            for row in reader:
+                if any(row.get(_MORE, ())):
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: more than {len(row) - 1} cells; "
+                        "write decimal points, not commas"
+                    )
+                cells = {role: row[name] or "" for role, name in columns.items()}
+                rows.append(_Row(reader.line_num, cells))
+            return rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a table: {error}") from error
 
@@ -385,6 +399,9 @@ def _columns(overlay: Overlay, header: Sequence[str]) -> dict[str, str]:
         spelled = next((name for name in spellings if name in header), None)
         if spelled is not None:
             found.setdefault(role, spelled)
+    for name in found.values():
+        if header.count(name) > 1:
+            raise DataError(f"{overlay.path}: column {name!r} is there twice; leave one")
     needed = ["bpp", *(["point"] if "item" in found else [])]
     missing = next((role for role in needed if role not in found), None)
     if missing is None and not set(found) & set(metrics()):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeAlias,
+    get_args,
+    runtime_checkable,
+)
 
+from bench.errors import CodecError
 from bench.records import is_number
 from bench.signals import FORMATS
 
@@ -15,13 +26,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.cards import CodecCard
-    from bench.codecs.support.planes import PlaneFormat
     from bench.records import CodedFrames, Point, Value
     from bench.signals import Layout, Signal
 
 
 Rate = Literal["measured", "estimated", "reported"]
 """What a rate is: the size of a stream that was decoded, a likelihood, or the word of others."""
+_LEDGER: Mapping[str, Callable[[Any], object]] = {
+    **dict.fromkeys(("header_bytes", "discarded_bytes", "bytes_reported"), operator.index),
+    **dict.fromkeys(("bits_estimated", "bits_likelihood"), float),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,34 @@ class Encoded:
     """Of a clip, where the encoder tells more than the bytes of each frame."""
     reconstruction: Signal | None = None
     """What stands in for decoding where there is no stream to decode; ``rate`` then says so."""
+
+    def __post_init__(self) -> None:
+        """Raises CodecError for a ledger that contradicts itself; numbers of numpy and torch become
+        those of Python."""
+        try:
+            for name, number in _LEDGER.items():
+                if (value := getattr(self, name)) is not None:
+                    object.__setattr__(self, name, number(value))
+        except (TypeError, ValueError) as error:
+            raise CodecError(f"encode returned {name} {value!r}: no such number") from error
+        size = self.bytes_reported if self.rate == "reported" else len(self.payload)
+        if (
+            self.rate not in get_args(Rate)
+            or (size or 0) < (self.header_bytes or 0)
+            or min(size or 0, self.header_bytes or 0, self.discarded_bytes) < 0
+            or (self.bytes_reported is None) == (self.rate == "reported")
+            or (self.bits_estimated is None and self.rate == "estimated")
+        ):
+            raise CodecError(
+                f"encode returned {size} bytes, header_bytes {self.header_bytes}, discarded_bytes "
+                f"{self.discarded_bytes}, bits_estimated {self.bits_estimated}, bytes_reported "
+                f"{self.bytes_reported} at the rate {self.rate!r}, which no stream has"
+            )
+        if self.reconstruction is not None and self.rate == "measured":
+            raise CodecError(
+                "encode returned a reconstruction beside a measured rate: what decode makes of the "
+                "bytes alone is measured; say as_estimated or as_reported where there is no stream"
+            )
 
     @classmethod
     def as_estimated(cls, reconstruction: Signal, bits: float) -> Encoded:
@@ -222,6 +264,14 @@ class DecodesApart(Protocol):
         release: more may follow with the first coding."""
 
 
+@runtime_checkable
+class DecodesAfresh(Protocol):
+    """What a codec offers whose decoding process lives from one payload to the next."""
+
+    def decode_afresh(self, payload: bytes) -> Signal:
+        """``decode`` by a process that has decoded nothing before."""
+
+
 USUAL = ("gray", "rgb24", "yuv420p", "float64")
 """What a codec that says nothing else is asked to code or to refuse."""
 
@@ -371,19 +421,3 @@ Codec: TypeAlias = CodecBase
 def library_versions(*names: str) -> dict[str, str]:
     """Installed versions of the libraries whose change may change the bits."""
     return {name: version(name) for name in names}
-
-
-class PlaneCodec(CodecBase):
-    """A codec whose decoder writes Y'CbCr, of which the harness makes the samples."""
-
-    @abstractmethod
-    def decode_as(self, payload: bytes, *, planes: bool) -> tuple[Signal, PlaneFormat]:
-        """The samples of the source's format, or the planes as the decoder wrote them, and how
-        those are to be read."""
-
-    def decode(self, payload: bytes) -> Signal:
-        return self.decode_as(payload, planes=False)[0]
-
-    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
-        """What the decoder wrote, before any conversion, so that others can be tried on it."""
-        return self.decode_as(payload, planes=True)

@@ -33,7 +33,13 @@ from bench.codecs.base import (
 )
 from bench.codecs.foreign.codec import Apart
 from bench.codecs.support.container import Container
-from bench.codecs.support.nested_bytes import Tree, pack_tree, string_sizes, unpack_tree
+from bench.codecs.support.nested_bytes import (
+    Tree,
+    holds_content,
+    pack_tree,
+    string_sizes,
+    unpack_tree,
+)
 from bench.codecs.support.through_rgb import VIA
 from bench.codecs.support.user_model import PADDING, ModelSource
 from bench.errors import BitstreamError, CodecError, Unavailable
@@ -217,11 +223,16 @@ class CompressAIModel(CodecBase):
         payload = self._container(answer.result["mark"]).pack(
             [_tag(point), *head.numbers], sections
         )
-        header = len(payload) - sum(map(len, blobs))
+        mixed = holds_content(answer.result["nest"])
+        header = None if mixed else len(payload) - sum(map(len, blobs))
         return Encoded(payload, header_bytes=header, frame_bytes=frames)
 
     def decode(self, payload: bytes) -> Signal:
         return self._decoded(payload)
+
+    def decode_afresh(self, payload: bytes) -> Signal:
+        with self.apart.another_decoder():
+            return self.decode(payload)
 
     def decode_elsewhere(self, payload: bytes) -> Signal | None:
         """``decode`` with another number of threads: sums are then split in another way, which must

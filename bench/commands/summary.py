@@ -81,11 +81,8 @@ def print_bd(table: BdTable, names: Mapping[str, str], printer: Console) -> None
              spread(c), gain(c), overlap(c), str(c.items)]
             for c in found if c.shown
         ]  # fmt: skip
-        if not rows:
-            continue
-        against = name(table.anchor or "")
-        left_out = print_table(printer, f"{metric} against {against}", columns, rows)
-        if left_out:
+        against = f"{metric} against {name(table.anchor or '')}"
+        if rows and (left_out := print_table(printer, against, columns, rows)):
             _say(printer, f"a wider terminal or a pipe has also: {'; '.join(left_out)}")
         for line in _remarks(found, name):
             _say(printer, f"! {line}")

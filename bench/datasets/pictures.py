@@ -91,9 +91,12 @@ def decode_picture(content: bytes, suffix: str, *, deep: bool = False) -> Frame:
         if kind.depth > 8:
             return _decode_deep(content, kind.depth)
         try:
-            return np.asarray(picture)
+            frame = np.asarray(picture)
         except CORRUPT as error:
             raise Refusal(f"truncated or corrupt ({error}); get it again") from error
+        if picture.format == "PNG" and not frame[-1].any():
+            _by_libpng(content)  # of too few rows Pillow leaves the others black
+        return frame
 
 
 def load_picture(path: Path, item: Item) -> Frame:
@@ -140,11 +143,18 @@ def _opened(content: bytes, suffix: str) -> Image.Image:
     return picture
 
 
-def _decode_deep(content: bytes, depth: int) -> Frame:
+def _by_libpng(content: bytes) -> Frame:
     import cv2
 
     found: Frame | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.uint16:
+    if found is None:
+        raise Refusal("truncated or corrupt; get it again")
+    return found
+
+
+def _decode_deep(content: bytes, depth: int) -> Frame:
+    found = _by_libpng(content)
+    if found.dtype != np.uint16:
         raise Refusal("truncated or corrupt; get it again")
     ordered = found if found.ndim == 2 else found[..., ::-1]
     return np.ascontiguousarray(ordered >> (16 - depth))

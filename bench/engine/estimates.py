@@ -22,12 +22,12 @@ def examined(encoded: Encoded, asked: float | None) -> tuple[Encoded, Mapping[st
     Only an estimate that was asked for is one of likelihoods, and is compared with the stream.
     Raises CodecError where the estimate is all there is of a rate, and no number.
     """
-    if encoded.bits_likelihood is not None and not math.isfinite(encoded.bits_likelihood):
+    if encoded.bits_likelihood is not None and not 0 <= encoded.bits_likelihood < math.inf:
         encoded = replace(encoded, bits_likelihood=None)
     bits = encoded.bits_estimated if encoded.bits_estimated is not None else asked
     if bits is None:
         return encoded, {}
-    if not math.isfinite(bits):
+    if not 0 <= bits < math.inf:
         said = f"the likelihoods give {bits} bits"
         if encoded.rate == "estimated":
             raise CodecError(f"{said}, and there is no stream")

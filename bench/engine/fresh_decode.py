@@ -20,7 +20,7 @@ from pebble import ProcessExpired
 
 from bench.cards import CodecCard, plugins
 from bench.cards.plugins import Plugin
-from bench.codecs.base import Codec
+from bench.codecs.base import Codec, DecodesAfresh
 from bench.codecs.build import build_codec
 from bench.engine.agreement import agreement
 from bench.engine.elsewhere import Elsewhere, decode_on_older_processor, frames_of
@@ -220,6 +220,24 @@ def judge_apart(codec: Codec, kind: str, task: Task, payload: bytes, decoded: Si
         "decoded_apart", task.codec, str(task.point), task.item, finding.passed, finding.detail,
         kind,
     )  # fmt: skip
+
+
+def judge_afresh(
+    codec: DecodesAfresh, kind: str, task: Task, payload: bytes, decoded: Signal
+) -> Verdict | None:
+    """The verdict where a process that has decoded nothing before makes another picture of a
+    payload than one that has decoded others; None where it makes the same."""
+    try:
+        same = codec.decode_afresh(payload).sha256() == decoded.sha256()
+        said = (
+            "" if same else "a process that has decoded nothing before decodes it to other pixels"
+        )
+    except Exception as error:  # whatever a decoder raises is the verdict
+        said = f"a process that has decoded nothing before cannot decode it: {_one_line(error)}"
+    if not said:
+        return None
+    said += "; what is decoded must hang on nothing but the payload"
+    return Verdict("decoded_apart", task.codec, str(task.point), task.item, False, said, kind)
 
 
 def _one_line(error: Exception) -> str:

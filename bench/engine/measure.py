@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from bench.codecs.base import Codec, DecodesApart, refusal_of
+from bench.codecs.base import Codec, DecodesAfresh, DecodesApart, refusal_of
 from bench.codecs.support.frame_progress import noted
 from bench.engine.added_metrics import add_metrics
 from bench.engine.batches import MOST, MetricBatch, code_ahead
 from bench.engine.coding import Coded, code, with_frames
 from bench.engine.estimates import examined
-from bench.engine.fresh_decode import DecodedPayload, judge_apart
+from bench.engine.fresh_decode import DecodedPayload, judge_afresh, judge_apart
 from bench.engine.rate_search import RateSearch
 from bench.engine.task_records import empty_record, one_line, with_result, with_scores
 from bench.engine.timing import pin_to_timing_core
@@ -57,6 +57,7 @@ class Worker:
         self._spec, self.keeps_streams = spec, spec.keep_streams
         self._search = RateSearch()
         self._code: dict[str, Mapping[str, str]] = {}
+        self._decoded, self._proved = set[str](), set[str]()
         self.cache = WorkerCache(spec, MOST if self._batching else _REFERENCES_KEPT)
 
     def measure(self, task: Task) -> Measured:
@@ -141,7 +142,8 @@ class Worker:
         encoded, decoded = coded.encoded, coded.decoded
         payload = kept = verdict = None
         codec = self.cache.codec(task.codec)
-        judged = task.item in self._spec.decode_again and encoded.reconstruction is None
+        decodes = encoded.reconstruction is None
+        judged = decodes and task.item in self._spec.decode_again
         if judged and isinstance(codec, DecodesApart):
             verdict = judge_apart(codec, codec.isolation, task, encoded.payload, decoded)
         elif judged:
@@ -149,11 +151,24 @@ class Worker:
                 task.codec, str(task.point), task.item, encoded.payload, decoded.sha256(),
                 coded.decoding.wall_seconds or 0.0, isolation.is_guarded(),
             ).laid_down(self._spec.shared)  # fmt: skip
+        if decodes and isinstance(codec, DecodesAfresh) and self._may_hang_on_others(task):
+            kind = getattr(codec, "isolation", "")
+            verdict = judge_afresh(codec, kind, task, encoded.payload, decoded) or verdict
         if task.item in self._spec.keep:
             kept = make_kept_stream(record, encoded.payload, signal, decoded)
         if kept is None and self._spec.keep_streams and encoded.payload:
             kept = KeptStream(record.item, record.codec, record.point, encoded.payload)
         return Measured(record, payload, kept, verdict)
+
+    def _may_hang_on_others(self, task: Task) -> bool:
+        """Whether a stream is to be decoded by a process that has decoded nothing else: once for
+        each codec, of its last item, where others were decoded before."""
+        usable = [item.name for item in self._spec.items.values() if item.problem is None]
+        last = usable[: self._spec.codecs[task.codec].items][-1:]
+        found = task.codec in self._decoded - self._proved and task.item in last
+        self._decoded.add(task.codec)
+        self._proved |= {task.codec} if found else set()
+        return found
 
 
 def _noted(task: Task, signal: Signal) -> AbstractContextManager[None]:

@@ -15,7 +15,7 @@ from bench.commands.progress import LineProgress
 from bench.engine.run import RunOptions
 from bench.engine.run_log import Outcome, Progress
 from tests.command import bench
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 
 @pytest.mark.parametrize(

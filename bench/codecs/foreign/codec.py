@@ -9,6 +9,7 @@ import json
 import pickle
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,18 @@ class Apart:
         if not decoder.alive:
             decoder.reads = decoder_places(self.card, self.environment, self._sources(encoder))
         return decoder.call(call, named, blobs, seconds=_limit(call))
+
+    @contextmanager
+    def another_decoder(self) -> Iterator[None]:
+        """Within it a process decodes that has decoded nothing before."""
+        encoder, decoder = self._pair
+        fresh = Host(decoder.program, decoder=True)
+        _kept[decoder.program] = (encoder, fresh)
+        try:
+            yield
+        finally:
+            fresh.close()
+            _kept[decoder.program] = (encoder, decoder)
 
     @staticmethod
     def _sources(encoder: Host) -> list[Path]:
@@ -205,6 +218,10 @@ class ForeignCodec:
     def decode(self, payload: bytes) -> Signal:
         answer = self.apart.decoder("decode", payload)
         return signal_of(answer.result, answer.blobs)
+
+    def decode_afresh(self, payload: bytes) -> Signal:
+        with self.apart.another_decoder():
+            return self.decode(payload)
 
     def decode_elsewhere(self, payload: bytes) -> Signal | None:
         answer = self.apart.decoder("decode_elsewhere", payload)

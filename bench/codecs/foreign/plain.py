@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what Python 3.8 cannot evaluate
 _FIELD = re.compile(r"\{(\w+)\}")
 _SHAPE_LENGTH = 8
 """The most numbers of an array that is taken for a shape."""
+_LARGEST = 1 << 60
 
 
 class Fault(Exception):
@@ -41,9 +42,13 @@ def flatten(value: Any, blobs: list[bytes]) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         blobs.append(bytes(value))
         return {"bytes": 1}
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        raise Fault("values", f"compress returned a number of {value.bit_length()} bits")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, dict):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise Fault("values", f"compress returned a table with the key {odd[0]!r}, no text")
         return {"table": [[str(key), flatten(entry, blobs)] for key, entry in value.items()]}
     if isinstance(value, list):
         return {"list": [flatten(entry, blobs) for entry in value]}

@@ -29,6 +29,7 @@ _BYTES, _TUPLE, _NUMBERS, _NONE, _TRUE, _FALSE, _NEGATIVE, _SINGLE, _DOUBLE, _TE
 """What a rare head stands for. A list of whole numbers alone is read as a tuple, as networks give
 shapes; ``_NUMBERS`` is one that was a list."""
 _LARGEST_NUMBER = 1 << 60
+_SHAPE_LENGTH, _LONGEST_NAME = 8, 40
 # limits against streams that were made to fill memory: bytes of a structure, and levels in it
 _LARGEST = 1 << 20
 _DEEPEST = 16
@@ -107,6 +108,19 @@ def unpack_tree(codec: str, data: bytes) -> tuple[Tree, list[bytes]]:
         raise _corrupt(codec, f"does not fit the {len(data) - start} bytes behind it")
     ends = [*accumulate(lengths, initial=start), len(data)]
     return tree, [data[a:b] for a, b in pairwise(ends)] if reader.strings else []
+
+
+def holds_content(tree: Tree) -> bool:
+    """Whether a structure tells more than shapes: text, or more numbers than a shape has."""
+    if not isinstance(tree, dict):
+        return isinstance(tree, str) and len(tree) > _LONGEST_NAME
+    ((kind, inside),) = tree.items()
+    if kind == "table":
+        return any(len(key) > _LONGEST_NAME or holds_content(value) for key, value in inside)
+    if kind not in ("list", "tuple"):
+        return False
+    numbers = sum(isinstance(one, int | float | str) for one in inside)
+    return numbers > _SHAPE_LENGTH or any(map(holds_content, inside))
 
 
 def string_sizes(tree: Tree, blobs: Iterator[bytes]) -> int:

@@ -285,6 +285,7 @@ def test_cjpeg_and_djpeg(tmp_path: Path) -> None:
         ("rgb16.ppm", "more than 8 bits per sample"),
         ("palette.png", "a P picture; write 8-bit RGB"),
         ("animation.png", "an animation"),
+        ("turned.png", r"turned by 180° \(Exif orientation 3\)"),
     ],
 )
 def test_decoded_pictures_that_would_be_converted_are_refused(
@@ -299,6 +300,10 @@ def test_decoded_pictures_that_would_be_converted_are_refused(
         path.write_bytes(b"P6 2 1 65535\n" + bytes(12))
     elif kind == "palette.png":
         rgb.convert("P").save(path)
+    elif kind == "turned.png":
+        exif = Image.Exif()
+        exif[0x112] = 3
+        rgb.save(path, exif=exif)
     else:
         rgb.save(path, save_all=True, append_images=[Image.new("RGB", (4, 4))])
     codec = build(tmp_path, COPY + f'output = "{path.suffix[1:]}"\n')

@@ -34,7 +34,8 @@ from bench.codecs.toolkit import CodecBase, Encoded, Range, Choice, image
 from bench.signals import Signal
 
 FAULTS = ("none", "exit", "segv", "mute", "kill", "sysexit", "keyboard", "base", "speechless",
-          "decode", "remember", "patch", "library", "random", "write", "nested")
+          "decode", "remember", "patch", "library", "random", "write", "nested", "chain",
+          "seen", "estimate")
 MEMORY = {}
 
 
@@ -83,6 +84,10 @@ class Plain(CodecBase):
         if how == "patch":
             Signal.sha256 = lambda self: "0" * 64
         fail(how)
+        if how == "seen":
+            return Encoded(b"1", reconstruction=image(frame))
+        if how == "estimate":
+            return Encoded.as_estimated(image(frame), 8.0)
         if how == "random":
             return Encoded(np.random.bytes(4) + random.randbytes(4) + str(sys.argv[1:]).encode())
         return Encoded(bytes(frame.shape[:2]) + frame.tobytes())
@@ -94,6 +99,9 @@ class Plain(CodecBase):
             return image(MEMORY[0])
         if self.settings.get("fault") == "nested":
             import deep.er.late
+        if self.settings.get("fault") == "chain":  # the second payload needs the first
+            payload = MEMORY[1] = bytes([p ^ m for p, m in zip(payload, MEMORY.get(1, bytes(999)))])
+            payload = bytes((8, 8)) + payload[2:]
         height, width = payload[:2]
         return image(np.frombuffer(payload[2:], np.uint8).reshape(height, width, 3))
 """
@@ -309,16 +317,21 @@ def test_an_edit_of_a_module_loaded_late_is_measured_again_and_named(home: Path)
 
 
 def test_a_run_names_failed_rows_and_ends_with_status_1(home: Path) -> None:
+    Image.fromarray(PIXELS[::-1]).save(home / "pictures" / "q.png")
     done = bench(
         "run", "--input", "pictures", "--cards", "cards", "--codecs",
-        "plain:fault=decode,plain,jpeg:quality=50", "--metrics", "psnr_rgb", "--jobs", "1",
-        "--no-report", "--out", "out",
+        "plain:fault=decode,plain:fault=seen,plain:fault=chain,plain:fault=estimate,plain,"
+        "jpeg:quality=50",
+        "--metrics", "psnr_rgb", "--jobs", "1", "--no-report", "--out", "out",
     )  # fmt: skip
     assert done.returncode == 1
     with (home / "out" / "records.csv").open() as file:
         rows = {row["codec"]: row for row in csv.DictReader(file)}
     assert {name: row["status"] for name, row in rows.items()} == {
+        "plain:fault=chain": "done",
         "plain:fault=decode": "failed",
+        "plain:fault=estimate": "done",
+        "plain:fault=seen": "failed",
         "plain": "done",
         "jpeg": "done",
     }
@@ -326,6 +339,10 @@ def test_a_run_names_failed_rows_and_ends_with_status_1(home: Path) -> None:
     verdicts = json.loads((home / "out" / "run.json").read_text())["verdicts"]
     checks = {(one["codec"].partition(":")[0], one["check"]) for one in verdicts}
     assert checks == {("plain", "decoded_apart"), ("jpeg", "fresh_decode")}
+    (refuted,) = [one for one in verdicts if not one["passed"]]
+    assert (refuted["codec"], refuted["item"]) == ("plain:fault=chain", "q")
+    assert "decoded nothing before decodes it to other pixels" in refuted["detail"]
+    assert "a reconstruction beside a measured rate" in rows["plain:fault=seen"]["reason"]
 
 
 def test_of_two_releases_the_one_that_is_imported_is_named(

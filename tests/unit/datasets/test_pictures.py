@@ -351,3 +351,16 @@ def test_a_file_on_which_pillow_itself_fails_is_refused() -> None:
         Image.open(io.BytesIO(content)).seek(1)
     with pytest.raises(Refusal, match=r"truncated or corrupt \(Missing dimensions"):
         header_layout(content, ".tif")
+
+
+def test_a_png_of_fewer_rows_than_it_says_is_refused() -> None:
+    """Whose stream is sound: Pillow leaves the rows that are not there black."""
+    whole = _stored(Image.fromarray(_RGB), "png")
+    height = len(_RGB) + 3
+    head = whole[12:20] + height.to_bytes(4, "big") + whole[24:29]
+    content = whole[:12] + head + zlib.crc32(head).to_bytes(4, "big") + whole[33:]
+    assert not np.asarray(Image.open(io.BytesIO(content)))[-3:].any()
+    with pytest.raises(Refusal, match="truncated or corrupt"):
+        decode_picture(content, ".png")
+    black = _stored(Image.new("RGB", (4, 4)), "png")
+    assert not decode_picture(black, ".png").any()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.codecs.base import Encoded, Estimate
@@ -15,7 +17,7 @@ STREAM = Encoded(bytes(1020), header_bytes=20)
 """1000 bytes of strings."""
 
 
-@pytest.mark.parametrize("bits", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("bits", [math.inf, -math.inf, math.nan, -1.0])
 def test_an_estimate_that_is_no_number_empties_its_cell_and_says_so(bits: float) -> None:
     encoded, remarks = examined(STREAM, bits)
     assert encoded.bits_estimated is None and encoded.payload == STREAM.payload
@@ -55,3 +57,28 @@ def test_a_difference_beyond_headers_and_five_percent_is_remarked(
 def test_what_an_encoder_said_itself_is_not_compared() -> None:
     encoded, remarks = examined(Encoded(bytes(1000), bits_estimated=1.0), None)
     assert encoded.bits_estimated == 1.0 and not remarks
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        {"header_bytes": 1001},
+        {"header_bytes": -1},
+        {"header_bytes": 2.5},
+        {"header_bytes": "2"},
+        {"discarded_bytes": -1},
+        {"bits_estimated": "x"},
+        {"bytes_reported": 4},
+        {"rate": "reported"},
+        {"rate": "estimated"},
+        {"rate": "guessed"},
+    ],
+)
+def test_a_ledger_that_contradicts_itself_is_refused(ledger: dict[str, Any]) -> None:
+    with pytest.raises(CodecError, match="encode returned"):
+        Encoded(bytes(1000), **ledger)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    made = Encoded(bytes(9), header_bytes=np.int64(2), bits_estimated=np.float32(0.5))  # type: ignore[arg-type]
+    assert (type(made.header_bytes), type(made.bits_estimated)) == (int, float)

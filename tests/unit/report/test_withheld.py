@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,11 @@ def test_the_terminal_shows_them_too(folder: Path) -> None:
         assert len(rows) == 2 and all(word in row for row in rows), name
     (bare,) = (line for line in lines if line.startswith("! far"))
     assert "a curve of one point; no BD-rate" in bare
+    table = bd_table(folder, metric="psnr_rgb")
+    alone = io.StringIO()
+    far = tuple(one for one in table.comparisons if one.codec == "far")
+    print_bd(replace(table, comparisons=far), {}, Console(file=alone, width=200))
+    assert bare in alone.getvalue().splitlines()  # no row, but the reason
 
 
 def test_the_page_shows_the_table_and_draws_no_headline(folder: Path) -> None:
