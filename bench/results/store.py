@@ -402,11 +402,6 @@ class Store:
                 db.execute(f"DELETE FROM records WHERE {_ONE}", (codec, point, item))
                 db.execute("DELETE FROM verdicts WHERE codec = ? AND point = ?", (codec, point))
 
-    def counts(self) -> dict[str, int]:
-        """Number of records of each status."""
-        rows = self._db.execute("SELECT status, COUNT(*) FROM records GROUP BY status")
-        return dict(rows.fetchall())
-
     def _ordered(self, columns: Sequence[str], where: str = "", more: str = "") -> sqlite3.Cursor:
         """Rows by codec, point and item in the order of the run."""
         named = ", ".join(f'r."{name}"' for name in columns)
