@@ -6,7 +6,7 @@ Never extrapolates and never reads files.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -188,7 +188,7 @@ def _headline(
         more, item_rates = by_item(both, quality, left_out)
         conventions += more
     rate = bd_rate(curves[0], curves[1])
-    notes += _contradiction(rate, found.quality_gain) + _two_signs(conventions)
+    notes += _contradictions(rate, found.quality_gain, conventions)
     return replace(
         found,
         rate_percent=rate,
@@ -225,23 +225,18 @@ def _single(both: list[Side], quality: Quality, notes: list[str]) -> Single | No
     return Single(rate, low, high, gain)
 
 
-def _contradiction(rate: float, gain: float) -> list[str]:
-    """Said where both deltas, as they are shown, are better or both are worse with more."""
-    if not math.isfinite(gain) or round(rate, 1) * round(gain, 2) <= 0:
-        return []
-    saves, loses = ("saves", "loses") if rate < 0 else ("costs", "gains")
-    return [
-        f"BD-rate and BD-quality disagree: it {saves} bits over the common qualities and {loses} "
-        "quality over the common rates"
-    ]
-
-
-def _two_signs(conventions: Sequence[Convention]) -> list[str]:
-    """Said where the sign of a BD-rate depends on how curves are averaged or interpolated."""
+def _contradictions(rate: float, gain: float, conventions: Sequence[Convention]) -> Iterator[str]:
+    """Said where both deltas, as they are shown, are better or both are worse with more, and where
+    the sign of a BD-rate depends on how curves are averaged or interpolated."""
+    if math.isfinite(gain) and round(rate, 1) * round(gain, 2) > 0:
+        saves, loses = ("saves", "loses") if rate < 0 else ("costs", "gains")
+        yield (
+            f"BD-rate and BD-quality disagree: it {saves} bits over the common qualities and "
+            f"{loses} quality over the common rates"
+        )
     rates = [one.rate_percent for one in conventions if math.isfinite(one.rate_percent)]
-    if not rates or min(rates) > -_PLAIN_PERCENT or max(rates) < _PLAIN_PERCENT:
-        return []
-    return [f"conventions disagree in sign: {min(rates):+.1f} to {max(rates):+.1f} %"]
+    if rates and min(rates) <= -_PLAIN_PERCENT and max(rates) >= _PLAIN_PERCENT:
+        yield f"conventions disagree in sign: {min(rates):+.1f} to {max(rates):+.1f} %"
 
 
 def _rate_without_headers(both: list[Side], notes: list[str]) -> float:
@@ -357,18 +352,16 @@ def _apart(curves: list[Curve], quality: Quality) -> str:
     return f"the quality ranges {one} and {other} {how}; no BD-rate"
 
 
-def _doubts(both: list[Side]) -> list[str]:
-    notes = []
+def _doubts(both: list[Side]) -> Iterator[str]:
     for side in both:
         codec, points = side.grid.codec, len(side.curve.rate)
         if 1 < points < MIN_POINTS:
-            notes.append(f"{codec}: {points} points, below the usual four")
+            yield f"{codec}: {points} points, below the usual four"
         if capped := int(side.grid.infinite.sum()):
-            notes.append(f"{codec}: {capped} infinite PSNR counted as {PSNR_CAP_DB:g} dB")
+            yield f"{codec}: {capped} infinite PSNR counted as {PSNR_CAP_DB:g} dB"
     overlap = overlap_percent(*(side.curve for side in both))
     if LEAST_OVERLAP_PERCENT <= overlap < MIN_OVERLAP_PERCENT:
-        notes.append(small_overlap(overlap))
-    return notes
+        yield small_overlap(overlap)
 
 
 def small_overlap(*percents: float) -> str:

@@ -4,7 +4,7 @@ those that cannot are left out by name. Knows no interval and no verdict."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,19 +95,19 @@ def _rising(curves: Curves) -> Mask:
     return rising
 
 
-def _items_left_out(pair: list[Grid], rises: list[Mask], defined: Mask, leaves: Mask) -> list[str]:
+def _items_left_out(
+    pair: list[Grid], rises: list[Mask], defined: Mask, leaves: Mask
+) -> Iterator[str]:
     """What the means over the items' own BD-rates are without."""
-    notes = []
     for grid, own in zip(pair, rises, strict=True):
         if odd := int((~own).sum()):
             items = "1 item, whose curve is" if odd == 1 else f"{odd} items, whose curves are"
-            notes.append(f"{grid.codec}: per item without {items} not monotonic")
+            yield f"{grid.codec}: per item without {items} not monotonic"
     if apart := int((rises[0] & rises[1] & ~defined).sum()):
-        notes.append(f"per item without {apart} of {len(defined)} items, which do not overlap")
+        yield f"per item without {apart} of {len(defined)} items, which do not overlap"
     if cubics := int((defined & leaves).sum()):
         items = "1 item" if cubics == 1 else f"{cubics} items"
-        notes.append(f"cubic per item without {items}, where it leaves the points' range")
-    return notes
+        yield f"cubic per item without {items}, where it leaves the points' range"
 
 
 def mean_of_finite(values: ArrayLike) -> float:
