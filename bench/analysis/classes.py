@@ -5,6 +5,7 @@ A class is the group that clips of a data set share. Computes from comparisons t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ class ClassRate:
     clips: tuple[tuple[str, float], ...]
     mean: float
     mean_curve: float
+
+    @property
+    def defined(self) -> int:
+        """How many clips have one."""
+        return sum(math.isfinite(rate) for _, rate in self.clips)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,31 +73,19 @@ def usable_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
     if free.any():
         notes.append(f"{grid.codec}: points of rate 0 are left out")
     left_out = lossless | sparse | free
-    full = _saturated(grid, quality, done) & ~left_out
+    # nearer to the end of its axis than what counts as no change a metric tells no points apart
+    limit = min(quality.info.cap, quality.info.saturation)
+    axis, most = axis_of(quality.info), limit - quality.info.tolerance
+    values = np.where(done, grid.values[quality.column], 0.0)
+    mean = axis.of(values.sum(axis=0) / np.maximum(done.sum(axis=0), 1))
+    full = done.any(axis=0) & (mean > most) & ~left_out
     if full.any():
         names = ", ".join(label(grid.points[index]) for index in np.flatnonzero(full))
         notes.append(
-            f"{grid.codec}: {names} left out: saturated, {axis_of(quality.info).title} above "
-            f"{_saturation(quality):g} of at most {_limit(quality):g}"
+            f"{grid.codec}: {names} left out: saturated, {axis.title} above {most:g} of at most "
+            f"{limit:g}"
         )
     return grid.take(None, ~(left_out | full))
-
-
-def _limit(quality: Quality) -> float:
-    """The end of the metric's axis, or where differences on it become rounding."""
-    return min(quality.info.cap, quality.info.saturation)
-
-
-def _saturation(quality: Quality) -> float:
-    """Nearer to its end than what counts as no change the metric does not tell points apart."""
-    return _limit(quality) - quality.info.tolerance
-
-
-def _saturated(grid: Grid, quality: Quality, done: Mask) -> Mask:
-    values = np.where(done, grid.values[quality.column], 0.0)
-    mean = axis_of(quality.info).of(values.sum(axis=0) / np.maximum(done.sum(axis=0), 1))
-    saturated: Mask = done.any(axis=0) & (mean > _saturation(quality))
-    return saturated
 
 
 def distinct_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:

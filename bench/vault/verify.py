@@ -190,11 +190,10 @@ def _other_sizes(record: Record, item: Item | None) -> Iterator[str]:
         yield f"{where}: the data set has no such item"
         return
     layout = item.layout
-    told = {"width": layout.width, "height": layout.height, "frames": layout.frames}
-    told |= {"channels": layout.channels}
-    for name, value in told.items():
-        if getattr(record, name) != value:
-            yield f"{where}: {name} is {getattr(record, name)} in the record, {value} of the item"
+    for name in ("width", "height", "frames", "channels"):
+        told, value = getattr(record, name), getattr(layout, name)
+        if told != value:
+            yield f"{where}: {name} is {told} in the record, {value} of the item"
     if record.kbps is not None and record.bytes:
         kbps = 8 * record.bytes * float(layout.fps / layout.frames) / 1000
         if not _same(record.kbps, kbps):
