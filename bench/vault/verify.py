@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -39,7 +39,6 @@ _SAME = 1e-6
 order."""
 _ROUNDED = 1e-3
 """The same of codecs that compute in floating point: other processors round otherwise."""
-Streams = Mapping[str, Sequence[tuple[Record, bytes]]]
 
 
 @dataclass(slots=True)
@@ -193,11 +192,10 @@ def _other_sizes(record: Record, item: Item | None) -> Iterator[str]:
         yield f"{where}: the data set has no such item"
         return
     layout = item.layout
-    told = {"width": layout.width, "height": layout.height, "frames": layout.frames}
-    told |= {"channels": layout.channels}
-    for name, value in told.items():
-        if getattr(record, name) != value:
-            yield f"{where}: {name} is {getattr(record, name)} in the record, {value} of the item"
+    for name in ("width", "height", "frames", "channels"):
+        told, value = getattr(record, name), getattr(layout, name)
+        if told != value:
+            yield f"{where}: {name} is {told} in the record, {value} of the item"
     if record.kbps is not None and record.bytes:
         kbps = 8 * record.bytes * float(layout.fps / layout.frames) / 1000
         if not _same(record.kbps, kbps):
@@ -231,9 +229,8 @@ def _tasks(
         digest = record.bitstream_sha256 or ""
         (folder / digest).write_bytes(stream)
         stored = Stored(digest, None, record.reached, folder / digest)
-        yield Task(
-            record.codec, parse_point(record.point), record.item, "", "", able, stored
-        )  # fmt: skip
+        point = parse_point(record.point)
+        yield Task(record.codec, point, record.item, "", "", able, stored)
 
 
 def _other_values(record: Record, added: Added, limit: float) -> Iterator[str]:
