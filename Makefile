@@ -23,7 +23,9 @@ run: $(VENV)/ready
 # In another order every time, whose seed is printed at the end; `make test SEED=last`, or a number, has
 # that order again. A test that leaves anything to the next one fails.
 UNIT = tests/unit
-LAYERS = tests/contract tests/system tests/robustness
+LAYERS = tests/system tests/contract tests/robustness
+# what loads torch runs after the rest: a process of a gigabyte is slow to fork
+WITH_TORCH = tests/system/with_torch tests/contract tests/robustness
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(SEED),--randomly-seed=$(SEED))
 
 # The unit layer alone: no process, no torch, less than a minute.
@@ -32,8 +34,10 @@ quick: $(VENV)/ready-dev
 
 # The unit layer first, then all that a push must hold. The tests of a file go to one worker, which loads
 # its networks and makes its fixtures once; files that take long come first.
+BY_FILE = $(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: quick
-	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(COVER) -m "not nightly" $(LAYERS)
+	$(BY_FILE) $(COVER) -m "not nightly" $(LAYERS) $(WITH_TORCH:%=--ignore=%); tested=$$?; \
+	$(BY_FILE) $(COVER) -m "not nightly" $(WITH_TORCH) && exit $$tested
 
 # The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too,
 # and one figure for all.
@@ -45,7 +49,7 @@ coverage: $(VENV)/ready-dev
 # What `make test` leaves out, beside `make robustness`; `make nightly-list` names it. At the end the
 # learned codecs with other instruction sets.
 nightly: $(VENV)/ready-dev
-	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder -m nightly $(LAYERS)
+	$(BY_FILE) -m nightly $(LAYERS)
 	$(MAKE) test-portable
 
 nightly-list: $(VENV)/ready-dev
@@ -55,7 +59,7 @@ nightly-list: $(VENV)/ready-dev
 PORTABLE := test_learned_payloads test_qcae_golden test_hyperprior test_vqvae2 test_vae3d
 test-portable: $(VENV)/ready-dev
 	OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
-	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/system/codecs/%.py)
+	$(BIN)/python -m pytest -p no:xdist $(PORTABLE:%=tests/system/with_torch/codecs/%.py)
 
 speed: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -s tests/speed

@@ -31,7 +31,8 @@ from bench.audit.conventions import (
     in_area,
     way,
 )
-from bench.codecs.base import Codec, Encoded, PlaneCodec
+from bench.codecs.base import Codec, Encoded
+from bench.codecs.support.plane_codec import PlaneCodec
 from bench.codecs.support.planes import PlaneFormat
 from bench.engine.added_metrics import encode_again
 from bench.engine.work import WorkSpec

@@ -1,14 +1,15 @@
-"""Coded frames in and out of IVF and AVI, the containers that ffmpeg needs around VP9 and FFV1.
+"""Coded frames in and out of IVF and AVI, the containers that ffmpeg needs around VP9 and FFV1, and
+where the chunks of PNG and RIFF files lie.
 
-Containers are never counted as payload; nothing here looks inside a coded frame.
+Containers of frames are never counted as payload; nothing here looks inside a frame or chunk.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from bench.bitstreams.chunks import riff_chunks
 from bench.errors import BitstreamError
 
 _IVF_HEADER = struct.Struct("<4sHH4sHHIII4x")
@@ -55,3 +56,39 @@ def _avi_frames(file: bytes) -> Iterator[bytes]:
             raise BitstreamError(f"AVI file of {len(file)} bytes ends inside {chunk.name!r}")
         if chunk.name in (b"00dc", b"00db"):
             yield file[chunk.body : chunk.body_end]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk's name, and places in its file: of the chunk, of its body, and of what follows it."""
+
+    name: bytes
+    start: int
+    body: int
+    body_end: int
+    end: int
+
+
+def png_chunks(file: bytes) -> Iterator[Chunk]:
+    """The chunks after the signature (PNG, third edition, 5.3), the last one cut off if the file
+    is: its ``end`` then lies behind that of the file."""
+    position = 8
+    while position + 12 <= len(file):
+        length, name = struct.unpack_from(">I4s", file, position)
+        end = position + 12 + length
+        yield Chunk(name, position, position + 8, end - 4, end)
+        position = end
+
+
+def riff_chunks(file: bytes, lists: frozenset[bytes] = frozenset()) -> Iterator[Chunk]:
+    """The chunks after the first header of 12 bytes, with those within the ``lists`` of these
+    types in their place; the last one cut off if the file is."""
+    position = 12
+    while position + 8 <= len(file):
+        name, length = struct.unpack_from("<4sI", file, position)
+        if name in (b"RIFF", b"LIST") and file[position + 8 : position + 12] in lists:
+            position += 12
+            continue
+        end = position + 8 + length
+        yield Chunk(name, position, position + 8, end, end + length % 2)
+        position = end + length % 2

@@ -65,6 +65,48 @@ class Standard:
     frames: frozenset[int]
     others: frozenset[int]
 
+    def strip(self, stream: bytes) -> Stripped:
+        """The stream without what no decoder needs; all but the bodies of frames and tiles count as
+        header."""
+        ledger = Ledger()
+        sequence_header = b""
+        for kind, header, body in self._units(stream):
+            repeated = kind == SEQUENCE_HEADER and body == sequence_header
+            if repeated or kind not in self.frames | self.others:
+                ledger.discard(header + body)
+                continue
+            ledger.header(header)
+            if kind in self.frames:
+                ledger.content(body)
+            else:
+                ledger.header(body)
+            if kind == SEQUENCE_HEADER:
+                sequence_header = body
+        return ledger.close()
+
+    def count_pictures(self, stream: bytes) -> int:
+        """Temporal units in the stream: each shows one frame. Raises BitstreamError where there is
+        none."""
+        return len(self.temporal_units(stream))
+
+    def temporal_units(self, stream: bytes) -> list[bytes]:
+        """The parts of a stream that show a frame each. Raises BitstreamError where there is
+        none."""
+        found: list[bytes] = []
+        for kind, header, body in self._units(stream):
+            if kind == TEMPORAL_DELIMITER:
+                found.append(b"")
+            if found:
+                found[-1] += header + body
+        if not found:
+            raise BitstreamError(f"the {self.name} stream holds no temporal unit")
+        return found
+
+    def _units(self, stream: bytes) -> Iterator[Unit]:
+        if not stream:
+            raise BitstreamError(f"the {self.name} stream is empty")
+        return self.split(stream)
+
 
 AV1 = Standard(
     "AV1", split_units, frozenset({3, 4, 6}), frozenset({SEQUENCE_HEADER, TEMPORAL_DELIMITER})
@@ -77,48 +119,3 @@ AV2 = Standard(
     # besides these, headers of several frames, quantisation matrices and models of film grain
     frozenset({SEQUENCE_HEADER, TEMPORAL_DELIMITER, 3, 22, 23}),
 )
-
-
-def strip(stream: bytes, standard: Standard = AV1) -> Stripped:
-    """The stream without what no decoder needs; all but the bodies of frames and tiles count as
-    header."""
-    ledger = Ledger()
-    sequence_header = b""
-    for kind, header, body in _units(stream, standard):
-        repeated = kind == SEQUENCE_HEADER and body == sequence_header
-        if repeated or kind not in standard.frames | standard.others:
-            ledger.discard(header + body)
-            continue
-        ledger.header(header)
-        if kind in standard.frames:
-            ledger.content(body)
-        else:
-            ledger.header(body)
-        if kind == SEQUENCE_HEADER:
-            sequence_header = body
-    return ledger.close()
-
-
-def count_pictures(stream: bytes, standard: Standard = AV1) -> int:
-    """Temporal units in the stream: each shows one frame. Raises BitstreamError where there is
-    none."""
-    return len(temporal_units(stream, standard))
-
-
-def temporal_units(stream: bytes, standard: Standard = AV1) -> list[bytes]:
-    """The parts of a stream that show a frame each. Raises BitstreamError where there is none."""
-    found: list[bytes] = []
-    for kind, header, body in _units(stream, standard):
-        if kind == TEMPORAL_DELIMITER:
-            found.append(b"")
-        if found:
-            found[-1] += header + body
-    if not found:
-        raise BitstreamError(f"the {standard.name} stream holds no temporal unit")
-    return found
-
-
-def _units(stream: bytes, standard: Standard) -> Iterator[Unit]:
-    if not stream:
-        raise BitstreamError(f"the {standard.name} stream is empty")
-    return standard.split(stream)

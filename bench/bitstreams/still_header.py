@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from bench.bitstreams.chunks import png_chunks, riff_chunks
+from bench.bitstreams.containers import png_chunks, riff_chunks
 
 CORRUPT = (
     OSError, SyntaxError, EOFError, struct.error, ValueError, TypeError, LookupError,

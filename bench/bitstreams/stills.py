@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from bench.bitstreams import Ledger, Stripped
-from bench.bitstreams.chunks import png_chunks, riff_chunks
+from bench.bitstreams.containers import png_chunks, riff_chunks
 from bench.errors import BitstreamError
 
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD8)}

@@ -13,8 +13,7 @@ from typing import Literal
 from bench.cards import plugins
 from bench.cards.codec import CodecCard, read_codec
 from bench.cards.dataset import DatasetCard, read_dataset
-from bench.cards.protocols import Protocol, read_protocol
-from bench.cards.suites import Suite
+from bench.cards.suites import Protocol, Suite, read_protocol
 from bench.errors import FORMULA, CardError, UsageError, near_matches, plain
 
 ENTRY_POINTS = "bench.codecs"

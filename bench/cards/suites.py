@@ -1,4 +1,5 @@
-"""Suites: the table of a data set's card that names a measurement, read and validated.
+"""Suites: the table of a data set's card that names a measurement, read and validated; and
+protocols, the cards of named test conditions, which any suite can be measured under.
 
 Knows which codecs a suite names, but builds none and reads no media.
 """
@@ -6,11 +7,13 @@ Knows which codecs a suite names, but builds none and reads no media.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bench.cards.choice import Choice, read_choice
-from bench.cards.toml import Table
+from bench.cards.toml import Table, read_table
 from bench.errors import CardError, near_matches
 from bench.records import CodecName
 
@@ -24,6 +27,7 @@ _KEYS = frozenset(
     "title codecs metrics anchor items limits settings tolerances keep timeout papers examples "
     "notes report frames start to".split()
 )
+_PROTOCOL_KEYS = frozenset("title codecs metrics anchor frames to source timeout".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +132,57 @@ def _limits(table: Table) -> Mapping[str, int]:
             raise CardError(f"{table.where}: limits.{codec} is {count}; give a number of items")
         found[codec] = count
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Test conditions that others published; ``title`` is the sentence below tables, ``source``
+    where they are stated. ``to`` is the format that clips are converted to first."""
+
+    id: str
+    title: str
+    source: str
+    codecs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    anchor: str | None = None
+    frames: int | None = None
+    to: str | None = None
+    timeout: int | None = None
+
+    def of(self, suite: Suite) -> Suite:
+        """The suite under these conditions; its own codecs, metrics and frames do not count."""
+        note = f"protocol {self.id}: {self.title} ({self.source})"
+        return replace(
+            suite,
+            codecs=self.codecs,
+            metrics=self.metrics,
+            anchor=self.anchor,
+            frames=self.frames,
+            start=0,
+            to=self.to,
+            limits={},
+            examples=(),
+            papers=(),
+            timeout=self.timeout or suite.timeout,
+            notes=(*suite.notes, note),
+        )
+
+
+@cache
+def read_protocol(path: Path) -> Protocol:
+    """Reads and validates one card; raises CardError naming file, key and value."""
+    table = read_table(path, _PROTOCOL_KEYS, ("title", "source", "codecs", "metrics"))
+    codecs, metrics = table.words("codecs"), table.words("metrics")
+    if not codecs or not metrics:
+        raise CardError(f"{table.where}: codecs and metrics are lists of at least one; add it")
+    return Protocol(
+        id=path.stem,
+        title=table.get("title", str, "").rstrip("."),
+        source=table.get("source", str, ""),
+        codecs=codecs,
+        metrics=metrics,
+        anchor=table.get("anchor", str, None),
+        frames=frame_count(table, "frames", 1),
+        to=table.get("to", str, None),
+        timeout=table.get("timeout", int, None),
+    )

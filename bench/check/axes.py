@@ -6,7 +6,7 @@ Derived from the table of metrics and from what run.json says of metrics that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -98,9 +98,7 @@ class Judged:
     def first(self) -> Axis | None:
         """The axis of the BD-rate: of the run's first metric that is no plain error, which every
         record has."""
-        plain = [axis for axis in self.axes if axis.quality.scale == "error_db"]
-        others = [axis for axis in self.axes if axis not in plain]
-        return next(iter([*others, *plain]), None)
+        return min(self.axes, key=lambda axis: axis.quality.scale == "error_db", default=None)
 
 
 def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances) -> Judged:
@@ -110,48 +108,37 @@ def judge(measured: Measurements, baseline: Measurements, tolerances: Tolerances
     known = qualities(info for run in runs for info in run.metric_info)
     asked = measured.run.metrics if measured.run is not None else tuple(old)
     axes, lost, left_out, unsure = [], [], {}, {}
-    for name in _in_order([name for run in runs for name in run.metrics], {**new, **old}):
+    held = {**new, **old}
+    run_order = (name for run in runs for name in run.metrics if name in held)
+    for name in dict.fromkeys([*run_order, *held]):
+        differing, silent = _versions(name, measured, baseline)
         if name in old and name not in new and name in asked:
             lost.append(name)
         elif (name in new) != (name in old):
             left_out[name] = f"not in {'the baseline' if name in new else 'these results'}"
         elif name not in known:
             left_out[name] = "its facts are unknown; load it with --plugin"
-        elif differing := _other_version(name, measured, baseline):
+        elif differing:
             left_out[name] = differing
         else:
             info = known[name].info
             axes.append(Axis(axis_of(info), _tolerance(info, tolerances)))
-            if side := _unversioned(name, measured, baseline):
-                unsure[name] = side
+            if silent:
+                unsure[name] = silent
     return Judged(tuple(axes), tuple(lost), left_out, unsure)
 
 
-def _in_order(asked: Iterable[str], held: Iterable[str]) -> list[str]:
-    """The metrics that are held, those that a run asked for first."""
-    held = dict.fromkeys(held)
-    return list(dict.fromkeys([*(name for name in asked if name in held), *held]))
-
-
-def metric_version(name: str, side: Measurements) -> Mapping[str, str]:
-    """What a side says of the programs and models behind a metric; empty where it says nothing."""
-    return side.run.metric_versions.get(name, {}) if side.run is not None else {}
-
-
-def _other_version(name: str, measured: Measurements, baseline: Measurements) -> str:
-    """How the versions behind a metric differ, where both sides tell them."""
-    new, old = (metric_version(name, side) for side in (measured, baseline))
-    if not new or not old or new == old:
-        return ""
-    return f"another version: {'; '.join(changes(old, new))}"
-
-
-def _unversioned(name: str, measured: Measurements, baseline: Measurements) -> str:
-    """The side that does not tell the version of a metric, where the other one does."""
-    new, old = (metric_version(name, side) for side in (measured, baseline))
-    if bool(new) == bool(old):
-        return ""
-    return "the baseline" if new else "these results"
+def _versions(name: str, measured: Measurements, baseline: Measurements) -> tuple[str, str]:
+    """How the versions behind a metric differ, where both sides tell them; and the side that does
+    not, where the other one does."""
+    new, old = (
+        side.run.metric_versions.get(name, {}) if side.run is not None else {}
+        for side in (measured, baseline)
+    )
+    if new and old:
+        differing = changes(old, new)
+        return f"another version: {'; '.join(differing)}" if differing else "", ""
+    return "", ("the baseline" if new else "these results") if new or old else ""
 
 
 def _tolerance(info: MetricInfo, tolerances: Tolerances) -> float:

@@ -6,14 +6,13 @@ git: ``records.csv`` with fewer columns and shorter numbers, and ``run.json``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.check.streams import HASH_DIGITS
 from bench.errors import StoreError
 from bench.records import FIRST_METRICS, Record
 from bench.results.columns import Columns, Floats, Words, read_columns
@@ -26,6 +25,8 @@ _AFTER = ("bitstream_sha256", "reason")
 _ESTIMATES = ("bpp_estimated", "rate")
 """Of runs with codecs that make no stream of their own."""
 _REQUIRED = ("item", "codec", "point", "status", "bytes")
+HASH_DIGITS = 16
+"""64 bits: two different streams of a baseline do not collide by chance."""
 Places = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
@@ -108,18 +109,15 @@ class Measurements:
 
     def numbered(self, names: tuple[str, ...]) -> Measurements:
         """With items by their place among these names, which hold all of them."""
-        place = {name: at for at, name in enumerate(names)}
-        new = np.array([place[name] for name in self.items], dtype=np.int32)
-        return replace(
-            self,
-            codecs={
-                codec: {
-                    point: replace(rows, items=Words(new[rows.items.codes], names))
-                    for point, rows in points.items()
-                }
-                for codec, points in self.codecs.items()
-            },
-        )
+        new = _numbering(self.items, names)
+        codecs = {
+            codec: {
+                point: replace(rows, items=Words(new[rows.items.codes], names))
+                for point, rows in points.items()
+            }
+            for codec, points in self.codecs.items()
+        }
+        return replace(self, codecs=codecs)
 
     def first_items(self, codec: str) -> frozenset[str] | None:
         """The items that its suite measures a codec on, where these are not all."""
@@ -147,14 +145,18 @@ def read_measurements(path: Path) -> Measurements:
         run = read_run(path)
     found = read_columns(table, required=_REQUIRED, digits={"bitstream_sha256": HASH_DIGITS})
     metrics = [name for name in metric_columns(found.numbers) if found.holds(name)]
-    rows = _in_order_of_file(_rows(found, metrics))
+    rows = _rows(found, metrics)
+    present, first = np.unique(rows.items.codes, return_index=True)
+    items = tuple(rows.items.words[code] for code in present[np.argsort(first)])
+    new = _numbering(rows.items.words, items)
+    rows = replace(rows, items=Words(new[rows.items.codes], items))
     codecs: dict[str, dict[str, Rows]] = {}
     for codec, point, places in _groups(table, found, rows.items):
         codecs.setdefault(codec, {})[point] = rows.take(places)
     suite, dataset = (
         found.words[name].at(-1) if name in found.words else "" for name in ("suite", "dataset")
     )
-    return Measurements(path, suite, dataset, codecs, rows.items.words, tuple(metrics), run)
+    return Measurements(path, suite, dataset, codecs, items, tuple(metrics), run)
 
 
 def _rows(found: Columns, metrics: list[str]) -> Rows:
@@ -176,14 +178,10 @@ def _rows(found: Columns, metrics: list[str]) -> Rows:
     )  # fmt: skip
 
 
-def _in_order_of_file(rows: Rows) -> Rows:
-    """With items numbered as they first come."""
-    present, first = np.unique(rows.items.codes, return_index=True)
-    order = present[np.argsort(first)]
-    new = np.zeros(len(rows.items.words), np.int32)
-    new[order] = np.arange(len(order))
-    words = tuple(rows.items.words[code] for code in order)
-    return replace(rows, items=Words(new[rows.items.codes], words))
+def _numbering(old: Sequence[str], new: Sequence[str]) -> NDArray[np.int32]:
+    """Where each of these names stands among the new ones, −1 for a name that is not there."""
+    place = {name: at for at, name in enumerate(new)}
+    return np.array([place.get(name, -1) for name in old], dtype=np.int32)
 
 
 def _groups(table: Path, found: Columns, items: Words) -> Iterator[tuple[str, str, Places | slice]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.check.baseline import Measurements
-from bench.check.streams import first_few
+from bench.check.points import first_few
 
 _NOT_DETERMINISTIC = "not deterministic"
 _NO_DEVICE = "a device of no record"

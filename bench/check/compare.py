@@ -18,17 +18,7 @@ from bench.check.comparable import notes, problems, why_by_numbers
 from bench.check.curves import bd_rate_shift
 from bench.check.paired import Shift
 from bench.check.points import Rules, amount, compare_point
-from bench.check.verdicts import (
-    IMPROVEMENT,
-    INCOMPARABLE,
-    NEW,
-    NO_CHANGE,
-    OUTCOMES,
-    REGRESSION,
-    CheckReport,
-    CodecVerdict,
-    PointVerdict,
-)
+from bench.check.verdicts import CheckReport, CodecVerdict, Outcome, PointVerdict
 from bench.errors import UsageError, near_matches
 
 
@@ -55,10 +45,7 @@ def compare(
     extra = len(measured.items) - len(shared)
     return CheckReport(
         suite=measured.suite or baseline.suite,
-        results=str(measured.path),
-        baseline=str(baseline.path),
         items=len(shared),
-        tolerances=tolerances,
         codecs=verdicts,
         judged=judged,
         problems=tuple(found),
@@ -116,12 +103,12 @@ def _compare_codec(
     )
     bd_rate, left_out = _bd_rate(new, old, points, judged, tolerances)
     points = tuple(_settle(point, bd_rate) for point in points)
-    outcome = min((point.outcome for point in points), key=OUTCOMES.index)
+    outcome = Outcome.worst(point.outcome for point in points)
     if bd_rate is not None and bd_rate.worse:
-        outcome = REGRESSION
+        outcome = Outcome.REGRESSION
     elif bd_rate is not None and bd_rate.better:
-        outcome = min(outcome, IMPROVEMENT, key=OUTCOMES.index)
-    told = outcome not in (NO_CHANGE, NEW, INCOMPARABLE)
+        outcome = Outcome.worst(iter((outcome, Outcome.IMPROVEMENT)))
+    told = outcome not in (Outcome.NO_CHANGE, Outcome.NEW, Outcome.INCOMPARABLE)
     causes = likely_causes(name, measured, baseline) if told else ()
     remarks = (*notes(name, measured, baseline), *left_out)
     return CodecVerdict(name, outcome, points, bd_rate, causes, remarks)
@@ -146,29 +133,28 @@ def _bd_rate(
     tolerances: Tolerances,
 ) -> tuple[Shift | None, tuple[str, ...]]:
     """The shift of the whole curve, where any of its points moved."""
-    moved = any(point.identical < point.items or _moved(point) for point in points)
+    moved = any(
+        point.identical < point.items or any(shift.values.any() for shift in point.shifts)
+        for point in points
+    )
     if not moved or judged.first is None:
         return None, ()
     both = [
         point.point
         for point in points
-        if point.point in new and point.point in old and point.outcome != INCOMPARABLE
+        if point.point in new and point.point in old and point.outcome != Outcome.INCOMPARABLE
     ]
     return bd_rate_shift(new, old, both, judged.first, tolerances.bd_rate_percent)
-
-
-def _moved(point: PointVerdict) -> bool:
-    return any(bool(shift.values.any()) for shift in point.shifts)
 
 
 def _settle(point: PointVerdict, bd_rate: Shift | None) -> PointVerdict:
     """A point that moved along a curve that got better is no regression, if each item that lost
     quality moved along a better curve of its own."""
-    moved = point.outcome == REGRESSION and any(shift.better for shift in point.shifts)
+    moved = point.outcome == Outcome.REGRESSION and any(shift.better for shift in point.shifts)
     if not (moved and bd_rate is not None and bd_rate.better):
         return point
     rates = dict(zip(bd_rate.items, bd_rate.values, strict=True))
     if any(not rates.get(item, 0.0) < 0 for item in point.losing):
         return point
     detail = f"moved along a better curve ({amount(bd_rate)}): {point.detail}"
-    return replace(point, outcome=IMPROVEMENT, detail=detail)
+    return replace(point, outcome=Outcome.IMPROVEMENT, detail=detail)

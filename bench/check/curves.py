@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.bd import MIN_POINTS, Curve, overlap_percent
-from bench.analysis.deltas import bd_rates
+from bench.analysis.bd import LEAST_OVERLAP_PERCENT, MIN_POINTS
+from bench.analysis.deltas import Curve, bd_rates, overlap_percent
 from bench.analysis.interpolation import Curves, average_differences
 from bench.analysis.qualities import Floats
 from bench.check.axes import Axis
 from bench.check.baseline import Rows
-from bench.check.paired import Shift, paired_shift
+from bench.check.paired import Shift
 
 Points = Mapping[str, Rows]
 Codes = NDArray[np.int32]
-_MIN_OVERLAP_PERCENT = 25.0
-"""Curves that share less of their qualities have no BD-rate that means anything."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Curves:
-    """Qualities and rates of one side, (items, points)."""
-
-    quality: Floats
-    rate: Floats
-
-    @classmethod
-    def of(cls, side: Points, points: list[str], items: Codes, axis: Axis) -> _Curves:
-        rows = [side[point].take(side[point].find(items)) for point in points]
-        return cls(
-            np.stack([axis.places(each) for each in rows], axis=1),
-            np.stack([each.coded_bytes for each in rows], axis=1),
-        )
-
-    @property
-    def mean(self) -> Curve:
-        return Curve(self.rate.mean(axis=0), self.quality.mean(axis=0))
-
-    def item(self, row: int) -> Curve:
-        return Curve(self.rate[row], self.quality[row])
+Arrays = tuple[Floats, Floats]
+"""Rates and qualities of one side, each (items, points)."""
 
 
 def bd_rate_shift(
@@ -56,12 +32,21 @@ def bd_rate_shift(
     items = _complete(new, old, points, axis)
     if not len(items) or len(points) < MIN_POINTS:
         return None, ()
-    kept, saturated = _below_saturation(new, old, points, items, axis)
+    sides = [{point: side[point].take(side[point].find(items)) for point in points}
+             for side in (new, old)]  # fmt: skip
+    # beyond saturation a quality tells no pictures apart, and both curves would end in a plateau
+    kept = [
+        point for point in points
+        if all((axis.places(rows) < axis.ceiling).all() and (rows.coded_bytes > 0).all()
+               for rows in (side[point] for side in sides))
+    ]  # fmt: skip
+    saturated = [point for point in points if point not in kept]
     left_out = (f"BD-rate without {', '.join(saturated)}: saturated",) if saturated else ()
     if len(kept) < MIN_POINTS:
         return None, (*left_out, f"no BD-rate: {len(kept)} points are left, it needs {MIN_POINTS}")
-    here, there = (_Curves.of(side, kept, items, axis) for side in (new, old))
-    if reason := _untrusted(here.mean, there.mean):
+    here, there = (_arrays(axis, [side[point] for point in kept]) for side in sides)
+    means = [Curve(*(values.mean(axis=0) for values in side)) for side in (here, there)]
+    if reason := _untrusted(*means):
         return None, (*left_out, f"no BD-rate of {axis.id}: {reason}")
     percent = _percent(here, there)
     defined = np.isfinite(percent)
@@ -72,8 +57,7 @@ def bd_rate_shift(
         left_out = (*left_out, rest)
     if not names:
         return None, left_out
-    shift = paired_shift("BD-rate", "%", percent[defined], names, tolerance, rising=True)
-    return shift, left_out
+    return Shift("BD-rate", "%", names, percent[defined], tolerance, rising=True), left_out
 
 
 def _complete(new: Points, old: Points, points: Collection[str], axis: Axis) -> Codes:
@@ -88,21 +72,9 @@ def _complete(new: Points, old: Points, points: Collection[str], axis: Axis) -> 
     return complete
 
 
-def _below_saturation(
-    new: Points, old: Points, points: Collection[str], items: Codes, axis: Axis
-) -> tuple[list[str], list[str]]:
-    """The points with rate and a quality that still tells pictures apart on all items, and the
-    others, where both curves would end in a plateau."""
-    kept: list[str] = []
-    others: list[str] = []
-    for point in points:
-        both = [side[point].take(side[point].find(items)) for side in (new, old)]
-        good = all(
-            (axis.places(rows) < axis.ceiling).all() and (rows.coded_bytes > 0).all()
-            for rows in both
-        )
-        (kept if good else others).append(point)
-    return kept, others
+def _arrays(axis: Axis, points: Collection[Rows]) -> Arrays:
+    rates = np.stack([rows.coded_bytes for rows in points], axis=1)
+    return rates, np.stack([axis.places(rows) for rows in points], axis=1)
 
 
 def _untrusted(here: Curve, there: Curve) -> str:
@@ -111,16 +83,15 @@ def _untrusted(here: Curve, there: Curve) -> str:
         if not curve.monotonic:
             return f"the {name} curve is not monotonic"
     overlap = overlap_percent(there, here)
-    if overlap < _MIN_OVERLAP_PERCENT:
-        return f"the curves overlap by {overlap:.1f} % only"
-    return ""
+    return f"the curves overlap by {overlap:.1f} % only" if overlap < LEAST_OVERLAP_PERCENT else ""
 
 
-def _percent(here: _Curves, there: _Curves) -> Floats:
+def _percent(here: Arrays, there: Arrays) -> Floats:
     """BD-rate of each item; NaN where its curves do not overlap."""
-    old, new = (Curves(one.quality, np.log10(one.rate)) for one in (there, here))
+    new, old = (Curves(quality, np.log10(rate)) for rate, quality in (here, there))
     percent: Floats = 100 * (10 ** average_differences(old, new) - 1)
     # of points with equal quality on an item, bd_rate keeps the cheaper one
     rest = np.flatnonzero(np.isnan(percent))
-    percent[rest] = bd_rates([(there.item(row), here.item(row)) for row in rest])
+    pairs = [[Curve(*(values[row] for values in side)) for side in (there, here)] for row in rest]
+    percent[rest] = bd_rates(pairs)
     return percent

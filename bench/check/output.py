@@ -5,45 +5,33 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.check.points import amount
-from bench.check.verdicts import (
-    CHANGED,
-    IMPROVEMENT,
-    INCOMPARABLE,
-    MISSING,
-    NEW,
-    NO_CHANGE,
-    OTHER_STREAMS,
-    REGRESSION,
-    CheckReport,
-    CodecVerdict,
-    PointVerdict,
-)
+from bench.check.verdicts import CheckReport, CodecVerdict, Outcome, PointVerdict
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLOURS = {
-    REGRESSION: "red",
-    INCOMPARABLE: "red",
-    MISSING: "yellow",
-    IMPROVEMENT: "green",
-    NEW: "cyan",
-    CHANGED: "yellow",
-    OTHER_STREAMS: "yellow",
-    NO_CHANGE: "",
-}
-_SIGNS = {
-    REGRESSION: "❌",
-    INCOMPARABLE: "⛔",
-    MISSING: "⚠️",
-    IMPROVEMENT: "✅",
-    NEW: "🆕",
-    CHANGED: "🔀",
-    OTHER_STREAMS: "🔀",
-    NO_CHANGE: "▫️",
+
+class _Shown(NamedTuple):
+    """How an outcome looks: its colour in a terminal, its sign in a pull request and its kind among
+    GitHub's annotations, where it is told."""
+
+    colour: str
+    sign: str
+    annotation: str = ""
+
+
+_SHOWN = {
+    Outcome.REGRESSION: _Shown("red", "❌", "error"),
+    Outcome.INCOMPARABLE: _Shown("red", "⛔", "error"),
+    Outcome.MISSING: _Shown("yellow", "⚠️", "warning"),
+    Outcome.IMPROVEMENT: _Shown("green", "✅", "notice"),
+    Outcome.NEW: _Shown("cyan", "🆕"),
+    Outcome.CHANGED: _Shown("yellow", "🔀", "notice"),
+    Outcome.OTHER_STREAMS: _Shown("yellow", "🔀", "notice"),
+    Outcome.NO_CHANGE: _Shown("", "▫️"),
 }
 
 
@@ -74,11 +62,9 @@ def terminal_table(report: CheckReport) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what")
     for codec in report.codecs:
-        for row in _rows(codec):
-            colour = _COLOURS[row[2]]
-            table.add_row(
-                *(Text(cell, style=colour if i == 2 else "") for i, cell in enumerate(row))
-            )
+        for name, point, outcome, *rest in _rows(codec):
+            told = Text(outcome, style=_SHOWN[Outcome(outcome)].colour)
+            table.add_row(Text(name), Text(point), told, *map(Text, rest))
     return table
 
 
@@ -88,7 +74,7 @@ def _rows(codec: CodecVerdict) -> Iterator[tuple[str, ...]]:
         what = "likely cause: " + "; ".join(codec.causes)
     yield codec.codec, "", codec.outcome, "", "", _bd_rate(codec), what
     for point in codec.points:
-        if point.outcome != NO_CHANGE:
+        if point.outcome != Outcome.NO_CHANGE:
             yield "", point.point, point.outcome, _bits(point), _quality(point), "", point.detail
 
 
@@ -111,9 +97,9 @@ def _quality(point: PointVerdict) -> str:
 
 def markdown(report: CheckReport) -> str:
     """A comment for a pull request: the verdict, a table of codecs, the points that moved."""
-    sign = {0: _SIGNS[IMPROVEMENT], 1: _SIGNS[REGRESSION], 2: _SIGNS[MISSING]}[report.exit_status]
+    status = (Outcome.IMPROVEMENT, Outcome.REGRESSION, Outcome.MISSING)[report.exit_status]
     lines = [
-        f"### {sign} Rate-distortion check: {_cell(report.suite)}",
+        f"### {_SHOWN[status].sign} Rate-distortion check: {_cell(report.suite)}",
         "",
         _cell(verdict_line(report)) + ".",
         "",
@@ -121,9 +107,9 @@ def markdown(report: CheckReport) -> str:
     if report.codecs:
         lines += ["| codec | outcome | BD-rate | likely cause |", "| --- | --- | ---: | --- |"]
     for codec in report.codecs:
-        outcome = f"{_SIGNS[codec.outcome]} {codec.outcome}"
+        outcome = f"{_SHOWN[codec.outcome].sign} {codec.outcome}"
         lines.append(_row(codec.codec, outcome, _bd_rate(codec), "; ".join(codec.causes)))
-    moved = [point for point in report.points if point.outcome != NO_CHANGE]
+    moved = [point for point in report.points if point.outcome != Outcome.NO_CHANGE]
     if moved:
         lines += ["", "<details open><summary>Points that moved</summary>", ""]
         lines += ["| codec | point | outcome | bits | quality | what |"]
@@ -154,52 +140,40 @@ def _cell(text: str) -> str:
 def junit(report: CheckReport) -> str:
     """JUnit XML: a test suite, one case a codec and point; a problem is an error of its own."""
     suite = ElementTree.Element("testsuite", name=f"bench check {report.suite}")
-    failures = errors = cases = 0
+
+    def add(owner: str, name: str, kind: str = "", **attributes: str) -> ElementTree.Element:
+        case = ElementTree.SubElement(suite, "testcase", classname=owner, name=name)
+        return ElementTree.SubElement(case, kind, attributes) if kind else case
+
     for problem in report.problems:
-        case = ElementTree.SubElement(suite, "testcase", classname="bench.check", name="comparable")
-        ElementTree.SubElement(case, "error", message=problem)
-        errors, cases = errors + 1, cases + 1
+        add("bench.check", "comparable", "error", message=problem)
     for codec in report.codecs:
+        owner = f"bench.check.{codec.codec}"
         for name, outcome, detail in _cases(codec):
-            case = ElementTree.SubElement(
-                suite, "testcase", classname=f"bench.check.{codec.codec}", name=name
-            )
-            cases += 1
-            if outcome == REGRESSION:
-                failures += 1
-                text = f"{detail}; likely cause: {'; '.join(codec.causes)}"
-                ElementTree.SubElement(case, "failure", message=detail, type=outcome).text = text
-            elif outcome in (MISSING, INCOMPARABLE):
-                errors += 1
-                ElementTree.SubElement(case, "error", message=detail, type=outcome)
-            elif outcome != NO_CHANGE:
-                ElementTree.SubElement(case, "system-out").text = f"{outcome}: {detail}"
-    suite.set("tests", str(cases))
-    suite.set("failures", str(failures))
-    suite.set("errors", str(errors))
+            if outcome == Outcome.REGRESSION:
+                failure = add(owner, name, "failure", message=detail, type=outcome)
+                failure.text = f"{detail}; likely cause: {'; '.join(codec.causes)}"
+            elif outcome in (Outcome.MISSING, Outcome.INCOMPARABLE):
+                add(owner, name, "error", message=detail, type=outcome)
+            elif outcome == Outcome.NO_CHANGE:
+                add(owner, name)
+            else:
+                add(owner, name, "system-out").text = f"{outcome}: {detail}"
+    for count, path in (("tests", ""), ("failures", "/failure"), ("errors", "/error")):
+        suite.set(count, str(len(suite.findall(f"testcase{path}"))))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _cases(codec: CodecVerdict) -> Iterator[tuple[str, str, str]]:
+def _cases(codec: CodecVerdict) -> Iterator[tuple[str, Outcome, str]]:
     for point in codec.points:
         yield point.point, point.outcome, point.detail
-    shift = codec.bd_rate
-    if shift is not None:
-        outcome = REGRESSION if shift.worse else IMPROVEMENT if shift.better else NO_CHANGE
+    if (shift := codec.bd_rate) is not None:
+        outcome = Outcome.IMPROVEMENT if shift.better else Outcome.NO_CHANGE
+        outcome = Outcome.REGRESSION if shift.worse else outcome
         yield "BD-rate", outcome, f"BD-rate {shift.mean:+.2f} % (tolerance {shift.tolerance:g} %)"
-
-
-_ANNOTATIONS = {
-    REGRESSION: "error",
-    INCOMPARABLE: "error",
-    MISSING: "warning",
-    IMPROVEMENT: "notice",
-    CHANGED: "notice",
-    OTHER_STREAMS: "notice",
-}
 
 
 def github_annotations(report: CheckReport) -> str:
@@ -209,8 +183,7 @@ def github_annotations(report: CheckReport) -> str:
     for codec in report.codecs:
         cause = f" (likely cause: {'; '.join(codec.causes)})" if codec.causes else ""
         for name, outcome, detail in _cases(codec):
-            kind = _ANNOTATIONS.get(outcome)
-            if kind is not None:
+            if kind := _SHOWN[outcome].annotation:
                 title = f"{outcome}: {codec.codec} {name}"
                 lines.append(_annotation(kind, title, f"{detail}{cause}"))
     return "".join(f"{line}\n" for line in lines)

@@ -16,16 +16,13 @@ _ITEMS_FOR_A_TEST = 3
 class Shift:
     """How far one quantity moved, over the items that both sides have; positive is worse.
 
-    ``values`` are those of ``items``, in ``unit``. ``p_value`` is that of the paired t-test
-    (Student 1908) against a mean of 0, two-sided; None below three items, where the tolerance
-    alone decides.
+    ``values`` are those of ``items``, in ``unit``.
     """
 
     quantity: str
     unit: str
     items: Sequence[str]
     values: NDArray[np.float64]
-    p_value: float | None
     tolerance: float
     rising: bool = False
     """The quantity itself grows as it gets worse, as bits do; else it falls, as quality does."""
@@ -51,8 +48,19 @@ class Shift:
         return self.items[int(self.values.argmin())]
 
     @property
-    def significant(self) -> bool:
-        return self.p_value is None or self.p_value < SIGNIFICANCE
+    def p_value(self) -> float | None:
+        """That of the paired t-test (Student 1908) against a mean of 0, two-sided; None below three
+        items, where the tolerance alone decides."""
+        values, count = self.values, len(self.values)
+        if count < _ITEMS_FOR_A_TEST:
+            return None
+        if np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
+            # the same difference everywhere has no variance to test against: it is systematic
+            return 1.0 if values[0] == 0 else 0.0
+        from scipy.special import stdtr
+
+        statistic = abs(values.mean()) / (values.std(ddof=1) / np.sqrt(count))
+        return float(2 * stdtr(count - 1, -statistic))
 
     @property
     def worse(self) -> bool:
@@ -63,30 +71,6 @@ class Shift:
     def better(self) -> bool:
         return self.mean < -self.tolerance and self.significant
 
-
-def paired_shift(
-    quantity: str,
-    unit: str,
-    worsening: Sequence[float] | NDArray[np.float64],
-    items: Sequence[str],
-    tolerance: float,
-    *,
-    rising: bool = False,
-) -> Shift:
-    """The shift of per-item differences, each positive where the new side is worse."""
-    values = np.asarray(worsening, dtype=np.float64)
-    return Shift(quantity, unit, items, values, p_value(values), tolerance, rising)
-
-
-def p_value(values: NDArray[np.float64]) -> float | None:
-    """Two-sided p of the one-sample t-test against 0; None for fewer than three values."""
-    if len(values) < _ITEMS_FOR_A_TEST:
-        return None
-    if np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
-        # the same difference everywhere has no variance to test against: it is systematic
-        return 1.0 if values[0] == 0 else 0.0
-    from scipy.special import stdtr
-
-    count = len(values)
-    statistic = abs(values.mean()) / (values.std(ddof=1) / np.sqrt(count))
-    return float(2 * stdtr(count - 1, -statistic))
+    @property
+    def significant(self) -> bool:
+        return (p := self.p_value) is None or p < SIGNIFICANCE

@@ -10,24 +10,45 @@ import numpy as np
 from bench.analysis.curves import Mask
 from bench.check.axes import Axis, Tolerances
 from bench.check.baseline import Places, Rows
-from bench.check.paired import Shift, paired_shift
-from bench.check.streams import Streams, compare_streams
-from bench.check.verdicts import (
-    CHANGED,
-    IMPROVEMENT,
-    INCOMPARABLE,
-    MISSING,
-    NEW,
-    NO_CHANGE,
-    OTHER_STREAMS,
-    REGRESSION,
-    PointVerdict,
-)
+from bench.check.paired import Shift
+from bench.check.verdicts import Outcome, PointVerdict
 
 _ITEM_FACTOR = 10.0
 """Of a codec whose streams may differ from run to run, one item that is worse by this many
 tolerances is a regression, whatever the others do: a mean over items and its test would hide a
 single broken picture."""
+
+
+_NAMED = 3
+"""Items that a line of text names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The streams of one point's items; ``unknown`` have no hash on one side or on both."""
+
+    items: int
+    identical: int
+    changed: tuple[str, ...]
+
+    @classmethod
+    def of(cls, new: Rows, old: Rows, names: Sequence[str]) -> Streams:
+        known = (new.streams != 0) & (old.streams != 0)
+        same = new.streams == old.streams
+        changed = tuple(names[row] for row in np.flatnonzero(known & ~same))
+        return cls(len(names), int((known & same).sum()), changed)
+
+    @property
+    def unknown(self) -> int:
+        return self.items - self.identical - len(self.changed)
+
+    def __str__(self) -> str:
+        return f"the streams of {len(self.changed)} of {self.items} items"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """Names for a line of text, which has no room for all of a large data set's."""
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +82,6 @@ class _Point:
     def same_pixels(self) -> bool:
         return all(bool((np.abs(shift.values) < axis.same).all()) for axis, shift in self.losses)
 
-    @property
-    def same_bytes(self) -> bool:
-        return bool((self.new.coded_bytes == self.old.coded_bytes).all())
-
     def losing(self) -> Iterator[tuple[Axis, Shift, Mask]]:
         """Of each metric the items, as a mask, on which it fell by more than its tolerance."""
         for axis, shift in self.losses:
@@ -84,12 +101,12 @@ def compare_point(
     codec: str, point: str, new: Rows | None, old: Rows | None, rules: Rules
 ) -> PointVerdict:
     """The verdict on one point; a side that does not have it is None."""
-    blank = PointVerdict(codec, point, NO_CHANGE)
+    blank = PointVerdict(codec, point, Outcome.NO_CHANGE)
     if old is None:
         assert new is not None
-        return replace(blank, outcome=NEW, items=len(new), detail="not in the baseline")
+        return replace(blank, outcome=Outcome.NEW, items=len(new), detail="not in the baseline")
     if not old.done.any():
-        outcome = NEW if new is not None and new.done.any() else NO_CHANGE
+        outcome = Outcome.NEW if new is not None and new.done.any() else Outcome.NO_CHANGE
         return replace(blank, outcome=outcome, detail="not measured in the baseline")
     old = old.take(old.done)
     places = np.full(len(old), -1) if new is None else new.find(old.items.codes)
@@ -102,14 +119,18 @@ def compare_point(
         (axis, shift) for axis in rules.axes if (shift := _loss(axis, new, old, names)) is not None
     ]
     if reason := _other_rates(new, old, names) or ("" if losses else _NO_METRIC):
-        return replace(blank, outcome=INCOMPARABLE, items=len(old), detail=reason)
-    streams = compare_streams(new.streams, old.streams, names)
-    bits = _bits(new, old, names, rules)
+        return replace(blank, outcome=Outcome.INCOMPARABLE, items=len(old), detail=reason)
+    streams = Streams.of(new, old, names)
+    growth = 100 * (new.coded_bytes - old.coded_bytes) / np.maximum(old.coded_bytes, 1)
+    bits = Shift("bits", "%", names, growth, rules.tolerances.bits_percent, rising=True)
     held = _Point(new, old, names, rules, bits, tuple(losses), streams)
     outcome, detail = _judge(held)
     empty = [axis.id for axis in rules.axes if (axis.held(old) & ~axis.held(new)).any()]
-    if empty and outcome != REGRESSION:
-        outcome, detail = MISSING, f"{', '.join(empty)}: measured before, now without a value"
+    if empty and outcome != Outcome.REGRESSION:
+        outcome, detail = (
+            Outcome.MISSING,
+            f"{', '.join(empty)}: measured before, now without a value",
+        )
     return replace(
         blank,
         outcome=outcome,
@@ -133,13 +154,15 @@ def _lost_point(
     row = int(failed.argmax())
     if new is None or not found[row]:
         missing = f"not measured on {where} ({lost.items.at(row)})"
-        return replace(blank, outcome=MISSING, detail=missing)
+        return replace(blank, outcome=Outcome.MISSING, detail=missing)
     at = int(places[row])
     detail = (
         f"{new.status.at(at)} on {where}, measured before: {lost.items.at(row)}: "
         f"{new.reason.at(at) or None}"
     )
-    return replace(blank, outcome=REGRESSION if failed[row] else MISSING, detail=detail)
+    return replace(
+        blank, outcome=Outcome.REGRESSION if failed[row] else Outcome.MISSING, detail=detail
+    )
 
 
 _NO_METRIC = "no metric that both sides hold was measured in the same way; see what is not judged"
@@ -160,51 +183,40 @@ def _other_rates(new: Rows, old: Rows, names: Sequence[str]) -> str:
     )
 
 
-def _bits(new: Rows, old: Rows, names: Sequence[str], rules: Rules) -> Shift:
-    growth = 100 * (new.coded_bytes - old.coded_bytes) / np.maximum(old.coded_bytes, 1)
-    return paired_shift("bits", "%", growth, names, rules.tolerances.bits_percent, rising=True)
-
-
 def _loss(axis: Axis, new: Rows, old: Rows, names: Sequence[str]) -> Shift | None:
     """How far a metric fell on its axis, over the items that have it on both sides."""
     held = axis.held(new) & axis.held(old)
     if not held.any():
         return None
-    fall = axis.places(old) - axis.places(new)
-    if not held.all():
-        fall, names = (
-            fall[held],
-            [name for name, is_held in zip(names, held, strict=True) if is_held],
-        )
-    quality = axis.quality
-    return paired_shift(axis.id, quality.unit, fall, names, axis.tolerance, rising=quality.falling)
+    fall, quality = (axis.places(old) - axis.places(new))[held], axis.quality
+    names = [name for name, is_held in zip(names, held, strict=True) if is_held]
+    return Shift(axis.id, quality.unit, names, fall, axis.tolerance, rising=quality.falling)
 
 
 def _losing_items(held: _Point) -> tuple[str, ...]:
-    found = {
-        item: None
+    losing = (
+        item
         for _, shift, lost in held.losing()
-        for item, is_lost in zip(shift.items, lost, strict=True)
-        if is_lost
-    }
-    return tuple(found)
+        for item, is_lost in zip(shift.items, lost, strict=True) if is_lost
+    )  # fmt: skip
+    return tuple(dict.fromkeys(losing))
 
 
-def _judge(held: _Point) -> tuple[str, str]:
+def _judge(held: _Point) -> tuple[Outcome, str]:
     """The outcome and its reason."""
     streams = held.streams
     told = held.rules.by_hash and streams.changed
-    other = f"; {streams} changed ({streams.named})" if told else ""
+    other = f"; {streams} changed ({first_few(streams.changed)})" if told else ""
     if worse := _worse_mean(held) or _worse_item(held) or _dearer(held):
-        return REGRESSION, worse + other
+        return Outcome.REGRESSION, worse + other
     if better := [amount(shift) for shift in held.shifts if shift.better]:
-        return IMPROVEMENT, ", ".join(better) + other
+        return Outcome.IMPROVEMENT, ", ".join(better) + other
     if held.rules.by_hash:
         return _changed(held)
     if streams.identical == streams.items:
-        return NO_CHANGE, "same bitstreams"
+        return Outcome.NO_CHANGE, "same bitstreams"
     where = f"{streams.items - streams.identical} of {streams.items} items"
-    return NO_CHANGE, f"within tolerance on {where}: {amount(held.bits)}"
+    return Outcome.NO_CHANGE, f"within tolerance on {where}: {amount(held.bits)}"
 
 
 def _worse_mean(held: _Point) -> str:
@@ -222,7 +234,10 @@ def _worse_mean(held: _Point) -> str:
 def _worse_item(held: _Point) -> str:
     """A single item that is worse, which the mean over items does not show."""
     if held.rules.by_hash and (found := list(held.losing())):
-        axis, shift, lost = max(found, key=lambda one: _in_tolerances(one[1]))
+        # the worst item's loss in tolerances; rounded, so that of equal losses the first is told
+        axis, shift, lost = max(
+            found, key=lambda one: round(one[1].worst / max(one[1].tolerance, 1e-9), 6)
+        )
         words = [held.describe(axis, shift, shift.worst_item, shift.worst), _tolerance(shift)]
         if others := [other.id for other, _, _ in found if other is not axis]:
             words.append(f"also {', '.join(others)}")
@@ -248,11 +263,15 @@ def _dearer(held: _Point) -> str:
     return f"same pixels for {growth.mean():g} more {what} an item ({amount(held.bits)})"
 
 
-def _changed(held: _Point) -> tuple[str, str]:
+def _changed(held: _Point) -> tuple[Outcome, str]:
     """What is neither better nor worse on the whole and yet not what it was."""
-    streams, same = held.streams, held.same_pixels and held.same_bytes
+    streams = held.streams
+    same = held.same_pixels and bool((held.new.coded_bytes == held.old.coded_bytes).all())
     if streams.changed and same:
-        return OTHER_STREAMS, f"bits and quality are the same, {streams} are not ({streams.named})"
+        return (
+            Outcome.OTHER_STREAMS,
+            f"bits and quality are the same, {streams} are not ({first_few(streams.changed)})",
+        )
     unhashed = f"{streams.unknown} of {streams.items} items have no hash" * bool(streams.unknown)
     gains = [
         held.describe(axis, shift, shift.best_item, shift.best)
@@ -260,14 +279,11 @@ def _changed(held: _Point) -> tuple[str, str]:
         if shift.best < -shift.tolerance - axis.same
     ]
     if streams.changed or gains or (unhashed and not same):
-        words = [f"{streams} changed ({streams.named})"] if streams.changed else []
-        return CHANGED, "; ".join([*words, *filter(None, [unhashed]), amount(held.bits), *gains])
-    return NO_CHANGE, f"same numbers; {unhashed}" if unhashed else "same bitstreams"
-
-
-def _in_tolerances(shift: Shift) -> float:
-    """The worst item's loss; rounded, so that of equal losses the first metric's is told."""
-    return round(shift.worst / max(shift.tolerance, 1e-9), 6)
+        words = [f"{streams} changed ({first_few(streams.changed)})"] if streams.changed else []
+        return Outcome.CHANGED, "; ".join(
+            [*words, *filter(None, [unhashed]), amount(held.bits), *gains]
+        )
+    return Outcome.NO_CHANGE, f"same numbers; {unhashed}" if unhashed else "same bitstreams"
 
 
 def _tolerance(shift: Shift) -> str:

@@ -5,17 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
-from bench.check.axes import Judged, Tolerances
+from bench.check.axes import Judged
 from bench.check.paired import Shift
 
-IMPROVEMENT, NO_CHANGE, REGRESSION = "improvement", "no change", "regression"
-MISSING, NEW, INCOMPARABLE = "missing", "new", "not comparable"
-OTHER_STREAMS, CHANGED = "same numbers, other streams", "changed"
-OUTCOMES = (
-    *(REGRESSION, INCOMPARABLE, MISSING, IMPROVEMENT, NEW, CHANGED, OTHER_STREAMS, NO_CHANGE),
-)
-"""From what matters most to what matters least: the worst point names its codec's outcome."""
+
+class Outcome(StrEnum):
+    """From what matters most to what matters least: the worst point names its codec's outcome."""
+
+    REGRESSION = "regression"
+    INCOMPARABLE = "not comparable"
+    MISSING = "missing"
+    IMPROVEMENT = "improvement"
+    NEW = "new"
+    CHANGED = "changed"
+    OTHER_STREAMS = "same numbers, other streams"
+    NO_CHANGE = "no change"
+
+    @staticmethod
+    def worst(outcomes: Iterator[Outcome]) -> Outcome:
+        return min(outcomes, key=list(Outcome).index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,7 @@ class PointVerdict:
 
     codec: str
     point: str
-    outcome: str
+    outcome: Outcome
     items: int = 0
     identical: int = 0
     """Items whose bitstream is the baseline's, by hash."""
@@ -44,7 +54,7 @@ class CodecVerdict:
     """One codec: its worst point's outcome or that of its curve, and what changed around it."""
 
     codec: str
-    outcome: str
+    outcome: Outcome
     points: tuple[PointVerdict, ...]
     bd_rate: Shift | None = None
     """New curve against the baseline's; None where it is not defined or cannot be trusted."""
@@ -57,10 +67,7 @@ class CheckReport:
     """The whole comparison; ``problems`` say what could not be compared and why."""
 
     suite: str
-    results: str
-    baseline: str
     items: int
-    tolerances: Tolerances
     codecs: tuple[CodecVerdict, ...]
     judged: Judged
     problems: tuple[str, ...] = ()
@@ -76,7 +83,7 @@ class CheckReport:
         """1 with a regression, else 2 where something could not be compared, else 0."""
         outcomes = {point.outcome for point in self.points}
         outcomes |= {codec.outcome for codec in self.codecs}
-        if REGRESSION in outcomes:
+        if Outcome.REGRESSION in outcomes:
             return 1
-        lacking = self.problems or self.judged.lost or outcomes & {MISSING, INCOMPARABLE}
-        return 2 if lacking else 0
+        lacking = outcomes & {Outcome.MISSING, Outcome.INCOMPARABLE}
+        return 2 if self.problems or self.judged.lost or lacking else 0

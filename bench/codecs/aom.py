@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from bench.bitstreams import Stripped, obu
 from bench.codecs.base import Allowed, Choice, Range
-from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
+from bench.codecs.ffmpeg import Av1
+from bench.codecs.ffmpeg_codec import RATES, Options, constant_quality, formats_of
 from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval
-from bench.codecs.support.coded_frames import frames_of_packets
-from bench.records import CodedFrames, Point
+from bench.records import Point
 from bench.signals import Layout
 
 
-class Aom(FfmpegCodec):
+class Aom(Av1):
     """Constant quality, one quantiser, or a bit rate; 4:0:0 to 4:4:4 at 8 to 12 bits."""
 
     encoder = "libaom-av1"
-    muxer = "obu"
     has_400 = True
     has_444 = True
-    odd_420 = True
     smallest_side = 16
     formats = formats_of((8, 10, 12))
     library_key = "aom-params"
@@ -61,12 +58,3 @@ class Aom(FfmpegCodec):
             **({} if tune == "default" else {"tune": tune}),
             **({self.library_key: self.params} if self.params else {}),
         }
-
-    def strip(self, stream: bytes) -> Stripped:
-        return obu.strip(stream)
-
-    def count_pictures(self, stream: bytes) -> int:
-        return obu.count_pictures(stream)
-
-    def frames_in(self, stream: bytes) -> CodedFrames | None:
-        return frames_of_packets(obu.temporal_units(stream), "libdav1d")

@@ -11,24 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench import colour
-from bench.bitstreams import Stripped, obu
+from bench.bitstreams import obu
 from bench.codecs.base import Allowed, Choice, Range
-from bench.codecs.reference import Installation, ReferenceCodec
-from bench.codecs.support import y4m
+from bench.codecs.reference import ReferenceCodec
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
     ONCE,
+    LibraryParameters,
     conflicts,
     frames_between,
     intra_interval,
+    read_parameters,
 )
-from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import PlaneFormat
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.planes import PlaneFormat, read_y4m_format
+from bench.codecs.support.programs import Package
 from bench.codecs.support.template import printed_lines, program_hash
 from bench.records import CodedFrames, Point
-from bench.signals import RGB, Layout
+from bench.signals import Layout
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -59,6 +58,7 @@ class Avm(ReferenceCodec):
     software = "AVM"
     encoder_names = ("avmenc",)
     decoder_names = ("avmdec",)
+    standard = obu.AV2
     exchanged = "y4m"
     ladder_keys = ("qp",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
@@ -80,19 +80,15 @@ class Avm(ReferenceCodec):
         return conflicts(card.settings)
 
     def versions(self) -> Mapping[str, str]:
-        encoder = str(self._installation().encoder)
+        encoder = str(self._encoder())
         said = _VERSION.search("\n".join(printed_lines((encoder, "--help"))))
         return {
             self.software: said[1] if said else program_hash(encoder),
-            **(colour.CHROMA_RESAMPLING if self._chroma_of(RGB) == "420" else {}),
+            **self.resampling(),
         }
 
-    def _installation(self) -> Installation:
-        encoder = self.package.program(self.card.id, self.encoder_names)
-        return Installation(encoder, self._decoder(), encoder.parent)
-
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        coded, settings = self._source_format(layout), self.settings
+        coded, settings = self.coded_format(layout), self.settings
         interval = intra_interval(settings)
         between = frames_between(interval or ONCE, layout.frames)
         structure = settings.get("structure", "random-access")
@@ -106,7 +102,7 @@ class Avm(ReferenceCodec):
             **(read_parameters(settings.get("params", "")) or {}),
         }
         return (
-            *(str(self._installation().encoder), "--obu", "--output=coded.bin", "--end-usage=q"),
+            *(str(self._encoder()), "--obu", "--output=coded.bin", "--end-usage=q"),
             *("--passes=1", "--threads=1", "--row-mt=0", "--bit-depth=10"),
             *(("--monochrome",) if coded.chroma == "400" else ()),
             *(f"--{key}={value}" for key, value in options.items()),
@@ -118,13 +114,7 @@ class Avm(ReferenceCodec):
 
     def decoded_format(self, stream: bytes, written: Path, count: int) -> PlaneFormat:
         with written.open("rb") as file:
-            return replace(y4m.read_format(file).planes, shifted=True)
-
-    def strip(self, stream: bytes) -> Stripped:
-        return obu.strip(stream, obu.AV2)
-
-    def count_pictures(self, stream: bytes) -> int:
-        return obu.count_pictures(stream, obu.AV2)
+            return replace(read_y4m_format(file).planes, shifted=True)
 
     def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
-        return CodedFrames(tuple(map(len, obu.temporal_units(stream, obu.AV2))))
+        return CodedFrames(tuple(map(len, obu.AV2.temporal_units(stream))))

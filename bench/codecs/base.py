@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.cards import CodecCard
-    from bench.codecs.support.planes import PlaneFormat
     from bench.records import CodedFrames, Point, Value
     from bench.signals import Layout, Signal
 
@@ -422,19 +421,3 @@ Codec: TypeAlias = CodecBase
 def library_versions(*names: str) -> dict[str, str]:
     """Installed versions of the libraries whose change may change the bits."""
     return {name: version(name) for name in names}
-
-
-class PlaneCodec(CodecBase):
-    """A codec whose decoder writes Y'CbCr, of which the harness makes the samples."""
-
-    @abstractmethod
-    def decode_as(self, payload: bytes, *, planes: bool) -> tuple[Signal, PlaneFormat]:
-        """The samples of the source's format, or the planes as the decoder wrote them, and how
-        those are to be read."""
-
-    def decode(self, payload: bytes) -> Signal:
-        return self.decode_as(payload, planes=False)[0]
-
-    def decode_planes(self, payload: bytes) -> tuple[Signal, PlaneFormat]:
-        """What the decoder wrote, before any conversion, so that others can be tried on it."""
-        return self.decode_as(payload, planes=True)

@@ -15,8 +15,7 @@ import numpy as np
 from bench.bitstreams import Stripped, bpg
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.support import exchange
-from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.programs import Package, places_of_program, written
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import Template, first_line
 from bench.errors import BitstreamError, CodecError
@@ -98,10 +97,8 @@ class Bpg(StillCodec):
                 *("-c", str(settings.get("colour", "ycbcr"))),
                 *("-m", str(settings.get("level", 8)), "-o", "coded.bpg", "input.png"),
             )
-            written = folder / "coded.bpg"
-            if not written.is_file() or not written.stat().st_size:
-                raise CodecError(f"{self.card.id}: bpgenc wrote no file: {said}")
-            return bpg.strip(written.read_bytes())
+            coded = written(folder / "coded.bpg", f"{self.card.id}: bpgenc", "file", said)
+            return bpg.strip(coded.read_bytes())
 
     def decode_picture(self, file: bytes) -> Frame:
         # bpgdec reads on past the end of a file that is cut inside its headers
@@ -121,10 +118,8 @@ class Bpg(StillCodec):
             folder = Path(name)
             (folder / "coded.bpg").write_bytes(file)
             said = self._run(folder, "bpgdec", "-o", "output.ppm", "coded.bpg")
-            written = folder / "output.ppm"
-            if not written.is_file():
-                raise BitstreamError(f"{self.card.id}: bpgdec wrote no picture: {said}")
-            return exchange.read_picture(written)
+            who, output = f"{self.card.id}: bpgdec", folder / "output.ppm"
+            return exchange.read_picture(written(output, who, "picture", said, BitstreamError))
 
     def _run(self, folder: Path, program: str, *arguments: str) -> str:
         words = (self._program(program), *arguments)

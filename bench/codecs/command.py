@@ -19,11 +19,10 @@ from bench.codecs.base import USUAL, Allowed, AnyValue, Choice, Encoded, Range, 
 from bench.codecs.support import exchange
 from bench.codecs.support.framing import SideInfo, read_side_info
 from bench.codecs.support.planes import PlaneFormat, through_planes
-from bench.codecs.support.programs import has_written
+from bench.codecs.support.programs import has_written, written
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import (
     CommandLine,
-    Template,
     first_line,
     parse_template,
     program_hash,
@@ -44,10 +43,10 @@ _BOUNDS = (("low", float("-inf")), ("high", float("inf")))
 _SCALARS = (bool, int, float, str)
 _FORMATS = Choice((*exchange.PICTURES, *exchange.VIDEOS))
 _STRIPPERS: dict[str, Callable[[bytes], Stripped]] = {
-    "h264": lambda data: annexb.strip(data, annexb.H264),
-    "hevc": lambda data: annexb.strip(data, annexb.H265),
-    "vvc": lambda data: annexb.strip(data, annexb.H266),
-    "av1": obu.strip,
+    "h264": annexb.H264.strip,
+    "hevc": annexb.H265.strip,
+    "vvc": annexb.H266.strip,
+    "av1": obu.AV1.strip,
     "jpeg": stills.strip_jpeg,
     "jpeg2000": stills.strip_jpeg2000,
     "png": stills.strip_png,
@@ -251,8 +250,8 @@ class CommandCodec(StillCodec):
             raise BitstreamError(f"{self.card.id}: the payload starts with {payload[:4].hex()}")
         layout = Layout("video", info.format, info.width, info.height)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            written = self._run_decoder(Path(folder), stream, layout)
-            return exchange.read_video(written, layout, self._coded_format(layout))
+            output = self._run_decoder(Path(folder), stream, layout)
+            return exchange.read_video(output, layout, self._coded_format(layout))
 
     def _run_encoder(self, source: Path, layout: Layout, point: Point) -> Stripped:
         bitstream = source.parent / f"coded.{self._suffix}"
@@ -264,7 +263,8 @@ class CommandCodec(StillCodec):
             point.key: point.value,
         }
         said = self._encoder.run(facts, source.parent, self.card.reads)
-        data = _read_result(self._encoder, bitstream, said)
+        who = f"{self.card.id}: {self._encoder.words[0]}"
+        data = written(bitstream, who, "bitstream", said).read_bytes()
         strip = self.settings.get("strip")
         return _STRIPPERS[strip](data) if strip else Stripped(data, 0, 0)
 
@@ -279,11 +279,3 @@ class CommandCodec(StillCodec):
         if not has_written(output):
             raise CodecError(f"{self.card.id}: {self._decoder.words[0]} wrote no output: {said}")
         return output
-
-
-def _read_result(template: Template, path: Path, said: str) -> bytes:
-    """What the encoder wrote. Raises CodecError if that is nothing."""
-    data = path.read_bytes() if has_written(path) else b""
-    if not data:
-        raise CodecError(f"{template.codec}: {template.words[0]} wrote no bitstream: {said}")
-    return data

@@ -19,10 +19,10 @@ import numpy as np
 from bench.bitstreams import Stripped
 from bench.codecs.base import Allowed, Choice, Encoded, Range
 from bench.codecs.support import exchange
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.programs import Package, written
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import Template, first_line, program_hash
-from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.errors import BitstreamError, Unavailable
 from bench.machine import device_kind
 from bench.records import Point
 from bench.signals import Frame, Layout, Signal, image
@@ -155,20 +155,15 @@ class CoolChic(StillCodec):
                 *("--dec_cfg_residue", str(self._configuration())),
                 *(("--debug",) if self.settings.get("preset") == "debug" else ()),
             )
-            written = folder / "coded.cool"
-            if not written.is_file() or not written.stat().st_size:
-                raise CodecError(f"{self.card.id}: the encoder wrote no file: {said}")
-            return Stripped(written.read_bytes(), 0, 0)
-
-    def decode_picture(self, file: bytes) -> Frame:
-        return self._decoded(file)
+            coded = written(folder / "coded.cool", f"{self.card.id}: the encoder", "file", said)
+            return Stripped(coded.read_bytes(), 0, 0)
 
     def decode_elsewhere(self, payload: bytes) -> Signal:
         """``decode`` with the instructions and threads of another machine, which must read the same
         symbols: probabilities come from a network."""
-        return image(self._decoded(payload, *_ANOTHER_MACHINE))
+        return image(self.decode_picture(payload, *_ANOTHER_MACHINE))
 
-    def _decoded(self, file: bytes, *added: str) -> Frame:
+    def decode_picture(self, file: bytes, *added: str) -> Frame:
         """The picture of a file, with further environment variables as ``NAME=value``."""
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
@@ -178,10 +173,8 @@ class CoolChic(StillCodec):
                 *(_DECODER, "-i", str(folder / "coded.cool"), "-o", str(folder / "output.png")),
                 added=added,
             )
-            written = folder / "output.png"
-            if not written.is_file():
-                raise BitstreamError(f"{self.card.id}: the decoder wrote no picture: {said}")
-            return exchange.read_picture(written)
+            who, output = f"{self.card.id}: the decoder", folder / "output.png"
+            return exchange.read_picture(written(output, who, "picture", said, BitstreamError))
 
     def _run(self, folder: Path, script: str, *arguments: str, added: tuple[str, ...] = ()) -> str:
         words = self._python(str(self._folder() / script), *arguments, added=added)

@@ -13,11 +13,10 @@ from bench.bitstreams import Stripped, annexb, obu
 from bench.bitstreams.containers import read_ivf, write_ivf
 from bench.codecs.base import Allowed, Choice, Range
 from bench.codecs.ffmpeg_codec import RATES, FfmpegCodec, Options, constant_quality, formats_of
-from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval
-from bench.codecs.support.coded_frames import frames_of_packets, frames_of_units
+from bench.codecs.support.clip_settings import ONCE, frames_between, intra_interval, read_parameters
+from bench.codecs.support.coded_frames import frames_of_packets
 from bench.codecs.support.framing import join_frames, split_frames
-from bench.codecs.support.library_parameters import read_parameters
-from bench.codecs.support.y4m import DecodedFormat
+from bench.codecs.support.planes import DecodedFormat
 from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, Layout, PixelFormat
 
@@ -34,7 +33,6 @@ class _X26x(FfmpegCodec):
 
     has_400 = True
     has_444 = True
-    standard: ClassVar[annexb.Standard]
     library_options: ClassVar[str]
     infinite: ClassVar[str]
     """The library's word for an interval of intra pictures without end."""
@@ -87,15 +85,6 @@ class _X26x(FfmpegCodec):
     def _without_b(self) -> bool:
         """Whether the preset codes no B-frames."""
         return False
-
-    def strip(self, stream: bytes) -> Stripped:
-        return annexb.strip(stream, self.standard)
-
-    def count_pictures(self, stream: bytes) -> int:
-        return annexb.count_pictures(stream, self.standard)
-
-    def frames_in(self, stream: bytes) -> CodedFrames | None:
-        return frames_of_units(stream, self.muxer)
 
 
 class X264(_X26x):
@@ -155,6 +144,7 @@ class VVenC(FfmpegCodec):
 
     encoder = "libvvenc"
     muxer = "vvc"
+    standard = annexb.H266
     depth = 10
     # 32x32 and 34x34 work, 24x24 and 8x64 fail in VVenC 1.15
     smallest_side = 32
@@ -194,24 +184,24 @@ class VVenC(FfmpegCodec):
             self.library_key: ":".join(library),
         }
 
-    def strip(self, stream: bytes) -> Stripped:
-        return annexb.strip(stream, annexb.H266)
 
-    def count_pictures(self, stream: bytes) -> int:
-        return annexb.count_pictures(stream, annexb.H266)
+class Av1(FfmpegCodec):
+    """What encoders of AV1 have in common."""
+
+    muxer = "obu"
+    standard = obu.AV1
+    odd_420 = True
 
     def frames_in(self, stream: bytes) -> CodedFrames | None:
-        return frames_of_units(stream, "vvc")
+        return frames_of_packets(self.standard.temporal_units(stream), "libdav1d")
 
 
-class SvtAv1(FfmpegCodec):
+class SvtAv1(Av1):
     """AV1 by SVT-AV1, constant rate factor; 4:2:0 only."""
 
     encoder = "libsvtav1"
-    muxer = "obu"
     # below this SVT-AV1 4.2 corrupts its heap on noise of 4x10 and 5x7 pixels
     smallest_side = 64
-    odd_420 = True
     formats = formats_of((8, 10), ("420",))
     library_key = "svtav1-params"
     rate_parameters = frozenset("crf qp rc tbr mbr pass passes aq-mode".split())
@@ -251,15 +241,6 @@ class SvtAv1(FfmpegCodec):
             **({} if once else {"g": 250 if interval is None else interval}),
             self.library_key: f"{tune}lp=1{once}{structure}{params}",
         }
-
-    def strip(self, stream: bytes) -> Stripped:
-        return obu.strip(stream)
-
-    def count_pictures(self, stream: bytes) -> int:
-        return obu.count_pictures(stream)
-
-    def frames_in(self, stream: bytes) -> CodedFrames | None:
-        return frames_of_packets(obu.temporal_units(stream), "libdav1d")
 
 
 def _low_delay_kbps(settings: Mapping[str, Value], key: str | None) -> bool:

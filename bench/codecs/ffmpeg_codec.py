@@ -14,29 +14,31 @@ from typing import TYPE_CHECKING, ClassVar
 
 import ffmpeg
 
-from bench import colour
-from bench.bitstreams import Stripped
-from bench.codecs.base import THEN, Allowed, Choice, Encoded, PlaneCodec, Range
+from bench.codecs.base import THEN, Allowed, Choice, Encoded, Range
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
+    LibraryParameters,
     conflicts,
     intra_interval,
+    read_parameters,
 )
+from bench.codecs.support.coded_frames import frames_of_units
 from bench.codecs.support.frame_progress import log_of_ffmpeg
 from bench.codecs.support.framing import SideInfo, read_side_info
-from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
+from bench.codecs.support.plane_codec import PlaneCodec, source_layout
 from bench.codecs.support.planes import (
+    DecodedFormat,
     PlaneFormat,
     coded_planes,
     decoded_signal,
     planes_layout,
-    through_planes,
+    read_y4m_format,
+    y4m_places,
 )
-from bench.codecs.support.process import read_all, run_piped, run_to_file
+from bench.codecs.support.process import run_to_file
 from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.y4m import DecodedFormat, frame_places, read_format
-from bench.errors import BitstreamError, CardError, CodecError
+from bench.errors import BitstreamError, CardError
 from bench.records import CodedFrames, Point, Value
 from bench.signals import GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
@@ -140,17 +142,9 @@ class FfmpegCodec(PlaneCodec):
         """The library's parameters that card or user give."""
         return str(self.settings.get("params", ""))
 
-    def strip(self, stream: bytes) -> Stripped:
-        """What the muxer wrote, without what no decoder needs."""
-        raise NotImplementedError
-
-    def count_pictures(self, stream: bytes) -> int:
-        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
-        raise NotImplementedError
-
     def frames_in(self, stream: bytes) -> CodedFrames | None:
         """Type and bytes of each frame of a stripped stream."""
-        raise NotImplementedError
+        return frames_of_units(stream, self.muxer)
 
     def coded_frames(self, payload: bytes) -> CodedFrames | None:
         return self.frames_in(read_side_info(payload)[1])
@@ -170,8 +164,7 @@ class FfmpegCodec(PlaneCodec):
         return replace(YUV[planes.chroma], depth=planes.depth)
 
     def coded_format(self, layout: Layout) -> PlaneFormat:
-        """The planes that the encoder gets for a signal of ``layout``."""
-        chroma = self._chroma_of(layout.format)
+        chroma = self.chroma_of(layout.format)
         even = chroma in ("420", "422") and not self.odd_420
         steps = (1 + even, 1 + (even and chroma == "420"))
         width, height = (
@@ -181,7 +174,7 @@ class FfmpegCodec(PlaneCodec):
         depth = max(self.depth, layout.depth, int(self.settings.get("depth", 8)))
         return PlaneFormat(chroma, depth, width, height)
 
-    def _chroma_of(self, kind: PixelFormat) -> Chroma:
+    def chroma_of(self, kind: PixelFormat) -> Chroma:
         if kind.is_yuv:
             return kind.chroma
         if kind.samples == "gray":
@@ -191,12 +184,7 @@ class FfmpegCodec(PlaneCodec):
     def refusal(self, layout: Layout) -> str | None:
         if layout.samples == "real":
             return f"{self.card.id} codes 8-bit pictures, not real numbers"
-        if max(layout.width, layout.height) > self.largest_side:
-            return (
-                f"{self.card.id} codes at most {self.largest_side} pixels a side, "
-                f"not {layout.width}x{layout.height}"
-            )
-        return None
+        return super().refusal(layout)
 
     def check_available(self) -> None:
         ffmpeg_binary.check_encoder(self.card.id, self.encoder)
@@ -205,24 +193,11 @@ class FfmpegCodec(PlaneCodec):
         if said := ffmpeg_binary.complaint(self.encoder, given):
             raise CardError(f"codec {self.card.id}: {self.encoder} says {said!r}; change params")
 
-    def compared_depth(self) -> int | None:
-        depth = self.settings.get("depth")
-        return None if depth is None else int(depth)
-
     def reads(self) -> tuple[Path, ...]:
         return tuple(places_of_program(Path(ffmpeg_binary.find_ffmpeg())))
 
     def versions(self) -> Mapping[str, str]:
-        halves = self._chroma_of(RGB) == "420"
-        return {
-            **ffmpeg_binary.versions(self.encoder),
-            **(colour.CHROMA_RESAMPLING if halves else {}),
-        }
-
-    def colour_path(self, signal: Signal) -> Signal | None:
-        if signal.layout.samples != "rgb":
-            return None
-        return through_planes(signal, self.coded_format(signal.layout))
+        return {**ffmpeg_binary.versions(self.encoder), **self.resampling()}
 
     def side_info(self, layout: Layout, coded: PlaneFormat) -> SideInfo | None:
         """What a decoder of the stream could not know."""
@@ -270,31 +245,20 @@ class FfmpegCodec(PlaneCodec):
         """What the muxer writes, after a first pass where there are two."""
         layout = signal.layout
         if self.passes(point) == 1:
-            command = _telling(self.encode_command(layout, coded, point))
-            return run_piped(command, coded_planes(signal, coded), read_all)
+            return _written(self.encode_command(layout, coded, point), signal, coded)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             log = str(Path(folder, "pass"))
             for number in (1, 2):
-                command = _telling(self.encode_command(layout, coded, point, number, log))
-                stream = run_piped(command, coded_planes(signal, coded), read_all)
+                command = self.encode_command(layout, coded, point, number, log)
+                stream = _written(command, signal, coded)
         return stream
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         layout = signal.layout
         coded = self.coded_format(layout)
-        stripped = self.strip(self._run(signal, coded, point))
-        count = self.count_pictures(stripped.payload)
-        if count != layout.frames:
-            raise CodecError(
-                f"{self.card.id} at {point}: {self.encoder} coded {count} frames of {layout.frames}"
-            )
         info = self.side_info(layout, coded)
         side = info.write() if info is not None else b""
-        return Encoded(
-            side + stripped.payload,
-            header_bytes=len(side) + stripped.header_bytes,
-            discarded_bytes=stripped.discarded_bytes,
-        )
+        return self.packed(self._run(signal, coded, point), layout, point, side, self.encoder)
 
     def decode_command(self) -> list[str]:
         """The ffmpeg command from the stream on standard input to Y4M on standard output."""
@@ -309,28 +273,22 @@ class FfmpegCodec(PlaneCodec):
         info, stream = read_side_info(payload)
         count = self.count_pictures(stream)
         with run_to_file(self.decode_command(), [self.to_demuxer(stream)]) as written:
-            decoded = read_format(written)
+            decoded = read_y4m_format(written)
             coded = decoded.planes
-            places = frame_places(written, coded)
+            places = y4m_places(written, coded)
             kind = info.format if info else self.stream_format(stream, decoded)
-            if kind.is_yuv and coded.depth > kind.depth:
-                kind = replace(kind, depth=coded.depth)
-            width = (info and info.width) or coded.width
-            height = (info and info.height) or coded.height
-            if width > coded.width or height > coded.height:
-                raise BitstreamError(
-                    f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
-                )
             if len(places) != count:
                 raise BitstreamError(f"{self.card.id}: decoded {len(places)} frames of {count}")
-            layout = Layout("image" if count == 1 else "video", kind, width, height)
-            layout = planes_layout(coded, count) if planes else layout
+            whole = source_layout(info, kind, coded, count)
+            layout = planes_layout(coded, count) if planes else whole
             return decoded_signal(written, places, coded, layout), coded
 
 
-def _telling(command: list[str]) -> list[str]:
-    """With frames told as they are coded, where a run asks for that."""
-    return [command[0], *log_of_ffmpeg(), *command[1:]]
+def _written(command: Sequence[str], signal: Signal, coded: PlaneFormat) -> bytes:
+    """What the encoder writes; it tells frames as they are coded, where a run asks for that."""
+    command = [command[0], *log_of_ffmpeg(), *command[1:]]
+    with run_to_file(command, coded_planes(signal, coded)) as stream:
+        return stream.read()
 
 
 def constant_quality(point: Point) -> Options:

@@ -16,11 +16,10 @@ from bench.codecs.base import Allowed, Choice, CodecBase, Encoded, refuse_large
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import KEYINT, frames_between
 from bench.codecs.support.coded_frames import frames_of_packets
-from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, join_frames, read_side_info, split_frames
-from bench.codecs.support.process import read_all, run_piped, run_to_file
+from bench.codecs.support.process import run_to_file
 from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.spool import Data, mapped, pieces_of, spooled
+from bench.codecs.support.spool import Data, kept, mapped, pieces_of, spooled
 from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError, CodecError
 from bench.records import CodedFrames, Point
@@ -79,7 +78,8 @@ class Ffv1(CodecBase):
             g=frames_between(self.settings.get("keyint", 250), layout.frames),
             **{"c:v": "ffv1"},
         )
-        file = run_piped(ffmpeg_binary.command_of(output), _samples(signal), read_all)
+        with run_to_file(ffmpeg_binary.command_of(output), _samples(signal)) as written:
+            file = written.read()
         frames = read_avi(file)
         if len(frames) != layout.frames:
             raise CodecError(f"{self.card.id}: ffv1 coded {len(frames)} frames of {layout.frames}")
@@ -165,6 +165,4 @@ def _decoded(data: memoryview, layout: Layout, codec: str) -> Signal:
     if not packed:
         return Signal(layout, frames)
     with untimed():
-        buffer = FrameBuffer(layout)
-        buffer.extend(map(_unpack, frames()))
-        return buffer.signal()
+        return kept(map(_unpack, frames()), layout)

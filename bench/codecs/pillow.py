@@ -61,7 +61,8 @@ class PillowCodec(StillCodec):
         """Of a point."""
         raise NotImplementedError
 
-    def strip(self, file: bytes) -> Stripped:
+    @staticmethod
+    def strip(data: bytes) -> Stripped:
         """The file without what no decoder needs. Raises BitstreamError for a broken file."""
         raise NotImplementedError
 
@@ -117,6 +118,7 @@ class Jpeg(PillowCodec):
     """Baseline or progressive JPEG of libjpeg-turbo, Pillow's defaults (ITU-T T.81)."""
 
     format = "JPEG"
+    strip = staticmethod(strip_jpeg)
     feature = "jpg"
     max_side = 65500
     ladder_keys = ("quality",)
@@ -140,14 +142,12 @@ class Jpeg(PillowCodec):
             chosen.pop("subsampling", None)
         return {"quality": int(point.value), **chosen}
 
-    def strip(self, file: bytes) -> Stripped:
-        return strip_jpeg(file)
-
 
 class Jpeg2000(PillowCodec):
     """JPEG 2000 codestream of OpenJPEG: 9/7 wavelet, irreversible colour transform, 4:4:4."""
 
     format = "JPEG2000"
+    strip = staticmethod(strip_jpeg2000)
     feature = "jpg_2000"
     ladder_keys = ("ratio", "psnr")
     parameters: ClassVar[Mapping[str, Allowed]] = {
@@ -165,14 +165,12 @@ class Jpeg2000(PillowCodec):
             "quality_layers": [float(point.value)],
         }
 
-    def strip(self, file: bytes) -> Stripped:
-        return strip_jpeg2000(file)
-
 
 class WebP(PillowCodec):
     """Lossy WebP of libwebp (RFC 9649): YCbCr BT.601 4:2:0, gray has no mode of its own."""
 
     format = "WEBP"
+    strip = staticmethod(strip_webp)
     feature = "webp"
     max_side = 16383
     codes_gray = False
@@ -182,14 +180,12 @@ class WebP(PillowCodec):
     def options(self, point: Point, gray: bool) -> Options:
         return {"quality": int(point.value), "method": int(self.settings.get("method", 4))}
 
-    def strip(self, file: bytes) -> Stripped:
-        return strip_webp(file)
-
 
 class Avif(PillowCodec):
     """AVIF of libavif and libaom, full range; gray is coded as 4:0:0."""
 
     format = "AVIF"
+    strip = staticmethod(measure_avif)
     feature = "avif"
     ladder_keys = ("quality",)
     parameters: ClassVar[Mapping[str, Allowed]] = {
@@ -210,9 +206,6 @@ class Avif(PillowCodec):
             "autotiling": False,
             "advanced": {} if tune == "default" else {"tune": tune},
         }
-
-    def strip(self, file: bytes) -> Stripped:
-        return measure_avif(file)
 
     def decode_picture(self, file: bytes) -> Frame:
         AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -245,10 +238,11 @@ class Jxl(PillowCodec):
         self.check_available()
         return super().decode_picture(file)
 
-    def strip(self, file: bytes) -> Stripped:
-        if file[:2] != b"\xff\x0a":
-            raise BitstreamError(f"not a JPEG XL codestream: it starts with {file[:2].hex()}")
-        return Stripped(file, 2, 0)
+    @staticmethod
+    def strip(data: bytes) -> Stripped:
+        if data[:2] != b"\xff\x0a":
+            raise BitstreamError(f"not a JPEG XL codestream: it starts with {data[:2].hex()}")
+        return Stripped(data, 2, 0)
 
     def check_available(self) -> None:
         try:
@@ -267,14 +261,12 @@ class Png(PillowCodec):
     """PNG, all filters tried, DEFLATE at the highest level (ISO/IEC 15948)."""
 
     format = "PNG"
+    strip = staticmethod(strip_png)
     feature = "zlib"
     lossless = True
 
     def options(self, point: Point, gray: bool) -> Options:
         return {"optimize": True}
-
-    def strip(self, file: bytes) -> Stripped:
-        return strip_png(file)
 
     def refusal(self, layout: Layout) -> str | None:
         return super().refusal(layout) or refuse_large(self.card.id, layout)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
@@ -16,8 +15,8 @@ import numpy as np
 
 from bench.bitstreams.leb128 import read_varints, write_varint
 from bench.codecs.base import Allowed, CodecBase, Encoded, Range, refuse_large
-from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import read_format, write_format
+from bench.codecs.support.spool import kept
 from bench.errors import BitstreamError
 from bench.records import Point
 from bench.signals import FORMATS, Frame, Layout, Media, Signal
@@ -60,20 +59,6 @@ def read_layout(payload: bytes) -> tuple[Layout, int]:
     return Layout(media, found, width, height, frames, fps), position
 
 
-@dataclass(frozen=True, slots=True)
-class _RawFrames:
-    """Frames lying one after the other in a payload."""
-
-    layout: Layout
-    samples: memoryview
-
-    def open(self) -> Iterator[Frame]:
-        size = self.layout.frame_bytes
-        for start in range(0, len(self.samples), size):
-            flat = np.frombuffer(self.samples[start : start + size], self.layout.frame_dtype)
-            yield flat.reshape(self.layout.frame_shape)
-
-
 class Raw(CodecBase):
     """Raw samples in, raw samples out: what it costs is the harness itself."""
 
@@ -97,19 +82,15 @@ class Raw(CodecBase):
                 f"{len(payload) - start} bytes of samples where {layout.width}x{layout.height} "
                 f"{layout.samples} with {layout.frames} frame(s) take {expected}"
             )
-        return Signal(layout, _RawFrames(layout, memoryview(payload)[start:]).open)
+        samples = np.frombuffer(payload, layout.frame_dtype, offset=start)
+        return Signal(layout, lambda: iter(samples.reshape(-1, *layout.frame_shape)))
 
 
-class Zlib(CodecBase):
+class Zlib(Raw):
     """DEFLATE over the samples of all frames (RFC 1950), no prediction."""
 
-    formats = Raw.formats
-    lossless = True
     ladder_keys = ()
     parameters: ClassVar[Mapping[str, Allowed]] = {"level": Range(0, 9)}
-
-    def refusal(self, layout: Layout) -> str | None:
-        return refuse_large(self.card.id, layout)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         header = write_layout(signal.layout)
@@ -123,9 +104,10 @@ class Zlib(CodecBase):
 
     def decode(self, payload: bytes) -> Signal:
         layout, start = read_layout(payload)
-        buffer = FrameBuffer(layout)
+        return kept(self._frames(layout, payload[start:]), layout)
+
+    def _frames(self, layout: Layout, rest: bytes) -> Iterator[Frame]:
         expander = zlib.decompressobj()
-        rest = payload[start:]
         for index in range(layout.frames):
             samples = bytearray()
             while len(samples) < layout.frame_bytes:
@@ -138,13 +120,8 @@ class Zlib(CodecBase):
                     raise BitstreamError(f"zlib data end in frame {index} of {layout.frames}")
                 samples += piece
             flat = np.frombuffer(bytes(samples), layout.frame_dtype)
-            buffer.append(flat.reshape(layout.frame_shape))
-        self._check_end(expander, rest)
-        return buffer.signal()
-
-    def _check_end(self, expander: zlib._Decompress, rest: bytes) -> None:
-        """The checksum at the end of the stream is read only now."""
-        try:
+            yield flat.reshape(layout.frame_shape)
+        try:  # the checksum at the end of the stream is read only now
             surplus = expander.decompress(rest, 1)
         except zlib.error as error:
             raise BitstreamError(f"after the last frame: {error}") from error

@@ -11,8 +11,9 @@ import csv
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -146,15 +147,8 @@ class Recorded(CodecBase):
         path = self._file(signal.name, point)
         if not self.reported:
             return Encoded(path.read_bytes(), coded_here=False)
-        size = next(
-            (
-                self._sizes[name, word]
-                for name in _names(signal.name)
-                for word in (str(point.value), str(point))
-                if (name, word) in self._sizes
-            ),
-            None,
-        )
+        known = (self._sizes.get(spelled) for spelled in _spelled(signal.name, point))
+        size = next(filter(None, known), None)
         if size is None:
             raise Unavailable(
                 f"codec {self.card.id}: {self.settings['sizes']} has no row for {signal.name}, "
@@ -241,13 +235,12 @@ class Recorded(CodecBase):
 
     def _file(self, item: str, point: Point) -> Path:
         tried = []
-        for name in _names(item):
-            for word in (str(point.value), str(point)):
-                filled = self._pattern.replace("{item}", name).replace("{point}", word)
-                tried.append(filled)
-                path = self._place(filled)
-                if path.exists():
-                    return path
+        for name, word in _spelled(item, point):
+            filled = self._pattern.replace("{item}", name).replace("{point}", word)
+            tried.append(filled)
+            path = self._place(filled)
+            if path.exists():
+                return path
         raise Unavailable(
             f"codec {self.card.id}: {min(tried, key=len)} is missing; make it or drop the point"
         )
@@ -266,6 +259,6 @@ def _held(signal: Signal) -> Signal:
     return Signal(signal.layout, lambda: iter(frames))
 
 
-def _names(item: str) -> tuple[str, ...]:
-    """An item's name as files may have it."""
-    return tuple(dict.fromkeys((item, Path(item).stem)))
+def _spelled(item: str, point: Point) -> Iterator[tuple[str, str]]:
+    """An item's name and a point as files and tables may have them."""
+    return product((item, Path(item).stem), (str(point.value), str(point)))

@@ -15,20 +15,22 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bench import colour
-from bench.bitstreams import Stripped, annexb
-from bench.bitstreams.hevc import picture_size
-from bench.codecs.base import Allowed, Choice, Encoded, PlaneCodec, Range, Text
+from bench.bitstreams import annexb
+from bench.codecs.base import Allowed, Choice, Encoded, Range, Text
 from bench.codecs.support import exchange, frame_progress
-from bench.codecs.support.clip_settings import CLIP_SETTINGS, conflicts
+from bench.codecs.support.clip_settings import (
+    CLIP_SETTINGS,
+    LibraryParameters,
+    conflicts,
+    read_parameters,
+)
 from bench.codecs.support.coded_frames import frames_of_log
 from bench.codecs.support.framing import SideInfo, read_side_info
-from bench.codecs.support.library_parameters import LibraryParameters, read_parameters
-from bench.codecs.support.planes import PlaneFormat, planes_layout, through_planes
-from bench.codecs.support.programs import places_of_program
-from bench.codecs.support.reference_programs import Package
+from bench.codecs.support.plane_codec import PlaneCodec, source_layout
+from bench.codecs.support.planes import PlaneFormat, planes_layout
+from bench.codecs.support.programs import Package, places_of_program, written
 from bench.codecs.support.template import Template, first_line, printed_lines, program_hash
-from bench.errors import BitstreamError, CardError, CodecError, Unavailable
+from bench.errors import BitstreamError, CardError, Unavailable
 from bench.records import CodedFrames, Point
 from bench.signals import FORMATS, GRAY, RGB, YUV420, Chroma, Layout, PixelFormat, Signal
 
@@ -98,15 +100,6 @@ def _depths(kind: PixelFormat) -> tuple[int, ...]:
     return (8,) if kind.samples == "rgb" else (8, _INTERNAL_DEPTH)
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """Where a reference codec's programs and configurations lie."""
-
-    encoder: Path
-    decoder: Path
-    configurations: Path
-
-
 class ReferenceCodec(PlaneCodec):
     """An encoder and decoder of the standard's own software; subclasses name them.
 
@@ -118,7 +111,6 @@ class ReferenceCodec(PlaneCodec):
     software: ClassVar[str]
     encoder_names: ClassVar[tuple[str, ...]]
     decoder_names: ClassVar[tuple[str, ...]]
-    standard: ClassVar[annexb.Standard]
     side_step: ClassVar[int] = 1
     """Sides of coded pictures are multiples of this, and never below 8."""
     largest_side: ClassVar[int] = 8192
@@ -138,16 +130,9 @@ class ReferenceCodec(PlaneCodec):
         """Further words of the decoder's command."""
         return ()
 
-    def strip(self, stream: bytes) -> Stripped:
-        """What the encoder wrote, without what no decoder needs."""
-        return annexb.strip(stream, self.standard)
-
-    def count_pictures(self, stream: bytes) -> int:
-        """Frames that the stripped stream shows. Raises BitstreamError for a foreign stream."""
-        return annexb.count_pictures(stream, self.standard)
-
     def frames_in(self, stream: bytes, log: str) -> CodedFrames | None:
         """Type and bytes of each frame of the stripped stream, with what the encoder said."""
+        assert isinstance(self.standard, annexb.Standard)
         return frames_of_log(stream, self.standard, log)
 
     @classmethod
@@ -170,14 +155,11 @@ class ReferenceCodec(PlaneCodec):
             dict.fromkeys(others, f"structure={chosen}") if varied else {}
         )
 
-    def compared_depth(self) -> int | None:
-        depth = self.settings.get("depth")
-        return None if depth is None else int(depth)
-
     def check_available(self) -> None:
         """Raises Unavailable without the programs, CardError for parameters that the encoder, of
         which nothing but its command is asked, does not know or cannot use."""
-        self._installation()
+        self._encoder()
+        self._decoder()
         if self.settings.get("params"):
             layout = Layout("video", YUV420, 64, 64, 8, Fraction(25))
             said = "\n".join(printed_lines(tuple(self.command(layout, self.card.ladder[0])), ()))
@@ -190,31 +172,30 @@ class ReferenceCodec(PlaneCodec):
         return tuple(places_of_program(self._decoder()))
 
     def versions(self) -> Mapping[str, str]:
-        found = self._installation()
-        said = first_line((str(found.encoder),))
+        encoder = str(self._encoder())
+        said = first_line((encoder,))
         version = re.search(r"\[([\w.-]+)\]|Version (\d[\w.-]*)", said)
         name = version and (version[1] or version[2])
         return {
-            self.software: name or program_hash(str(found.encoder)),
+            self.software: name or program_hash(encoder),
             **{
                 str(self.settings[key]): program_hash(str(self._configuration(key)))
                 for key in ("intra", "low-delay", "random-access")
                 if key in self.settings
             },
-            **(colour.CHROMA_RESAMPLING if self._chroma_of(RGB) == "420" else {}),
+            **self.resampling(),
         }
 
-    def _installation(self) -> Installation:
+    def _encoder(self) -> Path:
         """Raises Unavailable with what to install."""
-        encoder = self.package.program(self.card.id, self.encoder_names)
-        return Installation(encoder, self._decoder(), encoder.resolve().parent.parent / "cfg")
+        return self.package.program(self.card.id, self.encoder_names)
 
     def _decoder(self) -> Path:
         """Apart, since a machine that decodes alone need not have the encoder."""
         return self.package.program(self.card.id, self.decoder_names)
 
     def _configuration(self, key: str) -> Path:
-        path = self._installation().configurations / str(self.settings[key])
+        path = self._encoder().resolve().parent.parent / "cfg" / str(self.settings[key])
         if not path.is_file():
             raise Unavailable(
                 f"{self.card.id}: {self.software} has no configuration {path}; "
@@ -229,21 +210,11 @@ class ReferenceCodec(PlaneCodec):
                 f"{name} codes clips of up to {most} frames, not {layout.frames}, since each takes "
                 "seconds to minutes; raise settings.frames"
             )
-        if max(layout.width, layout.height) > self.largest_side:
-            return (
-                f"{name} codes at most {self.largest_side} pixels a side, "
-                f"not {layout.width}x{layout.height}"
-            )
-        return None
+        return super().refusal(layout)
 
-    def colour_path(self, signal: Signal) -> Signal | None:
-        if signal.layout.samples != "rgb":
-            return None
-        return through_planes(signal, self._source_format(signal.layout))
-
-    def _source_format(self, layout: Layout) -> PlaneFormat:
+    def coded_format(self, layout: Layout) -> PlaneFormat:
         """The planes that the encoder gets: RGB at 8 bits, all else at its own depth."""
-        chroma = self._chroma_of(layout.format)
+        chroma = self.chroma_of(layout.format)
         even = chroma in ("420", "422")
         width, height = (
             max(_SMALLEST_SIDE, -(-side // step) * step)
@@ -254,7 +225,7 @@ class ReferenceCodec(PlaneCodec):
         )
         return PlaneFormat(chroma, layout.depth, width, height, truncated=self._as_compressai)
 
-    def _chroma_of(self, kind: PixelFormat) -> Chroma:
+    def chroma_of(self, kind: PixelFormat) -> Chroma:
         halved = kind.samples == "rgb" and self.settings.get("chroma", 444) != 444
         return "420" if halved else kind.chroma
 
@@ -271,10 +242,10 @@ class ReferenceCodec(PlaneCodec):
         return b"" if same and not deep else SideInfo(layout.format).write()
 
     def command(self, layout: Layout, point: Point) -> Sequence[str]:
-        coded, still = self._source_format(layout), layout.media == "image"
+        coded, still = self.coded_format(layout), layout.media == "image"
         structure = "intra" if still else str(self.settings.get("structure", "random-access"))
         return (
-            *(str(self._installation().encoder), "-c", str(self._configuration(structure))),
+            *(str(self._encoder()), "-c", str(self._configuration(structure))),
             *("-i", "input.yuv", "-b", "coded.bin", "-o", os.devnull),
             *("-wdt", str(coded.width), "-hgt", str(coded.height)),
             *("-f", str(layout.frames), "-fr", str(_whole_rate(layout))),
@@ -298,29 +269,19 @@ class ReferenceCodec(PlaneCodec):
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         layout = signal.layout
-        coded = self._source_format(layout)
+        coded = self.coded_format(layout)
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             exchange.write_video(folder / f"input.{self.exchanged}", signal, coded)
             log_file = frame_progress.log_file(folder)
-            command = self._command(*self.command(layout, point))
+            command = Template(self.card.id, tuple(self.command(layout, point)))
             said = command.run({}, folder, log_file=log_file)
-            stream, log = _read(folder / "coded.bin"), log_file.read_text(errors="replace")
-        if not stream:
-            raise CodecError(f"{self.card.id}: the encoder wrote no bitstream: {said}")
-        stripped = self.strip(stream)
-        count = self.count_pictures(stripped.payload)
-        if count != layout.frames:
-            raise CodecError(
-                f"{self.card.id} at {point}: the encoder coded {count} frames of {layout.frames}"
-            )
+            who, coded_file = f"{self.card.id}: the encoder", folder / "coded.bin"
+            stream = written(coded_file, who, "bitstream", said).read_bytes()
+            log = log_file.read_text(errors="replace")
         side = self._side_info(layout, coded)
-        return Encoded(
-            side + stripped.payload,
-            header_bytes=len(side) + stripped.header_bytes,
-            discarded_bytes=stripped.discarded_bytes,
-            coded_frames=self.frames_in(stripped.payload, log),
-        )
+        encoded = self.packed(stream, layout, point, side, "the encoder")
+        return replace(encoded, coded_frames=self.frames_in(encoded.payload[len(side) :], log))
 
     def decode_as(self, payload: bytes, *, planes: bool) -> tuple[Signal, PlaneFormat]:
         info, stream = read_side_info(payload)
@@ -328,13 +289,13 @@ class ReferenceCodec(PlaneCodec):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             (folder / "coded.bin").write_bytes(stream)
-            written = folder / f"output.{self.exchanged}"
-            said = self._command(*self.decoder_command("coded.bin", written.name)).run({}, folder)
-            if not written.is_file() or not written.stat().st_size:
-                raise BitstreamError(f"{self.card.id}: the decoder wrote no frame: {said}")
-            coded = self.decoded_format(stream, written, count)
+            output = folder / f"output.{self.exchanged}"
+            words = tuple(self.decoder_command("coded.bin", output.name))
+            said = Template(self.card.id, words).run({}, folder)
+            written(output, f"{self.card.id}: the decoder", "frame", said, BitstreamError)
+            coded = self.decoded_format(stream, output, count)
             layout = planes_layout(coded, count) if planes else _layout(info, coded, count)
-            return exchange.read_video(written, layout, coded), coded
+            return exchange.read_video(output, layout, coded), coded
 
     def decoder_command(self, stream: str, written: str) -> Sequence[str]:
         decoder = str(self._decoder())
@@ -361,9 +322,6 @@ class ReferenceCodec(PlaneCodec):
             f"of {size[0]}x{size[1]}"
         )
 
-    def _command(self, *words: str) -> Template:
-        return Template(self.card.id, words)
-
 
 def _rate(layout: Layout, point: Point) -> Sequence[str]:
     """A quantiser, or bits a second, which the programs count at a whole number of frames a
@@ -381,21 +339,10 @@ def _whole_rate(layout: Layout) -> int:
 def _layout(info: SideInfo | None, coded: PlaneFormat, count: int) -> Layout:
     known = _FORMATS[coded.chroma]
     kind = info.format if info else known
-    width = (info and info.width) or coded.width
-    height = (info and info.height) or coded.height
-    if width > coded.width or height > coded.height:
-        raise BitstreamError(
-            f"decoded {coded.width}x{coded.height} where {width}x{height} was coded"
-        )
+    layout = source_layout(info, kind, coded, count)
     if kind.samples != known.samples and coded.chroma != "420" and kind.chroma != coded.chroma:
         raise BitstreamError(f"decoded planes of {coded.chroma} where {kind} was coded")
-    if kind.is_yuv and coded.depth > kind.depth:
-        kind = replace(kind, depth=coded.depth)
-    return Layout("image" if count == 1 else "video", kind, width, height)
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
+    return layout
 
 
 class Hm(ReferenceCodec):
@@ -415,7 +362,7 @@ class Hm(ReferenceCodec):
     }
 
     def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
-        return picture_size(stream)
+        return annexb.picture_size_h265(stream)
 
 
 class Vtm(ReferenceCodec):
@@ -449,7 +396,8 @@ class Vtm(ReferenceCodec):
     def picture_size(self, stream: bytes, folder: Path) -> tuple[int, int]:
         """From the list of pictures that the decoder writes: the syntax of the sequence parameter
         set changed between VTM's versions."""
-        listed = _read(folder / "pictures.opl").decode(errors="replace")
+        path = folder / "pictures.opl"
+        listed = path.read_text(errors="replace") if path.is_file() else ""
         match = re.search(r"^ *\d+, *(\d+), *(\d+),", listed, re.MULTILINE)
         if match is None:
             raise BitstreamError(f"{self.card.id}: the decoder listed no picture: {listed[:80]!r}")

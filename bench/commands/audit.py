@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from bench.commands.options import positive, seconds
 from bench.commands.stored import add_originals, campaign_of_run
+from bench.commands.terminal import make_console, say
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from bench.analysis.conventions import Convention
     from bench.audit.search import Finding, Fit
 
 _OF_A_BUILD, _OF_A_VERSION, _EXPLAINS = 0.01, 0.5, 3
@@ -82,11 +82,9 @@ def call(options: argparse.Namespace) -> int:
     lines += _findings(found)
     if options.bd:
         lines += _bd(options, claim.values)
-    from bench.commands.terminal import make_console
-
     console = make_console()
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        say(console, line)
     return 0 if found.fits else 1
 
 
@@ -146,12 +144,15 @@ def _bd(options: argparse.Namespace, metrics: Collection[str]) -> Sequence[str]:
         raise UsageError(f"--bd {options.bd}: not ANCHOR=PERCENT, such as x265=-12.3") from None
     digits = len(word.removesuffix("%").partition(".")[2])
     ways = [
-        (abs(one.rate_percent - claimed), one.rate_percent, _how(one, axis.metric))
+        (
+            abs(one.rate_percent - claimed), one.rate_percent,
+            f"{one.method} of {axis.metric}, curves: {one.averaging}",
+        )
         for axis in bd_table(options.source, anchor).comparisons
         if axis.codec == options.codec and axis.metric.removesuffix("_db") in metrics
         for one in axis.conventions
         if math.isfinite(one.rate_percent)
-    ]
+    ]  # fmt: skip
     limit = 0.5 * 10.0**-digits + 1e-9
     lines = [f"BD-rate {word} against {anchor}: {how}" for off, _, how in ways if off <= limit]
     nearest = min(ways, default=None)
@@ -159,7 +160,3 @@ def _bd(options: argparse.Namespace, metrics: Collection[str]) -> Sequence[str]:
         return lines or [f"BD-rate {word} against {anchor}: none can be computed"]
     _, value, how = nearest
     return [f"BD-rate {word} against {anchor}: none; the nearest is {value:.{digits + 1}f}, {how}"]
-
-
-def _how(convention: Convention, metric: str) -> str:
-    return f"{convention.method} of {metric}, curves: {convention.averaging}"

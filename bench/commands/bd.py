@@ -28,6 +28,7 @@ def call(options: argparse.Namespace) -> int:
     from bench.analysis import bd_table
     from bench.cards import load_registry
     from bench.commands.summary import print_bd
+    from bench.commands.terminal import make_console
     from bench.report.names import names_of
     from bench.results.reader import read_results
 
@@ -36,5 +37,5 @@ def call(options: argparse.Namespace) -> int:
         results, options.anchor, options.metric, hull=options.hull, matrix=options.matrix,
         overlays=options.overlay,
     )  # fmt: skip
-    print_bd(table, names_of(results, load_registry(options.cards), {}))
+    print_bd(table, names_of(results, load_registry(options.cards), {}), make_console())
     return 0

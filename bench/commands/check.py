@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,25 +15,6 @@ if TYPE_CHECKING:
 
 SUMMARY = "compare a run with a baseline; 1: it got worse"
 EXAMPLES = ("results/starter --against results/baselines/starter",)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOptions:
-    """What to compare with what, and where the outcome goes besides the terminal."""
-
-    folder: Path
-    against: Path
-    codecs: tuple[str, ...] = ()
-    """Only these; all without."""
-    tolerances: Mapping[str, float | None] = field(default_factory=dict)
-    """Those that take the place of the suite's, as in its card; None: as there."""
-    cards: tuple[Path, ...] = ()
-    """Folders of further cards, one of which may be the suite's."""
-    markdown: Path | None = None
-    junit: Path | None = None
-    github: bool = False
-    update: bool = False
-    """Write the baseline after comparing."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -68,30 +47,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_cards(parser)
 
 
-def call(options: argparse.Namespace) -> int:
-    from bench.cards.codec_specs import split_codecs
-
-    tolerances = {
-        "bd_rate_percent": options.tolerance_bd,
-        "quality_db": options.tolerance_db,
-        "bits_percent": options.tolerance_bits,
-        **dict(options.tolerance),
-    }
-    return check(
-        CheckOptions(
-            folder=options.folder,
-            against=options.against,
-            codecs=tuple(split_codecs(options.codecs)) if options.codecs else (),
-            tolerances=tolerances,
-            cards=tuple(options.cards),
-            markdown=options.markdown,
-            junit=options.junit,
-            github=options.github,
-            update=options.update,
-        )
-    )
-
-
 def _limit(word: str) -> tuple[str, float]:
     from bench.records import read_number
 
@@ -102,69 +57,60 @@ def _limit(word: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{word!r} is not METRIC=VALUE") from None
 
 
-def check(options: CheckOptions) -> int:
-    """Runs the comparison; returns the exit status 0, 1 or 2.
-
-    ``update`` returns 0 once the baseline is written. Raises StoreError where a side cannot be
-    read, UsageError for an unknown codec or tolerance.
-    """
+def call(options: argparse.Namespace) -> int:
+    """``--update`` returns 0 once the baseline is written."""
+    from bench.cards import load_registry
+    from bench.cards.codec_specs import split_codecs
     from bench.check.axes import Tolerances
     from bench.check.baseline import read_measurements, write_baseline
     from bench.check.compare import compare
 
-    measured = read_measurements(options.folder)
-    suite = _suite_tolerances(measured.suite, options.cards)
-    tolerances = Tolerances.of(suite, options.tolerances)
-    if options.update and not _exists(options.against):
-        write_baseline(options.folder, options.against)
-        print(f"{options.against}: baseline of {len(measured.items)} items written")
+    folder, against = options.folder, options.against
+    measured = read_measurements(folder)
+    # a folder of a suite that has no card here has no tolerances of its own
+    suite = load_registry(options.cards).suites().get(measured.suite)
+    chosen = {
+        "bd_rate_percent": options.tolerance_bd,
+        "quality_db": options.tolerance_db,
+        "bits_percent": options.tolerance_bits,
+        **dict(options.tolerance),
+    }
+    tolerances = Tolerances.of(suite.tolerances if suite else {}, chosen)
+    if options.update and not (against.is_file() or (against / "records.csv").is_file()):
+        write_baseline(folder, against)
+        print(f"{against}: baseline of {len(measured.items)} items written")
         return 0
-    report = compare(measured, read_measurements(options.against), tolerances, options.codecs)
+    codecs = split_codecs(options.codecs) if options.codecs else ()
+    report = compare(measured, read_measurements(against), tolerances, codecs)
     _print(report)
-    _write(options, report)
+    _write(report, options.markdown, options.junit, github=options.github)
     if options.update:
-        write_baseline(options.folder, options.against)
-        print(f"{options.against}: baseline replaced; commit it with the reason of the change")
+        write_baseline(folder, against)
+        print(f"{against}: baseline replaced; commit it with the reason of the change")
         return 0
     return report.exit_status
 
 
-def _exists(baseline: Path) -> bool:
-    return baseline.is_file() or (baseline / "records.csv").is_file()
-
-
-def _suite_tolerances(suite: str, cards: Iterable[Path]) -> Mapping[str, float]:
-    """What the suite's card says; a folder of a suite that has no card here has none."""
-    from bench.cards import load_registry
-
-    found = load_registry(cards).suites().get(suite)
-    return {} if found is None else found.tolerances
-
-
 def _print(report: CheckReport) -> None:
     from bench.check.output import terminal_table, verdict_line
-    from bench.commands.terminal import make_console
+    from bench.commands.terminal import make_console, say
 
     console = make_console()
     if report.codecs:
         console.print(terminal_table(report))
     for line in (*report.notes, verdict_line(report)):
-        console.print(line, markup=False, soft_wrap=True)
+        say(console, line)
 
 
-def _write(options: CheckOptions, report: CheckReport) -> None:
+def _write(report: CheckReport, page: Path | None, xml: Path | None, *, github: bool) -> None:
     from bench.check.output import github_annotations, junit, markdown
 
-    for path, text in ((options.markdown, markdown(report)), (options.junit, junit(report))):
-        if path is not None:
-            _write_text(path, text)
-    if options.github or os.environ.get("GITHUB_ACTIONS") == "true":
+    for path, text in ((page, markdown(report)), (xml, junit(report))):
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+    if github or os.environ.get("GITHUB_ACTIONS") == "true":
         print(github_annotations(report), end="")
-
-
-def _write_text(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.options import add_cards, add_data
+from bench.commands.terminal import make_console, say
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,46 +56,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
+    """Prints everything, of named codecs only what concerns them; returns 1 if a check failed. What
+    is merely missing is no failure: tasks that need it are skipped with the same cure."""
     if options.determinism:
-        return determinism(options)
+        return _determinism(options)
     for name in ("python", "random", "out"):
         if getattr(options, name):
             raise UsageError(f"--{name} goes with --determinism CODEC; give both or neither")
-    return doctor(options.codec, options.cards, data=options.data, device=options.device)
-
-
-def doctor(
-    codecs: Sequence[str], folders: Sequence[Path], *, data: Path | None, device: str
-) -> int:
-    """Prints everything, of named ``codecs`` only what concerns them; returns 1 if a check failed,
-    0 otherwise. What is merely missing is no failure: tasks that need it are skipped with the same
-    cure."""
     from bench.cards import load_registry
     from bench.codecs.build import select
-    from bench.commands.terminal import make_console
+
+    registry, console = load_registry(options.cards), make_console()
+    chosen = [select(registry, name) for name in options.codec]
+    if chosen:
+        wrong, missing = sum(_examine(console, card, options.device) for card in chosen), ""
+    else:
+        wrong, missing = _examine_all(console, registry, options)
+    console.print((f"{wrong} mistakes found" if wrong else "no mistake found") + missing)
+    return 1 if wrong else 0
+
+
+def _examine_all(
+    console: Console, registry: Registry, options: argparse.Namespace
+) -> tuple[int, str]:
+    """The inventory, the harness's arithmetic and the usual codecs; how many mistakes these have,
+    and what is missing."""
     from bench.doctor.arithmetic import arithmetic_faults
     from bench.doctor.examine import examine
 
-    registry = load_registry(folders)
-    chosen = [select(registry, name) for name in codecs]
-    console = make_console()
-    if chosen:
-        wrong = sum(_examine_closely(console, card, device) for card in chosen)
-        console.print(f"{wrong} mistakes found" if wrong else "no mistake found")
-        return 1 if wrong else 0
-    missing = _print_inventory(console, registry, data)
+    missing = _print_inventory(console, registry, options.data)
     console.print("checks", style="bold")
     wrong = 0
     for name, fault in arithmetic_faults():
         wrong += _print_line(console, name, [fault] if fault else [])
-    for card in _default_codecs(registry):
-        wrong += _print_examination(console, examine(card, device=device))
-    words = f"{wrong} mistakes found" if wrong else "no mistake found"
-    console.print(f"{words}; {missing} things missing, each with its cure above")
-    return 1 if wrong else 0
+    for card in (registry.codec(name) for name in _EXAMINED if name in registry.codecs):
+        wrong += _print_examination(console, examine(card, device=options.device))
+    return wrong, f"; {missing} things missing, each with its cure above"
 
 
-def determinism(options: argparse.Namespace) -> int:
+def _determinism(options: argparse.Namespace) -> int:
     """Prints the matrix; returns 1 if some stream became another picture without an error."""
     for python in options.python:
         if shutil.which(python) is None:
@@ -104,7 +104,6 @@ def determinism(options: argparse.Namespace) -> int:
     import torch
 
     from bench.cards import load_registry
-    from bench.commands.terminal import make_console
     from bench.doctor.determinism import examine_determinism, lines, places
 
     registry = load_registry(options.cards)
@@ -119,7 +118,7 @@ def determinism(options: argparse.Namespace) -> int:
     return 1 if found.garbage else 0
 
 
-def _examine_closely(console: Console, card: CodecCard, device: str) -> int:
+def _examine(console: Console, card: CodecCard, device: str) -> int:
     """Patterns at the best point, then a photograph at all points."""
     from bench.doctor.examine import examine
     from bench.doctor.ladder import ladder_faults
@@ -134,10 +133,6 @@ def _examine_closely(console: Console, card: CodecCard, device: str) -> int:
     )
 
 
-def _default_codecs(registry: Registry) -> list[CodecCard]:
-    return [registry.codec(name) for name in _EXAMINED if name in registry.codecs]
-
-
 def _print_inventory(console: Console, registry: Registry, data: Path | None) -> int:
     from bench.doctor.inventory import take_inventory
 
@@ -146,28 +141,23 @@ def _print_inventory(console: Console, registry: Registry, data: Path | None) ->
         if entry.section != section:
             section = entry.section
             console.print(section, style="bold")
-        cure = ""
-        if entry.cure is not None:
-            missing += 1
-            cure = f" → {entry.cure}"
-        mark = "✗" if entry.cure else "✓"
-        line = f"  {mark} {entry.name}: {entry.found}{cure}"
-        console.print(line, markup=False, soft_wrap=True)
+        missing += entry.cure is not None
+        mark, cure = ("✗", f" → {entry.cure}") if entry.cure else ("✓", "")
+        say(console, f"  {mark} {entry.name}: {entry.found}{cure}")
     return missing
 
 
 def _print_examination(console: Console, result: Examination) -> int:
     name = f"codec {result.codec}" + (f" at {result.point}" if result.point else "")
     if result.skipped is not None:
-        console.print(f"  – {name}: not examined: {result.skipped}", markup=False, soft_wrap=True)
+        say(console, f"  – {name}: not examined: {result.skipped}")
         return 0
     return _print_line(console, name, result.faults)
 
 
 def _print_line(console: Console, name: str, faults: Sequence[Fault]) -> int:
     if not faults:
-        console.print(f"  ✓ {name}", markup=False)
+        say(console, f"  ✓ {name}")
     for fault in faults:
-        line = f"  ✗ {name}: {fault.name}: {fault.evidence} → {fault.cure}"
-        console.print(line, style="red", markup=False, soft_wrap=True)
+        say(console, f"  ✗ {name}: {fault.name}: {fault.evidence} → {fault.cure}", "red")
     return len(faults)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -57,47 +58,38 @@ def add_raw_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def positive(word: str) -> int:
-    number = int(word) if word.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number above 0")
-    return number
+def _whole(least: int, what: str) -> Callable[[str], int]:
+    def read(word: str) -> int:
+        if not word.isdigit() or int(word) < least:
+            raise argparse.ArgumentTypeError(f"{word!r} is not {what}")
+        return int(word)
+
+    return read
 
 
-def whole(word: str) -> int:
-    if not word.isdigit():
-        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 0 up")
-    return int(word)
-
-
-def repeats(word: str) -> int:
-    number = int(word) if word.isdigit() else 0
-    if number < 3:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number of repeats from 3 up")
-    return number
+positive = _whole(1, "a whole number above 0")
+whole = _whole(0, "a whole number from 0 up")
+repeats = _whole(3, "a number of repeats from 3 up")
 
 
 def seconds(word: str) -> float:
-    from bench.records import read_number
-
-    try:
-        number = read_number(word)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number of seconds above 0")
+    (number,) = _above_0(word, [word], "a number of seconds above 0")
     return number
 
 
 def rates(word: str) -> list[float]:
+    return _above_0(word, word.split("+"), "rates above 0 joined by +")
+
+
+def _above_0(word: str, parts: Sequence[str], what: str) -> list[float]:
     from bench.records import read_number
 
     try:
-        found = [read_number(part) for part in word.split("+")]
+        found = [read_number(part) for part in parts]
     except ValueError:
-        found = []
-    if not found or not all(0 < rate < float("inf") for rate in found):
-        raise argparse.ArgumentTypeError(f"{word!r} is not rates above 0 joined by +")
+        found = [0.0]
+    if not all(0 < number < float("inf") for number in found):
+        raise argparse.ArgumentTypeError(f"{word!r} is not {what}")
     return found
 
 

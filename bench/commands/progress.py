@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.terminal import make_console
+from bench.commands.terminal import make_console, say
 from bench.metrics.registry import info_of, metrics
 from bench.records import RATE_REMARK, Record
 
@@ -104,7 +104,7 @@ class LineProgress(_Counter):
                 self.say(_coding_line(one))
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False, soft_wrap=True)
+        say(self.console, line)
 
     def close(self) -> None:
         pass
@@ -169,9 +169,9 @@ def print_outcome(
     """What a run came to: why tasks failed, the most frequent reasons first, counts, files."""
     reasons = sorted(outcome.reasons.items(), key=lambda pair: -pair[1])
     for reason, count in reasons[:_REASONS_SHOWN]:
-        _say(console, f"{count} × {reason}")
+        say(console, f"{count} × {reason}")
     if len(reasons) > _REASONS_SHOWN:
-        _say(console, f"… and {len(reasons) - _REASONS_SHOWN} more reasons; see {out}/records.csv")
+        say(console, f"… and {len(reasons) - _REASONS_SHOWN} more reasons; see {out}/records.csv")
     words = [f"{outcome.done} measured"]
     words += [f"{outcome.finished_before} kept"] if outcome.finished_before else []
     words += [f"{outcome.added} with metrics added"] if outcome.added else []
@@ -180,16 +180,10 @@ def print_outcome(
     words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
     words += [f"{outcome.failed} failed"] if outcome.failed else []
     words += [f"{outcome.refuted} not decodable elsewhere"] if outcome.refuted else []
-    _say(console, f"{', '.join(words)}; results in {out}")
+    say(console, f"{', '.join(words)}; results in {out}")
     shown = [path for path in files if path.suffix in _FILES_SHOWN]
     if shown:
-        _say(console, f"see {', '.join(path.name for path in shown)}")
-
-
-def print_missing(console: Console, lines: Sequence[str]) -> None:
-    """What pages of the suite could not be written for, a line each."""
-    for line in lines:
-        _say(console, f"! {line}")
+        say(console, f"see {', '.join(path.name for path in shown)}")
 
 
 def print_preview(out: Path, plan: Preview) -> None:
@@ -204,31 +198,31 @@ def print_preview(out: Path, plan: Preview) -> None:
             words += f", {codec.left} to measure" if codec.left else ", all measured"
             if codec.left and codec.seconds is not None:
                 words += f", {codec.seconds:.2g} s each"
-        _say(console, f"{codec.id:<{width}}  {words}")
+        say(console, f"{codec.id:<{width}}  {words}")
     workers = "worker" if plan.jobs == 1 else "workers"
     line = f"{plan.left} tasks for {plan.jobs} {workers} into {out}; nothing was done"
     if plan.seconds:
         line += f"; about {format_seconds(plan.seconds)} by earlier times"
     if plan.unknown:
         line += f"; no time is known yet of {', '.join(plan.unknown)}"
-    _say(console, line)
+    say(console, line)
 
 
 def print_attempt(found: Attempt) -> None:
     """The numbers of one measurement, one line for each kind."""
     console, record = make_console(), found.record
-    _say(console, f"{record.codec} {record.point} on {record.item}: {record.status}")
+    say(console, f"{record.codec} {record.point} on {record.item}: {record.status}")
     if record.reason:
-        _say(console, f"  {record.reason}")
+        say(console, f"  {record.reason}")
     if record.status == "done":
         for label, text in _attempt_lines(record):
-            _say(console, f"  {label:<11} {text}")
+            say(console, f"  {label:<11} {text}")
     if found.verdict is not None:
         words = "decodes alike" if found.verdict.passed else "does not decode alike"
         detail = f": {found.verdict.detail}" if found.verdict.detail else ""
-        _say(console, f"  fresh process {words}{detail}")
+        say(console, f"  fresh process {words}{detail}")
     for path in found.saved:
-        _say(console, f"  saved {path}")
+        say(console, f"  saved {path}")
 
 
 def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
@@ -252,7 +246,3 @@ def _attempt_lines(record: Record) -> Iterator[tuple[str, str]]:
         yield title, reason if name == RATE_REMARK else f"none: {reason}"
     if record.encode_seconds is not None and record.decode_seconds is not None:
         yield "time", f"encode {record.encode_seconds:.3f} s, decode {record.decode_seconds:.3f} s"
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, soft_wrap=True)

@@ -124,7 +124,6 @@ def call(options: argparse.Namespace) -> int:
     with DrawingProcess(available_cores()) as drawing:
         drawing.start()
         from bench.cards import load_registry
-        from bench.commands.progress import print_missing
         from bench.commands.summary import print_summary
         from bench.commands.terminal import make_console
         from bench.report import build
@@ -135,7 +134,5 @@ def call(options: argparse.Namespace) -> int:
             drawing=drawing, choice=_choice(options),
             every_frame=options.all_frames,
         )  # fmt: skip
-    console = make_console()
-    print_summary(built.folder, content=built.content, console=console)
-    print_missing(console, built.missing)
+    print_summary(built.content, make_console(), built.missing)
     return 0

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from bench.commands.options import (
     Joined,
@@ -23,11 +23,8 @@ from bench.commands.options import (
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bench.engine.campaign import Campaign
     from bench.engine.run import RunOptions
-    from bench.engine.run_log import Progress
     from bench.figures.drawing_process import DrawingProcess
 
 
@@ -39,11 +36,6 @@ EXAMPLES = (
 )
 ALL = "all"
 """The value of --keep that keeps every stream."""
-
-
-class _Kept(TypedDict):
-    keep: int
-    keep_streams: bool
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -133,11 +125,13 @@ def call(options: argparse.Namespace) -> int:
 
     start_fork_server("bench.cli")  # the main module imports it, and every worker the main module
     from bench.cards import load_registry
-    from bench.commands.progress import make_progress, print_missing, print_outcome
+    from bench.commands.progress import make_progress, print_outcome
     from bench.commands.terminal import make_console
     from bench.engine.run import run
     from bench.figures.drawing_process import DrawingProcess
     from bench.processes.pool import available_cores
+    from bench.results.vault_file import read_vault
+    from bench.vault.adopt import adopt
 
     if options.vault and options.fresh:
         raise UsageError("--fresh would discard what --vault lays into --out; leave it out")
@@ -159,7 +153,8 @@ def call(options: argparse.Namespace) -> int:
         said = options.input or campaign.media == "video"
         for note in campaign.loader.notes() if said else ():
             progress.say(note)
-        _adopt_vaults(options.vault, out, campaign.suite.id, progress)
+        for path in options.vault:
+            progress.say(adopt(read_vault(path), out, campaign.suite.id))
         try:
             outcome = run(campaign, _run_options(options, campaign, out, jobs), progress)
         finally:
@@ -171,8 +166,7 @@ def call(options: argparse.Namespace) -> int:
 
             built = build(out, registry=load_registry(options.cards), drawing=drawing)
             files = built.files
-            print_summary(out, content=built.content, console=console)
-            print_missing(console, built.missing)
+            print_summary(built.content, console, built.missing)
     print_outcome(console, out, outcome, files)
     return outcome.exit_status
 
@@ -189,20 +183,12 @@ def _run_options(
         timeout_frames=None if options.timeout else campaign.suite.timeout_frames,
         device=options.device,
         fresh=options.fresh,
-        **_kept(options, campaign),
+        keep=_shown(options, campaign),
+        keep_streams=options.keep == ALL,
         repeats=options.timing,
         cluster=options.cluster,
         command=("python", "-m", "bench", *sys.argv[1:]),
     )
-
-
-def _adopt_vaults(paths: Sequence[Path], out: Path, suite: str, progress: Progress) -> None:
-    """Lays the records and streams of vaults into the folder that the run continues."""
-    from bench.results.vault_file import read_vault
-    from bench.vault.adopt import adopt
-
-    for path in paths:
-        progress.say(adopt(read_vault(path), out, suite))
 
 
 def _load_report(drawing: DrawingProcess | None) -> None:
@@ -223,20 +209,17 @@ def _plan(campaign: Campaign, options: argparse.Namespace, out: Path, jobs: int)
     from bench.commands.progress import print_preview
     from bench.engine.preview import preview
 
-    print_preview(
-        out,
-        preview(
-            campaign, out, jobs=jobs, device=options.device, fresh=options.fresh,
-            **_kept(options, campaign),
-        ),
+    plan = preview(
+        campaign, out, jobs=jobs, device=options.device, fresh=options.fresh,
+        keep=_shown(options, campaign), keep_streams=options.keep == ALL,
     )  # fmt: skip
+    print_preview(out, plan)
     return 0
 
 
-def _kept(options: argparse.Namespace, campaign: Campaign) -> _Kept:
-    streams = options.keep == ALL
-    shown = options.keep if options.keep and not streams else campaign.suite.keep
-    return {"keep": shown, "keep_streams": streams}
+def _shown(options: argparse.Namespace, campaign: Campaign) -> int:
+    """How many items the report's comparison shows."""
+    return campaign.suite.keep if options.keep in (None, ALL) else options.keep
 
 
 def campaign_of(options: argparse.Namespace) -> Campaign:

@@ -24,15 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> int:
     from bench.cards import load_registry
-    from bench.commands.terminal import make_console
+    from bench.commands.terminal import make_console, say
     from bench.report.site import build_site
 
     built = build_site(options.paths, options.out, load_registry(options.cards))
     console = make_console()
     for line in built.left_out:
-        console.print(f"left out: {line}", style="yellow", markup=False, highlight=False)
-    console.print(
-        f"{built.folder / 'index.html'}: {built.suites} suites, {built.codecs} codecs, "
-        f"{built.size / 1e6:.1f} MB", markup=False, highlight=False,
-    )  # fmt: skip
+        say(console, f"left out: {line}", "yellow")
+    what = f"{built.suites} suites, {built.codecs} codecs, {built.size / 1e6:.1f} MB"
+    say(console, f"{built.folder / 'index.html'}: {what}")
     return 0

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.analysis.bd import Comparison
 from bench.analysis.table import BdTable
-from bench.commands.terminal import make_console, print_table, print_wide
+from bench.commands.terminal import print_table, print_wide, say
 from bench.report.chroma import MARK
-from bench.report.content import Content, collect
+from bench.report.content import Content
 from bench.report.remarks import own_warnings, warnings_of
 from bench.report.tables import (
     PUBLISHED_TITLE,
@@ -31,16 +30,9 @@ if TYPE_CHECKING:
 _MAX_WARNINGS = 12
 
 
-def print_summary(
-    folder: Path | Sequence[Path], *, content: Content | None = None, console: Console | None = None
-) -> None:
-    """Prints the summary of a results folder and what a reader must mind.
-
-    ``content`` saves reading the folder again where a report was just built. Raises StoreError
-    for a folder that is not a finished run.
-    """
-    shown = content or collect(folder)
-    printer = console or make_console()
+def print_summary(shown: Content, printer: Console, missing: Sequence[str] = ()) -> None:
+    """Prints the summary of a report, what a reader must mind, and in a line each what pages of the
+    suite could not be written for."""
     columns, rows = summary_columns(shown), [summary_cells(shown, row) for row in shown.rows]
     # BD-rates before their spread and before times
     order = sorted(
@@ -52,39 +44,33 @@ def print_summary(
         _say(printer, f"table.md has also: {'; '.join(left_out)}")
     if any(MARK in cell for row in rows for cell in row):
         _say(printer, f"{MARK} chroma at half the resolution (4:2:0): see table.md")
-    if shown.published:
-        _print_published(printer, shown)
+    if shown.published and (lost := print_table(printer, PUBLISHED_TITLE, *published_table(shown))):
+        _say(printer, f"table.md has also: {'; '.join(lost)}")
     warned = warnings_of(shown)
     for text in warned[:_MAX_WARNINGS]:
         _say(printer, f"! {text}")
     if len(warned) > _MAX_WARNINGS:
         _say(printer, f"! and {len(warned) - _MAX_WARNINGS} more, all of them in table.md")
+    for line in missing:
+        say(printer, f"! {line}")
 
 
-def _print_published(console: Console, content: Content) -> None:
-    columns, rows = published_table(content)
-    left_out = print_table(console, PUBLISHED_TITLE, columns, rows)
-    if left_out:
-        _say(console, f"table.md has also: {'; '.join(left_out)}")
-
-
-def print_bd(
-    table: BdTable, names: Mapping[str, str] | None = None, *, console: Console | None = None
-) -> None:
+def print_bd(table: BdTable, names: Mapping[str, str], printer: Console) -> None:
     """Prints a BD table: every comparison with interval, spread and warnings, then matrices; codecs
     by their names, ids where there is none.
 
     A codec without any number has no row, only the reason; a table without any says why.
     """
-    printer = console or make_console()
 
     def name(codec: str) -> str:
-        return (names or {}).get(codec, codec)
+        return names.get(codec, codec)
 
     if table.note:
         _say(printer, f"! {table.note}")
     elif not table.comparisons and not table.matrices:
-        _say(printer, f"! no BD-rates: {_empty(table, name)}")
+        why = f"{name(table.anchor or '')} is the only codec with a lossy curve" if (
+            table.metrics) else "the run has no metric that a curve can be drawn of"  # fmt: skip
+        _say(printer, f"! no BD-rates: {why}")
     for metric in table.metrics:
         found = [c for c in table.comparisons if c.metric == metric]
         headers = any(math.isfinite(c.without_headers_percent) for c in found)
@@ -109,12 +95,6 @@ def print_bd(
                  for i in compared]  # fmt: skip
         heads = (name(square.codecs[j]) for j in compared)
         print_wide(printer, title, ["", *heads], lines)
-
-
-def _empty(table: BdTable, name: Callable[[str], str]) -> str:
-    if not table.metrics:
-        return "the run has no metric that a curve can be drawn of"
-    return f"{name(table.anchor or '')} is the only codec with a lossy curve"
 
 
 def _remarks(comparisons: Sequence[Comparison], name: Callable[[str], str]) -> list[str]:

@@ -41,6 +41,11 @@ def make_console(*, quiet: bool = False) -> Console:
     return console
 
 
+def say(console: Console, line: str, style: str | None = None) -> None:
+    """Prints a line as it is; the terminal breaks it where it must."""
+    console.print(line, style=style, markup=False, soft_wrap=True)
+
+
 def print_plainly(*streams: object) -> None:
     """Lets these streams stand in for characters that their encoding lacks, one for one so that
     tables stay straight, instead of raising UnicodeEncodeError."""
@@ -83,7 +88,8 @@ def print_table(
     shown = [[break_name(row[0], name_width), *(row[i] for i in kept)] for row in rows]
     for place, index in enumerate([0, *kept]):
         justify: Literal["left", "right"] = "left" if place == 0 else "right"
-        heading = _heading(columns[index], [row[place] for row in shown])
+        width = _width(columns[index], [row[place] for row in shown])
+        heading = "\n".join(textwrap.wrap(columns[index], width, break_on_hyphens=False))
         table.add_column(escape(heading), justify=justify, no_wrap=True, overflow="fold")
     for row in shown:
         table.add_row(*map(escape, row))
@@ -146,7 +152,3 @@ def _width(heading: str, cells: Sequence[str]) -> int:
     """Cells on one line each, the heading broken between words."""
     lines = [line for cell in cells for line in cell.split("\n")]
     return max(map(len, [*lines, *(heading.split() or [""])]))
-
-
-def _heading(name: str, cells: Sequence[str]) -> str:
-    return "\n".join(textwrap.wrap(name, _width(name, cells), break_on_hyphens=False))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.options import Joined, add_cards, positive, seconds
 from bench.commands.stored import add_originals, campaign_of_run
+from bench.commands.terminal import make_console, say
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
@@ -42,16 +43,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
-    from bench.commands.terminal import make_console
     from bench.processes.fork_server import start_fork_server
 
     start_fork_server("bench.cli")
     console = make_console()
     return _pack(options, console) if options.action == "pack" else _verify(options, console)
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, soft_wrap=True)
 
 
 def _pack(options: argparse.Namespace, console: Console) -> int:
@@ -68,9 +64,9 @@ def _pack(options: argparse.Namespace, console: Console) -> int:
         options.folder, path, codecs, registry, by=options.by or "unnamed", seconds=options.timeout
     )
     for note in packed.notes:
-        _say(console, note)
+        say(console, note)
     size = path.stat().st_size / 1e6
-    _say(console, f"{path}: {packed.records} records, {packed.streams} streams, {size:.1f} MB")
+    say(console, f"{path}: {packed.records} records, {packed.streams} streams, {size:.1f} MB")
     return 0
 
 
@@ -91,11 +87,9 @@ def _verify(options: argparse.Namespace, console: Console) -> int:
     except BenchError as error:
         found.skipped.append(f"metrics: not compared: {error}")
     for line in (*found.notes, *found.skipped, *found.problems):
-        _say(console, line)
+        say(console, line)
     state = ", ".join(found.isolation) or "nothing decoded"
-    _say(
-        console,
-        f"{options.file}, measured by {vault.by}: {found.verdict}; {found.decoded} of "
-        f"{len(vault.records)} streams decoded ({state}), {found.compared} values compared",
-    )
+    decoded = f"{found.decoded} of {len(vault.records)} streams decoded ({state})"
+    what = f"{found.verdict}; {decoded}, {found.compared} values compared"
+    say(console, f"{options.file}, measured by {vault.by}: {what}")
     return 1 if found.problems or (options.strict and found.skipped) else 0

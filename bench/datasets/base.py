@@ -1,4 +1,5 @@
-"""What a data set loader is: a fixed list of items, each loaded as a signal on demand."""
+"""What a data set loader is: a fixed list of items, each loaded as a signal on demand; and from a
+card to the loader that it names."""
 
 from __future__ import annotations
 
@@ -7,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bench.errors import BenchError
+from bench.cards.plugins import import_class
+from bench.cards.toml import label
+from bench.errors import BenchError, CardError
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard, Settings
     from bench.signals import Layout, Signal
+
+_LOADER_NEEDS = ("items", "load", "notes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,16 @@ class Loader(Protocol):
         """What a reader of the results must know: generated or official, how many of how many."""
 
 
+def whole_setting(
+    card: DatasetCard, settings: Settings, key: str, default: int | None = None
+) -> int:
+    """A whole number above 0 of a loader's settings. Raises CardError for anything else."""
+    value = settings.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise CardError(f"{label(card.path)}: settings.{key} is {value!r}; give a number")
+    return value
+
+
 def places_of(loader: Loader) -> tuple[Path, ...]:
     """The files and folders that a loader reads its items from, as far as it says: decoders are
     kept from them. A loader says it with a method ``places``."""
@@ -85,3 +100,16 @@ def holds(loader: Loader, item: Item) -> bool:
     except (BenchError, OSError):
         return False
     return True
+
+
+def loader_class(card: DatasetCard) -> type[Loader]:
+    """The loader class of a data set card, imported now. Raises CardError as ``adapter_class``."""
+    loader: type[Loader] = import_class(
+        label(card.path), "loader", card.loader, _LOADER_NEEDS, "bench.datasets.base:Loader"
+    )
+    return loader
+
+
+def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:
+    """The loader of a card. Raises DataError where its data are missing."""
+    return loader_class(card)(card, settings, options)

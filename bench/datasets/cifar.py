@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.base import DataOptions, Item
+from bench.datasets.base import DataOptions, Item, whole_setting
 from bench.datasets.locate import candidates
-from bench.errors import CardError, DataError
+from bench.errors import DataError
 from bench.signals import RGB, Layout, Signal, clip, image
 
 if TYPE_CHECKING:
@@ -285,11 +285,7 @@ class CifarTest:
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:
-        per_item = settings.get("per_item", 1)
-        if not isinstance(per_item, int) or per_item < 1:
-            raise CardError(
-                f"datasets/{card.path.name}: settings.per_item is {per_item!r}; give a number"
-            )
+        per_item = whole_setting(card, settings, "per_item", 1)
         self._per_item, self._limit = per_item, options.limit
         self._folders = tuple(candidates(card, options.root))
         self._count = len(self._images.pixels) // per_item

@@ -15,8 +15,7 @@ from bench.cards.toml import label
 from bench.datasets import container
 from bench.datasets.base import DataOptions, Item
 from bench.datasets.clip_names import read_name
-from bench.datasets.listing import read_list
-from bench.datasets.locate import cure, locate
+from bench.datasets.locate import cure, locate, read_list
 from bench.datasets.pictures import decode_picture, header_layout
 from bench.datasets.rawvideo import RawFile, Y4mFile, check_format, raw_size
 from bench.datasets.sources import NO_RATE, Clips, Refusal, Source, frame_gap, natural_key
@@ -128,7 +127,7 @@ class ClipFolder(Clips):
         notes += packed
         by_name = {clip.name: clip for clip in listed}
         super().__init__(sources, where, notes, lambda item: _as_listed(item, by_name[item.name]))
-        self._notes += tuple(_short(self._items, by_name))
+        self.note(*_short(self._items, by_name))
 
 
 def _listed_clips(card: DatasetCard, settings: Mapping[str, object]) -> list[ListedClip]:

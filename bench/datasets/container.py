@@ -21,7 +21,7 @@ from bench.datasets.cut import (
     refuse_fewer,
     steady_rate,
 )
-from bench.datasets.sources import UNSAID_RATE, Refusal, file_digest, pixel_shape
+from bench.datasets.sources import UNSAID_RATE, OneFile, Refusal, pixel_shape
 from bench.signals import FORMATS, FULL_RANGE, RGB, Frame, Layout, Matrix, PixelFormat, Range
 
 SUFFIXES = (
@@ -51,7 +51,7 @@ _COVER = 0x400
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerFile:
+class ContainerFile(OneFile):
     """The video stream that players choose: constant frame rate, progressive, not to be turned."""
 
     path: Path
@@ -86,12 +86,6 @@ class ContainerFile:
             place = streams.index(stream) + 1
             found.append(f"video stream {place} of {len(streams)}, the others left out")
         return tuple(filter(None, found))
-
-    def digest(self) -> str:
-        return file_digest(self.path)
-
-    def places(self) -> tuple[Path, ...]:
-        return (self.path,)
 
     def frames(self) -> Iterator[Frame]:
         from av.error import FFmpegError

@@ -12,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cards import DatasetCard
-from bench.datasets.base import DataOptions, Item
+from bench.datasets.base import DataOptions, Item, whole_setting
 from bench.datasets.locate import cure, locate
 from bench.datasets.pictures import SUFFIXES, load_picture, picture_item
-from bench.datasets.sources import item_names, natural_key
-from bench.errors import CardError, DataError
+from bench.datasets.sources import Files, item_names, natural_key
+from bench.errors import DataError
 from bench.signals import Signal, image
 
 
-class PictureFiles:
+class PictureFiles(Files):
     """Still pictures by path; the item of ``a/b.png`` under ``base`` is ``a/b``."""
+
+    kind = "pictures"
 
     def __init__(
         self,
@@ -31,23 +33,8 @@ class PictureFiles:
         notes: Sequence[str] = (),
     ) -> None:
         names = item_names(paths, base) if names is None else names
-        self._items = _items_of(paths, names)
         self._paths = dict(zip(names, paths, strict=True))
-        self._notes = tuple(notes)
-        usable = [item for item in self._items if item.problem is None]
-        if not usable:
-            problems = [item.problem or "" for item in self._items]
-            if len(problems) == 1:
-                raise DataError(problems[0])
-            first = f": {problems[0]}" if problems else ""
-            raise DataError(f"{base}: none of {len(problems)} pictures can be used{first}")
-
-    def note(self, sentence: str) -> None:
-        """Adds what a reader of the results must know."""
-        self._notes += (sentence,)
-
-    def items(self) -> Sequence[Item]:
-        return self._items
+        super().__init__(_items_of(paths, names), base, notes)
 
     def load(self, item: Item) -> Signal:
         if item.problem is not None:
@@ -60,13 +47,6 @@ class PictureFiles:
     def holds(self, item: Item) -> bool:
         """Whether the item's file is here; it is not read."""
         return self._paths[item.name].is_file()
-
-    def notes(self) -> tuple[str, ...]:
-        problems = sum(item.problem is not None for item in self._items)
-        if not problems:
-            return self._notes
-        found = f"{problems} of {len(self._items)} pictures cannot be used; each record says why"
-        return (*self._notes, found)
 
 
 def _items_of(paths: Sequence[Path], names: Sequence[str]) -> tuple[Item, ...]:
@@ -81,14 +61,6 @@ def _items_of(paths: Sequence[Path], names: Sequence[str]) -> tuple[Item, ...]:
 
     with ThreadPoolExecutor(2) as pool:
         return tuple(item for part in pool.map(some, starts) for item in part)
-
-
-def crop_side(card: DatasetCard, settings: dict[str, object]) -> int:
-    """``settings.crop`` as a number, 0 without it. Raises CardError for anything else."""
-    crop = settings.get("crop", 0)
-    if not isinstance(crop, int) or isinstance(crop, bool) or crop < 0:
-        raise CardError(f"datasets/{card.id}.toml: crop is {crop!r}; give a side in pixels")
-    return crop
 
 
 def cropped_item(item: Item, side: int) -> Item:
@@ -124,7 +96,7 @@ class ImageFolder(PictureFiles):
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:
         self.card = card
-        self._crop = crop_side(card, settings)
+        self._crop = whole_setting(card, settings, "crop") if settings.get("crop", 0) else 0
         folder = self._folder(options)
         notes: tuple[str, ...] = ()
         if card.files:

@@ -15,7 +15,7 @@ from bench.datasets.base import DataOptions, Loader
 from bench.datasets.clips import PictureClip
 from bench.datasets.container import ContainerFile
 from bench.datasets.images import PictureFiles
-from bench.datasets.listing import read_list
+from bench.datasets.locate import read_list
 from bench.datasets.pictures import REFUSED_SUFFIXES, SUFFIXES
 from bench.datasets.rawvideo import RawFile, Y4mFile, check_format, raw_size
 from bench.datasets.sources import Clips, Source, item_names, natural_key, safe_name

@@ -1,4 +1,5 @@
-"""Where a data set lies on this machine: ``--data``, ``$BENCH_DATA``, then the user's cache."""
+"""Where a data set lies on this machine: ``--data``, ``$BENCH_DATA``, then the user's cache; and
+which of its items ``--list`` names."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.cards import DatasetCard
+from bench.cards.files import read_text
 from bench.datasets.base import DataOptions
 from bench.errors import DataError
 
@@ -62,3 +64,16 @@ def _sentence(paths: list[Path]) -> str:
     if len(words) > 4:
         words = [*words[:3], f"{len(words) - 3} more folders"]
     return ", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def read_list(path: Path) -> list[str]:
+    """The names in a list file, one a line, blank lines left out. Raises DataError if it cannot be
+    read or names nothing."""
+    try:
+        names = [line.strip() for line in read_text(path).splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"--list {path}: cannot be read: {error}") from error
+    names = [name for name in names if name]
+    if not names:
+        raise DataError(f"--list {path}: names nothing; write one name a line")
+    return names

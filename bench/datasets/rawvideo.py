@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from bench.bitstreams import y4m
 from bench.datasets.clip_names import SaidByName, read_name
-from bench.datasets.sources import NO_RATE, Refusal, file_digest, pixel_shape
-from bench.datasets.zipped import File, files_of
+from bench.datasets.sources import NO_RATE, OneFile, Refusal, pixel_shape
 from bench.errors import BitstreamError, DataError
 from bench.signals import FORMATS, FULL_RANGE, YUV420, Frame, Layout, PixelFormat, Samples
 
@@ -39,10 +37,8 @@ _Y4M_DEPTHS = (8, 10, 12)
 
 
 @dataclass(frozen=True, slots=True)
-class Y4mFile:
+class Y4mFile(OneFile):
     """A YUV4MPEG2 file: mono, 4:2:0, 4:2:2 or 4:4:4 of 8, 10 or 12 bits."""
-
-    path: File
 
     def facts(self) -> tuple[str, ...]:
         with self.path.open("rb") as file:
@@ -64,12 +60,6 @@ class Y4mFile:
             raise Refusal("no frames after its header; get it again")
         return replace(header, frames=count)
 
-    def digest(self) -> str:
-        return file_digest(self.path)
-
-    def places(self) -> tuple[Path, ...]:
-        return files_of([self.path])
-
     def frames(self) -> Iterator[Frame]:
         with self.path.open("rb") as file:
             header = _y4m_layout(file)
@@ -80,11 +70,10 @@ class Y4mFile:
 
 
 @dataclass(frozen=True, slots=True)
-class RawFile:
+class RawFile(OneFile):
     """Headerless frames one after the other, of the size, format and rate that the command line or
     the file's name says; what contradicts each other or the file's bytes is refused."""
 
-    path: File
     size: tuple[int, int] | None = None
     format: str | None = None
     fps: Fraction | None = None
@@ -114,12 +103,6 @@ class RawFile:
         if self.fps is None and said.fps is None:
             found += [NO_RATE]
         return tuple(found)
-
-    def digest(self) -> str:
-        return file_digest(self.path)
-
-    def places(self) -> tuple[Path, ...]:
-        return files_of([self.path])
 
     def frames(self) -> Iterator[Frame]:
         template = self._template()

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from bench.datasets.base import Item
-from bench.datasets.zipped import File
+from bench.datasets.zipped import File, files_of
 from bench.errors import FORMULA, DataError, plain
 from bench.signals import Frame, Layout, Signal
 
@@ -57,8 +58,53 @@ class Source(Protocol):
         """The files that hold it."""
 
 
-class Clips:
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """What of a source is the same wherever it is one file."""
+
+    path: File
+
+    def digest(self) -> str:
+        return file_digest(self.path)
+
+    def places(self) -> tuple[Path, ...]:
+        return files_of([self.path])
+
+
+class Files:
+    """Items of files, of which some may have a problem; all of them is a DataError. ``kind`` is
+    what they are, in words."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, items: Sequence[Item], where: Path, notes: Iterable[str] = ()) -> None:
+        self._items, self._notes = tuple(items), tuple(notes)
+        problems = [item.problem for item in items if item.problem is not None]
+        if len(problems) == len(items):
+            if len(problems) == 1:
+                raise DataError(problems[0])
+            first = f": {problems[0]}" if problems else ""
+            raise DataError(f"{where}: none of {len(problems)} {self.kind} can be used{first}")
+
+    def note(self, *sentences: str) -> None:
+        """Adds what a reader of the results must know."""
+        self._notes += sentences
+
+    def items(self) -> Sequence[Item]:
+        return self._items
+
+    def notes(self) -> tuple[str, ...]:
+        problems = sum(item.problem is not None for item in self._items)
+        if not problems:
+            return self._notes
+        found = f"{problems} of {len(self._items)} {self.kind} cannot be used; each record says why"
+        return (*self._notes, found)
+
+
+class Clips(Files):
     """Items of clip sources by name; frames are read when they are asked for, one at a time."""
+
+    kind = "clips"
 
     def __init__(
         self,
@@ -69,17 +115,8 @@ class Clips:
     ) -> None:
         """``check`` may add to an item what is known of it, or a problem."""
         self._sources = sources
-        self._items = tuple(check(_item(name, source)) for name, source in sources.items())
-        self._notes = (*notes, *_facts(sources, self._items))
-        if all(item.problem is not None for item in self._items):
-            problems = [item.problem or "" for item in self._items]
-            if len(problems) == 1:
-                raise DataError(problems[0])
-            first = f": {problems[0]}" if problems else ""
-            raise DataError(f"{where}: none of {len(problems)} clips can be used{first}")
-
-    def items(self) -> Sequence[Item]:
-        return self._items
+        items = [check(_item(name, source)) for name, source in sources.items()]
+        super().__init__(items, where, (*notes, *_facts(sources, items)))
 
     def load(self, item: Item) -> Signal:
         if item.problem is not None or item.layout is None:
@@ -89,13 +126,6 @@ class Clips:
 
     def places(self) -> tuple[Path, ...]:
         return tuple(path for source in self._sources.values() for path in source.places())
-
-    def notes(self) -> tuple[str, ...]:
-        problems = sum(item.problem is not None for item in self._items)
-        if not problems:
-            return self._notes
-        found = f"{problems} of {len(self._items)} clips cannot be used; each record says why"
-        return (*self._notes, found)
 
 
 def _facts(sources: Mapping[str, Source], items: Sequence[Item]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.base import DataOptions, Item
+from bench.datasets.base import DataOptions, Item, whole_setting
 from bench.errors import CardError, near_matches
 from bench.signals import REAL, Layout, Signal, vectors
 
@@ -61,9 +61,9 @@ class SyntheticVectors:
                 f"datasets/{card.path.name}: unknown source {self._source!r}; "
                 f"{near_matches(self._source, SOURCES)}"
             )
-        self._length = _whole(card, settings, "length")
-        self._vectors = _whole(card, settings, "vectors")
-        self._per_item = _whole(card, settings, "per_item")
+        self._length = whole_setting(card, settings, "length")
+        self._vectors = whole_setting(card, settings, "vectors")
+        self._per_item = whole_setting(card, settings, "per_item")
         self._correlation = float(str(settings.get("correlation", 0.0)))
         self._limit = options.limit
 
@@ -98,10 +98,3 @@ class SyntheticVectors:
 @lru_cache(maxsize=2)
 def _drawn(source: str, count: int, length: int, correlation: float) -> NDArray[np.float64]:
     return draw(source, count, length, seed=TEST_SEED, correlation=correlation)
-
-
-def _whole(card: DatasetCard, settings: dict[str, object], key: str) -> int:
-    value = settings.get(key)
-    if not isinstance(value, int) or value < 1:
-        raise CardError(f"datasets/{card.path.name}: settings.{key} is {value!r}; give a number")
-    return value

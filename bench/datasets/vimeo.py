@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from bench.cards import DatasetCard
 from bench.cards.toml import label
 from bench.datasets.base import DataOptions, Item
-from bench.datasets.listing import read_list
-from bench.datasets.locate import locate
+from bench.datasets.images import centre
+from bench.datasets.locate import locate, read_list
 from bench.datasets.pictures import decode_picture, header_layout
 from bench.datasets.sources import Refusal, remembered
 from bench.datasets.zipped import ZipMember, zip_entries
@@ -269,7 +268,7 @@ class Vimeo90k:
                 f"{self._store.where}: {name} cannot be read: {error.strerror}; put it back"
             ) from error
         if self._crop:
-            return _centre_crop(pixels, self._crop)
+            return centre(pixels, self._crop)
         if self._resize:
             size = (self._resize, self._resize)
             return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
@@ -287,11 +286,6 @@ def named_clips(card: DatasetCard, clips: object) -> list[str]:
             f'{label(card.path)}: settings.clips is {clips!r}; give a list such as ["00001/0266"]'
         )
     return list(clips)
-
-
-def _centre_crop(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-    return pixels[top : top + side, left : left + side]
 
 
 def _holds_vimeo(path: Path) -> bool:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class _Here(Apart):
         from bench.codecs.foreign.model_backend import Backend
 
         super().__init__(apart.card, apart.backend, apart.opening)
+        if find_spec("compressai"):
+            symbol_trace.trace_compressai()
         self._here = Backend()
         self._here.open(dict(self.opening), [])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,6 @@ def start() -> None:
                          (rans.Reader, "take")):  # fmt: skip
         setattr(module, name, _noting(getattr(module, name)))
     _trace_constriction()
-    if find_spec("compressai"):
-        _trace_compressai()
 
 
 def _trace_constriction() -> None:
@@ -47,7 +45,10 @@ def _trace_constriction() -> None:
     stack.AnsCoder = Noting
 
 
-def _trace_compressai() -> None:
+@cache
+def trace_compressai() -> None:
+    """The same for CompressAI's coder, before one of its networks is built: its import takes
+    seconds, which no other codec needs."""
     import compressai.models
     from compressai import ans
 

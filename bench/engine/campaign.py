@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cards import CodecCard, Registry
-from bench.cards.protocols import Protocol
-from bench.cards.suites import Suite
+from bench.cards.suites import Protocol, Suite
 from bench.codecs.build import select
 from bench.codecs.foreign.loader import open_dataset
 from bench.datasets.base import DataOptions, Loader

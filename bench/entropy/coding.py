@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Model = object
 """A distribution of constriction, which tells no types."""
 _GRAIN = 2.0**-20
@@ -91,6 +92,23 @@ def categorical(probabilities: NDArray[np.float64]) -> Model:
     safe = np.maximum(np.round(probabilities / _GRAIN), 1.0)
     with_guard = np.concatenate([[1.0], safe])
     return constriction.stream.model.Categorical(with_guard / with_guard.sum(), perfect=False)
+
+
+def family() -> Model:
+    """Models by a table of probabilities, each symbol with its own."""
+    import constriction
+
+    return constriction.stream.model.Categorical(perfect=False)
+
+
+def tabled(logarithms: Floats, parts: int, table: Floats) -> Floats:
+    """Probabilities ``(n, K)`` of logarithms ``(n, K)``, each up to a constant, which are rounded
+    to multiples of 1/``parts``; ``table`` has the powers of the base at 0, −1/parts, −2/parts, …"""
+    units = np.rint(logarithms * parts)
+    below = np.minimum(units.max(1, keepdims=True) - units, len(table) - 1).astype(np.intp)
+    weights = table[below]
+    shares: Floats = weights / weights.sum(1, keepdims=True)
+    return shares
 
 
 def encode_arithmetic(indices: Indices, probabilities: NDArray[np.float64]) -> bytes:

@@ -12,7 +12,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.entropy.coding import Model
+from bench.entropy.coding import family, tabled
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
@@ -36,11 +36,7 @@ _TABLE = _weights()
 
 def probabilities(logarithms: Floats) -> Floats:
     """Probabilities ``(n, K)`` of logarithms to base 2 ``(n, K)``, each up to a constant."""
-    units = np.rint(logarithms * _PARTS)
-    below = np.minimum(units.max(1, keepdims=True) - units, len(_TABLE) - 1).astype(np.int64)
-    weights = _TABLE[below]
-    shares: Floats = weights / weights.sum(1, keepdims=True)
-    return shares
+    return tabled(logarithms, _PARTS, _TABLE)
 
 
 def shannon_bits(shares: Floats, symbols: Indices) -> float:
@@ -53,9 +49,9 @@ def encode_steps(steps: Sequence[tuple[Floats, Indices]]) -> bytes:
     import constriction
 
     coder = constriction.stream.stack.AnsCoder()
-    family = _family()
+    model = family()
     for shares, symbols in reversed(steps):
-        coder.encode_reverse(symbols.astype(np.int32), family, shares)
+        coder.encode_reverse(symbols.astype(np.int32), model, shares)
     return bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
 
 
@@ -75,15 +71,9 @@ class StepDecoder:
 
     def decode(self, shares: Floats) -> Indices:
         """The symbols ``(n,)`` of the next step."""
-        return np.asarray(self._coder.decode(_family(), shares), np.int64)
+        return np.asarray(self._coder.decode(family(), shares), np.int64)
 
     def finish(self) -> None:
         """Raises BitstreamError unless all of the stream was read."""
         if not self._coder.is_empty():
             raise BitstreamError("context-coded stream: more than its symbols; it is damaged")
-
-
-def _family() -> Model:
-    import constriction
-
-    return constriction.stream.model.Categorical(perfect=False)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.entropy.coding import Model
+from bench.entropy.coding import family, tabled
 from bench.errors import BitstreamError
 
 Indices = NDArray[np.int64]
@@ -55,7 +55,7 @@ class MapEncoder:
             here = maps[:, rows, columns]
             symbols = here.ravel()
             self.bits -= float(np.log2(probabilities[np.arange(len(symbols)), symbols]).sum())
-            self._coder.encode(symbols.astype(np.int32), _family(), probabilities)
+            self._coder.encode(symbols.astype(np.int32), family(), probabilities)
             stepper.write(step, here)
 
     def finish(self) -> bytes:
@@ -82,7 +82,7 @@ class MapDecoder:
         for step, (rows, columns) in enumerate(stepper.order):
             shares = _probabilities(stepper.logits(step))
             try:
-                symbols = self._coder.decode(_family(), shares)
+                symbols = self._coder.decode(family(), shares)
             except AssertionError as error:  # how constriction says it
                 raise BitstreamError(f"prior-coded stream: {error}; damaged") from error
             here = symbols.astype(np.int64).reshape(size[0], len(rows))
@@ -109,18 +109,7 @@ _TABLE = np.outer(
 def _probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(B · n, codes)``, one row for each symbol. By a table: exp() differs in the last bit
     between instruction sets and libraries."""
-    units = np.rint(logits.reshape(-1, logits.shape[-1]) * _PARTS)
-    below = np.minimum(units.max(1, keepdims=True) - units, len(_TABLE) - 1)
-    shares = _TABLE[below.astype(np.intp)]
-    normalised: NDArray[np.float64] = shares / shares.sum(1, keepdims=True)
-    return normalised
-
-
-def _family() -> Model:
-    """Models by a table of probabilities, each symbol with its own."""
-    import constriction
-
-    return constriction.stream.model.Categorical(perfect=False)
+    return tabled(logits.reshape(-1, logits.shape[-1]), _PARTS, _TABLE)
 
 
 def tile_shapes(height: int, width: int, size: int) -> list[tuple[slice, slice]]:

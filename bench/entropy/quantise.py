@@ -19,31 +19,17 @@ Function = Callable[[Floats], Floats]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Density:
-    """A zero-mean, unit-variance source density: its cumulative moments.
-
-    ``cumulative``, ``first`` and ``second`` are ∫ tᵏ p(t) dt from −∞ to x for k = 0, 1, 2;
-    ``inverse`` is that of ``cumulative``.
-    """
+    """A zero-mean, unit-variance source density: ``cumulative`` and ``first`` are ∫ tᵏ p(t) dt from
+    −∞ to x for k = 0, 1; ``inverse`` is that of ``cumulative``."""
 
     cumulative: Function
     first: Function
-    second: Function
     inverse: Function
-
-
-def _normal_density(x: Floats) -> Floats:
-    return np.asarray(np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
-
-
-def _normal_second(x: Floats) -> Floats:
-    finite = np.where(np.isinf(x), 0.0, x)
-    return np.asarray(special.ndtr(x) - finite * _normal_density(x))
 
 
 NORMAL = Density(
     lambda x: np.asarray(special.ndtr(x)),
-    lambda x: -_normal_density(x),
-    _normal_second,
+    lambda x: np.asarray(-(np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))),
     lambda p: np.asarray(special.ndtri(p)),
 )
 
@@ -57,12 +43,7 @@ def _laplace(power: int) -> Function:
         s = _LAPLACE_SCALE
         u = np.where(np.isinf(x), 0.0, np.abs(x))
         tail = np.where(np.isinf(x), 0.0, 0.5 * np.exp(-u / s))
-        if power == 0:
-            return np.where(x < 0, tail, 1 - tail)
-        if power == 1:
-            return np.asarray(-(u + s) * tail)
-        outer = (u * u + 2 * s * u + 2 * s * s) * tail
-        return np.where(x < 0, outer, 2 * s * s - outer)
+        return np.asarray(-(u + s) * tail) if power else np.where(x < 0, tail, 1 - tail)
 
     return integral
 
@@ -72,7 +53,7 @@ def _laplace_inverse(p: Floats) -> Floats:
     return np.asarray(np.sign(0.5 - p) * _LAPLACE_SCALE * np.log(2 * side))
 
 
-LAPLACE = Density(_laplace(0), _laplace(1), _laplace(2), _laplace_inverse)
+LAPLACE = Density(_laplace(0), _laplace(1), _laplace_inverse)
 
 _HALF = np.sqrt(3.0)
 
@@ -88,7 +69,7 @@ def _uniform(power: int) -> Function:
     return integral
 
 
-UNIFORM = Density(_uniform(0), _uniform(1), _uniform(2), lambda p: np.asarray((2 * p - 1) * _HALF))
+UNIFORM = Density(_uniform(0), _uniform(1), lambda p: np.asarray((2 * p - 1) * _HALF))
 
 DENSITIES = {"gaussian": NORMAL, "laplace": LAPLACE, "uniform": UNIFORM}
 
@@ -112,23 +93,17 @@ class Quantiser:
         """The cell of every sample, same shape."""
         return np.searchsorted(self.thresholds, samples).astype(np.int64)
 
-    @property
-    def entropy(self) -> float:
-        """Bits per sample of an ideal coder with the cell probabilities."""
-        p = self.probabilities[self.probabilities > 0]
-        return float(-(p * np.log2(p)).sum())
 
-
-def lloyd_max(density: Density, levels: int, *, tolerance: float = 1e-12) -> Quantiser:
+def lloyd_max(density: Density, levels: int) -> Quantiser:
     """The quantiser of least MSE with this many levels (Lloyd 1982, Max 1960).
 
-    Alternates midpoints and centroids until the levels move less than ``tolerance``; the optimum
+    Alternates midpoints and centroids until the levels move less than 10⁻¹²; the optimum
     is unique for log-concave densities such as these.
     """
     points = density.inverse((np.arange(levels) + 0.5) / levels)
     while True:
         quantiser = from_thresholds((points[1:] + points[:-1]) / 2, density)
-        if float(np.max(np.abs(quantiser.levels - points))) < tolerance:
+        if float(np.max(np.abs(quantiser.levels - points))) < 1e-12:
             return quantiser
         points = quantiser.levels
 
@@ -137,11 +112,6 @@ def lloyd_max(density: Density, levels: int, *, tolerance: float = 1e-12) -> Qua
 def lloyd_max_for(source: str, bits: int) -> Quantiser:
     """Lloyd–Max with 2^bits levels for a named source of variance 1."""
     return lloyd_max(density_named(source), 2**bits)
-
-
-def lloyd_max_normal(bits: int) -> Quantiser:
-    """Lloyd–Max for N(0, 1) with 2^bits levels."""
-    return lloyd_max_for("gaussian", bits)
 
 
 def uniform_interval(bits: int, low: float, high: float, density: Density = NORMAL) -> Quantiser:
@@ -174,12 +144,3 @@ def from_thresholds(thresholds: Floats, density: Density) -> Quantiser:
 
 def _edges(thresholds: Floats) -> Floats:
     return np.concatenate([[-np.inf], thresholds, [np.inf]])
-
-
-def distortion(quantiser: Quantiser, density: Density = NORMAL) -> float:
-    """MSE of the quantiser on its density."""
-    edges, y = _edges(quantiser.thresholds), quantiser.levels
-    mass, first, second = (
-        np.diff(each(edges)) for each in (density.cumulative, density.first, density.second)
-    )
-    return float((second - 2 * y * first + y * y * mass).sum())

@@ -5,11 +5,12 @@ A metric of one's own is a `FrameMetric` or a `SignalMetric`. Knows no metric.
 
 from __future__ import annotations
 
+import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 from bench.metrics.info import MetricInfo as MetricInfo
 
@@ -105,6 +106,13 @@ class Metric(ABC):
 
     def __init__(self, *, device: str = "cpu") -> None:
         self.device = device
+
+    @classmethod
+    def variant(cls, of: Mapping[str, object] | None = None, **info: Any) -> type[Self]:
+        """A metric that differs in these facts of its info, and attributes ``of`` its class."""
+        changed = replace(cls.info, **info)
+        own = {"info": changed, "__module__": cls.__module__, **(of or {})}
+        return type(changed.id, (cls,), own)
 
     @classmethod
     def check_available(cls) -> None:
@@ -203,7 +211,12 @@ class Basis(ABC):
 class SharedMetric(Metric):
     """A metric whose values come from a basis that it shares with others."""
 
+    shares: ClassVar[str]
+    """The basis, ``package.module:Class``."""
+
     @classmethod
-    @abstractmethod
     def basis(cls) -> type[Basis]:
         """The basis, imported now."""
+        module, _, name = cls.shares.partition(":")
+        found: type[Basis] = getattr(importlib.import_module(module), name)
+        return found

@@ -5,10 +5,9 @@ Owns their info; what they compute lies in error.py and ssim.py, imported on fir
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
-from bench.metrics.base import Basis, SharedMetric
+from bench.metrics.base import SharedMetric
 from bench.metrics.info import YUV, MetricInfo
 
 _PURPOSE = (
@@ -29,25 +28,10 @@ _SIMILARITY_SATURATION_DB = 50.0
 _TOLERANCE_DB = 0.05
 
 
-class _OfSquaredError(SharedMetric):
-    @classmethod
-    def basis(cls) -> type[Basis]:
-        from bench.metrics.error import SquaredErrors
-
-        return SquaredErrors
-
-
-class _OfStructure(SharedMetric):
-    @classmethod
-    def basis(cls) -> type[Basis]:
-        from bench.metrics.ssim import Structure
-
-        return Structure
-
-
-class Mse(_OfSquaredError):
+class Mse(SharedMetric):
     """Mean squared error; every measured record has it."""
 
+    shares = "bench.metrics.error:SquaredErrors"
     info: ClassVar[MetricInfo] = MetricInfo(
         id="mse",
         title="MSE",
@@ -64,9 +48,10 @@ class Mse(_OfSquaredError):
     )
 
 
-class PsnrRgb(_OfSquaredError):
+class PsnrRgb(SharedMetric):
     """PSNR of all samples of RGB or gray."""
 
+    shares = "bench.metrics.error:SquaredErrors"
     info: ClassVar[MetricInfo] = MetricInfo(
         id="psnr_rgb",
         title="PSNR-RGB",
@@ -85,112 +70,66 @@ class PsnrRgb(_OfSquaredError):
     )
 
 
-class PsnrY(_OfSquaredError):
-    """PSNR of luma."""
-
-    info: ClassVar[MetricInfo] = replace(
-        PsnrRgb.info,
-        id="psnr_y",
-        title="PSNR-Y",
-        definition="PSNR of BT.709 luma; for YUV sources of the plane as it is, at its depth",
-        purpose=f"{_PURPOSE} Blind to colour.",
-        samples=("rgb", "gray", *YUV),
-        pooled=False,
-        aliases=(),
-        footnote="",
-    )
-
-
-class PsnrYPooled(_OfSquaredError):
-    """PSNR of luma whose errors are averaged over a clip."""
-
-    info: ClassVar[MetricInfo] = replace(
-        PsnrY.info,
-        id="psnr_y_pooled",
-        title="PSNR-Y (pooled)",
-        definition="PSNR of the mean squared error of luma over the frames of a clip",
-        of_errors=True,
-        default_for=(),
-    )
-
-
-class PsnrU(_OfSquaredError):
-    """PSNR of the plane U."""
-
-    info: ClassVar[MetricInfo] = replace(
-        PsnrY.info,
-        id="psnr_u",
-        title="PSNR-U",
-        definition="PSNR of the plane U (Cb); for RGB by BT.709, before rounding",
-        purpose=f"{_PURPOSE} Blind to luma.",
-        samples=("rgb", *YUV),
-        default_for=(),
-    )
-
-
-class PsnrV(_OfSquaredError):
-    """PSNR of the plane V."""
-
-    info: ClassVar[MetricInfo] = replace(
-        PsnrU.info,
-        id="psnr_v",
-        title="PSNR-V",
-        definition=PsnrU.info.definition.replace("U (Cb)", "V (Cr)"),
-    )
-
-
-class _AsRgb(SharedMetric):
-    @classmethod
-    def basis(cls) -> type[Basis]:
-        from bench.metrics.error import ErrorsAsRgb
-
-        return ErrorsAsRgb
+PsnrY = PsnrRgb.variant(
+    id="psnr_y",
+    title="PSNR-Y",
+    definition="PSNR of BT.709 luma; for YUV sources of the plane as it is, at its depth",
+    purpose=f"{_PURPOSE} Blind to colour.",
+    samples=("rgb", "gray", *YUV),
+    pooled=False,
+    aliases=(),
+    footnote="",
+)
+PsnrYPooled = PsnrY.variant(
+    id="psnr_y_pooled",
+    title="PSNR-Y (pooled)",
+    definition="PSNR of the mean squared error of luma over the frames of a clip",
+    of_errors=True,
+    default_for=(),
+)
+PsnrU = PsnrY.variant(
+    id="psnr_u",
+    title="PSNR-U",
+    definition="PSNR of the plane U (Cb); for RGB by BT.709, before rounding",
+    purpose=f"{_PURPOSE} Blind to luma.",
+    samples=("rgb", *YUV),
+    default_for=(),
+)
+PsnrV = PsnrU.variant(
+    id="psnr_v",
+    title="PSNR-V",
+    definition=PsnrU.info.definition.replace("U (Cb)", "V (Cr)"),
+)
+PsnrRgb709 = PsnrRgb.variant(
+    of={"shares": "bench.metrics.error:ErrorsAsRgb"},
+    id="psnr_rgb_bt709",
+    title="PSNR-RGB (BT.709)",
+    definition="PSNR-RGB of YUV sources: both sides converted to 8-bit RGB by BT.709, chroma "
+    "bilinear, whatever matrix the source says",
+    samples=YUV,
+    default_for=(),
+    pooled=False,
+    aliases=(),
+    footnote="",
+)
+PsnrRgb601 = PsnrRgb709.variant(
+    id="psnr_rgb_bt601",
+    title="PSNR-RGB (BT.601)",
+    definition=PsnrRgb709.info.definition.replace("709", "601"),
+)
+PsnrYuv = PsnrY.variant(
+    id="psnr_yuv",
+    title="PSNR-YUV",
+    definition="(6·PSNR-Y + PSNR-U + PSNR-V)/8, BT.709",
+    purpose=_PURPOSE,
+    samples=("rgb", *YUV),
+)
 
 
-class PsnrRgb709(_AsRgb):
-    """PSNR of what YUV becomes in RGB by BT.709."""
-
-    info: ClassVar[MetricInfo] = replace(
-        PsnrRgb.info,
-        id="psnr_rgb_bt709",
-        title="PSNR-RGB (BT.709)",
-        definition="PSNR-RGB of YUV sources: both sides converted to 8-bit RGB by BT.709, chroma "
-        "bilinear, whatever matrix the source says",
-        samples=YUV,
-        default_for=(),
-        pooled=False,
-        aliases=(),
-        footnote="",
-    )
-
-
-class PsnrRgb601(_AsRgb):
-    """PSNR of what YUV becomes in RGB by BT.601."""
-
-    info: ClassVar[MetricInfo] = replace(
-        PsnrRgb709.info,
-        id="psnr_rgb_bt601",
-        title="PSNR-RGB (BT.601)",
-        definition=PsnrRgb709.info.definition.replace("709", "601"),
-    )
-
-
-class PsnrYuv(_OfSquaredError):
-    """Weighted PSNR of the three planes (Ohm et al. 2012)."""
-
-    info: ClassVar[MetricInfo] = replace(
-        PsnrY.info,
-        id="psnr_yuv",
-        title="PSNR-YUV",
-        definition="(6·PSNR-Y + PSNR-U + PSNR-V)/8, BT.709",
-        purpose=_PURPOSE,
-        samples=("rgb", *YUV),
-    )
-
-
-class Ssim(_OfStructure):
+class Ssim(SharedMetric):
     """Structural similarity (Wang et al. 2004)."""
 
+    shares = "bench.metrics.ssim:Structure"
     info: ClassVar[MetricInfo] = MetricInfo(
         id="ssim",
         title="SSIM",
@@ -207,45 +146,29 @@ class Ssim(_OfStructure):
     )
 
 
-class MsSsim(_OfStructure):
-    """SSIM over five scales (Wang, Simoncelli, Bovik 2003)."""
-
-    info: ClassVar[MetricInfo] = replace(
-        Ssim.info,
-        id="ms_ssim",
-        title="MS-SSIM",
-        definition="Wang et al. 2003, five scales; short side above 160 pixels",
-        smallest=(161, 161),
-        aliases=("ms-ssim-rgb", "ms-ssim"),
-    )
-
-
-class SsimY(_OfStructure):
-    """Structural similarity of the luma of YUV."""
-
-    info: ClassVar[MetricInfo] = replace(
-        Ssim.info,
-        id="ssim_y",
-        title="SSIM-Y",
-        definition="SSIM of the plane Y of YUV sources as it is, data range 2ⁿ − 1 of n bits",
-        purpose=f"{_STRUCTURE} Blind to colour.",
-        samples=YUV,
-        default_for=("video",),
-        footnote=_SIMILARITY.replace("mean over channels", "of YUV sources luma alone"),
-    )
-
-
-class MsSsimY(_OfStructure):
-    """SSIM of the luma of YUV over five scales."""
-
-    info: ClassVar[MetricInfo] = replace(
-        MsSsim.info,
-        id="ms_ssim_y",
-        title="MS-SSIM-Y",
-        definition="MS-SSIM of the plane Y of YUV sources; short side above 160 pixels",
-        purpose=SsimY.info.purpose,
-        samples=YUV,
-        default_for=("video",),
-        aliases=(),
-        footnote=SsimY.info.footnote,
-    )
+MsSsim = Ssim.variant(
+    id="ms_ssim",
+    title="MS-SSIM",
+    definition="Wang et al. 2003, five scales; short side above 160 pixels",
+    smallest=(161, 161),
+    aliases=("ms-ssim-rgb", "ms-ssim"),
+)
+SsimY = Ssim.variant(
+    id="ssim_y",
+    title="SSIM-Y",
+    definition="SSIM of the plane Y of YUV sources as it is, data range 2ⁿ − 1 of n bits",
+    purpose=f"{_STRUCTURE} Blind to colour.",
+    samples=YUV,
+    default_for=("video",),
+    footnote=_SIMILARITY.replace("mean over channels", "of YUV sources luma alone"),
+)
+MsSsimY = MsSsim.variant(
+    id="ms_ssim_y",
+    title="MS-SSIM-Y",
+    definition="MS-SSIM of the plane Y of YUV sources; short side above 160 pixels",
+    purpose=SsimY.info.purpose,
+    samples=YUV,
+    default_for=("video",),
+    aliases=(),
+    footnote=SsimY.info.footnote,
+)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import BatchMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import EXTRA, VGG16, Packaged
+from bench.metrics.packages import EXTRA, VGG16, Packaged, as_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +52,6 @@ class Dists(Packaged, BatchMetric["list[torch.Tensor]"]):
 def _features(model: DISTS, frames: Sequence[Frame], device: str) -> list[torch.Tensor]:
     """What the network makes of frames at each of its stages, ``(frames, C, H, W)``."""
     import torch
-
-    from bench.metrics.tensors import as_tensor
 
     with torch.inference_mode():
         stack = torch.cat([as_tensor(frame, device) for frame in frames]) / 255

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -277,27 +277,14 @@ def _counted(decoded: Signal) -> Iterator[Frame]:
         raise CodecError(f"decoded {count} frames of {layout.frames}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """Metrics that are computed together: those of one basis, or a frame metric alone."""
 
     wanted: frozenset[str]
-    basis: type[Basis] | None = None
-    metric: FrameMetric[object] | None = None
-
-    @property
-    def kept_bytes(self) -> float:
-        """Per sample of the reference, besides the samples."""
-        if self.basis is not None:
-            return self.basis.kept_bytes(self.wanted)
-        return 0.0 if self.metric is None else self.metric.prepared_bytes
-
-    def prepare(self, frames: Stack, layout: Layout, *, keep: bool) -> Basis:
-        if self.basis is not None:
-            return self.basis(frames, layout, self.wanted, keep=keep)
-        assert self.metric is not None
-        view = partial(shown, layout=layout) if self.metric.info.is_shown(layout) else None
-        return _Alone(self.metric, frames, keep=keep, view=view)
+    kept_bytes: float
+    """Per sample of the reference, besides the samples."""
+    prepare: Callable[..., Basis]
+    """Of reference frames, their layout, and whether to ``keep`` what is prepared."""
 
 
 def _together(built: Iterable[JointMetric]) -> list[list[JointMetric]]:
@@ -316,24 +303,22 @@ def _group(built: Iterable[Metric]) -> tuple[_Part, ...]:
         if isinstance(metric, SharedMetric):
             shared.setdefault(metric.basis(), set()).add(name)
         elif isinstance(metric, FrameMetric):
-            alone.append(_Part(frozenset({name}), metric=metric))
-    return (*(_Part(frozenset(names), basis) for basis, names in shared.items()), *alone)
+            kept = float(metric.prepared_bytes)
+            alone.append(_Part(frozenset({name}), kept, partial(_Alone, metric)))
+    together = [(basis, frozenset(names)) for basis, names in shared.items()]
+    parts = (_Part(n, basis.kept_bytes(n), partial(basis, wanted=n)) for basis, n in together)
+    return (*parts, *alone)
 
 
 class _Alone(Basis):
     """A frame metric's reference side, prepared on first use."""
 
     def __init__(
-        self,
-        metric: FrameMetric[object],
-        frames: Iterable[Frame],
-        *,
-        keep: bool,
-        view: Callable[[Frame], Frame] | None,
+        self, metric: FrameMetric[object], frames: Stack, layout: Layout, *, keep: bool
     ) -> None:
-        self._metric, self._keep = metric, keep
-        self._view: Callable[[Iterable[Frame]], Iterable[Frame]] = partial(map, view or _same)
-        self._frames = frames
+        self._metric, self._frames, self._keep = metric, frames, keep
+        view = partial(shown, layout=layout) if metric.info.is_shown(layout) else _same
+        self._view: Callable[[Iterable[Frame]], Iterable[Frame]] = partial(map, view)
         self._prepared: list[object] | None = None
 
     def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:

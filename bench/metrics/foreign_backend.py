@@ -77,9 +77,6 @@ class Backend:
         frames = np.atleast_1d(np.asarray(values.frames, np.float64)).tolist()
         return {"frames": frames, "whole": values.whole}, []
 
-    def synchronise(self) -> None:
-        """A metric's calls return when they are done."""
-
 
 def _scorer(metric: Metric, reference: Signal) -> Callable[[Signal], ClipValues]:
     """What scores decoded signals against a reference, whose side is prepared once."""

@@ -7,16 +7,17 @@ scaled (ITU-T H.273, equations 20–22), gray has neutral chroma. Runs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.colour import RGB_TO_YUV
-from bench.metrics.filter_probe import Chroma
 from bench.signals import Frame, Layout, split_planes
 
 Plane = NDArray[Any]
+Chroma = Literal["none", "420", "444"]
+"""What a metric reads besides luma. ``none`` is sent as neutral 4:2:0."""
 
 
 def converter(layout: Layout, chroma: Chroma) -> Callable[[Frame], list[Plane]]:

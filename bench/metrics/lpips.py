@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import BatchMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, Packaged
+from bench.metrics.packages import ALEXNET, EXTRA, VGG16, Backbone, Packaged, as_tensor
 
 if TYPE_CHECKING:
     import lpips
@@ -49,8 +48,6 @@ def _features(model: lpips.LPIPS, frames: Sequence[Frame], device: str) -> list[
     """Unit-normalised activations of each layer, ``(frames, C, H, W)``."""
     import lpips
     import torch
-
-    from bench.metrics.tensors import as_tensor
 
     with torch.inference_mode():
         stack = torch.cat([as_tensor(frame, device) for frame in frames]) / 127.5 - 1
@@ -92,16 +89,11 @@ class LpipsAlex(_Lpips):
     )
 
 
-class LpipsVgg(_Lpips):
-    """LPIPS on VGG-16, the variant that is used as a training loss."""
-
-    network = "vgg"
-    backbone = VGG16
-    info: ClassVar[MetricInfo] = replace(
-        LpipsAlex.info,
-        id="lpips_vgg",
-        title="LPIPS (VGG)",
-        definition="Zhang et al. 2018, version 0.1 on VGG-16, at the picture's own size",
-        aliases=("lpips-vgg",),
-        needs=f"{EXTRA} and `bench fetch {VGG16.name}`",
-    )
+LpipsVgg = LpipsAlex.variant(
+    of={"network": "vgg", "backbone": VGG16},
+    id="lpips_vgg",
+    title="LPIPS (VGG)",
+    definition="Zhang et al. 2018, version 0.1 on VGG-16, at the picture's own size",
+    aliases=("lpips-vgg",),
+    needs=f"{EXTRA} and `bench fetch {VGG16.name}`",
+)

@@ -1,7 +1,5 @@
-"""Whether the packages and weight files of perceptual metrics are here, and of which versions.
-
-Asks; imports and downloads nothing.
-"""
+"""What metrics of packages share: whether packages and weight files are here, and of which
+versions; frames as tensors. Imports none of the packages."""
 
 from __future__ import annotations
 
@@ -9,10 +7,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import Unavailable
 from bench.machine import file_digest
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.signals import Frame
 
 EXTRA = "pip install 'bench-rd[perceptual]'"
 
@@ -83,6 +86,16 @@ class Packaged:
     def versions(cls) -> Mapping[str, str]:
         weights = {} if cls.backbone is None else cls.backbone.versions()
         return {**version(cls.distribution), **weights}
+
+
+def as_tensor(frame: Frame, device: str) -> torch.Tensor:
+    """A uint8 frame ``(H, W[, 3])`` as float32 ``(1, C, H, W)`` in 0–255."""
+    import numpy as np
+    import torch
+
+    planes = frame[..., np.newaxis] if frame.ndim == 2 else frame
+    samples = torch.tensor(np.ascontiguousarray(planes), device=device)
+    return samples.permute(2, 0, 1)[None].float()
 
 
 _HOST = "https://download.pytorch.org/models"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.metrics.base import FrameMetric
 from bench.metrics.info import MetricInfo
-from bench.metrics.packages import EXTRA, Packaged
+from bench.metrics.packages import EXTRA, Packaged, as_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -19,23 +18,23 @@ class PiqMetric(Packaged, FrameMetric["torch.Tensor"]):
     """A function of piq, of frames as tensors ``(1, C, H, W)`` in 0–255."""
 
     module = distribution = "piq"
+    function: ClassVar[str]
 
     def prepare(self, reference: Frame) -> torch.Tensor:
-        from bench.metrics.tensors import as_tensor
-
         return as_tensor(reference, self.device)
 
     def score(self, prepared: torch.Tensor, decoded: Frame) -> float:
-        return self.compare(prepared, self.prepare(decoded))
+        import piq
 
-    @abstractmethod
-    def compare(self, reference: torch.Tensor, decoded: torch.Tensor) -> float:
-        """The metric of two tensors."""
+        compare = getattr(piq, self.function)
+        value = float(compare(self.prepare(decoded), prepared, data_range=255))
+        return min(value, self.info.cap)  # rounding puts that of identical pictures 2e-7 above
 
 
 class Vif(PiqMetric):
     """Visual information fidelity (Sheikh and Bovik 2006), the authors' pixel-domain version."""
 
+    function = "vif_p"
     info: ClassVar[MetricInfo] = MetricInfo(
         id="vif",
         title="VIF",
@@ -51,15 +50,11 @@ class Vif(PiqMetric):
         needs=EXTRA,
     )
 
-    def compare(self, reference: torch.Tensor, decoded: torch.Tensor) -> float:
-        import piq
-
-        return float(piq.vif_p(decoded, reference, data_range=255))
-
 
 class HaarPsi(PiqMetric):
     """The Haar wavelet-based perceptual similarity index (Reisenhofer et al. 2018)."""
 
+    function = "haarpsi"
     info: ClassVar[MetricInfo] = MetricInfo(
         id="haarpsi",
         title="HaarPSI",
@@ -74,9 +69,3 @@ class HaarPsi(PiqMetric):
         smallest=(32, 32),
         needs=EXTRA,
     )
-
-    def compare(self, reference: torch.Tensor, decoded: torch.Tensor) -> float:
-        import piq
-
-        value = float(piq.haarpsi(decoded, reference, data_range=255))
-        return min(value, 1.0)  # rounding puts that of identical pictures 2e-7 above

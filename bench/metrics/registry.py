@@ -101,14 +101,9 @@ def versions_of(name: str) -> dict[str, str]:
     return dict(metric.versions())
 
 
-def register(metric: type[Metric]) -> None:
+def _add(metric: type[Metric]) -> None:
     """Adds a metric to the table. Raises UsageError for an id that another class has, that is a
     column of records.csv, or that means something else in curves.csv."""
-    metrics()
-    _add(metric)
-
-
-def _add(metric: type[Metric]) -> None:
     info, owner = metric.info, f"{metric.__module__}:{metric.__qualname__}"
     if _table.get(info.id) is metric:
         return

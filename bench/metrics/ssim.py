@@ -6,8 +6,7 @@ Owns the reference side (pyramid, means, variances), which is computed once; loo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,17 +25,11 @@ two float32 of each."""
 Samples = NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Similarity:
+class Similarity(NamedTuple):
     """Of each frame: mean SSIM, and MS-SSIM where it was asked for; shape ``(frames,)``."""
 
-    ssim: NDArray[np.float64]
-    ms_ssim: NDArray[np.float64] | None
-
-    def exact_where(self, same: NDArray[np.bool_]) -> Similarity:
-        """With exactly 1 for the frames that are identical, instead of 1 but for rounding."""
-        ms_ssim = None if self.ms_ssim is None else np.where(same, 1.0, self.ms_ssim)
-        return Similarity(np.where(same, 1.0, self.ssim), ms_ssim)
+    ssim: Values
+    ms_ssim: Values | None
 
 
 class Structure(Basis):
@@ -60,13 +53,12 @@ class Structure(Basis):
         return frames[:, : height * width].reshape(-1, height, width)
 
     def compare(self, decoded: Stack, mse: Values) -> Mapping[str, Values]:
-        ones = np.ones(len(mse))
-        found = Similarity(ones, ones if self._multi_scale else None)
-        if mse.any():
-            found = self._reference.compare(self._compared(decoded))
-        found = found.exact_where(mse == 0)
-        scores = {self._names[0]: found.ssim}
-        return scores if found.ms_ssim is None else scores | {self._names[1]: found.ms_ssim}
+        names = self._names if self._multi_scale else self._names[:1]
+        if not mse.any():
+            return dict.fromkeys(names, np.ones(len(mse)))
+        found = zip(names, self._reference.compare(self._compared(decoded)), strict=False)
+        # of identical frames exactly 1, instead of 1 but for rounding
+        return {name: np.where(mse == 0, 1.0, np.asarray(values)) for name, values in found}
 
     @staticmethod
     def kept_bytes(wanted: frozenset[str]) -> float:

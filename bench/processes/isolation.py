@@ -234,7 +234,6 @@ def launch(
     own: Path,
     reads: Iterable[Path] = (),
     *,
-    stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = subprocess.STDOUT,
     pass_fds: Sequence[int] = (),
@@ -269,7 +268,7 @@ def launch(
     kept = {"NUMBA_CACHE_DIR": str(own), **kept, **dict.fromkeys(_TEMPORARY[:3], str(own))}
     try:
         return subprocess.Popen(
-            arguments, cwd=own, env=kept, stdin=stdin, stdout=stdout, stderr=stderr,
+            arguments, cwd=own, env=kept, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
             pass_fds=pass_fds, start_new_session=True, preexec_fn=confine_child,
         )  # fmt: skip
     except subprocess.SubprocessError as error:

@@ -6,23 +6,21 @@ Linux only: needs /proc and child subreapers. Never ends a process that another 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.processes import linux
 
 _SET_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 # processes may be forked while others are being ended: how often to search again
 _ROUNDS = 8
 _REAP_SECONDS = 2.0
 
-_linux = sys.platform == "linux"
-_c = ctypes.CDLL(None) if _linux else None
 _adopting = False
 _kept: set[int] = set()
 
@@ -40,14 +38,16 @@ class _Process:
 def adopt() -> None:
     """Makes this process the parent of all orphans among its descendants from now on."""
     global _adopting
-    if _c is not None:
-        _adopting = _c.prctl(_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0) == 0
+    if linux.IS_LINUX:
+        with contextlib.suppress(OSError):
+            linux.control(_SET_CHILD_SUBREAPER, 1)
+            _adopting = True
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Has the kernel signal this process when the thread that started it ends for any reason."""
-    if _c is not None:
-        _c.prctl(_SET_DEATH_SIGNAL, ctypes.c_ulong(number), 0, 0, 0)
+    if linux.IS_LINUX:
+        linux.control(_SET_DEATH_SIGNAL, number)
 
 
 def die_when_closed(handle: int) -> None:
@@ -59,7 +59,7 @@ def die_when_closed(handle: int) -> None:
     # when the other end is closed. F_SETOWN with a negative number makes the group the owner, and
     # F_SETSIG chooses SIGKILL in the place of SIGIO. No thread has to wait and no Python code has
     # to run, so that this also ends a process which is deep inside a library.
-    if _linux:
+    if linux.IS_LINUX:
         fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(handle, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) | os.O_ASYNC)

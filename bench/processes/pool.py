@@ -6,6 +6,7 @@ Each worker is one process held to one thread. Knows nothing of records or plans
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import pickle
@@ -22,7 +23,6 @@ from bench.processes import isolation, orphans
 from bench.processes.fork_server import start_fork_server
 from bench.processes.isolation import HiddenPaths
 from bench.processes.limits import allow_files
-from bench.processes.scratch import held, sweep
 
 if TYPE_CHECKING:
     from pebble import ProcessExpired
@@ -33,6 +33,7 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.01
 # fresh processes at a time, each forked before it is needed
 _MOST_FRESH = 4
+_LOCK = "lock"
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
 
 
@@ -129,10 +130,10 @@ def scratch_folder(out: Path) -> Iterator[Path]:
     """
     folder = Path(tempfile.gettempdir()) / scratch_name(out)
     shutil.rmtree(folder, ignore_errors=True)
-    sweep(folder.parent, f"bench-{os.getuid()}-*")
+    _sweep(folder.parent, f"bench-{os.getuid()}-*")
     folder.mkdir(mode=0o700)
     try:
-        with held(folder):
+        with _held(folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -144,6 +145,35 @@ def scratch_name(out: Path) -> str:
 
     mark = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:12]
     return f"bench-{os.getuid()}-{mark}"
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Marks a folder as that of a run that is alive. The mark dies with the run and its workers."""
+    new = folder / f"{_LOCK}.new"
+    handle = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        new.rename(folder / _LOCK)  # never seen by others without its lock
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sweep(place: Path, pattern: str) -> int:
+    """Removes the folders of this pattern in ``place`` whose runs are dead; returns how many."""
+    removed = 0
+    for lock in place.glob(f"{pattern}/{_LOCK}"):
+        # another user's, or removed by another run meanwhile: left to those
+        with contextlib.suppress(OSError):
+            handle = os.open(lock, os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent)
+                removed += 1
+            finally:
+                os.close(handle)
+    return removed
 
 
 def cause_of_death(error: ProcessExpired) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.analysis.overlays import ExtraCurve
 from bench.cards import Registry, load_registry
 from bench.cards.choice import Choice
 from bench.errors import StoreError, UsageError
@@ -47,7 +46,6 @@ def build(
     style: str = "paper",
     overlays: Sequence[str] = (),
     out: Path | None = None,
-    extras: Sequence[ExtraCurve] = (),
     registry: Registry | None = None,
     common: bool = False,
     rate_axis: RateAxis | None = None,
@@ -67,25 +65,25 @@ def build(
     StoreError, each one line that says what to do.
     """
     paths = _sources(folders, out)
-    named_style(style)
+    look = named_style(style)
     registry = registry or load_registry()
     for path in paths:
         frames.rebuild(path, every=every_frame)
     content = collect(
-        paths, overlays=overlays, extras=extras, common=common, rate_axis=rate_axis,
+        paths, overlays=overlays, common=common, rate_axis=rate_axis,
         choice=choice or Choice(), registry=registry,
     )  # fmt: skip
     target = Path(out) if out is not None else paths[0]
     try:
         target.mkdir(parents=True, exist_ok=True)
         drawing = drawing or DrawingProcess(1)
-        sheets = plan_plots(content, target, style)
+        sheets = plan_plots(content, target, look)
         drawing.draw(sheets)
         write_curves(content, target)
         write_bd(content, target)
         write_markdown(content, target, class_section(content))
         write_class_rates(content, target)
-        texts = [*write_latex(content, target), *write_pgfplots(content, target, style)]
+        texts = [*write_latex(content, target), *write_pgfplots(content, target, look)]
         shown = content.choice
         whole = not (shown.codecs or shown.metrics or shown.anchor)  # pages are of whole suites
         pages = write_papers(content.shared, target, registry) if whole else ()

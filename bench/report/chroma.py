@@ -12,7 +12,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     from bench.report.content import Content
-    from bench.results.run_info import CodecInfo
 
 MARK = "†"
 LOSS_DB = 0.5
@@ -23,14 +22,11 @@ def codes_420(content: Content, codec: str) -> bool:
     """Whether the codec halves the chroma of RGB pictures: a variation's setting says so, else the
     title, as that of every card must."""
     info = content.results.info(codec)
-    return info is not None and _says_420(info) and _from_rgb(content, codec)
-
-
-def _says_420(info: CodecInfo) -> bool:
-    for key in ("chroma", "subsampling"):
-        if key in info.settings:
-            return str(info.settings[key]) in ("420", "4:2:0")
-    return "4:2:0" in info.title
+    if info is None:
+        return False
+    said = next((info.settings[key] for key in ("chroma", "subsampling") if key in info.settings),
+                "4:2:0" if "4:2:0" in info.title else "")  # fmt: skip
+    return str(said) in ("420", "4:2:0") and _from_rgb(content, codec)
 
 
 def _from_rgb(content: Content, codec: str) -> bool:
@@ -52,7 +48,10 @@ def marked(content: Content, codec: str) -> str:
 def chroma_sentence(content: Content) -> str:
     """What the mark means and from which rate on it matters; empty without such a codec."""
     halved = [codec for codec in content.results.codecs if codes_420(content, codec)]
-    found = {codec: _ceiling(content, codec) for codec in halved}
+    # PSNR of the colour path alone; NaN where the codec converts by itself
+    found = {
+        codec: float(content.lossy_points(codec)["psnr_rgb_ceiling"].mean()) for codec in halved
+    }
     known = [ceiling for ceiling in found.values() if math.isfinite(ceiling)]
     told = [_threshold(content, codec, found[codec], min(known, default=math.nan))
             for codec in halved if len(content.lossy_points(codec))]  # fmt: skip
@@ -63,11 +62,6 @@ def chroma_sentence(content: Content) -> str:
         f"ceiling, and costs {LOSS_DB:g} dB and more where the two errors, taken as independent, "
         f"add up so: {'; '.join(told)}."
     )
-
-
-def _ceiling(content: Content, codec: str) -> float:
-    """PSNR of the colour path alone; NaN where the codec converts by itself."""
-    return float(content.lossy_points(codec)["psnr_rgb_ceiling"].mean())
 
 
 def _threshold(content: Content, codec: str, ceiling: float, lowest: float) -> str:

@@ -132,7 +132,6 @@ def collect(
     folders: Path | Sequence[Path],
     *,
     overlays: Sequence[str] = (),
-    extras: Sequence[ExtraCurve] = (),
     common: bool = False,
     rate_axis: RateAxis | None = None,
     choice: Choice = _ALL,
@@ -140,19 +139,16 @@ def collect(
 ) -> Content:
     """Reads one or several results folders and computes all that a report shows.
 
-    ``extras`` are further curves to draw, such as a bound; ``common`` takes of several folders the
-    items that all of them hold; ``rate_axis`` is that of the plots; ``choice`` goes over what the
-    suite's card in ``registry`` says. Raises StoreError and UsageError as ``read_results`` and
-    ``load_overlay`` do, and UsageError for a choice that is not there.
+    ``common`` takes of several folders the items that all of them hold; ``rate_axis`` is that of
+    the plots; ``choice`` goes over what the suite's card in ``registry`` says. Raises StoreError
+    and UsageError as ``read_results`` and ``load_overlay`` do, and UsageError for a choice that is
+    not there.
     """
     whole = read_results(folders, common=common)
     choice = choice.over(_of_card(whole, registry))
     results, compared = _chosen(whole, choice)
     run = results.run
     curves = _curves(results)
-    bound = source_bound(run)
-    if bound is not None:
-        extras = (*extras, _as_extra(bound))
     names = names_of(compared, registry, choice.labels)
     gray = bool((results.records["channels"].dropna() == 1).all())
     axes = tuple(
@@ -167,12 +163,16 @@ def collect(
     )
     shown = {*measured, *(one.codec for one in published)}
     bd = replace(bd, comparisons=tuple(c for c in bd.comparisons if c.codec in shown))
-    extras = (*(one.curve for one in published), *extras)
+    bound = source_bound(run)
+    extras = (*(one.curve for one in published), *([] if bound is None else [_as_extra(bound)]))
     content = Content(
         results, curves, measured, axes, bd, (), extras, rate_axis, published, choice, names
     )
     content = replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
-    return replace(content, _shared=_over_shared_items(content))
+    if (fewer := results.on_shared_items()) is results:
+        return content
+    shared = replace(content, results=fewer, curves=_curves(fewer), grids=grids(fewer))
+    return replace(content, _shared=shared)
 
 
 def _of_card(results: Results, registry: Registry | None) -> Choice:
@@ -231,13 +231,6 @@ def _axes(results: Results, wanted: Sequence[str]) -> tuple[Quality, ...]:
                  for name in dict.fromkeys(wanted))  # fmt: skip
 
 
-def _over_shared_items(content: Content) -> Content | None:
-    results = content.results.on_shared_items()
-    if results is content.results:
-        return None
-    return replace(content, results=results, curves=_curves(results), grids=grids(results))
-
-
 def _curves(results: Results) -> pd.DataFrame:
     """The mean curves; of a vector source with each point's distance from the bound."""
     curves = mean_curves(results)
@@ -289,3 +282,25 @@ def _row(content: Content, codec: str) -> SummaryRow:
         float(finished["encode_seconds"].mean()) if len(finished) else math.nan,
         float(finished["decode_seconds"].mean()) if len(finished) else math.nan,
     )
+
+
+def matched_points(content: Content, item: str) -> tuple[float, dict[str, tuple[str, float]]]:
+    """The middle rate of the anchor on an item, of its points by rising rate, and of every codec
+    the lossy point nearest to it in ratio with its rate; nothing where no codec has one."""
+    records = content.results.records
+    own = records[(records["item"] == item) & (records["status"] == "done") & (records["bpp"] > 0)]
+    rates: dict[str, dict[str, float]] = {}
+    for codec in content.results.codecs:
+        lossy = set(content.lossy_points(codec)["point"])
+        for point, bpp in own.loc[own["codec"] == codec, ["point", "bpp"]].to_numpy():
+            if point in lossy:
+                rates.setdefault(codec, {})[str(point)] = float(bpp)
+    if not rates:
+        return math.nan, {}
+    anchor = content.bd.anchor if content.bd.anchor in rates else next(iter(rates))
+    middle = sorted(rates[anchor].values())[len(rates[anchor]) // 2]
+    nearest = {
+        codec: min(each.items(), key=lambda one: abs(math.log(one[1] / middle)))
+        for codec, each in rates.items()
+    }
+    return middle, nearest

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report.chroma import marked
-from bench.report.content import Content, SummaryRow
+from bench.report.content import Content
 from bench.report.footnote import footnote
 from bench.report.tables import MINUS, headers_matter, point_table, rate_range, signed
 
@@ -91,18 +91,17 @@ def _bd_columns(content: Content) -> dict[str, Column]:
 def _names(content: Content) -> dict[str, str]:
     """The LaTeX names of measured codecs and, marked, of published curves, in their order; of a
     system published with and without rounding to 8 bit the rounded one alone, as in plots."""
-    names = {row.codec: _row_name(content, row) for row in content.rows}
+    names = {
+        row.codec: latex(marked(content, row.codec)) + "*" * row.incomplete
+        + ", anchor" * (row.codec == content.bd.anchor)
+        for row in content.rows
+    }  # fmt: skip
     rounded = {one.curve.name for one in content.published}
     return names | {
         one.codec: latex(f"{one.curve.name.removesuffix('@8bit')} (published)") + PUBLISHED
         for one in content.published
         if f"{one.curve.name}@8bit" not in rounded
     }
-
-
-def _row_name(content: Content, row: SummaryRow) -> str:
-    name = latex(marked(content, row.codec)) + ("*" if row.incomplete else "")
-    return f"{name}, anchor" if row.codec == content.bd.anchor else name
 
 
 def _counts(content: Content) -> dict[str, str]:

@@ -68,10 +68,6 @@ class LineStyle:
     dash: Dash
     weight: Weight
 
-    @property
-    def dark_colour(self) -> str:
-        return dark(self.colour)
-
 
 def dark(colour: str) -> str:
     """The colour on a dark page: mixed with white."""

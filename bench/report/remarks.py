@@ -16,21 +16,19 @@ from bench.analysis.bootstrap import MIN_ITEMS, few_groups, few_items, too_few_g
 from bench.analysis.bounds import Measured, violations
 from bench.records import RATE_REMARK
 from bench.report.content import Content, source_bound
-from bench.results.run_info import Verdict
 from bench.results.table import split_remarks
 
 
-def warnings_of(content: Content) -> list[str]:
-    """Incomplete curves, failures, doubtful BD-rates."""
-    return list(_warnings(content))
-
-
 @lru_cache(maxsize=1)
-def _warnings(content: Content) -> tuple[str, ...]:
-    """Kept, as the tables, the page and the terminal tell the same."""
+def warnings_of(content: Content) -> tuple[str, ...]:
+    """Incomplete curves, failures, doubtful BD-rates; kept, as tables, page and terminal tell the
+    same."""
     found = [content.bd.note] if content.bd.note else []
     found += _bound_violations(content)
-    found += [verdict_failure(v) for v in content.results.run.verdicts if not v.passed]
+    found += [
+        f"{v.codec} {v.point} on {v.item}: check {v.check} failed: {v.detail or 'no detail'}"
+        for v in content.results.run.verdicts if not v.passed
+    ]  # fmt: skip
     for row in content.rows:
         if row.incomplete:
             found.append(
@@ -289,12 +287,6 @@ def _bound_violations(content: Content) -> tuple[str, ...]:
         if point["items"] > 0 and math.isfinite(point["mse"])
     ]
     return violations(bound, points)
-
-
-def verdict_failure(verdict: Verdict) -> str:
-    """One line on a check that did not pass."""
-    where = f"{verdict.codec} {verdict.point} on {verdict.item}"
-    return f"{where}: check {verdict.check} failed: {verdict.detail or 'no detail'}"
 
 
 def _first_reason(content: Content, codec: str) -> str:

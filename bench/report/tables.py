@@ -6,9 +6,10 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import astuple
+from itertools import product
 from pathlib import Path
 
-from bench.analysis.bd import Comparison, Matrix, Single
+from bench.analysis.bd import Comparison, Single
 from bench.analysis.interpolation import METHODS
 from bench.analysis.qualities import Quality
 from bench.report.chroma import marked
@@ -61,17 +62,10 @@ def write_bd(content: Content, folder: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MATRIX_COLUMNS)
         for matrix in content.bd.matrices:
-            for cells in _matrix_cells(matrix):
-                writer.writerow((suite, matrix.metric, *cells))
-
-
-def _matrix_cells(matrix: Matrix) -> list[tuple[str, ...]]:
-    return [
-        (codec, anchor, number(matrix.rates[i][j]), number(matrix.overlaps[i][j]),
-         str(matrix.items[i][j]))
-        for i, codec in enumerate(matrix.codecs)
-        for j, anchor in enumerate(matrix.codecs)
-    ]  # fmt: skip
+            for (i, codec), (j, anchor) in product(enumerate(matrix.codecs), repeat=2):
+                cells = map(number, (matrix.rates[i][j], matrix.overlaps[i][j]))
+                both = (suite, matrix.metric, codec, anchor)
+                writer.writerow((*both, *cells, matrix.items[i][j]))
 
 
 def number(value: float) -> str:
@@ -236,7 +230,7 @@ def write_markdown(content: Content, folder: Path, sections: Sequence[str] = ())
         lines += ["", *md_table(*published_table(content))]
     lines += ["", "## How these numbers were made", ""]
     lines += [f"- {_md(sentence)}" for sentence in footnote(content)]
-    lines += ["", "## All points", "", *_md_points(content)]
+    lines += ["", "## All points", "", *md_table(*point_table(content))]
     (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -300,11 +294,6 @@ def _plain(value: float, axis: Quality | None = None) -> str:
         return "–"
     digits = 4 if axis is None or not axis.unit else 3
     return f"{value:.{digits}f}"
-
-
-def _md_points(content: Content) -> list[str]:
-    columns, rows = point_table(content)
-    return md_table(columns, rows)
 
 
 def md_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

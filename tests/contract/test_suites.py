@@ -7,7 +7,7 @@ import pytest
 from bench.cards import load_registry
 from bench.cards.suites import Suite
 from bench.codecs.build import select
-from bench.datasets.build import loader_class
+from bench.datasets.base import loader_class
 from bench.metrics.registry import check_metrics
 
 _SUITES = load_registry().suites()

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.bitstreams import annexb, bpg, containers, hevc, leb128, obu, stills, y4m
+from bench.bitstreams import annexb, bpg, containers, leb128, obu, stills, y4m
 from bench.cards import CodecCard, Registry, load_registry
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec
@@ -239,9 +239,9 @@ _STILLS: tuple[tuple[str, Callable[[bytes], object], str, dict[str, object]], ..
 )
 _SOURCES = {".png": "png", ".tif": "tiff", ".webp": "webp", ".ppm": "ppm", ".bmp": "bmp"}
 _ELEMENTARY: tuple[tuple[str, str, Callable[[bytes], object]], ...] = (
-    ("h264", "x264-medium", lambda data: annexb.strip(data, annexb.H264)),
-    ("hevc", "x265-medium", lambda data: annexb.strip(data, annexb.H265)),
-    ("hevc-size", "x265-medium", hevc.picture_size),
-    ("vvc", "vvenc", lambda data: annexb.strip(data, annexb.H266)),
-    ("av1", "svtav1", obu.strip),
+    ("h264", "x264-medium", annexb.H264.strip),
+    ("hevc", "x265-medium", annexb.H265.strip),
+    ("hevc-size", "x265-medium", annexb.picture_size_h265),
+    ("vvc", "vvenc", annexb.H266.strip),
+    ("av1", "svtav1", obu.AV1.strip),
 )

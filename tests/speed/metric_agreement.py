@@ -15,8 +15,7 @@ import numpy as np
 
 from bench.cards import load_registry
 from bench.codecs.build import build_codec
-from bench.datasets.base import DataOptions
-from bench.datasets.build import build_loader
+from bench.datasets.base import DataOptions, build_loader
 from bench.errors import Unavailable
 from bench.machine import describe_machine
 from bench.metrics.evaluate import Evaluator

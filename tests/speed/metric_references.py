@@ -63,7 +63,7 @@ def _ssim(one: Picture, other: Picture) -> float:
 def _ms_ssim(one: Picture, other: Picture) -> float:
     import pytorch_msssim
 
-    from bench.metrics.tensors import as_tensor
+    from bench.metrics.packages import as_tensor
 
     pair = (as_tensor(one, "cpu"), as_tensor(other, "cpu"))
     return float(pytorch_msssim.ms_ssim(*pair, data_range=255))
@@ -197,7 +197,7 @@ def _lpips_ready(network: str) -> Callable[[], str]:
 
 def _lpips(network: str) -> Callable[[Picture, Picture], float]:
     def compute(one: Picture, other: Picture) -> float:
-        from bench.metrics.tensors import as_tensor
+        from bench.metrics.packages import as_tensor
 
         pair = [as_tensor(picture, "cpu") / 127.5 - 1 for picture in (one, other)]
         return float(_lpips_model(network)(*pair))
@@ -219,7 +219,7 @@ def _dists_ready() -> str:
 
 
 def _dists(one: Picture, other: Picture) -> float:
-    from bench.metrics.tensors import as_tensor
+    from bench.metrics.packages import as_tensor
 
     return float(_dists_model()(*(as_tensor(picture, "cpu") / 255 for picture in (one, other))))
 

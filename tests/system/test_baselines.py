@@ -13,7 +13,7 @@ from PIL import Image
 from bench.cards.codec import ONLY
 from tests.baselines import GUARDS, ROOT, Guard, measured
 from tests.command import bench
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 
 def test_a_point_of_each_codec_of_the_starter_suite_is_what_it_was(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_card_whose_ladder_became_another_does_not_join_its_old_curve(
 def test_target_rates_are_reached_or_said_to_be_out_of_reach(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = bench("run", "--suite", "starter", "--limit", 2, "--codecs", "jpeg,png",
-                 "--target-bpp", "0.5+30", "--out", out)  # fmt: skip
+                 "--target-bpp", "0.5+30", "--no-report", "--out", out)  # fmt: skip
     assert done.returncode == 0
     with (out / "records.csv").open() as file:
         found = list(csv.DictReader(file))

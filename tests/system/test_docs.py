@@ -18,7 +18,7 @@ from PIL import Image
 
 from bench.cli import COMMANDS, main, make_parser
 from tests.command import ROOT, bench
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)

@@ -90,7 +90,7 @@ def measured_by_make_run(folder: Path) -> Content:
 def make_run_prints(content: Content) -> list[str]:
     """The lines of its table and remarks, on a terminal."""
     text = io.StringIO()
-    print_summary(Path(), content=content, console=Console(file=text, width=TERMINAL))
+    print_summary(content, Console(file=text, width=TERMINAL))
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 

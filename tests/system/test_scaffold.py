@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -13,12 +12,10 @@ from PIL import Image
 
 from bench.codecs.support.frame_progress import Coding
 from bench.commands.progress import LineProgress
-from bench.commands.scaffold import Template, new_codec
 from bench.engine.run import RunOptions
 from bench.engine.run_log import Outcome, Progress
-from bench.errors import UsageError
 from tests.command import bench
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 
 @pytest.mark.parametrize(
@@ -61,11 +58,10 @@ def test_try_fails_as_the_codec_does(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:
-    new_codec("mine", "python", tmp_path)
-    with pytest.raises(UsageError, match=r"cards/mine\.toml exists"):
-        new_codec("mine", "python", tmp_path)
-    with pytest.raises(UsageError, match="'My Codec' is no codec id"):
-        new_codec("My Codec", "python", tmp_path)
+    words = ("new", "codec", "mine", "--folder", "there")
+    assert bench(*words, folder=tmp_path).returncode == 0
+    assert "cards/mine.toml exists" in bench(*words, folder=tmp_path).stderr
+    assert "'My Codec' is no codec id" in bench("new", "codec", "My Codec", folder=tmp_path).stderr
 
 
 @pytest.mark.parametrize(
@@ -81,8 +77,8 @@ def test_nothing_is_overwritten_and_ids_are_checked(tmp_path: Path) -> None:
 def test_a_name_that_is_taken_is_refused_before_anything_is_written(
     name: str, template: str, said: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=said):
-        new_codec(name, cast("Template", template), tmp_path)
+    made = bench("new", "codec", name, "--from", template, folder=tmp_path)
+    assert made.returncode == 2 and said in made.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -10,10 +10,10 @@ from bench.cards import load_registry, read_codec, read_dataset
 from bench.cards.codec import _CODEC_KEYS
 from bench.cards.codec_specs import parse_value, split_codecs, split_values
 from bench.cards.dataset import _DATASET_KEYS
-from bench.cards.protocols import read_protocol
+from bench.cards.suites import read_protocol
 from bench.codecs.base import Codec
 from bench.codecs.build import CODEC_NEEDS, select
-from bench.datasets.build import loader_class
+from bench.datasets.base import loader_class
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point
 from tests.fakes import write_cards

@@ -86,6 +86,3 @@ class Backend:
         taken = stopwatch.counted() - start
         answer, found = answer_of(result)
         return answer | {"seconds": {"wall": taken.wall, "cpu": taken.cpu}}, found
-
-    def synchronise(self) -> None:
-        """An adapter's own calls return when they are done."""

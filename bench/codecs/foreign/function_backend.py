@@ -31,9 +31,6 @@ class Backend:
     def check_available(self, args: Mapping[str, Any], blobs: list[bytes]) -> Reply:
         return {}, []
 
-    def synchronise(self) -> None:
-        """A function returns when it is done."""
-
 
 def _signal(decoded: Any) -> Signal:
     if isinstance(decoded, Signal):

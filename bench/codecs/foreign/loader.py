@@ -18,8 +18,7 @@ from bench.cards.toml import label
 from bench.codecs.foreign.host import Answer, Host, Program
 from bench.codecs.foreign.messages import frames_of, layout_of
 from bench.codecs.foreign.places import is_ours
-from bench.datasets.base import DataOptions, Item, Loader
-from bench.datasets.build import build_loader
+from bench.datasets.base import DataOptions, Item, Loader, build_loader
 from bench.datasets.locate import VARIABLE
 from bench.datasets.sources import remembered
 from bench.errors import CodecError, DataError

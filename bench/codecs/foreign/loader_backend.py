@@ -15,8 +15,7 @@ from typing import Any
 from bench.cards import plugins
 from bench.codecs.foreign.messages import layout_table, sent_frames
 from bench.codecs.foreign.worker import loaded_code
-from bench.datasets.base import Item, Loader, holds, places_of
-from bench.datasets.build import build_loader
+from bench.datasets.base import Item, Loader, build_loader, holds, places_of
 from bench.datasets.locate import VARIABLE
 from bench.errors import DataError
 from bench.signals import Frame, Signal
@@ -85,6 +84,3 @@ class Backend:
         self._reading = name, index + 1, frames
         kinds, samples = sent_frames(found)
         return {"frames": kinds}, samples
-
-    def synchronise(self) -> None:
-        """A loader's calls return when they are done."""

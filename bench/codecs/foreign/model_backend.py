@@ -60,10 +60,6 @@ class Backend:
     def describe(self, args: Head, blobs: list[bytes]) -> Reply:
         return {"torch": torch.__version__}, []
 
-    def synchronise(self) -> None:
-        if self.device.startswith("cuda"):
-            torch.cuda.synchronize()
-
     def load(self, args: Head, blobs: list[bytes]) -> Reply:
         """Makes ``args["point"]`` with the checkpoint ``args["weights"]`` the current one."""
         self._at(args)
@@ -314,12 +310,15 @@ def _tensors(nested: Any) -> Iterator[Tensor]:
 
 @contextlib.contextmanager
 def inference() -> Iterator[None]:
-    """No gradients, no TF32, deterministic kernels; too little memory is told as such."""
+    """No gradients, no TF32, deterministic kernels, and a GPU that has finished at the end; too
+    little memory is told as such."""
     cudnn = torch.backends.cudnn
     cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = False, True, False
     try:
         with torch.no_grad():
             yield
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+                torch.cuda.synchronize()
     except (MemoryError, RuntimeError) as error:
         words = ("DefaultCPUAllocator", "CUDA out of memory")
         if not isinstance(error, MemoryError) and not any(word in str(error) for word in words):

@@ -200,7 +200,6 @@ class Worker:
             self._sow()
             wall, cpu = time.perf_counter(), _cpu()
             result, found = getattr(self.backend, call)(args, blobs)
-            self.backend.synchronise()
             seconds = {"wall": time.perf_counter() - wall, "cpu": _cpu() - cpu}
             return {"result": result, "seconds": result.pop("seconds", seconds)}, found
         except BaseException as error:  # also sys.exit and KeyboardInterrupt of foreign code

@@ -50,7 +50,7 @@ def frames_of_packets(
 def frames_of_log(stream: bytes, standard: annexb.Standard, log: str) -> CodedFrames | None:
     """Of a stream of HM or VTM, whose encoder's log has a line a picture in the order of coding."""
     pictures = _POC.findall(log)
-    sizes = annexb.picture_sizes(stream, standard)
+    sizes = standard.picture_sizes(stream)
     if len(sizes) != len(pictures):
         return None
     shown = sorted(range(len(sizes)), key=lambda place: int(pictures[place][0]))

@@ -6,20 +6,22 @@ files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from PIL import Image
 
 from bench.bitstreams.still_header import CORRUPT, depth_refusal, orientation_refusal
-from bench.codecs.support.frame_buffer import FrameBuffer
-from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
-from bench.codecs.support.process import read_exactly
+from bench.codecs.support.planes import (
+    PlaneFormat,
+    decoded_signal,
+    read_y4m_format,
+    write_planes,
+    y4m_places,
+)
 from bench.codecs.support.stopwatch import untimed
-from bench.codecs.support.y4m import read_format, read_frames
 from bench.errors import CodecError
 from bench.signals import Frame, Layout, Signal
 
@@ -86,30 +88,26 @@ def _y4m_header(layout: Layout, coded: PlaneFormat) -> bytes:
 def read_video(path: Path, layout: Layout, coded: PlaneFormat) -> Signal:
     """The frames a program wrote, cropped to ``layout`` and in its samples; ``coded`` is the
     format of headerless YUV. Raises CodecError if size or length do not fit."""
-    buffer = FrameBuffer(layout)
     with path.open("rb") as file:
         if path.suffix == ".y4m":
-            coded = replace(read_format(file).planes, shifted=coded.shifted)
-            frames = read_frames(file, coded)
+            coded = replace(read_y4m_format(file).planes, shifted=coded.shifted)
+            places: Sequence[int] = y4m_places(file, coded)
         else:
-            frames = _read_yuv(file, coded)
+            places = _yuv_places(path.stat().st_size, coded)
         if coded.width < layout.width or coded.height < layout.height:
             raise CodecError(
                 f"the decoder wrote {coded.width}x{coded.height} frames, "
                 f"not {layout.width}x{layout.height}"
             )
-        for data in frames:
-            buffer.append(read_planes(data, coded, layout))
-    if not buffer.count:
-        raise CodecError("the decoder wrote a file without frames")
-    return buffer.signal()
+        if not places:
+            raise CodecError("the decoder wrote a file without frames")
+        return decoded_signal(file, places, coded, layout)
 
 
-def _read_yuv(file: IO[bytes], coded: PlaneFormat) -> Iterator[bytes]:
-    while data := read_exactly(file, coded.frame_bytes):
-        if len(data) != coded.frame_bytes:
-            raise CodecError(
-                f"the decoder's file is no whole number of {coded.width}x{coded.height} frames: "
-                f"{len(data)} bytes are left over"
-            )
-        yield data
+def _yuv_places(size: int, coded: PlaneFormat) -> Sequence[int]:
+    if left := size % coded.frame_bytes:
+        raise CodecError(
+            f"the decoder's file is no whole number of {coded.width}x{coded.height} frames: "
+            f"{left} bytes are left over"
+        )
+    return range(0, size, coded.frame_bytes)

@@ -5,6 +5,7 @@ The conversion is the harness's own (bench.colour), so that no encoder's scaler 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, cast
@@ -12,10 +13,13 @@ from typing import IO, cast
 import numpy as np
 
 from bench import colour
-from bench.codecs.support.frame_buffer import FrameBuffer
-from bench.codecs.support.spool import Data, mapped, pieces_of, spooled
+from bench.bitstreams import y4m
+from bench.codecs.support.spool import Data, kept, mapped, pieces_of, spooled
 from bench.codecs.support.stopwatch import untimed
+from bench.errors import BitstreamError
 from bench.signals import Chroma, Frame, Layout, PixelFormat, Samples, Signal, split_planes
+
+_Y4M_CHROMA: dict[str, Chroma] = {"mono": "400", "420": "420", "422": "422", "444": "444"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +160,7 @@ def decoded_signal(
     if coded.holds(layout):
         return Signal(replace(layout, frames=len(places)), frames)
     with untimed():
-        buffer = FrameBuffer(layout)
-        buffer.extend(frames())
-        return buffer.signal()
+        return kept(frames(), layout)
 
 
 def planes_layout(coded: PlaneFormat, frames: int) -> Layout:
@@ -193,3 +195,35 @@ def _to_rgb(planes: list[Frame], coded: PlaneFormat, width: int, height: int) ->
     ]
     yuv = np.stack(parts, axis=2)
     return colour.truncated_yuv_to_rgb(yuv) if coded.truncated else colour.yuv_to_rgb(yuv)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFormat:
+    """Format of the frames of YUV4MPEG2 and whether the decoder says that they are full range."""
+
+    planes: PlaneFormat
+    full_range: bool
+
+
+def read_y4m_format(file: IO[bytes]) -> DecodedFormat:
+    """From the header that a decoder wrote: 8 to 16 bits, 4:0:0 to 4:4:4. Raises BitstreamError if
+    there is none, as when it decoded nothing."""
+    try:
+        header = y4m.read_header(file)
+    except BitstreamError as error:
+        raise BitstreamError(f"the decoder returned no frame: {error}") from error
+    if header.chroma not in _Y4M_CHROMA:
+        raise BitstreamError(f"the decoder returned frames of an unknown format: C{header.colour}")
+    planes = PlaneFormat(_Y4M_CHROMA[header.chroma], header.depth, header.width, header.height)
+    return DecodedFormat(planes, header.range == "full")
+
+
+def y4m_places(file: IO[bytes], coded: PlaneFormat) -> list[int]:
+    """Where in a file, at the end of its header, the samples of each frame begin. Raises
+    BitstreamError if it ends inside one."""
+    places, end = [], os.fstat(file.fileno()).st_size
+    while y4m.read_marker(file):
+        places.append(file.tell())
+        if file.seek(coded.frame_bytes, os.SEEK_CUR) > end:
+            raise BitstreamError("the decoder stopped inside a frame")
+    return places

@@ -1,80 +1,37 @@
-"""External programs fed and read through pipes, without deadlocks and without a shell.
+"""External programs fed through a pipe, without deadlocks and without a shell.
 
-Owns starting, feeding, reading and failing of child processes; knows no codec.
+Owns starting, feeding and failing of child processes; knows no codec.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 from bench.codecs.support.spool import Data
 from bench.errors import CodecError
 
-T = TypeVar("T")
 _STDERR_LINES = 2
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 
 
-class _Feeder(threading.Thread):
-    """Writes chunks to a pipe and closes it; keeps what a chunk's producer raised."""
-
-    def __init__(self, pipe: IO[bytes], chunks: Iterable[Data]) -> None:
-        super().__init__(daemon=True)
-        self._pipe = pipe
-        self._chunks = chunks
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            with self._pipe:
-                for chunk in self._chunks:
-                    self._pipe.write(chunk)
-        except BrokenPipeError:
-            # the program stopped reading: its exit status says whether that was a failure
-            return
-        except BaseException as error:  # raised again in the thread that waits
-            self.error = error
-
-
-def run_piped(
-    arguments: Sequence[str], chunks: Iterable[Data], collect: Callable[[IO[bytes]], T]
-) -> T:
-    """Runs a program, ``chunks`` on its standard input, and returns what ``collect`` makes of its
-    standard output.
+def run_to_file(arguments: Sequence[str], chunks: Iterable[Data]) -> IO[bytes]:
+    """Runs a program, ``chunks`` on its standard input; what it writes on its standard output, as a
+    file at its start that has no name and goes with the object.
 
     Raises CodecError with the last lines of standard error if the program fails. The program
     never outlives the call.
     """
-    found: list[T] = []
-
-    def read(process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout as stdout:
-            try:
-                found.append(collect(stdout))
-            except CodecError:
-                while stdout.read(1 << 20):
-                    continue
-                raise
-
-    _run(arguments, chunks, subprocess.PIPE, read)
-    return found[0]
-
-
-def run_to_file(arguments: Sequence[str], chunks: Iterable[Data]) -> IO[bytes]:
-    """``run_piped``, but the program writes its standard output itself into the file that this
-    returns, at its start; it has no name and goes with the object."""
     output = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads it
     try:
-        _run(arguments, chunks, output, lambda process: None)
+        _run(arguments, chunks, output)
     except CodecError as error:
         output.close()
         if os.strerror(errno.ENOSPC) not in str(error):
@@ -85,37 +42,21 @@ def run_to_file(arguments: Sequence[str], chunks: Iterable[Data]) -> IO[bytes]:
     return output
 
 
-def _run(
-    arguments: Sequence[str],
-    chunks: Iterable[Data],
-    stdout: int | IO[bytes],
-    read: Callable[[subprocess.Popen[bytes]], None],
-) -> None:
+def _run(arguments: Sequence[str], chunks: Iterable[Data], output: IO[bytes]) -> None:
     with tempfile.TemporaryFile() as stderr:
-        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=output, stderr=stderr)
         assert process.stdin is not None
-        feeder = _Feeder(process.stdin, chunks)
-        feeder.start()
-        problem: CodecError | None = None
         try:
-            try:
-                read(process)
-            except CodecError as error:
-                # a program that failed explains it better than the output that it cut off
-                problem = error
+            # of one that stopped reading its exit status says whether that was a failure
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+                for chunk in chunks:
+                    pipe.write(chunk)
             status = process.wait()
-        except BaseException:
-            process.kill()
-            raise
         finally:
-            feeder.join()
+            process.kill()
             process.wait()
-        if feeder.error is not None:
-            raise feeder.error
         if status:
-            raise CodecError(describe_failure(arguments[0], status, _tail(stderr))) from problem
-        if problem is not None:
-            raise problem
+            raise CodecError(describe_failure(arguments[0], status, last_words(stderr)))
 
 
 def describe_failure(program: str, status: int, stderr: str) -> str:
@@ -133,23 +74,7 @@ def summarize(text: str) -> str:
     return " | ".join(lines)
 
 
-def _tail(file: IO[bytes]) -> str:
-    file.seek(max(0, file.seek(0, 2) - 4000))
+def last_words(file: IO[bytes]) -> str:
+    """The same of the end of a file of messages."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 4000))
     return summarize(file.read().decode(errors="replace"))
-
-
-def read_all(pipe: IO[bytes]) -> bytes:
-    """A collector that keeps everything."""
-    pieces = []
-    while piece := pipe.read(1 << 20):
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def read_exactly(pipe: IO[bytes], size: int) -> bytes:
-    """Up to ``size`` bytes; fewer only at the end of the output."""
-    pieces, missing = [], size
-    while missing and (piece := pipe.read(missing)):
-        pieces.append(piece)
-        missing -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

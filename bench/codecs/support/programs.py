@@ -1,7 +1,8 @@
 """Runs the program of a command codec confined to its private folder, and finds what it must read.
 
 The program reads itself, its interpreter and libraries, and files that its arguments name; it
-writes into its folder alone, has no network, and nothing that it starts outlives it.
+writes into its folder alone, has no network, and nothing that it starts outlives it. ``Package``
+says where the programs of reference codecs lie, and where they come from.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.errors import CodecError
+from bench.errors import CodecError, Unavailable
 from bench.processes import isolation
 
 _FOLDERS_OF_PROGRAMS = ("bin", "sbin")
@@ -51,6 +53,16 @@ def launch_program(
         return isolation.launch(arguments, folder, places, stdout=stdout, stderr=stderr)
     except subprocess.SubprocessError as error:
         raise CodecError(f"{arguments[0]} cannot be isolated here: {error}") from error
+
+
+def written(
+    path: Path, who: str, what: str, said: str, error: type[CodecError] = CodecError
+) -> Path:
+    """The file that a program wrote, at ``path``. Raises ``error`` where there is none or an empty
+    one: who wrote no what, and what it said."""
+    if not has_written(path) or not path.stat().st_size:
+        raise error(f"{who} wrote no {what}: {said}")
+    return path
 
 
 def has_written(path: Path) -> bool:
@@ -104,3 +116,48 @@ def _folder_of(file: Path) -> Path:
     """The folder of a file; the file where that is a home or a place for everyone's files."""
     shared = (Path("/"), Path.home(), Path(tempfile.gettempdir()), Path("/tmp"), Path("/dev"))
     return file if file.parent in shared else file.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package of reference software, which ``home`` gives away; ``release`` is the one that
+    the cards were measured with, ``variable`` names the folder where it is installed."""
+
+    name: str
+    release: str
+    licence: str
+    home: str
+    variable: str
+
+    def program(self, codec: str, names: Sequence[str]) -> Path:
+        """Path of the first of ``names`` in the folder, its ``bin/`` or on the PATH. Raises
+        Unavailable with what to install."""
+        root = os.environ.get(self.variable)
+        folders = os.pathsep.join(str(Path(root, part)) for part in ("bin", "")) if root else None
+        for name in names:
+            if found := shutil.which(name, path=folders):
+                return Path(found).absolute()
+        raise self._missing(codec, names[0])
+
+    def file(self, codec: str, name: str) -> Path:
+        """Path of a script in the folder or along the PATH, executable or not. Raises
+        Unavailable as ``program`` does."""
+        root = os.environ.get(self.variable)
+        folders = [root] if root else os.environ.get("PATH", "").split(os.pathsep)
+        for folder in folders:
+            if (path := Path(folder, name)).is_file():
+                return path.absolute()
+        raise self._missing(codec, name)
+
+    def _missing(self, codec: str, name: str) -> Unavailable:
+        root = os.environ.get(self.variable)
+        where = f"in {self.variable}={root}" if root else f"on PATH, nor is {self.variable} set"
+        return Unavailable(f"{codec}: no program {name} {where}; {self.cure}")
+
+    @property
+    def cure(self) -> str:
+        """What to install, and how to tell this project of it."""
+        return (
+            f"install {self.name} (tested: {self.release}, {self.licence}) from {self.home}, "
+            f"configured as docs/reference_codecs.md says, and export {self.variable}=<its folder>"
+        )

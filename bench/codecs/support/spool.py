@@ -1,8 +1,5 @@
-"""Samples between the harness and a program: kept for writing, in memory or an unlinked file, and
-read from the file that a program wrote without copying them.
-
-Knows bytes alone; what they mean is the caller's to say.
-"""
+"""Samples between the harness and a program, and decoded frames: kept in memory or, many of them,
+in a file without a name, and read from the files that programs wrote without copying them."""
 
 from __future__ import annotations
 
@@ -10,30 +7,36 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
 from typing import IO
 
-from bench.codecs.support.frame_buffer import MEMORY_BYTES
-from bench.errors import CodecError
+import numpy as np
+
+from bench.errors import BitstreamError, CodecError
+from bench.signals import Frame, Layout, Signal
 
 Data = bytes | memoryview
+MEMORY_BYTES = 64 << 20
+"""Samples of more than this go to a temporary file."""
 
 
-def spooled(pieces: Iterable[Data], *, memory_bytes: int = MEMORY_BYTES) -> Iterator[Data]:
+def spooled(pieces: Iterable[Data]) -> Iterator[Data]:
     """The pieces, all of which are there when this returns; the file that holds many of them goes
     with the iterator. Raises CodecError where there is no space for it."""
-    spool = tempfile.SpooledTemporaryFile(memory_bytes)  # noqa: SIM115 - read later
+    spool = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115 - read later
     sizes = [_write(spool, piece) for piece in pieces]
     spool.seek(0)
     return _read(spool, sizes)
 
 
-def _write(spool: tempfile.SpooledTemporaryFile[bytes], piece: Data) -> int:
+def _write(file: IO[bytes] | tempfile.SpooledTemporaryFile[bytes], piece: Data) -> int:
     try:
-        return spool.write(piece)
+        return file.write(piece)
     except OSError as error:
         raise CodecError(
-            f"converted frames cannot be kept in {tempfile.gettempdir()}: {error.strerror}; free "
-            "space there or set TMPDIR"
+            f"frames cannot be kept in {tempfile.gettempdir()}: {error.strerror}; free space there "
+            "or set TMPDIR"
         ) from error
 
 
@@ -41,6 +44,35 @@ def _read(spool: tempfile.SpooledTemporaryFile[bytes], sizes: Iterable[int]) -> 
     with spool:
         for size in sizes:
             yield spool.read(size)
+
+
+def kept(frames: Iterable[Frame], layout: Layout) -> Signal:
+    """All frames, however many, to be read as often as asked. Raises BitstreamError for one that is
+    not of the layout's shape, CodecError where there is no space for them."""
+    shaped = _shaped(frames, layout.frame_shape)
+    few = list(islice(shaped, MEMORY_BYTES // layout.frame_bytes + 1))
+    if len(few) * layout.frame_bytes <= MEMORY_BYTES:
+        return Signal(replace(layout, frames=len(few)), lambda: iter(few))
+    with tempfile.TemporaryFile(buffering=0) as file:
+        for frame in chain(few, shaped):
+            rest = np.ascontiguousarray(frame).data.cast("B")
+            while rest:
+                rest = rest[_write(file, rest) :]
+        data = mapped(file)
+
+    def read() -> Iterator[Frame]:
+        size = layout.frame_bytes
+        for piece in pieces_of(data, range(0, len(data), size), size):
+            yield np.frombuffer(piece, layout.frame_dtype).reshape(layout.frame_shape)
+
+    return Signal(replace(layout, frames=len(data) // layout.frame_bytes), read)
+
+
+def _shaped(frames: Iterable[Frame], shape: tuple[int, ...]) -> Iterator[Frame]:
+    for index, frame in enumerate(frames):
+        if frame.shape != shape:
+            raise BitstreamError(f"frame {index} is {frame.shape}, not {shape}")
+        yield frame
 
 
 def mapped(file: IO[bytes]) -> memoryview:

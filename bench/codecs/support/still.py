@@ -7,13 +7,13 @@ files on disk.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
 
 from bench.bitstreams import Stripped
 from bench.codecs.base import CodecBase, Encoded
-from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import (
     SideInfo,
     is_clip,
@@ -21,9 +21,9 @@ from bench.codecs.support.framing import (
     read_side_info,
     split_frames,
 )
+from bench.codecs.support.spool import kept
 from bench.codecs.support.stopwatch import untimed
 from bench.colour import round_to_uint8
-from bench.errors import BitstreamError
 from bench.records import CodedFrames, Point
 from bench.signals import GRAY, RGB, Frame, Layout, Signal, image
 
@@ -89,14 +89,8 @@ class StillCodec(CodecBase):
         first = self._decode_frame(files[0], gray)
         height, width = first.shape[:2]
         layout = Layout("video", GRAY if first.ndim == 2 else RGB, width, height, len(files))
-        buffer = FrameBuffer(layout)
-        buffer.append(first)
-        for index, file in enumerate(files[1:], start=1):
-            frame = self._decode_frame(file, gray)
-            if frame.shape != first.shape:
-                raise BitstreamError(f"frame {index} is {frame.shape}, not {first.shape}")
-            buffer.append(frame)
-        return buffer.signal()
+        others = (self._decode_frame(file, gray) for file in files[1:])
+        return kept(chain([first], others), layout)
 
     def _decode_frame(self, file: bytes, gray: bool) -> Frame:
         pixels = self.decode_picture(file)

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.codecs.support import ffmpeg_binary
-from bench.codecs.support.process import describe_failure, summarize
+from bench.codecs.support.process import describe_failure, last_words
 from bench.codecs.support.programs import (
     launch_program,
     named_places,
@@ -120,8 +120,7 @@ class Template:
                 status = run_confined(arguments, folder, log, reads)
             except OSError as error:
                 raise CodecError(f"{self.codec}: {arguments[0]} does not start: {error}") from error
-            log.seek(max(0, log.seek(0, 2) - 4000))
-            said = summarize(log.read().decode(errors="replace"))
+            said = last_words(log)
         if status:
             failure = describe_failure(arguments[0], status, said)
             raise CodecError(f"{self.codec}: {isolation.with_cure(failure)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.codecs.foreign.network import mark_of
 from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.signals import Frame, Layout
 
@@ -83,14 +83,7 @@ def to_frame(picture: Tensor, geometry: Geometry) -> Frame:
 
 def fingerprint(*networks: nn.Module) -> bytes:
     """Bytes that stand for all weights and tables of networks, four for each."""
-    marks = []
-    for network in networks:
-        digest = hashlib.sha256()
-        for name, tensor in sorted(network.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
-        marks.append(digest.digest()[:4])
-    return b"".join(marks)
+    return bytes.fromhex("".join(map(mark_of, networks)))
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bench import colour
 from bench.codecs.base import Allowed, Choice, Codec, Encoded
-from bench.codecs.support.frame_buffer import FrameBuffer
 from bench.codecs.support.framing import SideInfo, read_side_info
+from bench.codecs.support.spool import kept
 from bench.codecs.support.stopwatch import untimed
 from bench.errors import BitstreamError
 from bench.records import CodedFrames, Point
@@ -115,20 +115,16 @@ def _to_rgb(signal: Signal) -> Signal:
     layout = signal.layout
     if not layout.is_yuv:
         return signal
-    buffer = FrameBuffer(_as_rgb(layout))
-    buffer.extend(colour.converted(frame, layout, RGB) for frame in signal.frames())
-    return buffer.signal()
+    frames = (colour.converted(frame, layout, RGB) for frame in signal.frames())
+    return kept(frames, _as_rgb(layout))
 
 
 @untimed()
 def _from_rgb(decoded: Signal, kind: PixelFormat) -> Signal:
     if not kind.is_yuv or decoded.layout.samples != "rgb":
         return decoded
-    layout = replace(decoded.layout, format=kind)
-    buffer = FrameBuffer(layout)
-    for frame in decoded.frames():
-        buffer.append(colour.from_rgb(frame, decoded.layout, kind))
-    return buffer.signal()
+    frames = (colour.from_rgb(frame, decoded.layout, kind) for frame in decoded.frames())
+    return kept(frames, replace(decoded.layout, format=kind))
 
 
 def _marked(encoded: Encoded, layout: Layout) -> Encoded:

@@ -18,7 +18,7 @@ from bench.bitstreams.leb128 import read_varint, write_varint
 from bench.codecs.base import Allowed, Choice, Encoded
 from bench.codecs.scalar import decode_indices, encode_indices
 from bench.codecs.support.learned_codec import LearnedCodec
-from bench.entropy.quantise import Quantiser, lloyd_max_normal, uniform_interval
+from bench.entropy.quantise import Quantiser, lloyd_max_for, uniform_interval
 from bench.errors import BitstreamError, Unsupported
 from bench.records import Point
 from bench.signals import Signal, clip, image
@@ -120,7 +120,7 @@ class CifarVaeCodec(LearnedCodec):
     def _quantiser(self, bits: int) -> Quantiser:
         if self.settings["quantiser"] == "uniform":
             return uniform_interval(bits, -REACH, REACH)
-        return lloyd_max_normal(bits)
+        return lloyd_max_for("gaussian", bits)
 
     @property
     def _sizes(self) -> tuple[int, ...]:

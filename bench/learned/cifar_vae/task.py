@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.datasets.cifar import read_cifar
-from bench.entropy.quantise import lloyd_max_normal, uniform_interval
+from bench.entropy.quantise import lloyd_max_for, uniform_interval
 from bench.learned.cifar_vae.network import LATENT, CifarVae
 from bench.learned.shared.constants import on_device
 from bench.learned.training.data import data_root, to_unit
@@ -78,7 +78,7 @@ class CifarVaeTask(TaskBase[Tensor]):
         figures = {}
         samples = latent.cpu().double().numpy()
         variants = {"": latent}
-        quantisers = {"lloyd": lloyd_max_normal(3), "uniform": uniform_interval(3, -3, 3)}
+        quantisers = {"lloyd": lloyd_max_for("gaussian", 3), "uniform": uniform_interval(3, -3, 3)}
         for name, quantiser in quantisers.items():
             coarse = quantiser.levels[quantiser.indices(samples)]
             variants[f"_{name}_3bit"] = torch.from_numpy(coarse).to(latent)

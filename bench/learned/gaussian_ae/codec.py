@@ -16,7 +16,7 @@ from bench.codecs.base import Allowed, Choice, Encoded, library_versions
 from bench.codecs.scalar import decode_indices, encode_indices
 from bench.codecs.support.learned_codec import LearnedCodec
 from bench.codecs.support.vector import VectorCodec, VectorHeader, header_of, unpack_header
-from bench.entropy.quantise import lloyd_max_normal
+from bench.entropy.quantise import lloyd_max_for
 from bench.errors import BitstreamError
 from bench.records import Point
 from bench.signals import Signal, vectors
@@ -36,7 +36,7 @@ def encode_latents(latents: Floats, bits: int, coder: str) -> bytes:
     """Latents as float32, float16 or Lloyd–Max indices by the named coder."""
     if bits in _FLOATS:
         return latents.astype(_FLOATS[bits]).tobytes()
-    quantiser = lloyd_max_normal(bits)
+    quantiser = lloyd_max_for("gaussian", bits)
     return encode_indices(coder, quantiser.indices(latents), quantiser.probabilities)
 
 
@@ -52,7 +52,7 @@ def decode_latents(body: bytes, bits: int, coder: str, count: int) -> Floats:
         if not np.isfinite(latents).all():
             raise BitstreamError("a latent is not finite; the stream is damaged")
         return latents
-    quantiser = lloyd_max_normal(bits)
+    quantiser = lloyd_max_for("gaussian", bits)
     return quantiser.levels[decode_indices(coder, body, quantiser.probabilities, count)]
 
 

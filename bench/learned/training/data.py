@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.cards import load_registry
-from bench.datasets.listing import read_list
+from bench.datasets.locate import read_list
 from bench.datasets.vimeo import TEST_LIST, TRAIN_LIST
 from bench.errors import DataError
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.report.content import Content
+from bench.report.content import Content, matched_points
 from bench.report.html.pictures import Shot
-from bench.report.matched import matched_points
 from bench.results.frames import read_frames
 from bench.results.kept_clips import LEAST_DB, MOST_PIXELS
 from bench.results.kept_streams import CLIP
@@ -55,11 +54,11 @@ def _item(
     rate, points = matched_points(content, item)
     own = [clip for clip in clips if clip.shot.item == item]
     shown = {(clip.shot.codec, clip.shot.point): clip.shot.bpp for clip in own}
-    shown |= {(one.codec, one.point): one.bpp for one in points}
+    shown |= {(codec, point): bpp for codec, (point, bpp) in points.items()}
     curves = [
         {
             "codec": content.name(codec), "point": point, "bpp": bpp,
-            "matched": any((one.codec, one.point) == (codec, point) for one in points),
+            "matched": points.get(codec, ("", 0.0))[0] == point,
             **_frames(content, table, (codec, point, item)),
         }
         for (codec, point), bpp in shown.items()

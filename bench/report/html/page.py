@@ -25,9 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.bd import Comparison, Matrix
+from bench.analysis.bd import Comparison
 from bench.analysis.curves import Grid
-from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.datasets.locate import cache_folder
 from bench.records import ENERGY
@@ -36,7 +35,7 @@ from bench.report.content import Content
 from bench.report.footnote import describe, footnote
 from bench.report.html.clips import clip_data
 from bench.report.html.pictures import BUDGET_BYTES, embed, read_shots
-from bench.report.line_styles import LineStyle, line_styles
+from bench.report.line_styles import LineStyle, dark, line_styles
 from bench.report.remarks import warnings_of
 from bench.report.tables import (
     point_table,
@@ -139,6 +138,7 @@ def page_data(content: Content) -> dict[str, Any]:
     """All that the page shows besides the pictures."""
     run = content.results.run
     columns, points = point_table(content)
+    published = published_table(content)
     styles = line_styles(content)
     return {
         "title": run.suite_title,
@@ -166,12 +166,19 @@ def page_data(content: Content) -> dict[str, Any]:
             {
                 "name": extra.name, "origin": extra.origin, "rate": extra.rate,
                 "convention": extra.convention, "source": extra.source, "labels": extra.labels,
-                "values": {axis.id: _shown(extra, axis) for axis in content.axes},
+                "values": {
+                    axis.id: None if (values := extra.quality(axis)) is None
+                    else [axis.sign * value for value in values]
+                    for axis in content.axes
+                },
             }
             for extra in content.extras
         ],
         "comparisons": [_comparison(content, c) for c in content.bd.comparisons],
-        "matrices": [_matrix(content, matrix) for matrix in content.bd.matrices],
+        "matrices": [
+            asdict(matrix) | {"codecs": [content.name(codec) for codec in matrix.codecs]}
+            for matrix in content.bd.matrices
+        ],
         "warnings": warnings_of(content),
         "footnote": footnote(content, codecs=False),
         "summary": {
@@ -185,7 +192,10 @@ def page_data(content: Content) -> dict[str, Any]:
             "metrics": _metrics_of(content, columns),
         },
         "by_item": _by_item(content),
-        "published": _published(content),
+        "published": {
+            "columns": published[0], "rows": published[1],
+            "sentences": published_sentences(content) if published[1] else [],
+        },
         "provenance": _provenance(content),
     }  # fmt: skip
 
@@ -221,17 +231,6 @@ def _by_item(content: Content) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _published(content: Content) -> dict[str, Any]:
-    columns, rows = published_table(content)
-    sentences = published_sentences(content)
-    return {"columns": columns, "rows": rows, "sentences": sentences if rows else []}
-
-
-def _shown(extra: ExtraCurve, axis: Quality) -> list[float] | None:
-    values = extra.quality(axis)
-    return None if values is None else [axis.sign * value for value in values]
-
-
 def _extent(content: Content, axis: Quality) -> dict[str, Any] | None:
     shown = axis_range(content, axis)
     if shown is None:
@@ -241,13 +240,6 @@ def _extent(content: Content, axis: Quality) -> dict[str, Any] | None:
         "y": [axis.sign * end for end in shown.padded()],
         "outside": shown.note,
     }
-
-
-def _style(style: LineStyle) -> dict[str, Any]:
-    return {
-        "light": style.colour, "dark": style.dark_colour, "symbol": style.marker.page,
-        "dash": style.dash.page, "weight": style.weight,
-    }  # fmt: skip
 
 
 def _codec(content: Content, codec: str, style: LineStyle) -> dict[str, Any]:
@@ -260,7 +252,10 @@ def _codec(content: Content, codec: str, style: LineStyle) -> dict[str, Any]:
     return {
         "id": content.name(codec),
         "title": f"{codec}: {row.title}",
-        "look": _style(style),
+        "look": {
+            "light": style.colour, "dark": dark(style.colour), "symbol": style.marker.page,
+            "dash": style.dash.page, "weight": style.weight,
+        },
         "lossless": row.lossless,
         "incomplete": row.incomplete,
         "complexity": dict(info.complexity) if info else {},
@@ -276,7 +271,7 @@ def _codec(content: Content, codec: str, style: LineStyle) -> dict[str, Any]:
             }
             for point in shown.to_dict("records")
         ],
-    }
+    }  # fmt: skip
 
 
 _POINT_NUMBERS = (
@@ -310,10 +305,6 @@ def _comparison(content: Content, c: Comparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _matrix(content: Content, matrix: Matrix) -> dict[str, Any]:
-    return asdict(matrix) | {"codecs": [content.name(codec) for codec in matrix.codecs]}
-
-
 def _provenance(content: Content) -> list[dict[str, Any]]:
     """Titled lists of names and values."""
     run = content.results.run
@@ -321,7 +312,7 @@ def _provenance(content: Content) -> list[dict[str, Any]]:
     verdicts = [
         [
             f"{v.check}: {v.codec} {v.point} on {v.item}",
-            "; ".join(filter(None, (_outcome(v.passed, v.detail), v.isolation))),
+            "; ".join(filter(None, ("passed" if v.passed else f"failed: {v.detail}", v.isolation))),
         ]
         for v in run.verdicts
     ]
@@ -358,17 +349,14 @@ def _provenance(content: Content) -> list[dict[str, Any]]:
     ]
 
 
-def _outcome(passed: bool, detail: str) -> str:
-    return "passed" if passed else f"failed: {detail}"
-
-
 def packed_plotly() -> str:
     """Plotly's script as base64 of its gzip, a third of its size: the page unpacks it. Packed once
     for a version, which takes longer than the rest of the page, and kept in the user's cache."""
     kept = cache_folder() / f"plotly-{version('plotly')}.min.js.gz"
     packed = kept.read_bytes() if kept.is_file() else b""
     script = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
-    if packed[-8:] != _gzip_end(script):
+    # a gzip ends with checksum and length (RFC 1952)
+    if packed[-8:] != struct.pack("<II", zlib.crc32(script), len(script)):
         packed = gzip.compress(script, 9, mtime=0)
         with contextlib.suppress(OSError):  # a cache that cannot be written
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -376,8 +364,3 @@ def packed_plotly() -> str:
             written.write_bytes(packed)
             written.replace(kept)
     return base64.b64encode(packed).decode("ascii")
-
-
-def _gzip_end(content: bytes) -> bytes:
-    """The last eight bytes of its gzip: checksum and length (RFC 1952)."""
-    return struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)

@@ -78,14 +78,21 @@ def build_site(paths: Sequence[Path], out: Path, registry: Registry) -> BuiltSit
         of = [suite for suite in suites if suite.info(codec)]
         made.write(codec_address(codec), codec_page(codec, names, of))
     made.write("methods.html", methods_page(suites))
-    _write_parts(made)
+    html, own = "bench.report.html", "bench.report.site"
+    made.write("parts/style.css", resource(html, "style.css") + resource(own, "site.css"))
+    made.write("parts/site.js", resource(html, "sorting.js") + resource(own, "start.js"))
+    made.write("parts/plotly.js", f'window.packedPlotly = "{packed_plotly()}";\n')
     listed = _copy_vaults(vaults, made)
     made.write("index.html", front_page(suites, listed, names))
     left_out += tuple(f"{v.path}: {v.path.stat().st_size / 1e6:.1f} MB would make the site larger "
                       f"than {LIMIT / 1e6:.0f} MB: listed by its hash"
                       for v, address in listed if not address)  # fmt: skip
     said = [*left_out, *(f"{suite.folder}: {suite.missing}" for suite in suites if suite.missing)]
-    said += [line for suite in suites for line in _too_large(suite)]
+    said += [
+        f"{path}: {size / 1e6:.0f} MB, more than a site hands out ({_LARGEST / 1e6:.0f} MB)"
+        for suite in suites for path in _offered(suite)
+        if (size := path.stat().st_size) > _LARGEST
+    ]  # fmt: skip
     return BuiltSite(out, len(suites), len(names), made.finish(), tuple(said))
 
 
@@ -157,7 +164,7 @@ class _Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files: dict[str, int] = {}
+        self.files: set[str] = set()
         try:
             self.before = tuple(read_json(root / LISTED)["files"])
         except FileNotFoundError:
@@ -172,7 +179,7 @@ class _Folder:
     def place(self, address: str) -> Path:
         path = self.root / address
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.files[address] = 0
+        self.files.add(address)
         return path
 
     def write(self, address: str, text: str) -> None:
@@ -243,13 +250,6 @@ def _offered(suite: SuitePage) -> list[Path]:
     ]  # fmt: skip
 
 
-def _too_large(suite: SuitePage) -> list[str]:
-    return [
-        f"{path}: {size / 1e6:.0f} MB, more than a site hands out ({_LARGEST / 1e6:.0f} MB)"
-        for path in _offered(suite) if (size := path.stat().st_size) > _LARGEST
-    ]  # fmt: skip
-
-
 def _pack(folder: Path, archive: Path, name: str) -> None:
     """The same bytes for the same files."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
@@ -257,10 +257,3 @@ def _pack(folder: Path, archive: Path, name: str) -> None:
             entry = zipfile.ZipInfo(f"{name}/{path.name}", _EPOCH)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             file.writestr(entry, path.read_bytes())
-
-
-def _write_parts(made: _Folder) -> None:
-    html, own = "bench.report.html", "bench.report.site"
-    made.write("parts/style.css", resource(html, "style.css") + resource(own, "site.css"))
-    made.write("parts/site.js", resource(html, "sorting.js") + resource(own, "start.js"))
-    made.write("parts/plotly.js", f'window.packedPlotly = "{packed_plotly()}";\n')

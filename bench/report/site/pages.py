@@ -55,19 +55,16 @@ def front_page(
         node("div", table(columns, rows, fixed=(1,), keys=[suite.name for suite in suites]),
              class_="suites"),
         node("h2", "Codecs", id="codecs"),
-        table(["Codec", "Id", "Suites"], _codec_rows(suites, names)),
+        table(["Codec", "Id", "Suites"], [
+            [link(name, codec_address(codec)), codec,
+             node("span", *_joined([link(suite.name, suite_address(suite)) for suite in suites
+                                    if suite.info(codec)]))]
+            for codec, name in names.items()
+        ]),
         node("h2", "Downloads", id="vaults"),
         items([*_downloads(suites), *(_vault(*one) for one in vaults)]),
     ]  # fmt: skip
     return page("Rate–distortion of image and video codecs", body, root="", about=ABOUT)
-
-
-def _codec_rows(suites: Sequence[SuitePage], names: Mapping[str, str]) -> list[list[Element | str]]:
-    return [
-        [link(name, codec_address(codec)), codec,
-         node("span", *_joined([link(s.name, suite_address(s)) for s in suites if s.info(codec)]))]
-        for codec, name in names.items()
-    ]  # fmt: skip
 
 
 def _joined(links: Sequence[Element]) -> list[Element | str]:
@@ -151,8 +148,8 @@ def codec_page(codec: str, names: Mapping[str, str], suites: Sequence[SuitePage]
             link(suite.run.suite_title, f"../{suite_address(suite)}"),
             names.get(suite.run.anchor or "", "–"),
             suite.bd_heading.removeprefix("BD-rate ").removesuffix(", %") or "–",
-            *(suite.cell(shown, start) or "–" for start in ("BD-rate", "Points", "Rate")),
-            *(suite.cell(shown, start) or "–" for start in ("Encode", "Decode")),
+            *(suite.cell(shown, start) or "–"
+              for start in ("BD-rate", "Points", "Rate", "Encode", "Decode")),
             day(suite.run.finished), suite.run.bench,
         ])  # fmt: skip
     columns = ["Suite", "Anchor", "Quality", "BD-rate, %", "Points", "Rate"]
@@ -199,7 +196,8 @@ def methods_page(suites: Sequence[SuitePage]) -> str:
     rules = resource("bench.report.site", "rules.txt").strip().split("\n\n")
     rows: list[list[Element | str]] = [
         [link(suite.run.suite_title, suite_address(suite)), day(suite.run.finished),
-         suite.run.bench, " ".join(suite.run.command), _machine(suite), suite.run.timing]
+         suite.run.bench, " ".join(suite.run.command),
+         ", ".join(f"{key} {value}" for key, value in suite.run.machine.items()), suite.run.timing]
         for suite in suites
     ]  # fmt: skip
     body = [
@@ -208,7 +206,3 @@ def methods_page(suites: Sequence[SuitePage]) -> str:
         table(["Suite", "Measured", "bench", "Command", "Machine", "Times"], rows),
     ]
     return page("How numbers are made", body, root="", about=ABOUT)
-
-
-def _machine(suite: SuitePage) -> str:
-    return ", ".join(f"{key} {value}" for key, value in suite.run.machine.items())

@@ -27,7 +27,7 @@ from bench.results.vault_file import Vault
 
 Cells = list[str]
 _RATE = re.compile(r"([+−]\d+(?:\.\d+)?)( \[|$)")
-_BD, _TIMES = "BD-rate", ("Encode", "Decode")
+_BD = "BD-rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,9 @@ class SuitePage:
     def info(self, codec: str) -> CodecInfo | None:
         return next((one for one in self.run.codecs if one.id == unmarked(codec)), None)
 
-    def row(self, codec: str) -> Cells | None:
-        """The codec's cells of the summary."""
-        found = dict(zip(self.codecs, self.summary.rows, strict=False))
-        return found.get(codec)
-
     def cell(self, codec: str, start: str) -> str:
         """The codec's first cell in a column whose heading begins so; empty where there is none."""
-        row = self.row(codec) or []
+        row = dict(zip(self.codecs, self.summary.rows, strict=False)).get(codec, [])
         found = (c for name, c in zip(self.summary.columns, row, strict=False) if
                  name.startswith(start))  # fmt: skip
         return next(found, "")

@@ -21,7 +21,7 @@ from bench.errors import BenchError, CodecError, Unavailable
 from bench.processes import isolation
 from bench.records import Point
 from bench.signals import YUV420, Layout, Signal, clip, image
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 PIXELS = picture(24, 40)
 LADDER = "[ladder]\nq = [10, 50]"

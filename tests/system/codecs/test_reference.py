@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench import colour
 from bench.bitstreams import annexb
-from bench.bitstreams.hevc import picture_size
+from bench.bitstreams.annexb import picture_size_h265
 from bench.cards import load_registry
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec, select
@@ -276,16 +276,16 @@ _SPS = bytes.fromhex("00000001420101")
 
 def test_picture_size_needs_a_parameter_set() -> None:
     with pytest.raises(BitstreamError, match="no sequence parameter set"):
-        picture_size(b"\0\0\1\x26\x01\xaf")
+        picture_size_h265(b"\0\0\1\x26\x01\xaf")
     with pytest.raises(BitstreamError, match="ends inside a number"):
-        picture_size(_SPS)
+        picture_size_h265(_SPS)
 
 
 @pytest.mark.parametrize(("width", "height"), [(200, 100), (73, 67), (640, 368)])
 def test_picture_size_of_x265_streams(width: int, height: int) -> None:
     codec = build_codec(select(load_registry(), "x265:preset=ultrafast,crf=40"))
     payload = codec.encode(image(_picture(height, width)), Point("crf", 40)).payload
-    assert picture_size(payload) == (width, height)
+    assert picture_size_h265(payload) == (width, height)
 
 
 @pytest.mark.parametrize("encoder", ["x265", "jctvc"])

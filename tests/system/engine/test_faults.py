@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ _MARK = "BENCH_TEST_MARK"
 def command(cards: Path, out: Path, *words: object) -> list[str]:
     return [
         sys.executable, "-m", "bench", "run", "--suite", "noise", "--cards", str(cards),
-        "--out", str(out), "--jobs", "2", *map(str, words),
+        "--out", str(out), "--jobs", "2", "--no-report", *map(str, words),
     ]  # fmt: skip
 
 
@@ -125,6 +126,7 @@ def test_scratch_of_a_killed_run_is_removed_by_a_run_into_another_folder(
     assert runs[1].wait(PATIENCE) == 0
 
 
+@contextmanager
 def _full_disk(out: Path) -> Iterator[None]:
     """A tmpfs of 300 kB at ``out`` where mounting is allowed."""
     out.mkdir()
@@ -133,13 +135,15 @@ def _full_disk(out: Path) -> Iterator[None]:
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount a tmpfs; the file size limit is tested without")
-    yield
-    subprocess.run(["umount", "-l", str(out)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(out)], check=True)
 
 
 def test_a_full_disk_is_named_and_the_next_run_continues(tmp_path: Path, mark: str) -> None:
     cards, out = write_cards(tmp_path / "cards", count=500), tmp_path / "out"
-    for _ in _full_disk(out):
+    with _full_disk(out):
         full = subprocess.run(command(cards, out), capture_output=True, text=True)
         assert full.returncode == 2
         assert full.stderr.count("\n") == 1 and "free space or choose another --out" in full.stderr
@@ -227,7 +231,7 @@ def test_a_data_set_removed_during_a_run_fails_tasks_and_no_more(tmp_path: Path,
     cards = write_cards(tmp_path / "cards", gate=(12, gate))
     _pictures(data, 24)
     words = [sys.executable, "-m", "bench", "run", "--input", str(data), "--codecs", "coarse",
-             "--cards", str(cards), "--jobs", "1", "--out"]  # fmt: skip
+             "--cards", str(cards), "--jobs", "1", "--no-report", "--out"]  # fmt: skip
     process = subprocess.Popen([*words, str(out)], stdout=subprocess.DEVNULL)
     assert stored_some(process, out)
     data.rename(tmp_path / "elsewhere")

@@ -20,8 +20,7 @@ from bench.errors import CodecError, Unavailable
 from bench.metrics import filters
 from bench.metrics.evaluate import Evaluator
 from bench.metrics.filter_metrics import Vmaf
-from bench.metrics.filter_probe import Wanted, versions
-from bench.metrics.filters import measure
+from bench.metrics.filters import Wanted, measure, versions
 from bench.metrics.registry import metrics
 from bench.records import FIRST_METRICS
 from bench.signals import (

@@ -12,8 +12,7 @@ from bench.analysis.overlays import PUBLISHED
 from bench.cards import load_registry
 from bench.codecs.base import Codec
 from bench.codecs.build import build_codec
-from bench.datasets.base import DataOptions
-from bench.datasets.build import build_loader
+from bench.datasets.base import DataOptions, build_loader
 from bench.metrics.evaluate import Evaluator
 from bench.records import Point
 

@@ -8,6 +8,7 @@ import json
 import math
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     folder = samples.results_folder(tmp_path_factory.mktemp("page"), records)
     samples.keep_pictures(folder, ("item0", "item2"))
-    return write_page(collect([folder], extras=[THEIRS]), folder)
+    return write_page(replace(collect([folder]), extras=(THEIRS,)), folder)
 
 
 def test_page_is_one_file_below_2_5_mb_without_addresses(page: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 import bench.report
 from bench.records import Record
 from bench.report.content import collect
-from bench.report.frame_plots import frame_plots
 from bench.report.html import clips
 from bench.report.html.pictures import read_shots
+from bench.report.plots import frame_plots
 from bench.results.kept_clips import playable
 from bench.signals import clip
 from tests.system.report.in_browser import seen, settings, use_all, wait

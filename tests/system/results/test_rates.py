@@ -9,13 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image
 
 from bench.cli import main
 from bench.results.rates import mark_rates
-from tests.system.codecs.tiny_zoo import picture
+from tests.pictures import picture
 
 ROOT = Path(__file__).resolve().parents[3]
 NET = """
@@ -131,6 +130,8 @@ def test_check_guards_an_estimate_too(folder: Path, tmp_path: Path) -> None:
 
 def test_one_estimate_marks_its_codec_whatever_its_other_rates_are() -> None:
     """The rates of one curve are not told apart, so that it bears the mark of the weakest."""
+    import pandas as pd  # large: few processes here need it
+
     table = pd.DataFrame(
         {
             "codec": pd.Categorical(["net", "net", "net", "jpeg"]),

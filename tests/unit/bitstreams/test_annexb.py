@@ -17,24 +17,24 @@ def test_h264_ledger_and_planted_faults() -> None:
     dirty = (LONG + AUD + LONG + SPS + LONG + PPS + SHORT + SEI + SHORT + IDR + SHORT + FILLER) + (
         LONG + NEXT
     )
-    stripped = annexb.strip(dirty, annexb.H264)
+    stripped = annexb.H264.strip(dirty)
     assert stripped.payload == clean
     assert stripped.discarded_bytes == len(dirty) - len(clean)
     # start codes, both parameter sets and the one-byte headers of the two slices
     assert stripped.header_bytes == 4 + 5 + 4 + 4 + 3 + 1 + 4 + 1
-    assert annexb.strip(clean, annexb.H264) == Stripped(clean, stripped.header_bytes, 0)
+    assert annexb.H264.strip(clean) == Stripped(clean, stripped.header_bytes, 0)
 
 
 def test_repeated_parameter_sets_go_and_the_next_unit_begins_the_access_unit() -> None:
     stream = LONG + SPS + LONG + PPS + SHORT + IDR + LONG + SPS + LONG + PPS + SHORT + IDR
-    stripped = annexb.strip(stream, annexb.H264)
+    stripped = annexb.H264.strip(stream)
     assert stripped.payload == LONG + SPS + LONG + PPS + SHORT + IDR + LONG + IDR
 
 
 def test_changed_parameter_sets_stay_with_all_their_repetitions() -> None:
     other = b"\x68qqq"
     stream = b"".join(LONG + unit for unit in [SPS, PPS, other, IDR, PPS, NEXT])
-    assert annexb.strip(stream, annexb.H264).payload == stream
+    assert annexb.H264.strip(stream).payload == stream
 
 
 @pytest.mark.parametrize(
@@ -54,39 +54,39 @@ def test_h265_and_h266_unit_types(
 
     clean = b"".join(map(unit, needed))
     dirty = b"".join(map(unit, [dropped[0], *needed[:-1], *dropped[1:], needed[-1]]))
-    stripped = annexb.strip(dirty, standard)
+    stripped = standard.strip(dirty)
     assert stripped.payload == clean
     assert stripped.discarded_bytes == len(dirty) - len(clean)
-    assert annexb.count_pictures(clean, standard) == 2
+    assert standard.count_pictures(clean) == 2
 
 
 def test_pictures_of_several_slices_are_counted_once() -> None:
     # first_mb_in_slice = 0 is the bit 1, first_mb_in_slice = 1 the bits 010
     second_slice = b"\x65\x48slice"
     stream = LONG + SPS + LONG + IDR + SHORT + second_slice + LONG + NEXT
-    assert annexb.count_pictures(stream, annexb.H264) == 2
+    assert annexb.H264.count_pictures(stream) == 2
 
 
 @pytest.mark.parametrize("stream", [b"", b"RIFF....", b"\0\0", b"x" + LONG + SPS])
 def test_foreign_data_are_refused(stream: bytes) -> None:
     with pytest.raises(BitstreamError):
-        annexb.strip(stream, annexb.H264)
+        annexb.H264.strip(stream)
 
 
 def test_a_stream_without_pictures_is_refused() -> None:
     with pytest.raises(BitstreamError, match="no coded picture"):
-        annexb.count_pictures(LONG + SPS + LONG + PPS, annexb.H264)
+        annexb.H264.count_pictures(LONG + SPS + LONG + PPS)
 
 
 def test_the_forbidden_bit_is_refused() -> None:
     with pytest.raises(BitstreamError, match="broken"):
-        annexb.strip(LONG + b"\xe7abc", annexb.H264)
+        annexb.H264.strip(LONG + b"\xe7abc")
 
 
 @given(st.lists(st.tuples(st.sampled_from([SHORT, LONG]), st.integers(1, 12)), min_size=1))
 def test_every_byte_is_kept_or_counted(units: list[tuple[bytes, int]]) -> None:
     stream = b"".join(code + bytes([kind, 0x91]) + b"body" for code, kind in units)
-    stripped = annexb.strip(stream, annexb.H264)
+    stripped = annexb.H264.strip(stream)
     assert len(stripped.payload) + stripped.discarded_bytes == len(stream)
     assert 0 <= stripped.header_bytes <= len(stripped.payload)
 

@@ -16,18 +16,18 @@ METADATA, PADDING = unit(5, b"\x01metadata"), unit(15, b"\0" * 9)
 def test_ledger_and_planted_faults() -> None:
     clean = DELIMITER + SEQUENCE + FRAME + DELIMITER + FRAME
     dirty = DELIMITER + SEQUENCE + METADATA + FRAME + PADDING + DELIMITER + SEQUENCE + FRAME
-    stripped = obu.strip(dirty)
+    stripped = obu.AV1.strip(dirty)
     assert stripped.payload == clean
     assert stripped.discarded_bytes == len(METADATA) + len(PADDING) + len(SEQUENCE)
     # everything but the two bodies of five bytes
     assert stripped.header_bytes == len(clean) - 2 * 5
-    assert obu.strip(clean) == Stripped(clean, stripped.header_bytes, 0)
-    assert obu.count_pictures(clean) == 2
+    assert obu.AV1.strip(clean) == Stripped(clean, stripped.header_bytes, 0)
+    assert obu.AV1.count_pictures(clean) == 2
 
 
 def test_a_changed_sequence_header_stays() -> None:
     stream = DELIMITER + SEQUENCE + FRAME + DELIMITER + unit(1, b"other") + FRAME
-    assert obu.strip(stream).payload == stream
+    assert obu.AV1.strip(stream).payload == stream
 
 
 def test_sizes_of_two_bytes_and_extensions_are_read() -> None:
@@ -42,12 +42,12 @@ def test_sizes_of_two_bytes_and_extensions_are_read() -> None:
 )
 def test_foreign_and_cut_streams_are_refused(stream: bytes) -> None:
     with pytest.raises(BitstreamError):
-        obu.strip(stream)
+        obu.AV1.strip(stream)
 
 
 def test_a_stream_without_frames_is_refused() -> None:
     with pytest.raises(BitstreamError, match="no temporal unit"):
-        obu.count_pictures(SEQUENCE)
+        obu.AV1.count_pictures(SEQUENCE)
 
 
 def unit_of_av2(kind: int, body: bytes) -> bytes:
@@ -62,11 +62,11 @@ def test_ledger_of_av2() -> None:
     others = [unit_of_av2(kind, b"other") for kind in (8, 9, 24, 25)]
     clean = delimiter + sequence + key + delimiter + group
     stream = delimiter + sequence + others[2] + key + others[0] + others[1]
-    stripped = obu.strip(stream + delimiter + sequence + group + others[3], obu.AV2)
+    stripped = obu.AV2.strip(stream + delimiter + sequence + group + others[3])
     assert stripped.payload == clean
     assert stripped.header_bytes == len(clean) - 2 * 5
     assert stripped.discarded_bytes == 4 * 7 + len(sequence)
-    assert obu.count_pictures(clean, obu.AV2) == 2
+    assert obu.AV2.count_pictures(clean) == 2
 
 
 def test_an_extended_header_of_av2_has_two_bytes() -> None:
@@ -76,4 +76,4 @@ def test_an_extended_header_of_av2_has_two_bytes() -> None:
 @pytest.mark.parametrize("stream", [b"", b"\0", b"\x05\x10abc", b"\x01\x90", b"\x80"])
 def test_foreign_and_cut_streams_of_av2_are_refused(stream: bytes) -> None:
     with pytest.raises(BitstreamError):
-        obu.strip(stream, obu.AV2)
+        obu.AV2.strip(stream)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench.check.axes import Tolerances
 from bench.check.baseline import read_measurements, write_baseline
 from bench.check.compare import CheckReport, compare
-from bench.check.paired import p_value, paired_shift
+from bench.check.paired import Shift
 from bench.errors import StoreError, UsageError
 from bench.results.run_info import CodecInfo, RunInfo
 
@@ -320,16 +320,20 @@ def test_wider_tolerances_turn_a_regression_into_no_change(tmp_path: Path) -> No
 
 def test_the_paired_test_is_the_t_test() -> None:
     """scipy.stats.ttest_1samp([1, 2, 3, 4], 0): t = 3.8730, p = 0.0305."""
-    assert p_value(np.array([1.0, 2.0, 3.0, 4.0])) == pytest.approx(0.0305, abs=1e-4)
-    assert p_value(np.array([1.0, 2.0])) is None
-    assert p_value(np.array([0.5, 0.5, 0.5])) == 0.0
-    assert p_value(np.zeros(5)) == 1.0
+    assert bits(1.0, 2.0, 3.0, 4.0).p_value == pytest.approx(0.0305, abs=1e-4)
+    assert bits(1.0, 2.0).p_value is None
+    assert bits(0.5, 0.5, 0.5).p_value == 0.0
+    assert bits(0.0, 0.0, 0.0, 0.0, 0.0).p_value == 1.0
+
+
+def bits(*values: float) -> Shift:
+    return Shift("bits", "%", [str(i) for i in range(len(values))], np.array(values), 0.1)
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20))
 def test_a_shift_is_never_worse_and_better(values: list[float]) -> None:
-    found = paired_shift("bits", "%", values, [str(i) for i in range(len(values))], 0.1)
+    found = bits(*values)
     assert not (found.worse and found.better)
     assert found.worst >= found.mean - 1e-9
 

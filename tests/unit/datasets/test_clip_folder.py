@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.cards import load_registry, read_dataset
-from bench.datasets.base import DataOptions
-from bench.datasets.build import build_loader
+from bench.datasets.base import DataOptions, build_loader
 from bench.datasets.clips import ClipFolder
 from bench.errors import CardError, DataError
 

@@ -12,8 +12,7 @@ from PIL import Image
 
 from bench.cards import DataFile, DatasetCard, load_registry
 from bench.datasets import locate
-from bench.datasets.base import DataOptions
-from bench.datasets.build import build_loader
+from bench.datasets.base import DataOptions, build_loader
 from bench.datasets.images import ImageFolder
 from bench.errors import CardError, DataError
 
@@ -122,7 +121,7 @@ def test_crops_are_the_samples_in_the_middle(tmp_path: Path) -> None:
         loader.load(small)
     assert "centre crops of 4×4 samples" in loader.notes()
     for crop in (-1, "4", True):
-        with pytest.raises(CardError, match=r"toy\.toml: crop is .*; give a side in pixels"):
+        with pytest.raises(CardError, match=r"toy\.toml: settings\.crop is .*; give a number"):
             ImageFolder(card, {"crop": crop}, DataOptions(tmp_path))
 
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.entropy import coding
-from bench.entropy.quantise import lloyd_max_normal
+from bench.entropy.quantise import lloyd_max_for
 from bench.errors import BitstreamError
 
 GOLDEN = "ce9227cff3660c5490e0f57ea356d0d66cab399c29a51402149f09d702"
-PROBABILITIES = lloyd_max_normal(3).probabilities
+PROBABILITIES = lloyd_max_for("gaussian", 3).probabilities
 INDICES = st.lists(st.integers(0, 7), max_size=200).map(lambda each: np.array(each, np.int64))
 
 
@@ -35,7 +35,7 @@ def test_fixed_length_bits_are_most_significant_first():
 
 def test_arithmetic_coding_is_within_half_a_percent_of_the_cross_entropy():
     rng = np.random.default_rng(0)
-    indices = lloyd_max_normal(3).indices(rng.standard_normal(20_000))
+    indices = lloyd_max_for("gaussian", 3).indices(rng.standard_normal(20_000))
     ideal = -np.log2(PROBABILITIES)[indices].sum()
     assert 8 * len(coding.encode_arithmetic(indices, PROBABILITIES)) == pytest.approx(
         ideal, rel=0.005
@@ -84,7 +84,7 @@ def test_arbitrary_bytes_decode_to_the_asked_number_or_are_refused(payload, coun
 
 
 def test_a_cut_arithmetic_coded_stream_is_refused():
-    indices = lloyd_max_normal(3).indices(np.random.default_rng(2).standard_normal(512))
+    indices = lloyd_max_for("gaussian", 3).indices(np.random.default_rng(2).standard_normal(512))
     payload = coding.encode_arithmetic(indices, PROBABILITIES)
     for cut in range(len(payload)):
         with pytest.raises(BitstreamError):
@@ -95,7 +95,7 @@ def test_a_cut_arithmetic_coded_stream_is_refused():
 
 
 def test_nearly_all_flipped_bits_are_noticed():
-    indices = lloyd_max_normal(3).indices(np.random.default_rng(2).standard_normal(512))
+    indices = lloyd_max_for("gaussian", 3).indices(np.random.default_rng(2).standard_normal(512))
     payload = coding.encode_arithmetic(indices, PROBABILITIES)
     unnoticed = 0
     for bit in range(8 * len(payload)):

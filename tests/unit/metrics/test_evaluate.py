@@ -196,10 +196,10 @@ def test_infinity_says_that_all_samples_are_identical() -> None:
 def test_no_metric_takes_the_name_of_another_ones_column(name: str) -> None:
     from bench.metrics.base import FrameMetric
     from bench.metrics.info import MetricInfo
-    from bench.metrics.registry import register
+    from bench.metrics.registry import _add
 
     info = MetricInfo(id=name, title="", definition="", purpose="", tolerance=1)
     taken = type("Taken", (FrameMetric,), {"info": info})
     with pytest.raises(UsageError, match="is claimed by both"):
-        register(taken)
+        _add(taken)
     assert name not in metrics()

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
+from bench.analysis.qualities import Quality
 from bench.cards.suites import Suite
+from bench.figures.style import Style
 from bench.records import Record, columns_of
+from bench.report.content import Content
+from bench.report.plots import curve_plot
 from bench.results.run_info import CodecInfo, RunInfo, Verdict
 from bench.results.table import FILE, cells
 from bench.results.table import write_records as write_table
@@ -165,3 +170,12 @@ def keep_pictures(folder: Path, items: Sequence[str] = ("item0",)) -> None:
                     "original": f"{item}/original.png", "reconstruction": name,
                 })  # fmt: skip
     (folder / "kept" / "index.json").write_text(json.dumps(entries))
+
+
+def draw_curves(content: Content, axis: Quality, style: Style) -> Figure:
+    """The RD figure of one axis."""
+    from bench.figures.draw import draw_lines
+
+    plot = curve_plot(content, axis)
+    assert plot is not None, f"no point on {axis.id}"
+    return draw_lines(plot, style)

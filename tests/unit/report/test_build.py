@@ -14,11 +14,12 @@ from PIL import Image
 
 import bench.report
 from bench.analysis import bd_table
-from bench.analysis.overlays import ExtraCurve
 from bench.cards.choice import Choice
 from bench.cli import main
 from bench.commands.summary import print_bd, print_summary
+from bench.commands.terminal import make_console
 from bench.errors import StoreError, UsageError
+from bench.report.content import collect
 from bench.report.remarks import warnings_of
 from tests.unit.report import samples
 
@@ -186,14 +187,12 @@ def test_a_vector_source_is_drawn_per_symbol_above_its_bound(tmp_path: Path) -> 
         tmp_path,
         rows,
         anchor=None,
-        change=lambda run: replace(run, media="vector", metrics=("mse",)),
+        change=lambda run: replace(run, media="vector", dataset="gaussian", metrics=("mse",)),
     )
-    rates = tuple(np.linspace(0.5, 4.5, 9))
-    bound = ExtraCurve("R(D)", "bound", rates, {"mse": tuple(2.0 ** (-2 * r) for r in rates)})
-    report = bench.report.build(folder, extras=[bound])
+    report = bench.report.build(folder)
     assert (folder / "rd_snr.png").is_file()
     assert "bits per symbol" in (folder / "rd_snr.tex").read_text(encoding="utf-8")
-    assert "R(D)" in (folder / "rd_snr.tex").read_text(encoding="utf-8")
+    assert "Gaussian R(D)" in (folder / "rd_snr.tex").read_text(encoding="utf-8")
     assert report.content.rate_unit == "bits per symbol"
 
 
@@ -282,8 +281,8 @@ def test_console_prints_names_as_they_are(
 ) -> None:
     rows = samples.curve_records("[red]a", 1.0) + samples.curve_records("b", 1.5)
     folder = samples.results_folder(tmp_path, rows, anchor="b")
-    print_summary(folder)
-    print_bd(bd_table(folder, matrix=True))
+    print_summary(collect(folder), make_console())
+    print_bd(bd_table(folder, matrix=True), {}, make_console())
     shown = capsys.readouterr().out
     assert "[red]a" in shown
     assert "−33.3" in shown

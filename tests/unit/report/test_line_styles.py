@@ -20,9 +20,9 @@ from bench.report.axis_range import axis_range
 from bench.report.card_facts import card_notes
 from bench.report.content import Content, collect
 from bench.report.line_styles import line_styles
-from bench.report.plots import curve_plot, draw_curves
+from bench.report.plots import curve_plot
 from bench.results.run_info import RunInfo
-from tests.unit.report.samples import curve_records, record, results_folder
+from tests.unit.report.samples import curve_records, draw_curves, record, results_folder
 
 PSNR = quality("psnr_rgb")
 
@@ -135,15 +135,15 @@ def _shifted(codec: str, psnr: float, points: int) -> list[Record]:
     ]
 
 
-THEIRS = [
+THEIRS = tuple(
     ExtraCurve(f"theirs-of-a-long-name-{i}", "published", (0.3, 1.0), {"psnr_rgb": (30.0, 34.0)})
     for i in range(14)
-]
+)
 
 
 def test_published_curves_are_dashed_in_the_legend_with_marks_of_their_own(tmp_path: Path) -> None:
     folder = results_folder(tmp_path, curve_records("good", 1.0))
-    axes = draw_curves(collect(folder, extras=THEIRS), PSNR, STYLES["paper"]).axes[0]
+    axes = draw_curves(replace(collect(folder), extras=THEIRS), PSNR, STYLES["paper"]).axes[0]
     legend = axes.get_legend()
     assert legend is not None
     names = [text.get_text() for text in legend.get_texts()]
@@ -162,7 +162,7 @@ def test_all_text_lies_within_the_figure_at_7_points_or_more(tmp_path: Path, sty
     folder = results_folder(tmp_path, [*records, *far], items=6)
     with rc_context(STYLES[style].settings):
         plain = draw_curves(collect(folder), PSNR, STYLES[style])
-        figure = draw_curves(collect(folder, extras=THEIRS), PSNR, STYLES[style])
+        figure = draw_curves(replace(collect(folder), extras=THEIRS), PSNR, STYLES[style])
         FigureCanvasAgg(figure).draw()
         found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
         whole = figure.get_tightbbox()

@@ -16,7 +16,7 @@ from bench.records import Record
 from bench.report.content import collect
 from bench.report.html.page import page_data
 from bench.report.pgfplots import pgfplots
-from bench.report.plots import curve_plot, draw_curves
+from bench.report.plots import curve_plot
 from bench.report.remarks import warnings_of
 from bench.report.tables import point_table
 from tests.unit.report import samples
@@ -59,7 +59,7 @@ def test_a_metric_that_falls_has_its_axis_turned(tmp_path: Path) -> None:
     assert columns[-1] == "Distance" and float(rows[0][-1]) > 0
 
     axis = quality("distance")
-    axes = draw_curves(content, axis, STYLES["paper"]).axes[0]
+    axes = samples.draw_curves(content, axis, STYLES["paper"]).axes[0]
     assert axes.get_ylabel() == "Distance, less is better"
     assert axes.yaxis.get_major_formatter()(-0.25, None) == "0.25"
     plot = curve_plot(content, axis)

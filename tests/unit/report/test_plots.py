@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from bench.analysis.qualities import quality
 from bench.figures.style import STYLES
+from bench.records import Record
 from bench.report.content import collect
-from bench.report.ledger import heaviest
-from bench.report.plots import draw_curves
+from bench.report.plots import ledger_plot
 from bench.report.remarks import warnings_of
-from tests.unit.report.samples import curve_records, record, results_folder
+from tests.unit.report.samples import curve_records, draw_curves, record, results_folder
 
 
 def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
@@ -30,20 +33,27 @@ def test_variations_with_one_point_share_a_legend_entry(tmp_path: Path) -> None:
     assert points.get_linestyle() == "None" and drawn["good"].get_linestyle() == "-"
 
 
-def test_the_ledger_shows_one_of_many_variations() -> None:
-    rows = [(f"card:x={i}", "mode=only", 0.01 * i, 0.0) for i in range(4)]
-    curves = [("a", "q=1", 0.1, 0.0), ("a:x=1", "q=1", 0.2, 0.0), ("a:x=2", "q=1", 0.2, 0.0)]
-    other = [(f"b:x={i}", "mode=only", 0.5, 0.0) for i in range(3)]
-    shown = heaviest([*rows, *curves, *other], {row[0] for row in [*rows, *other]})
-    assert shown == [("card (4 variations)", "", 0.03, 0.0), *curves,
-                     ("b (3 variations)", "", 0.5, 0.0)]  # fmt: skip
+def test_the_ledger_shows_one_of_many_variations(tmp_path: Path) -> None:
+    def coded(codec: str, point: str, share: float) -> Record:
+        row = record(codec, point, "item0", 0.5, 30.0, discarded_bytes=0)
+        return replace(row, header_bytes=round(share * (row.bytes or 0)))
+
+    rows = [coded(f"card:x={i}", "mode=only", 0.01 * i) for i in range(4)]
+    curves = [("a", 0.1), ("a:x=1", 0.2), ("a:x=2", 0.2)]
+    rows += [coded(name, f"q={q}", share) for name, share in curves for q in (1, 2)]
+    rows += [coded(f"b:x={i}", "mode=only", 0.5) for i in range(3)]
+    plot = ledger_plot(collect(results_folder(tmp_path, rows, items=1)))
+    assert plot is not None
+    assert plot.labels == ("card (4 variations)", "a q=1", "a:x=1 q=1", "a:x=2 q=1",
+                           "b (3 variations)")  # fmt: skip
+    assert plot.headers == pytest.approx((0.03, 0.1, 0.2, 0.2, 0.5), abs=2e-3)
 
 
 def test_codecs_with_one_point_are_named_once(tmp_path: Path) -> None:
     records = curve_records("good", 1.0)
     for name in ("one", "two"):
         records += [record(name, "mode=only", f"item{i}", 0.5, 30.0) for i in range(6)]
-    found = warnings_of(collect(results_folder(tmp_path, records)))
+    found = list(warnings_of(collect(results_folder(tmp_path, records))))
     assert found == [
         "One operating point has no BD-rate; shown are the rate at its quality and the quality at "
         "its rate: one; two"

@@ -20,7 +20,7 @@ def test_what_is_wrong_under_all_metrics_is_said_once(tmp_path: Path) -> None:
     content = collect(samples.results_folder(tmp_path, records))
     assert len(content.axes) == 3
     # 6 of 15 dB are shared, whatever the metric: SSIM and MS-SSIM in dB are straight in PSNR here
-    assert warnings_of(content) == [
+    assert list(warnings_of(content)) == [
         "short: 3 points, below the usual four; quality ranges overlap by 40.0 %, below 75 %"
     ]
 
@@ -33,7 +33,7 @@ def test_what_is_wrong_under_one_metric_names_it(tmp_path: Path) -> None:
         if (r.codec, r.point) == ("dented", "q=3")
     ]
     rest = [r for r in records if (r.codec, r.point) != ("dented", "q=3")]
-    found = warnings_of(collect(samples.results_folder(tmp_path, rest + dent)))
+    found = list(warnings_of(collect(samples.results_folder(tmp_path, rest + dent))))
     assert found == [
         "dented: not monotonic: q=3 has less quality than q=2 at more rate; no BD-rate (SSIM)"
     ]
@@ -45,7 +45,7 @@ def test_a_doubt_about_the_anchor_is_not_repeated_for_every_codec(tmp_path: Path
         *samples.curve_records("one", 1.2, points=3),
         *samples.curve_records("two", 1.3, points=3),
     ]
-    found = warnings_of(collect(samples.results_folder(tmp_path, records)))
+    found = list(warnings_of(collect(samples.results_folder(tmp_path, records))))
     assert found == [f"{name}: 3 points, below the usual four" for name in ("good", "one", "two")]
 
 

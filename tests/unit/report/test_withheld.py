@@ -124,8 +124,8 @@ def test_bd_csv_keeps_each_number_in_its_own_column(folder: Path) -> None:
 
 def test_the_terminal_shows_them_too(folder: Path) -> None:
     shown = io.StringIO()
-    print_summary(folder, console=Console(file=shown, width=200))
-    print_bd(bd_table(folder, metric="psnr_rgb"), console=Console(file=shown, width=200))
+    print_summary(collect(folder), Console(file=shown, width=200))
+    print_bd(bd_table(folder, metric="psnr_rgb"), {}, Console(file=shown, width=200))
     lines = shown.getvalue().splitlines()
     for name, word in (("dented", "hull "), ("one", "1 point −25.0"), ("heavy", " −25.0 ")):
         rows = [line for line in lines if line.startswith(f"│ {name} ")]
@@ -135,7 +135,7 @@ def test_the_terminal_shows_them_too(folder: Path) -> None:
     table = bd_table(folder, metric="psnr_rgb")
     alone = io.StringIO()
     far = tuple(one for one in table.comparisons if one.codec == "far")
-    print_bd(replace(table, comparisons=far), console=Console(file=alone, width=200))
+    print_bd(replace(table, comparisons=far), {}, Console(file=alone, width=200))
     assert bare in alone.getvalue().splitlines()  # no row, but the reason
 
 

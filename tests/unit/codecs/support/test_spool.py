@@ -9,14 +9,15 @@ import pytest
 from bench.codecs.support import exchange, spool, stopwatch
 from bench.codecs.support.planes import PlaneFormat
 from bench.engine.timing import timed
-from bench.errors import CodecError
+from bench.errors import BitstreamError, CodecError
 from bench.signals import RGB, Layout, clip
 
 PIECES = [b"abc", b"", b"defgh", bytes(100_000)]
 
 
 @pytest.mark.parametrize("memory_bytes", [4, 10**6])
-def test_pieces_come_back_as_they_were(memory_bytes: int) -> None:
+def test_pieces_come_back_as_they_were(memory_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "MEMORY_BYTES", memory_bytes)
     asked = []
 
     def pieces() -> Iterator[bytes]:
@@ -24,7 +25,7 @@ def test_pieces_come_back_as_they_were(memory_bytes: int) -> None:
             asked.append(piece)
             yield piece
 
-    kept = spool.spooled(pieces(), memory_bytes=memory_bytes)
+    kept = spool.spooled(pieces())
     assert asked == PIECES  # before anything is read
     assert list(kept) == PIECES
 
@@ -46,6 +47,24 @@ def test_what_the_source_raises_is_raised_and_no_space_is_said(
     monkeypatch.setattr(spool.tempfile, "SpooledTemporaryFile", lambda size: Full())
     with pytest.raises(CodecError, match="No space left on device; free space there or set TMPDIR"):
         spool.spooled([b"abc"])
+
+
+@pytest.mark.parametrize("memory_bytes", [1 << 20, 150, 0])
+def test_frames_come_back_in_order_as_often_as_asked(
+    memory_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "MEMORY_BYTES", memory_bytes)
+    frames = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), dtype=np.uint8)
+    signal = spool.kept(iter(frames), Layout("video", RGB, 5, 4))
+    assert signal.layout.frames == 6
+    assert (signal.array() == frames).all()
+    both = list(zip(signal.frames(), signal.frames(), strict=True))
+    assert all((a == b).all() for a, b in both)
+
+
+def test_a_frame_of_another_size_is_refused() -> None:
+    with pytest.raises(BitstreamError, match=r"frame 1 is \(4, 4, 3\)"):
+        spool.kept([np.zeros((4, 5, 3)), np.zeros((4, 4, 3))], Layout("video", RGB, 5, 4))
 
 
 def test_a_mapped_file_outlives_its_name(tmp_path: Path) -> None:
@@ -94,7 +113,7 @@ def test_files_for_programs_are_written_and_read_outside_of_what_is_timed(
         return slowed
 
     monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: seconds[0])
-    for name in ("write_planes", "read_planes", "depth_refusal"):
+    for name in ("write_planes", "decoded_signal", "depth_refusal"):
         monkeypatch.setattr(exchange, name, slow(getattr(exchange, name)))
     monkeypatch.setattr(exchange.Image, "fromarray", slow(exchange.Image.fromarray))
     pixels = np.random.default_rng(1).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
