@@ -17,7 +17,7 @@ from bench.codecs.base import Codec, DecodesApart
 from bench.codecs.build import build_codec
 from bench.codecs.support import exchange
 from bench.codecs.support.planes import PlaneFormat
-from bench.errors import BenchError, CodecError, Unavailable
+from bench.errors import BenchError, CardError, CodecError, Unavailable
 from bench.processes import isolation
 from bench.records import Point
 from bench.signals import YUV420, Layout, Signal, clip, image
@@ -103,6 +103,24 @@ def test_reconstructions_with_reported_sizes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(encoded.reconstruction.array()[0], PIXELS)
     with pytest.raises(Unavailable, match=r"decoded/kodim02-10\.png is missing"):
         theirs.encode(named("kodim02.png"), Point("q", 10))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (b"a,10,5\na,10,6\n", "line 3: a, 10 twice"),
+        (b"a,10,1,020\n", "line 2: too many cells"),
+        ("a,10,²\n".encode(), "line 2: bytes is '²'"),
+        (b"a,10,1" + bytes(18 * b"0") + b"\n", "not a whole number above 0"),
+        (b"\xe9,10,5\n", "cannot be read as a table"),
+    ],
+)
+def test_tables_of_sizes_that_say_two_things_are_refused(
+    tmp_path: Path, rows: bytes, said: str
+) -> None:
+    (tmp_path / "sizes.csv").write_bytes(b"item,point,bytes\n" + rows)
+    with pytest.raises(CardError, match=said):
+        codec(tmp_path, 'reconstructions = "{item}-{point}.png"\nsizes = "sizes.csv"').versions()
 
 
 @pytest.mark.parametrize(
