@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from bench.cards import read_codec
-from bench.codecs.base import Codec, DecodesApart
+from bench.codecs.base import Codec, DecodesAfresh, DecodesApart
 from bench.codecs.build import build_codec
 from bench.codecs.support import exchange
 from bench.codecs.support.planes import PlaneFormat
@@ -77,6 +77,8 @@ def test_streams_with_a_decoder_in_python(streams: Path, monkeypatch: pytest.Mon
         "Signal.sha256 = lambda self: '0' * 64\n"
         "def decode(data): return numpy.asarray(Image.open(io.BytesIO(data)))\n"
         "class Wrong:\n    def decode(self, data): return numpy.zeros((2, 2))\n"
+        "class Counts:\n    n = 0\n    def decode(self, data):\n        self.n += 1\n"
+        "        return numpy.full((2, 2), self.n, numpy.uint8)\n"
     )
     monkeypatch.syspath_prepend(str(streams))
     pattern = 'streams = "streams/{item}-{point}.bin"\ndecoder = "theirs_decoder:'
@@ -89,6 +91,10 @@ def test_streams_with_a_decoder_in_python(streams: Path, monkeypatch: pytest.Mon
     assert [Path(path).name for path in theirs.code()] == ["theirs_decoder.py"]
     with pytest.raises(CodecError, match=r"returned float64 \(2, 2\)"):
         codec(streams, pattern + 'Wrong"').decode(payload)
+    counts = codec(streams, pattern + 'Counts"')
+    assert isinstance(counts, DecodesAfresh)
+    for decode, value in ((counts.decode, 1), (counts.decode, 2), (counts.decode_afresh, 1)):
+        assert decode(payload).array().max() == value
 
 
 def test_reconstructions_with_reported_sizes(tmp_path: Path) -> None:
