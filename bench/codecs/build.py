@@ -45,6 +45,11 @@ def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
         return cast(Codec, ForeignCodec(card, device=device))
     adapter = adapter_class(card)
     check_values(card, adapter)
+    if (card.environment_path or card.environment_python) and not hasattr(adapter, "decode_afresh"):
+        raise CardError(
+            f"{label(card.path)}: environment does not count: {card.adapter} runs no code of "
+            "others; leave it out"
+        )
     return through_rgb(card, adapter)(card, device=device)
 
 
