@@ -19,17 +19,20 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ffmpeg
-import numpy as np
 
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.ffmpeg_binary import VARIABLE, command_of
 from bench.errors import CodecError, Unavailable
 from bench.metrics.base import ClipValues
-from bench.metrics.limited_range import Chroma, Plane, converter, planes_of
 from bench.processes.pool import available_cores
-from bench.signals import Layout, Signal
+
+# a list of metrics asks for versions alone and imports no numpy
+if TYPE_CHECKING:
+    from bench.metrics.limited_range import Chroma, Plane
+    from bench.signals import Layout, Signal
 
 _LARGE_PIXELS = 4_000_000
 _SMALL_MACHINE_CORES = 8
@@ -155,6 +158,8 @@ def _passes(wanted: Collection[Wanted], layout: Layout) -> list[list[Wanted]]:
 def _one_pass(
     wanted: Sequence[Wanted], reference: Signal, decoded: Signal, binary: str
 ) -> dict[str, ClipValues]:
+    from bench.metrics.limited_range import converter
+
     layout = reference.layout
     read = {one.chroma for one in wanted}
     chroma: Chroma = "none" if read == {"none"} else "420"
@@ -177,6 +182,8 @@ def _one_pass(
 
 
 def _stacked(above: Sequence[Plane], below: Sequence[Plane]) -> Iterator[memoryview]:
+    import numpy as np
+
     for planes in zip(above, below, strict=True):
         yield from (np.ascontiguousarray(plane).data.cast("B") for plane in planes)
 
@@ -185,6 +192,8 @@ def _command(
     wanted: Sequence[Wanted], layout: Layout, chroma: Chroma, logs: Logs, binary: str
 ) -> list[str]:
     """ffmpeg on frames of which the upper half is the reference and the lower half decoded."""
+    from bench.metrics.limited_range import planes_of
+
     kind = planes_of(layout, chroma)
     width = layout.width + layout.width % (1 if kind == "444" else 2)
     height = layout.height + layout.height % (2 if kind == "420" else 1)
@@ -209,6 +218,8 @@ def _command(
 
 
 def _of_libvmaf(wanted: Sequence[Wanted], logs: Logs) -> Mapping[str, ClipValues]:
+    import numpy as np
+
     names = [one.id for one in wanted if one.model or one.feature]
     if not names:
         return {}
@@ -223,6 +234,8 @@ def _of_libvmaf(wanted: Sequence[Wanted], logs: Logs) -> Mapping[str, ClipValues
 
 def _of_xpsnr(wanted: Sequence[Wanted], logs: Logs) -> Mapping[str, ClipValues]:
     """Luma of each frame, and of the clip the filter's own average, which is no mean of these."""
+    import numpy as np
+
     names = [one.id for one in wanted if not (one.model or one.feature)]
     if not names:
         return {}

@@ -154,4 +154,4 @@ def test_a_metric_cannot_have_the_name_of_another_column(
     monkeypatch.setattr(registry, "_table", dict(registry.metrics()))
     other = type("Other", (PsnrY,), {"info": replace(PsnrY.info, id=name)})
     with pytest.raises(UsageError, match=name):
-        registry.register(other)
+        registry._add(other)

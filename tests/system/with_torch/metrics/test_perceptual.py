@@ -158,7 +158,7 @@ def test_a_missing_package_names_the_command(monkeypatch: pytest.MonkeyPatch) ->
     def missing(module: str) -> None:
         return None
 
-    monkeypatch.setattr("importlib.util.find_spec", missing)
+    monkeypatch.setattr("bench.metrics.packages.find_spec", missing)
     with pytest.raises(Unavailable, match=r"pip install 'bench-rd\[perceptual\]'"):
         metrics()["ssimulacra2"].check_available()
 
