@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from bench.codecs.support.complexity import measure_complexity as measure_complexity
-from bench.codecs.support.learned_codec import LearnedCodec as LearnedCodec
-from bench.codecs.support.refinement import Outlook as Outlook
-from bench.codecs.support.refinement import descended as descended
-from bench.codecs.support.refinement import frozen as frozen
-from bench.codecs.support.refinement import refined as refined
-from bench.codecs.support.refinement import soft_round as soft_round
-from bench.codecs.support.tensors import Geometry as Geometry
-from bench.codecs.support.tensors import fingerprint as fingerprint
-from bench.codecs.support.tensors import inference as inference
-from bench.codecs.support.tensors import refuse_samples as refuse_samples
-from bench.codecs.support.tensors import to_frame as to_frame
-from bench.codecs.support.tensors import to_tensor as to_tensor
-from bench.codecs.support.weights import save_weights as save_weights
+from bench.codecs.support.complexity import measure_complexity
+from bench.codecs.support.learned_codec import LearnedCodec
+from bench.codecs.support.refinement import Outlook, descended, frozen, refined, soft_round
+from bench.codecs.support.tensors import (
+    Geometry,
+    fingerprint,
+    inference,
+    refuse_samples,
+    to_frame,
+    to_tensor,
+)
+from bench.codecs.support.weights import save_weights
+
+__all__ = [
+    "Geometry",
+    "LearnedCodec",
+    "Outlook",
+    "descended",
+    "fingerprint",
+    "frozen",
+    "inference",
+    "measure_complexity",
+    "refined",
+    "refuse_samples",
+    "save_weights",
+    "soft_round",
+    "to_frame",
+    "to_tensor",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -31,6 +32,8 @@ from tests.robustness.trial import (
 )
 
 _QUICKLY = "--no-report"
+_POINTS = 3
+"""Of the codecs of ``run_words``."""
 
 
 def _undisturbed(room: Room) -> tuple[Path, list[tuple[str, ...]]]:
@@ -138,7 +141,9 @@ def _continued(source: Path, out: Path, expected: list[tuple[str, ...]], kept: i
     """Faults of the run that ends what kills left, so many records."""
     ended = call(*run_words(source, out, _QUICKLY))
     faults = ended.faults("the run after the kills", 0)
-    if f"{kept} of them kept" not in ended.out and f"{kept} kept" not in ended.out:
+    said = re.search(r"(\d+) (?:of them )?kept", ended.out)
+    # a first item that no fresh process had decoded is measured again, at each of its points
+    if not said or not kept - _POINTS <= int(said[1]) <= kept:
         faults.append(f"the run after the kills did not keep {kept}: {ended.out.strip()[:120]}")
     faults += same_numbers("after the kills", out, expected)
     if (Path(tempfile.gettempdir()) / scratch_name(out)).exists():
