@@ -37,7 +37,7 @@ quick: $(VENV)/ready-dev
 BY_FILE = $(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: quick
 	$(BY_FILE) $(COVER) -m "not nightly" $(filter-out $(WITH_TORCH),$(LAYERS)) --ignore=tests/system/with_torch; tested=$$?; \
-	$(BY_FILE) $(COVER) -m "not nightly" $(WITH_TORCH) && exit $$tested
+	$(if $(WITH_TORCH),$(BY_FILE) $(COVER) -m "not nightly" $(WITH_TORCH) &&) exit $$tested
 
 # The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too,
 # and one figure for all.

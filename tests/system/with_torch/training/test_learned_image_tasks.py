@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.cards import CodecCard, load_registry, read_codec
+from bench.cards import CodecCard, load_registry
 from bench.codecs.support import weights
 from bench.errors import Unavailable, UsageError
 from bench.learned.hyperprior.codec import Hyperprior
@@ -27,6 +27,7 @@ from bench.learned.vqvae2.prior_task import PriorTask
 from bench.learned.vqvae2.task import VqVae2Task
 from bench.records import Point
 from bench.signals import image
+from tests.cards import changed_card
 
 
 @pytest.fixture
@@ -34,18 +35,8 @@ def data(drawn_data: Path) -> Path:
     return drawn_data
 
 
-def _card(folder: Path, name: str, *changes: tuple[str, str]) -> CodecCard:
-    path = folder / f"{name}.toml"
-    text = load_registry().codecs[name].read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text)
-    return read_codec(path)
-
-
 def test_the_hyperprior_learns_and_codes(tmp_path: Path, data: Path) -> None:
-    card = _card(tmp_path, "hyperprior", ("crop = 128", "crop = 64"))
+    card = changed_card(tmp_path, "hyperprior", ("crop = 128", "crop = 64"))
     request = TrainRequest(steps=6, work=tmp_path / "work", data=data, threads=1)
     assert "psnr_q8" in train(card, request)
     codec = Hyperprior(card)
@@ -85,7 +76,7 @@ def test_a_step_lowers_the_hyperpriors_loss(data: Path) -> None:
 
 @pytest.mark.nightly
 def test_vqvae2_and_its_priors_train_one_after_the_other(tmp_path: Path, data: Path) -> None:
-    card = _card(
+    card = changed_card(
         tmp_path,
         "vqvae2-512",
         ("codes = 512", "codes = 16"),
@@ -122,7 +113,9 @@ def _coded(card: CodecCard, pixels: np.ndarray, **changes: str) -> np.ndarray:
 def test_a_prior_starts_from_the_frequencies_and_sees_aligned_windows(
     tmp_path: Path, data: Path
 ) -> None:
-    card = _card(tmp_path, "vqvae2-512", ("window = 32, pieces = 600", "window = 8, pieces = 3"))
+    card = changed_card(
+        tmp_path, "vqvae2-512", ("window = 32, pieces = 600", "window = 8, pieces = 3")
+    )
     torch.manual_seed(0)
     weights.save_weights(
         weights.weights_path(card).parent, "vqvae2-512", "model",
@@ -150,7 +143,9 @@ def test_a_prior_starts_from_the_frequencies_and_sees_aligned_windows(
 
 
 def test_a_network_of_smaller_codebooks_is_a_start(tmp_path: Path, data: Path) -> None:
-    card = _card(tmp_path, "vqvae2-512", ("codes = 512", "codes = 40"), ("dim = 64", "dim = 12"))
+    card = changed_card(
+        tmp_path, "vqvae2-512", ("codes = 512", "codes = 40"), ("dim = 64", "dim = 12")
+    )
     task = VqVae2Task(TrainingContext(read_recipe(card), torch.device("cpu"), data))
     torch.manual_seed(5)
     small = VqVae2(16, 8).eval()

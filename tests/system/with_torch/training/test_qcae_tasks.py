@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cards import CodecCard, load_registry, read_codec
+from bench.cards import CodecCard
 from bench.codecs.support.weights import read_tensors, save_weights, weights_path
 from bench.datasets.moving_mnist import find_digits
 from bench.errors import DataError
@@ -22,18 +22,9 @@ from bench.learned.training.settings import read_recipe
 from bench.learned.training.task import TrainingContext
 from bench.records import Point
 from bench.signals import clip
+from tests.cards import changed_card
 
 pytestmark = pytest.mark.usefixtures("drawn_digits")
-
-
-def _card(folder: Path, name: str, *changes: tuple[str, str]) -> CodecCard:
-    path = folder / f"{name}.toml"
-    text = load_registry().codecs[name].read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text)
-    return read_codec(path)
 
 
 def _request(folder: Path, **values: object) -> TrainRequest:
@@ -44,7 +35,9 @@ def _request(folder: Path, **values: object) -> TrainRequest:
 def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     tmp_path: Path, drawn_digits: MovingDigits
 ) -> None:
-    shared = _card(tmp_path, "qcae-any", ("clips = 150", "clips = 2"), ("batch = 2", "batch = 1"))
+    shared = changed_card(
+        tmp_path, "qcae-any", ("clips = 150", "clips = 2"), ("batch = 2", "batch = 1")
+    )
     assert "mse_128" in train(shared, _request(tmp_path, steps=2))
     assert "share_2" in train(shared, _request(tmp_path, steps=2, part=CONTEXT))
     signal = clip(drawn_digits.clips(np.random.default_rng(0), 1, 3)[0, 0].numpy())
@@ -52,7 +45,7 @@ def test_the_shared_network_then_one_of_a_codebook_then_the_context_model(
     payload = codec.encode(signal, Point("codes", 16)).payload
     assert codec.decode(payload).array().shape == (3, 64, 64)
 
-    single = _card(tmp_path, "qcae", ("batch = 2", "batch = 1"))
+    single = changed_card(tmp_path, "qcae", ("batch = 2", "batch = 1"))
     start = weights_path(shared)
     summary = train(single, _request(tmp_path, steps=1, point="codes=8", start=start))
     assert "mse_8 " in summary and "mse_16" not in summary
@@ -96,7 +89,7 @@ def test_one_network_for_all_starts_as_that_of_one_codebook_and_one_of_it_as_wha
 def _with_share(folder: Path, share: float) -> CodecCard:
     place = folder / str(share)
     place.mkdir()
-    return _card(place, "qcae-any", ("share = 0.43", f"share = {share}"))
+    return changed_card(place, "qcae-any", ("share = 0.43", f"share = {share}"))
 
 
 def _autoencoder(card: CodecCard) -> AutoencoderTask:
@@ -154,7 +147,9 @@ def test_the_context_that_learns_beside_starts_as_the_codecs_own(tmp_path: Path)
 
 @pytest.mark.nightly
 def test_the_conditional_codec_learns_and_codes(tmp_path: Path, drawn_digits: MovingDigits) -> None:
-    card = _card(tmp_path, "qcae-rd", ("frames = 8", "frames = 2"), ("batch = 4", "batch = 1"))
+    card = changed_card(
+        tmp_path, "qcae-rd", ("frames = 8", "frames = 2"), ("batch = 4", "batch = 1")
+    )
     assert "bpp_q5" in train(card, _request(tmp_path, steps=2))
     start = weights_path(card)
     train(card, _request(tmp_path, steps=1, start=start))
@@ -203,7 +198,7 @@ def test_a_batch_is_quantised_as_each_clip_alone() -> None:
 
 def test_weights_of_fewer_qualities_are_continued(tmp_path: Path) -> None:
     """Gains grow by their last step, and what only a beginning needs does not come again."""
-    card = _card(tmp_path, "qcae-rd")
+    card = changed_card(tmp_path, "qcae-rd")
     task = ConditionalTask(TrainingContext(read_recipe(card), torch.device("cpu")))
     assert task.learned == 0
     weights = task.export()

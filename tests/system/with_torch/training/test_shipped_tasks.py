@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.cards import CodecCard, load_registry, read_codec
+from bench.cards import load_registry
 from bench.codecs.support.weights import load_into, load_weights, weights_path
 from bench.datasets.cifar import read_cifar
 from bench.entropy.trellis import read_designs
 from bench.learned.training.request import TrainRequest, train
+from tests.cards import changed_card
 from tests.design_trellis import design_for_rate
-
-
-def _card(tmp_path: Path, name: str) -> CodecCard:
-    path = tmp_path / f"{name}.toml"
-    path.write_text(load_registry().codecs[name].read_text())
-    return read_codec(path)
 
 
 def test_the_gaussian_autoencoder_trains_towards_the_naive_scheme(tmp_path):
     from bench.learned.gaussian_ae.network import GaussianAutoencoder
 
-    card = _card(tmp_path, "gaussian-ae")
+    card = changed_card(tmp_path, "gaussian-ae")
     said = train(card, TrainRequest(part="d50", steps=400, work=tmp_path / "work"))
     mse = float(said.rsplit(" ", 1)[1])
     assert 0.45 < mse < 0.8
@@ -40,7 +34,7 @@ def test_the_cifar_vae_trains_and_normalises_its_latents(tmp_path, drawn_data, p
 
     from bench.learned.cifar_vae.network import CifarVae
 
-    card = _card(tmp_path, "cifar-vae")
+    card = changed_card(tmp_path, "cifar-vae")
     request = TrainRequest(part=part, steps=3, work=tmp_path / "work", data=drawn_data)
     assert "ssim_uniform_3bit" in train(card, request)
     model = CifarVae()

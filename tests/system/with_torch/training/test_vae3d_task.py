@@ -9,7 +9,6 @@ import pytest
 import torch
 from scenes import scene
 
-from bench.cards import CodecCard, load_registry, read_codec
 from bench.learned.training.request import TrainRequest, train
 from bench.learned.vae3d.codec import Vae3dCodec
 from bench.learned.vae3d.motion import MotionClips
@@ -17,6 +16,7 @@ from bench.learned.vae3d.network import LAMBDAS
 from bench.learned.vae3d.task import trade_off
 from bench.records import Point
 from bench.signals import clip
+from tests.cards import changed_card
 
 SIZE = 32
 
@@ -24,16 +24,6 @@ SIZE = 32
 @pytest.fixture
 def data(drawn_data: Path) -> Path:
     return drawn_data
-
-
-def _card(folder: Path) -> CodecCard:
-    path = folder / "vae3d.toml"
-    text = load_registry().codecs["vae3d"].read_text()
-    for old, new in (("size = 96", f"size = {SIZE}"), ("batch = 4", "batch = 2")):
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text)
-    return read_codec(path)
 
 
 def test_windows_are_repeatable_and_move(data: Path) -> None:
@@ -64,7 +54,9 @@ def test_the_trade_off_is_the_ladder() -> None:
 
 
 def test_it_trains_and_codes(tmp_path: Path, data: Path) -> None:
-    card = _card(tmp_path)
+    card = changed_card(
+        tmp_path, "vae3d", ("size = 96", f"size = {SIZE}"), ("batch = 4", "batch = 2")
+    )
     request = TrainRequest(steps=3, work=tmp_path / "work", data=data, threads=1)
     assert f"psnr_{LAMBDAS[-1]}" in train(card, request)
     codec = Vae3dCodec(card)
