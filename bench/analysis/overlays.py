@@ -277,11 +277,11 @@ def _read_dcvc(overlay: Overlay, table: Mapping[str, Any]) -> tuple[ExtraCurve, 
     (6Y+U+V)/8."""
     curves, tested = [], {name: found for name, found in table.items() if found}
     for name, sequences in tested.items():
-        rows = []
         try:
-            for item, rates in sequences.items():
-                for point, found in rates.items():
-                    rows.append(_dcvc_row(item, point, found))
+            rows = [
+                _dcvc_row(item, point, found)
+                for item, rates in sequences.items() for point, found in rates.items()
+            ]  # fmt: skip
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{overlay.path}: neither a CompressAI results file nor one of DCVC's "
