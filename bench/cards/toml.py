@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.cards.files import read_toml
-from bench.errors import CardError, near_matches
+from bench.errors import CardError, near_matches, plain
 
 Kind = TypeVar("Kind")
 Default = TypeVar("Default")
@@ -61,6 +61,8 @@ class Table:
         # Python takes true for 1, a card does not
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise CardError(f"{self.where}: {key} is {value!r}; give a {kind.__name__}")
+        if isinstance(value, str) and plain(value) != value:
+            raise CardError(f"{self.where}: {key} is {value!r}; take out what acts on terminals")
         return value
 
     def numbers(self, key: str) -> Mapping[str, float]:

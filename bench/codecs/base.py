@@ -36,6 +36,7 @@ _LEDGER: Mapping[str, Callable[[Any], object]] = {
     **dict.fromkeys(("header_bytes", "discarded_bytes", "bytes_reported"), operator.index),
     **dict.fromkeys(("bits_estimated", "bits_likelihood"), float),
 }
+_MOST_BYTES = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Encoded:
             self.rate not in get_args(Rate)
             or (size or 0) < (self.header_bytes or 0)
             or min(size or 0, self.header_bytes or 0, self.discarded_bytes) < 0
+            or max(size or 0, self.discarded_bytes) >= _MOST_BYTES
             or (self.bytes_reported is None) == (self.rate == "reported")
             or (self.bits_estimated is None and self.rate == "estimated")
         ):
@@ -163,6 +165,20 @@ class Choice:
 
     def __str__(self) -> str:
         return " | ".join(str(word) for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """The values that pass a test; ``words`` say in messages which those are."""
+
+    words: str
+    test: Callable[[object], bool]
+
+    def __contains__(self, value: object) -> bool:
+        return self.test(value)
+
+    def __str__(self) -> str:
+        return self.words
 
 
 @dataclass(frozen=True, slots=True)

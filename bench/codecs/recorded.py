@@ -12,6 +12,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -33,7 +34,7 @@ from bench.codecs.support.recorded_clips import (
     Convention,
     contents,
 )
-from bench.codecs.support.template import CommandLine, Template, parse_template
+from bench.codecs.support.template import COMMAND, Template, parse_template
 from bench.errors import CardError, CodecError, Unavailable
 from bench.processes import isolation
 from bench.signals import Layout, Signal
@@ -63,7 +64,7 @@ class Recorded(CodecBase):
     parameters: ClassVar[Mapping[str, Allowed]] = {
         ANY_LADDER: AnyValue(),
         "streams": Text("streams/{item}-{point}.bin"),
-        "decode": CommandLine(),
+        "decode": COMMAND,
         "decoder": Text("package.module:decode"),
         "output": Choice((*exchange.PICTURES, "y4m", "yuv", "folder")),
         "size": Text("416x240"),
@@ -156,6 +157,10 @@ class Recorded(CodecBase):
             )
         return Encoded.as_reported(self._convention.read(path, signal.layout), size)
 
+    def decode_afresh(self, payload: bytes) -> Signal:
+        with nullcontext() if self._decoder is None else self._decoder.another_decoder():
+            return self.decode(payload)
+
     def decode(self, payload: bytes) -> Signal:
         if self._decoder is not None:
             answer = self._decoder.decoder("decode", payload)
@@ -209,12 +214,16 @@ class Recorded(CodecBase):
                     raise CardError(f"{path}: column {missing[0]!r} is missing; add it")
                 for row in reader:
                     size = row["bytes"] or ""
-                    if not size.isdigit() or int(size) == 0:
-                        raise CardError(
-                            f"{path}: line {reader.line_num}: bytes is {size!r}, not a whole "
-                            "number above 0"
-                        )
-                    found[row["item"], row["point"]] = int(size)
+                    where = f"{path}: line {reader.line_num}"
+                    if not (size.isascii() and size.isdigit() and int(size)) or len(size) > 18:
+                        raise CardError(f"{where}: bytes is {size!r}, not a whole number above 0")
+                    key = row["item"], row["point"]
+                    if key in found or None in row:
+                        what = f"{key[0]}, {key[1]} twice" if key in found else "too many cells"
+                        raise CardError(f"{where}: {what}; correct the table")
+                    found[key] = int(size)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise CardError(f"{path}: cannot be read as a table: {error}") from error
         except OSError as error:
             raise Unavailable(f"codec {self.card.id}: {path} cannot be read: {error}") from error
         return found

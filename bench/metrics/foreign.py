@@ -105,6 +105,10 @@ class _Foreign:
             raise CodecError(_bare(self.source, error)) from error
         whole = answer.result["whole"]
         frames = np.array(answer.result["frames"], np.float64)
+        if frames.shape not in ((0,), (reference.layout.frames,)):
+            raise CodecError(
+                f"gives values of shape {frames.shape} for {reference.layout.frames} frames"
+            )
         return ClipValues(frames, None if whole is None else float(whole))
 
 

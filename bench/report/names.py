@@ -45,13 +45,13 @@ def _name(
     mark, info, name = codec.removeprefix(own), results.info(codec), CodecName.parse(own)
     versions = info.versions if info else {}
     if own in labels:
-        return _with_versions(labels[own], versions) + mark
+        return (_with_versions(labels[own], versions).strip() or own) + mark
     label = labels.get(name.card, "") or (info.label if info else "")
     if not label and registry is not None and name.card in registry.codecs:
         label = registry.codec(name.card).label
-    if not label:
-        return codec
     label = _with_versions(label, versions)
+    if not label.strip():
+        return codec
     words = ", ".join(map(said, name.settings))
     if words:
         label = f"{label[:-1]}, {words})" if label.endswith(")") else f"{label} ({words})"

@@ -19,7 +19,7 @@ from pebble import ProcessExpired
 from bench.cards import CodecCard, Registry
 from bench.cards.codec_specs import parse_point
 from bench.codecs.build import select
-from bench.codecs.foreign.codec import is_foreign
+from bench.codecs.foreign.places import is_ours
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.elsewhere import may_differ
@@ -88,7 +88,9 @@ def verify_streams(vault: Vault, registry: Registry, *, seconds: float) -> Verif
     for name, why in {**missing, **decoded.missing}.items():
         found.skipped.append(f"{name}: not decoded: {why}")
     found.able = tuple(name for name in cards if name not in decoded.missing)
-    found.real = frozenset(n for n in found.able if is_foreign(cards[n]) or may_differ(cards[n]))
+    found.real = frozenset(
+        n for n in found.able if not is_ours(cards[n].adapter) or may_differ(cards[n])
+    )
     found.problems += [
         f"{' '.join(k)}: its stream does not decode: {why}" for k, why in decoded.failures.items()
     ]

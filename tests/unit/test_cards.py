@@ -45,6 +45,7 @@ GOOD = 'title = "T"\nadapter = "a.b:C"\nmedia = ["image"]\n'
         ('title = "T"\n', "adapter is missing; add it"),
         ("title = \n", "cannot be read as TOML"),
         (GOOD + 'deterministic = "yes"\n', "deterministic is 'yes'; give a bool"),
+        (GOOD + 'label = "\\u001b[31mred"\n', "take out what acts on terminals"),
         (GOOD + "[ladder]\nq = [[1, 2], [3]]\n", "ladder.q holds [1, 2]; give numbers or words"),
         (GOOD + "[ladder]\nq = [nan]\n", "ladder.q holds nan; give numbers or words"),
         (GOOD + '[resources]\ngpu = "1"\n', "resources.gpu is '1'; give a number"),

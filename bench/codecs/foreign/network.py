@@ -146,7 +146,7 @@ class Builder:
             raise Fault(
                 "weights",
                 f"{path} does not fit {self.model} with arguments {arguments}: {reasons[0]}; "
-                'change settings.arguments or weights, or name what may differ: ignore = ["NAME*"]',
+                'change settings.arguments or weights, or name what may differ: ignore = "NAME*"',
             )
         return next(iter(found.values()))
 
@@ -170,6 +170,8 @@ class Builder:
             return None, f"it gives a {type(network).__name__}, not a torch.nn.Module"
         raised = ""
         kept = {key: value for key, value in state.items() if self._counts(key, self.ignored)}
+        if not kept:
+            return None, f"ignore = {' '.join(self.ignored)!r} leaves nothing of the checkpoint"
         try:
             network.load_state_dict(kept, **({"strict": False} if self.ignored else {}))
         except Exception as error:  # whatever a class of anybody's raises

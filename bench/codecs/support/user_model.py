@@ -147,10 +147,16 @@ class ModelSource:
 
     def checkpoint(self, point: Point) -> Path:
         """The checkpoint of a point. Raises Unavailable naming where it was looked for, CardError
-        where its name holds a hash that its content has not."""
-        found = self.found(point)
-        if found is None:
+        where there are two or its name holds a hash that its content has not."""
+        files = self._all(point)
+        if not files:
             raise Unavailable(self._absent(point))
+        found, *more = files
+        if more:
+            raise CardError(
+                f"codec {self.codec}: the checkpoint of {point} is {found} or {more[0]}; remove "
+                "one, or name the other in weights"
+            )
         named = _HASHED_NAME.search(found.name)
         if named and not file_digest(found).startswith(named[1]):
             raise CardError(f"{found}: content does not have the hash {named[1]}; get it again")
@@ -162,11 +168,15 @@ class ModelSource:
 
     def found(self, point: Point) -> Path | None:
         """The checkpoint of a point, if it is on this machine."""
+        return next(iter(self._all(point)), None)
+
+    def _all(self, point: Point) -> list[Path]:
+        """The checkpoints of a point in the first folder that has one: two only by a ``*``."""
         for path in self._candidates(point):
             like = path.parent.glob(path.name) if "*" in path.name else (path,)
             if files := sorted(filter(Path.is_file, like)):
-                return files[0]
-        return None
+                return files
+        return []
 
 
 def _download_folders() -> Iterator[Path]:

@@ -224,6 +224,7 @@ def test_a_missing_program_is_unavailable(tmp_path: Path) -> None:
         ('encode = "cp \'x"\ndecode = "cp"', "No closing quotation"),
         (COPY + 'input = "y4m"\noutput = "png"', "do not go together"),
         (COPY + 'suffix = "../x"', "is no file suffix"),
+        (COPY + '[environment]\npath = ["x"]', "environment does not count"),
         (COPY + 'strip = "h262"', "strip h262 is outside h264 | hevc"),
         (
             COPY + "low = 0\nhigh = 51\n[ladder]\nqp = [60]",

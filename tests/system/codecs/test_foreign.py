@@ -422,6 +422,13 @@ class Nice(FrameMetric):
 
     def score(self, prepared, decoded):
         return float(prepared.mean())
+
+
+class Wide(Nice):
+    info = MetricInfo(id="wide", title="Wide", definition="x", purpose="x", tolerance=1)
+
+    def score(self, prepared, decoded):
+        return prepared.mean((0, 1))
 """
 
 
@@ -429,10 +436,11 @@ def test_a_metric_of_a_plug_in_changes_no_other(home: Path) -> None:
     (home / "nice_metric.py").write_text(PLUGIN)
     done = bench(
         "run", "--input", "pictures", "--codecs", "jpeg:quality=50", "--jobs", "1", "--no-report",
-        "--metrics", "psnr_rgb,nice", "--plugin", "nice_metric.py", "--out", "out",
+        "--metrics", "psnr_rgb,nice,wide", "--plugin", "nice_metric.py", "--out", "out",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with (home / "out" / "records.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["psnr_rgb"]) < 60
-    assert float(row["nice"]) == PIXELS.mean()
+    assert float(row["nice"]) == PIXELS.mean() and "wide" not in row
+    assert row["remarks"] == "wide: gives values of shape (1, 3) for 1 frames"

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from bench.cards import read_codec
-from bench.codecs.base import Codec, DecodesApart
+from bench.codecs.base import Codec, DecodesAfresh, DecodesApart
 from bench.codecs.build import build_codec
 from bench.codecs.support import exchange
 from bench.codecs.support.planes import PlaneFormat
-from bench.errors import BenchError, CodecError, Unavailable
+from bench.errors import BenchError, CardError, CodecError, Unavailable
 from bench.processes import isolation
 from bench.records import Point
 from bench.signals import YUV420, Layout, Signal, clip, image
@@ -77,6 +77,8 @@ def test_streams_with_a_decoder_in_python(streams: Path, monkeypatch: pytest.Mon
         "Signal.sha256 = lambda self: '0' * 64\n"
         "def decode(data): return numpy.asarray(Image.open(io.BytesIO(data)))\n"
         "class Wrong:\n    def decode(self, data): return numpy.zeros((2, 2))\n"
+        "class Counts:\n    n = 0\n    def decode(self, data):\n        self.n += 1\n"
+        "        return numpy.full((2, 2), self.n, numpy.uint8)\n"
     )
     monkeypatch.syspath_prepend(str(streams))
     pattern = 'streams = "streams/{item}-{point}.bin"\ndecoder = "theirs_decoder:'
@@ -89,6 +91,10 @@ def test_streams_with_a_decoder_in_python(streams: Path, monkeypatch: pytest.Mon
     assert [Path(path).name for path in theirs.code()] == ["theirs_decoder.py"]
     with pytest.raises(CodecError, match=r"returned float64 \(2, 2\)"):
         codec(streams, pattern + 'Wrong"').decode(payload)
+    counts = codec(streams, pattern + 'Counts"')
+    assert isinstance(counts, DecodesAfresh)
+    for decode, value in ((counts.decode, 1), (counts.decode, 2), (counts.decode_afresh, 1)):
+        assert decode(payload).array().max() == value
 
 
 def test_reconstructions_with_reported_sizes(tmp_path: Path) -> None:
@@ -103,6 +109,24 @@ def test_reconstructions_with_reported_sizes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(encoded.reconstruction.array()[0], PIXELS)
     with pytest.raises(Unavailable, match=r"decoded/kodim02-10\.png is missing"):
         theirs.encode(named("kodim02.png"), Point("q", 10))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (b"a,10,5\na,10,6\n", "line 3: a, 10 twice"),
+        (b"a,10,1,020\n", "line 2: too many cells"),
+        ("a,10,²\n".encode(), "line 2: bytes is '²'"),
+        (b"a,10,1" + bytes(18 * b"0") + b"\n", "not a whole number above 0"),
+        (b"\xe9,10,5\n", "cannot be read as a table"),
+    ],
+)
+def test_tables_of_sizes_that_say_two_things_are_refused(
+    tmp_path: Path, rows: bytes, said: str
+) -> None:
+    (tmp_path / "sizes.csv").write_bytes(b"item,point,bytes\n" + rows)
+    with pytest.raises(CardError, match=said):
+        codec(tmp_path, 'reconstructions = "{item}-{point}.png"\nsizes = "sizes.csv"').versions()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_what_an_encoder_said_itself_is_not_compared() -> None:
         {"header_bytes": 2.5},
         {"header_bytes": "2"},
         {"discarded_bytes": -1},
+        {"discarded_bytes": 1 << 62},
         {"bits_estimated": "x"},
         {"bytes_reported": 4},
         {"rate": "reported"},

@@ -167,6 +167,7 @@ def test_variations_are_said_shortly_and_no_two_codecs_alike(tmp_path: Path) -> 
     assert {c: names_of(results, load_registry(), {})[c] for c in ids} == ids
     chosen = names_of(results, load_registry(), {"vtm": "VVC (VTM {VTM}), {none} RA"})
     assert chosen["vtm"] == "VVC (VTM 9.3), RA"
+    assert names_of(results, load_registry(), {"vtm": "{none}"})["vtm"] == "vtm"
 
 
 def test_every_card_has_a_label_and_no_two_the_same() -> None:

@@ -390,7 +390,8 @@ def test_layouts_of_checkpoints(tmp_path: Path, home: Path, saved: Any, part: st
             r"missing in the checkpoint: g_a.0.weight.*; unknown to the network: enc",
         ),
         ("Drops", {"level": 0.25}, "it does not take over level"),
-        ("ForwardOnly", {"level": 0.25, "extra": 1.0}, "unknown to the network: extra"),
+        ("ForwardOnly", {"level": 0.25, "extra": 1.0}, 'unknown .*: extra; .*ignore = "NAME\\*"'),
+        ("ForwardOnly", "ignored", r"ignore = 'lev\* x' leaves nothing of the checkpoint"),
         ("ForwardOnly", "namespace", "holds the class argparse.Namespace, and unpickling it runs"),
         ("ForwardOnly", "text", "is no readable PyTorch checkpoint"),
     ],
@@ -406,10 +407,13 @@ def test_a_checkpoint_that_does_not_fit_is_refused_by_its_names(
         torch.save({"args": argparse.Namespace(a=1), "net": {}}, path)
     elif state == "text":
         path.write_text("no checkpoint")
+    elif state == "ignored":
+        torch.save({"level": torch.tensor(0.25)}, path)
     else:
         torch.save({key: torch.tensor(value) for key, value in state.items()}, path)
+    more = 'ignore = "lev* x"' if state == "ignored" else ""
     with pytest.raises(CodecError, match=said):
-        built(card(tmp_path, model, weights="Wrong")).encode(image(PIXELS), ONLY)
+        built(card(tmp_path, model, extra=more, weights="Wrong")).encode(image(PIXELS), ONLY)
 
 
 def test_an_infinite_estimate_without_a_stream_fails(tmp_path: Path) -> None:

@@ -133,6 +133,13 @@ def test_a_card_finds_all_weights_by_their_published_names(name: str, weights: P
     # a published name holds the hash of the published content, which this is not
     with pytest.raises(CardError, match="does not have the hash") if published else nullcontext():
         ModelSource.of(card).checkpoint(card.ladder[0])
+    if "*" in card.settings["weights"]:
+        found = ModelSource.of(card).found(card.ladder[0])
+        assert found is not None
+        name_of_another = card.settings["weights"].replace("*", "0000").format(quality=1)
+        (found.parent / name_of_another).write_text("another")
+        with pytest.raises(CardError, match="remove one, or name the other"):
+            ModelSource.of(card).checkpoint(card.ladder[0])
 
 
 def test_every_published_network_has_a_card() -> None:
