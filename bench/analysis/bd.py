@@ -288,7 +288,8 @@ def _two_signs(conventions: Sequence[Convention]) -> list[str]:
 
 
 def _rate_without_headers(pair: list[Grid], curves: list[Curve], notes: list[str]) -> float:
-    """The BD-rate without header bytes on both sides, where they are much of a rate; else NaN."""
+    """The BD-rate without header bytes on both sides, where they are told and much of a rate; else
+    NaN."""
     headers = [header_rate(grid) for grid in pair]
     sides = list(zip(curves, headers, strict=True))
     shares = [float(np.mean(header / curve.rate)) for curve, header in sides]
@@ -298,7 +299,9 @@ def _rate_without_headers(pair: list[Grid], curves: list[Curve], notes: list[str
         if share > MANY_HEADERS:
             notes.append(f"{grid.codec}: headers are {100 * share:.0f} % of its rate")
         elif not tells_headers(grid):
-            notes.append(f"{grid.codec}: its header bytes are not told, its rate keeps them")
+            notes.append(f"{grid.codec}: its header bytes are not told: no BD-rate without them")
+    if not all(map(tells_headers, pair)):
+        return math.nan
     kept = [curve.rate > header for curve, header in sides]
     one, other = (
         Curve((curve.rate - header)[some], curve.quality[some])
