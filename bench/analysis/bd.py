@@ -6,27 +6,20 @@ Never extrapolates and never reads files.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.analysis.bootstrap import (
     MIN_ITEMS,
-    RESAMPLES,
     Difference,
     bd_rate_interval,
     few_groups,
     few_items,
     too_few_groups,
 )
-from bench.analysis.conventions import (
-    Averaging,
-    Convention,
-    ItemRates,
-    by_item,
-    under,
-)
+from bench.analysis.conventions import Averaging, Convention, ItemRates, by_item, under
 from bench.analysis.curves import Grid
 from bench.analysis.deltas import (
     Curve,
@@ -34,7 +27,6 @@ from bench.analysis.deltas import (
     bd_rate,
     bd_rates,
     hull_of,
-    hull_points,
     in_percent,
     overlap_percent,
     shared_percent,
@@ -43,11 +35,6 @@ from bench.analysis.interpolation import Method, average_differences, difference
 from bench.analysis.points import header_rate, tells_headers
 from bench.analysis.qualities import PSNR_CAP_DB, Quality
 from bench.analysis.sides import Side, Sides
-
-__all__ = [
-    "Comparison", "Curve", "Matrix", "Single", "bd_quality", "bd_rate", "compare", "compare_all",
-    "hull_points", "overlap_percent", "refused", "small_overlap",
-]  # fmt: skip
 
 _PLAIN_PERCENT = 1.0
 """BD-rates nearer to 0 than this say of no sign that it is one."""
@@ -124,14 +111,9 @@ class Comparison:
 
     def under(self, averaging: Averaging, method: Method = "pchip") -> float:
         """The BD-rate in percent under one convention, NaN if it does not apply."""
-        return next(
-            (
-                c.rate_percent
-                for c in self.conventions
-                if (c.averaging, c.method) == (averaging, method)
-            ),
-            math.nan,
-        )
+        key = (averaging, method)
+        found = (c.rate_percent for c in self.conventions if (c.averaging, c.method) == key)
+        return next(found, math.nan)
 
 
 def compare(
@@ -140,7 +122,6 @@ def compare(
     quality: Quality,
     *,
     hull: bool = False,
-    resamples: int = RESAMPLES,
     sides: Sides | None = None,
 ) -> Comparison:
     """``test`` against ``anchor``: all conventions, the interval and the warnings.
@@ -149,25 +130,23 @@ def compare(
     on each mean curve's convex hull. ``sides`` are those of other comparisons like this one.
     """
     both, count, notes = _prepare(anchor, test, sides or Sides(quality, hull))
-    pair, curves = [side.grid for side in both], [side.curve for side in both]
-    reason = _undefined(pair, count, len(anchor.items))
+    reason = _undefined(both, count, len(anchor.items))
     if reason is not None:
         return refused(quality, anchor.codec, test.codec, [*notes, reason], items=count)
-    notes += _doubts(pair, curves)
+    notes += _doubts(both)
+    curves = [side.curve for side in both]
     overlap = overlap_percent(*curves)
     found = Comparison(quality.id, anchor.codec, test.codec, count, overlap_percent=overlap)
     reasons = _no_headline(both, quality)
-    sampled = _Sampled.of(both, quality, resamples)
-    if any(side.not_monotonic for side in both):
-        found = replace(found, hull_percent=_hull_rate(curves))
-        return replace(found, warnings=_said([*notes, *reasons]))
-    found = replace(found, quality_gain=_quality_gain(curves, notes))
+    bent = any(side.not_monotonic for side in both)
+    if not bent:
+        found = replace(found, quality_gain=_quality_gain(curves, notes))
     if not reasons:
-        found = _headline(found, pair, curves, sampled, notes)
-    elif overlap:
-        found = replace(found, hull_percent=_hull_rate(curves))
+        found = _headline(found, both, quality, notes)
+    elif bent or overlap:
+        found = replace(found, hull_percent=bd_rate(hull_of(curves[0]), hull_of(curves[1])))
     else:
-        found = replace(found, single=_single(curves, sampled, notes))
+        found = replace(found, single=_single(both, quality, notes))
     return replace(found, warnings=_said([*notes, *reasons]))
 
 
@@ -175,58 +154,41 @@ def _said(notes: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(notes))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sampled:
-    """Two grids that can be resampled, over items or groups of them."""
+def _interval(
+    both: list[Side], quality: Quality, notes: list[str],
+    difference: Difference = average_differences,
+) -> tuple[float, float]:  # fmt: skip
+    """Over items or groups of them, with what to mind of it; NaN where one side is a curve of
+    means, whose items nobody knows."""
+    if _averaged(both):
+        return math.nan, math.nan
+    count, groups = len(both[0].grid.items), both[0].grid.groups
+    if count < MIN_ITEMS:
+        notes.append(few_items(count))
+    elif too_few_groups(groups):
+        notes.append(few_groups(groups))
+    anchor, test = (side.sample for side in both)
+    return bd_rate_interval(anchor, test, quality, groups=groups, difference=difference)
 
-    sides: list[Side]
-    quality: Quality
-    resamples: int
 
-    @classmethod
-    def of(cls, sides: list[Side], quality: Quality, resamples: int) -> _Sampled | None:
-        """None where one is a curve of means, whose items nobody knows."""
-        averaged = any(side.grid.averaged for side in sides)
-        return None if averaged else cls(sides, quality, resamples)
-
-    @property
-    def groups(self) -> Sequence[str]:
-        return self.sides[0].grid.groups
-
-    def warnings(self) -> list[str]:
-        """What to mind of the interval."""
-        count = len(self.sides[0].grid.items)
-        if count < MIN_ITEMS:
-            return [few_items(count)]
-        return [few_groups(self.groups)] if too_few_groups(self.groups) else []
-
-    def interval(self, difference: Difference = average_differences) -> tuple[float, float]:
-        anchor, test = (side.sample for side in self.sides)
-        return bd_rate_interval(
-            anchor, test, self.quality, groups=self.groups, difference=difference,
-            resamples=self.resamples,
-        )  # fmt: skip
+def _averaged(both: list[Side]) -> bool:
+    return any(side.grid.averaged for side in both)
 
 
 def _headline(
-    found: Comparison,
-    pair: list[Grid],
-    curves: list[Curve],
-    sampled: _Sampled | None,
-    notes: list[str],
+    found: Comparison, both: list[Side], quality: Quality, notes: list[str]
 ) -> Comparison:
     """The comparison with its BD-rates and their interval."""
     left_out: list[str] = []
-    conventions = under(pair, curves, "mean", left_out)
+    curves = [side.curve for side in both]
+    conventions = under([side.grid for side in both], curves, "mean", left_out)
     item_rates: ItemRates = ()
-    low = high = math.nan
-    if sampled is not None:
-        notes += sampled.warnings()
-        more, item_rates = by_item(sampled.sides, sampled.quality, left_out)
+    low, high = _interval(both, quality, notes)
+    if not _averaged(both):
+        more, item_rates = by_item(both, quality, left_out)
         conventions += more
-        low, high = sampled.interval()
     rate = bd_rate(curves[0], curves[1])
-    notes += _contradiction(rate, found.quality_gain) + _two_signs(conventions)
+    notes += _contradictions(rate, found.quality_gain, conventions)
     return replace(
         found,
         rate_percent=rate,
@@ -236,12 +198,8 @@ def _headline(
         conventions=tuple(conventions),
         item_rates=item_rates,
         left_out=_said(left_out),
-        without_headers_percent=_rate_without_headers(pair, curves, notes),
+        without_headers_percent=_rate_without_headers(both, notes),
     )
-
-
-def _hull_rate(curves: list[Curve]) -> float:
-    return bd_rate(hull_of(curves[0]), hull_of(curves[1]))
 
 
 def _quality_gain(curves: list[Curve], notes: list[str]) -> float:
@@ -254,60 +212,52 @@ def _quality_gain(curves: list[Curve], notes: list[str]) -> float:
     return math.nan
 
 
-def _single(curves: list[Curve], sampled: _Sampled | None, notes: list[str]) -> Single | None:
+def _single(both: list[Side], quality: Quality, notes: list[str]) -> Single | None:
     """The differences in the one place that two curves share; None where there is none."""
-    logs = [curve.log for curve in curves]
-    rate = in_percent(float(differences_at_one_place(logs[0], logs[1])[0]))
-    gain = float(differences_at_one_place(logs[0].turned, logs[1].turned)[0])
+    one, other = (side.curve.log for side in both)
+    rate = in_percent(float(differences_at_one_place(one, other)[0]))
+    gain = float(differences_at_one_place(one.turned, other.turned)[0])
     if not (math.isfinite(rate) or math.isfinite(gain)):
         return None
     low = high = math.nan
-    if math.isfinite(rate) and sampled is not None:
-        notes += sampled.warnings()
-        low, high = sampled.interval(differences_at_one_place)
+    if math.isfinite(rate):
+        low, high = _interval(both, quality, notes, differences_at_one_place)
     return Single(rate, low, high, gain)
 
 
-def _contradiction(rate: float, gain: float) -> list[str]:
-    """Said where both deltas, as they are shown, are better or both are worse with more."""
-    if not math.isfinite(gain) or round(rate, 1) * round(gain, 2) <= 0:
-        return []
-    saves, loses = ("saves", "loses") if rate < 0 else ("costs", "gains")
-    return [
-        f"BD-rate and BD-quality disagree: it {saves} bits over the common qualities and {loses} "
-        "quality over the common rates"
-    ]
-
-
-def _two_signs(conventions: Sequence[Convention]) -> list[str]:
-    """Said where the sign of a BD-rate depends on how curves are averaged or interpolated."""
+def _contradictions(rate: float, gain: float, conventions: Sequence[Convention]) -> Iterator[str]:
+    """Said where both deltas, as they are shown, are better or both are worse with more, and where
+    the sign of a BD-rate depends on how curves are averaged or interpolated."""
+    if math.isfinite(gain) and round(rate, 1) * round(gain, 2) > 0:
+        saves, loses = ("saves", "loses") if rate < 0 else ("costs", "gains")
+        yield (
+            f"BD-rate and BD-quality disagree: it {saves} bits over the common qualities and "
+            f"{loses} quality over the common rates"
+        )
     rates = [one.rate_percent for one in conventions if math.isfinite(one.rate_percent)]
-    if not rates or min(rates) > -_PLAIN_PERCENT or max(rates) < _PLAIN_PERCENT:
-        return []
-    return [f"conventions disagree in sign: {min(rates):+.1f} to {max(rates):+.1f} %"]
+    if rates and min(rates) <= -_PLAIN_PERCENT and max(rates) >= _PLAIN_PERCENT:
+        yield f"conventions disagree in sign: {min(rates):+.1f} to {max(rates):+.1f} %"
 
 
-def _rate_without_headers(pair: list[Grid], curves: list[Curve], notes: list[str]) -> float:
+def _rate_without_headers(both: list[Side], notes: list[str]) -> float:
     """The BD-rate without header bytes on both sides, where they are told and much of a rate; else
     NaN."""
-    headers = [header_rate(grid) for grid in pair]
-    sides = list(zip(curves, headers, strict=True))
-    shares = [float(np.mean(header / curve.rate)) for curve, header in sides]
+    headers = [header_rate(side.grid) for side in both]
+    sides = list(zip(both, headers, strict=True))
+    shares = [float(np.mean(header / side.curve.rate)) for side, header in sides]
     if max(shares) <= MANY_HEADERS:
         return math.nan
-    for grid, share in zip(pair, shares, strict=True):
+    bare = []
+    for (side, header), share in zip(sides, shares, strict=True):
+        grid, curve = side.grid, side.curve
         if share > MANY_HEADERS:
             notes.append(f"{grid.codec}: headers are {100 * share:.0f} % of its rate")
         elif not tells_headers(grid):
             notes.append(f"{grid.codec}: its header bytes are not told: no BD-rate without them")
-    if not all(map(tells_headers, pair)):
-        return math.nan
-    kept = [curve.rate > header for curve, header in sides]
-    one, other = (
-        Curve((curve.rate - header)[some], curve.quality[some])
-        for (curve, header), some in zip(sides, kept, strict=True)
-    )
-    return bd_rate(one, other)
+        kept = curve.rate > header
+        bare.append(Curve((curve.rate - header)[kept], curve.quality[kept]))
+    told = all(tells_headers(side.grid) for side in both)
+    return bd_rate(bare[0], bare[1]) if told else math.nan
 
 
 def refused(
@@ -346,7 +296,7 @@ def compare_all(grids: Sequence[Grid], quality: Quality, *, hull: bool = False) 
     for place in np.ndindex(count, count):
         test, anchor = (grids[index] for index in place)
         both, items[place], _ = _prepare(anchor, test, sides)
-        if _undefined([side.grid for side in both], items[place], len(anchor.items)) is None:
+        if _undefined(both, items[place], len(anchor.items)) is None:
             overlaps[place] = overlap_percent(both[0].curve, both[1].curve)
             if not _no_headline(both, quality):
                 defined[place] = [side.curve for side in both]
@@ -370,8 +320,9 @@ def _prepare(anchor: Grid, test: Grid, sides: Sides) -> tuple[list[Side], int, l
     return both, count, notes
 
 
-def _undefined(pair: list[Grid], count: int, total: int) -> str | None:
+def _undefined(both: list[Side], count: int, total: int) -> str | None:
     """Why nothing can be compared, or None."""
+    pair = [side.grid for side in both]
     for grid in pair:
         if not len(grid.points):
             return f"{grid.codec}: no lossy point with this metric; no BD-rate"
@@ -403,18 +354,16 @@ def _apart(curves: list[Curve], quality: Quality) -> str:
     return f"the quality ranges {one} and {other} {how}; no BD-rate"
 
 
-def _doubts(pair: list[Grid], curves: list[Curve]) -> list[str]:
-    notes = []
-    for grid, curve in zip(pair, curves, strict=True):
-        if 1 < len(curve.rate) < MIN_POINTS:
-            notes.append(f"{grid.codec}: {len(curve.rate)} points, below the usual four")
-        capped = int(grid.infinite.sum())
-        if capped:
-            notes.append(f"{grid.codec}: {capped} infinite PSNR counted as {PSNR_CAP_DB:g} dB")
-    overlap = overlap_percent(*curves)
+def _doubts(both: list[Side]) -> Iterator[str]:
+    for side in both:
+        codec, points = side.grid.codec, len(side.curve.rate)
+        if 1 < points < MIN_POINTS:
+            yield f"{codec}: {points} points, below the usual four"
+        if capped := int(side.grid.infinite.sum()):
+            yield f"{codec}: {capped} infinite PSNR counted as {PSNR_CAP_DB:g} dB"
+    overlap = overlap_percent(*(side.curve for side in both))
     if LEAST_OVERLAP_PERCENT <= overlap < MIN_OVERLAP_PERCENT:
-        notes.append(small_overlap(overlap))
-    return notes
+        yield small_overlap(overlap)
 
 
 def small_overlap(*percents: float) -> str:

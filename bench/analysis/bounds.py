@@ -6,7 +6,6 @@ than sampling error is an accounting error. Reads no results and draws nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -41,34 +40,10 @@ class Bound:
         """How far above the floor a measured point is, in dB of MSE."""
         return float(10 * np.log10(mse / self.mse_at(rate)))
 
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One point of a curve: bits per symbol, MSE, and over how many symbols it was measured."""
-
-    codec: str
-    point: str
-    rate: float
-    mse: float
-    symbols: int
-
-
-def violations(bound: Bound, points: Sequence[Measured]) -> tuple[str, ...]:
-    """A sentence for every point that is below the floor beyond sampling error.
-
-    The relative standard deviation of the mean square of n Gaussian samples is √(2/n).
-    """
-    found = []
-    for each in points:
-        tolerance = _SIGMAS * np.sqrt(2 / each.symbols)
-        floor = bound.mse_at(each.rate)
-        if each.mse < floor * (1 - tolerance):
-            found.append(
-                f"accounting error: {each.codec} {each.point} has MSE {each.mse:.6g} at "
-                f"{each.rate:.4f} bits per symbol, below the {bound.title} of {floor:.6g}; some "
-                "of its bits are not counted, or its decoder saw the source"
-            )
-    return tuple(found)
+    def refutes(self, rate: float, mse: float, symbols: int) -> bool:
+        """Whether an MSE over so many symbols is below the floor by more than sampling error: the
+        relative standard deviation of the mean square of n Gaussian samples is √(2/n)."""
+        return bool(mse < self.mse_at(rate) * (1 - _SIGMAS * np.sqrt(2 / symbols)))
 
 
 def bound_of(source: str, *, correlation: float = 0.0, length: int = 100) -> Bound:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.bd import Comparison, compare_all
+from bench.analysis.conventions import mean_of_finite
 from bench.analysis.curves import Grid
 from bench.analysis.qualities import Quality
 
@@ -25,6 +26,11 @@ class ClassRate:
     clips: tuple[tuple[str, float], ...]
     mean: float
     mean_curve: float
+
+    @property
+    def defined(self) -> int:
+        """How many clips have one."""
+        return sum(math.isfinite(rate) for _, rate in self.clips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +66,18 @@ def _one(comparison: Comparison, test: Grid, anchor: Grid, axis: Quality) -> ByC
         ClassRate(
             name,
             tuple(pair for pair in comparison.item_rates if groups[pair[0]] == name),
-            _mean([rate for item, rate in comparison.item_rates if groups[item] == name]),
+            mean_of_finite([rate for item, rate in comparison.item_rates if groups[item] == name]),
             _of_mean_curve(anchor, test, {i for i in compared if groups[i] == name}, axis),
         )
         for name in names
     )
     whole = ClassRate(
-        "all", comparison.item_rates, _mean([rate for _, rate in comparison.item_rates]),
+        "all", comparison.item_rates, mean_of_finite([rate for _, rate in comparison.item_rates]),
         comparison.rate_percent,
     )  # fmt: skip
     return ByClass(
         comparison.codec, comparison.anchor, comparison.metric, classes, whole,
-        _mean([each.mean for each in classes]),
+        mean_of_finite([each.mean for each in classes]),
     )  # fmt: skip
 
 
@@ -79,8 +85,3 @@ def _of_mean_curve(anchor: Grid, test: Grid, items: set[str], axis: Quality) -> 
     own = np.array([item in items for item in test.items])
     pair = [grid.take(own, slice(None)) for grid in (anchor, test)]
     return compare_all(pair, axis).rates[1][0]
-
-
-def _mean(rates: Sequence[float]) -> float:
-    defined = [rate for rate in rates if math.isfinite(rate)]
-    return float(np.mean(defined)) if defined else math.nan

@@ -4,11 +4,12 @@ those that cannot are left out by name. Knows no interval and no verdict."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bench.analysis.curves import Grid, Mask
 from bench.analysis.deltas import Curve, bd_rate
@@ -20,7 +21,7 @@ from bench.analysis.interpolation import (
     cubic_leaves_points,
 )
 from bench.analysis.points import pooled_curve
-from bench.analysis.qualities import Floats, Quality
+from bench.analysis.qualities import Quality
 from bench.analysis.sides import Side
 
 Averaging = Literal["mean", "pooled", "per item"]
@@ -83,7 +84,7 @@ def _item_rates(
         by_method[method] = np.where(kept, 100 * (10**logs - 1), math.nan)
     pchip = by_method["pchip"]
     notes += _items_left_out(pair, rises, np.isfinite(pchip), leaves)
-    means = [_mean_of_finite(by_method[method]) for method in METHODS]
+    means = [mean_of_finite(by_method[method]) for method in METHODS]
     return means, tuple((i, float(v)) for i, v in zip(pair[0].items, pchip, strict=True))
 
 
@@ -94,21 +95,21 @@ def _rising(curves: Curves) -> Mask:
     return rising
 
 
-def _items_left_out(pair: list[Grid], rises: list[Mask], defined: Mask, leaves: Mask) -> list[str]:
+def _items_left_out(
+    pair: list[Grid], rises: list[Mask], defined: Mask, leaves: Mask
+) -> Iterator[str]:
     """What the means over the items' own BD-rates are without."""
-    notes = []
     for grid, own in zip(pair, rises, strict=True):
         if odd := int((~own).sum()):
             items = "1 item, whose curve is" if odd == 1 else f"{odd} items, whose curves are"
-            notes.append(f"{grid.codec}: per item without {items} not monotonic")
+            yield f"{grid.codec}: per item without {items} not monotonic"
     if apart := int((rises[0] & rises[1] & ~defined).sum()):
-        notes.append(f"per item without {apart} of {len(defined)} items, which do not overlap")
+        yield f"per item without {apart} of {len(defined)} items, which do not overlap"
     if cubics := int((defined & leaves).sum()):
         items = "1 item" if cubics == 1 else f"{cubics} items"
-        notes.append(f"cubic per item without {items}, where it leaves the points' range")
-    return notes
+        yield f"cubic per item without {items}, where it leaves the points' range"
 
 
-def _mean_of_finite(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
+def mean_of_finite(values: ArrayLike) -> float:
+    finite = np.asarray(values)[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality, axis_of, qualities
+from bench.analysis.qualities import PSNR_CAP_DB, Floats, axis_of, psnr, qualities
 from bench.records import ENERGY, is_of_frames
 
 if TYPE_CHECKING:
@@ -74,8 +74,10 @@ def mean_curves(results: Results) -> pd.DataFrame:
     table["psnr_rgb_infinite"] = sums["infinite"]
     table["psnr_rgb_infinite"] = table["psnr_rgb_infinite"].fillna(0).astype(int)
     pooled_mse = (sums["squared_error"] / sums["pixels"]).reindex(table.index).to_numpy()
-    table["psnr_rgb_pooled"] = np.where(table["psnr_rgb"].notna(), _psnr(pooled_mse), np.nan)
-    derived = _derived_axes(results)
+    table["psnr_rgb_pooled"] = np.where(table["psnr_rgb"].notna(), psnr(pooled_mse), np.nan)
+    known = qualities(results.run.metric_info)
+    axes = [axis_of(known[name].info) for name in results.metrics if name in known]
+    derived = [axis for axis in axes if axis.id != axis.column]
     for axis in derived:
         table[axis.id] = axis.of(table[axis.column].to_numpy())
     deviations = finished[["bpp", "psnr_rgb"]].std()
@@ -109,19 +111,6 @@ def _caps(results: Results) -> dict[str, float]:
         for name in results.metrics
         if name in known and known[name].scale == "linear" and known[name].info.cap < np.inf
     }
-
-
-def _derived_axes(results: Results) -> list[Quality]:
-    """The axes of the run's metrics that are columns of their own."""
-    known = qualities(results.run.metric_info)
-    axes = [axis_of(known[name].info) for name in results.metrics if name in known]
-    return [axis for axis in axes if axis.id != axis.column]
-
-
-def _psnr(mse: Floats) -> Floats:
-    with np.errstate(divide="ignore"):
-        psnr: Floats = np.minimum(10.0 * np.log10(255.0**2 / mse), PSNR_CAP_DB)
-    return psnr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,8 +194,9 @@ def grids(results: Results) -> dict[str, Grid]:
         chosen = np.flatnonzero(codes == code)
         present, column = np.unique(points[chosen], return_inverse=True)
         place = (rows[chosen], column)
-        shape = (len(names), len(present))
-        arrays = {name: _fill(shape, place, columns[name][chosen]) for name in wanted}
+        arrays = {name: np.full((len(names), len(present)), np.nan) for name in wanted}
+        for name, array in arrays.items():
+            array[place] = columns[name][chosen]
         infinite = (arrays["mse"] == 0).astype(np.float64)
         for name, cap in caps.items():
             arrays[name] = np.minimum(arrays[name], cap)
@@ -233,9 +223,3 @@ def _groups(results: Results, items: pd.Index) -> tuple[str, ...]:
         return ()
     known = {str(item): str(group) for item, group in named.to_numpy()}
     return tuple(known.get(str(item), "") for item in items)
-
-
-def _fill(shape: tuple[int, int], place: tuple[Any, Any], values: Floats) -> Floats:
-    array = np.full(shape, np.nan)
-    array[place] = values
-    return array

@@ -58,40 +58,26 @@ class Curves:
         """The area under each curve between two x, (B,); NaN where it has none by this method."""
         if self.x.shape[1] < (4 if method == "cubic" else 2):
             return np.full(len(self.x), np.nan)
-        if method == "cubic":
-            area = self._cubic.integral(high) - self._cubic.integral(low)
-        else:
-            fit = self._pchip if method == "pchip" else self._akima
-            area = fit.integral(high) - fit.integral(low)
-        return np.where(self.usable, area, np.nan)
+        fit: _Hermite | _Cubic = getattr(self, method)
+        return np.where(self.usable, fit.integral(high) - fit.integral(low), np.nan)
 
     def value(self, place: Floats) -> Floats:
         """y of each curve by PCHIP at one x, (B,), which lies in its range or, by rounding, beside
         it."""
         if self.x.shape[1] == 1:
             return self.y[:, 0]
-        return np.where(self.usable, self._pchip.value(place), np.nan)
-
-    def cubic_leaves_points(self, low: Floats, high: Floats) -> NDArray[np.bool_]:
-        """Whether the cubic of a curve between two x goes beyond the range of its own y by more
-        than ``MAX_OVERSHOOT``: (B,), False where it has no cubic."""
-        if self.x.shape[1] < 4:
-            return np.zeros(len(self.x), dtype=np.bool_)
-        least, most = self._cubic.extremes(low, high)
-        beyond = np.maximum(most - self.y.max(axis=1), self.y.min(axis=1) - least)
-        leaves: NDArray[np.bool_] = beyond > MAX_OVERSHOOT * np.ptp(self.y, axis=1)
-        return leaves & self.usable & (high > low)
+        return np.where(self.usable, self.pchip.value(place), np.nan)
 
     @cached_property
-    def _pchip(self) -> _Hermite:
+    def pchip(self) -> _Hermite:
         return _Hermite(*self.rising, _pchip_slopes(*self.rising))
 
     @cached_property
-    def _akima(self) -> _Hermite:
+    def akima(self) -> _Hermite:
         return _Hermite(*self.rising, _akima_slopes(*self.rising))
 
     @cached_property
-    def _cubic(self) -> _Cubic:
+    def cubic(self) -> _Cubic:
         return _Cubic.of(*self.rising)
 
 
@@ -133,10 +119,16 @@ _ROUNDING = 1e-9
 
 
 def cubic_leaves_points(curve: Curves, other: Curves) -> NDArray[np.bool_]:
-    """Whether the cubic of a curve leaves its points on the range of x that it shares with the
-    other's, (B,)."""
+    """Whether the cubic of a curve, on the range of x that it shares with the other's, goes beyond
+    the range of its own y by more than ``MAX_OVERSHOOT``: (B,), False where it has no cubic."""
+    if curve.x.shape[1] < 4:
+        return np.zeros(len(curve.x), dtype=np.bool_)
+    low, high = _common(curve, other)
     with np.errstate(all="ignore"):
-        return curve.cubic_leaves_points(*_common(curve, other))
+        least, most = curve.cubic.extremes(low, high)
+        beyond = np.maximum(most - curve.y.max(axis=1), curve.y.min(axis=1) - least)
+        leaves: NDArray[np.bool_] = beyond > MAX_OVERSHOOT * np.ptp(curve.y, axis=1)
+    return leaves & curve.usable & (high > low)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.analysis.curves import Grid, Mask
 from bench.analysis.deltas import Curve
-from bench.analysis.qualities import PSNR_CAP_DB, Floats, Quality, axis_of
+from bench.analysis.qualities import Floats, Quality, axis_of, psnr
 
 _SAME = 0.002
 """Of a metric's tolerance: qualities nearer than this are one number, rounded otherwise."""
@@ -28,9 +28,7 @@ def mean_curve(grid: Grid, quality: Quality) -> Curve:
 def pooled_curve(grid: Grid) -> Curve:
     """All bits over all pixels, and the PSNR of the mean squared error of the set."""
     mse = (grid.values["mse"] * grid.pixels[:, None]).sum(axis=0) / grid.pixels.sum()
-    with np.errstate(divide="ignore"):
-        psnr = np.minimum(10 * np.log10(255.0**2 / mse), PSNR_CAP_DB)
-    return Curve(grid.bits.sum(axis=0) / grid.pixels.sum(), psnr)
+    return Curve(grid.bits.sum(axis=0) / grid.pixels.sum(), psnr(mse))
 
 
 def tells_headers(grid: Grid) -> bool:
@@ -75,31 +73,19 @@ def usable_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
     if free.any():
         notes.append(f"{grid.codec}: points of rate 0 are left out")
     left_out = lossless | sparse | free
-    full = _saturated(grid, quality, done) & ~left_out
+    # nearer to the end of its axis than what counts as no change a metric tells no points apart
+    limit = min(quality.info.cap, quality.info.saturation)
+    axis, most = axis_of(quality.info), limit - quality.info.tolerance
+    values = np.where(done, grid.values[quality.column], 0.0)
+    mean = axis.of(values.sum(axis=0) / np.maximum(done.sum(axis=0), 1))
+    full = done.any(axis=0) & (mean > most) & ~left_out
     if full.any():
         names = ", ".join(label(grid.points[index]) for index in np.flatnonzero(full))
         notes.append(
-            f"{grid.codec}: {names} left out: saturated, {axis_of(quality.info).title} above "
-            f"{_saturation(quality):g} of at most {_limit(quality):g}"
+            f"{grid.codec}: {names} left out: saturated, {axis.title} above {most:g} of at most "
+            f"{limit:g}"
         )
     return grid.take(None, ~(left_out | full))
-
-
-def _limit(quality: Quality) -> float:
-    """The end of the metric's axis, or where differences on it become rounding."""
-    return min(quality.info.cap, quality.info.saturation)
-
-
-def _saturation(quality: Quality) -> float:
-    """Nearer to its end than what counts as no change the metric does not tell points apart."""
-    return _limit(quality) - quality.info.tolerance
-
-
-def _saturated(grid: Grid, quality: Quality, done: Mask) -> Mask:
-    values = np.where(done, grid.values[quality.column], 0.0)
-    mean = axis_of(quality.info).of(values.sum(axis=0) / np.maximum(done.sum(axis=0), 1))
-    saturated: Mask = done.any(axis=0) & (mean > _saturation(quality))
-    return saturated
 
 
 def distinct_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
@@ -111,29 +97,24 @@ def distinct_points(grid: Grid, quality: Quality, notes: list[str]) -> Grid:
     same = _SAME * quality.info.tolerance
     kept: list[int] = []
     twice: dict[int, list[int]] = {}
+    names = [label(point) for point in grid.points]
     for index in np.lexsort((-place, _rounded(rate))):
         equal = [k for k in kept if abs(place[index] - place[k]) <= same]
         beside = [k for k in kept if abs(rate[index] - rate[k]) <= _SAME_RATE * rate[k]]
         if both := [k for k in equal if k in beside]:
             twice.setdefault(both[0], []).append(int(index))
-        elif beside:
-            notes.append(
-                f"{grid.codec}: {label(grid.points[index])} left out: less quality at the rate of "
-                f"{label(grid.points[beside[0]])}"
-            )
+            continue
+        if beside:
+            why = f"less quality at the rate of {names[beside[0]]}"
         elif equal:
-            notes.append(
-                f"{grid.codec}: {label(grid.points[index])} left out: no more quality than "
-                f"{label(grid.points[equal[0]])} at more rate"
-            )
+            why = f"no more quality than {names[equal[0]]} at more rate"
         elif flat := [k for k in kept if _is_flat(curve, k, int(index), quality.info.tolerance)]:
-            notes.append(
-                f"{grid.codec}: {label(grid.points[index])} left out: "
-                f"{place[index] - place[flat[0]]:.2g} more than {label(grid.points[flat[0]])} for "
-                f"{rate[index] / rate[flat[0]]:.3g} times its rate"
-            )
+            gain, ratio = place[index] - place[flat[0]], rate[index] / rate[flat[0]]
+            why = f"{gain:.2g} more than {names[flat[0]]} for {ratio:.3g} times its rate"
         else:
             kept.append(int(index))
+            continue
+        notes.append(f"{grid.codec}: {names[index]} left out: {why}")
     notes += [_twice(grid, first, others) for first, others in twice.items()]
     return grid.take(None, sorted(kept))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.analysis.curves import Grid
 from bench.analysis.overlays import ExtraCurve, ItemTable
+from bench.analysis.qualities import Floats
 from bench.errors import UsageError
 from bench.results.run_info import RunInfo
 
@@ -127,8 +128,8 @@ def _whole(dataset: str) -> int | None:
 def _grid(
     curve: ExtraCurve,
     some: Grid,
-    rate: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    values: Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]],
+    rate: Floats,
+    values: Mapping[str, Floats],
     *,
     averaged: bool,
 ) -> Grid:

@@ -23,6 +23,13 @@ PSNR_CAP_DB = 100.0
 """Stands for infinite PSNR (identical pixels) in means."""
 
 
+def psnr(mse: Floats) -> Floats:
+    """In dB, of mean squared errors on the 8-bit scale; capped."""
+    with np.errstate(divide="ignore"):
+        decibels: Floats = np.minimum(10.0 * np.log10(255.0**2 / mse), PSNR_CAP_DB)
+    return decibels
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
     """One quality axis: the metric behind it, its names, and how a mean becomes a place on it.

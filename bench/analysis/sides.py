@@ -35,28 +35,21 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Usable:
-    grid: Grid
-    complete: Mask
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Sides:
     """The sides of the comparisons on one axis; ``hull`` keeps the points on each convex hull."""
 
     quality: Quality
     hull: bool = False
-    _usable: dict[Grid, _Usable] = field(default_factory=dict)
+    _usable: dict[Grid, tuple[Grid, Mask, list[str]]] = field(default_factory=dict)
     _sides: dict[tuple[Grid, bytes], Side] = field(default_factory=dict)
 
     def pair(self, one: Grid, other: Grid) -> tuple[list[Side], int, list[str]]:
         """Both on the items on which both are complete, how many these are, and what to know."""
-        held = [self._of(grid) for grid in (one, other)]
-        common: Mask = held[0].complete & held[1].complete
+        (first, done, notes), (second, others, more) = self._of(one), self._of(other)
+        common: Mask = done & others
         count = int(common.sum())
-        sides = [self._side(each.grid, common, count) for each in held]
-        notes = [note for each in held for note in each.notes]
+        sides = [self._side(grid, common, count) for grid in (first, second)]
+        notes = [*notes, *more]
         if 0 < count < (total := min(one.wanted, other.wanted)):
             notes.append(f"over {count} of {total} items: the others are missing in one of the two")
         notes += [note for side in sides for note in side.notes]
@@ -68,22 +61,21 @@ class Sides:
         for key in [key for key in self._sides if key[0] is grid]:
             del self._sides[key]
 
-    def _of(self, grid: Grid) -> _Usable:
+    def _of(self, grid: Grid) -> tuple[Grid, Mask, list[str]]:
+        """The points of a codec that say something, its complete items, and what was left out."""
         if grid not in self._usable:
             notes: list[str] = []
             usable = usable_points(grid, self.quality, notes)
-            self._usable[grid] = _Usable(usable, complete(usable, self.quality), tuple(notes))
+            self._usable[grid] = usable, complete(usable, self.quality), notes
         return self._usable[grid]
 
     def _side(self, grid: Grid, common: Mask, count: int) -> Side:
         key = (grid, common.tobytes())
-        if key not in self._sides:
-            self._sides[key] = self._made(grid.take(common, slice(None)), count)
-        return self._sides[key]
-
-    def _made(self, grid: Grid, count: int) -> Side:
+        if key in self._sides:
+            return self._sides[key]
         notes: list[str] = []
         hull_notes: list[str] = []
+        grid = grid.take(common, slice(None))
         if count:
             grid = distinct_points(grid, self.quality, notes)
         if count and self.hull:
@@ -91,7 +83,8 @@ class Sides:
         sample = Sample(grid.bpp, grid.values[self.quality.column])
         curve = mean_curve(grid, self.quality)
         fallen = falls(grid, self.quality) if count else ""
-        return Side(grid, curve, fallen, sample, tuple(notes), tuple(hull_notes))
+        side = Side(grid, curve, fallen, sample, tuple(notes), tuple(hull_notes))
+        return self._sides.setdefault(key, side)
 
     def _on_hull(self, grid: Grid, notes: list[str]) -> Grid:
         kept = sorted(hull_points(mean_curve(grid, self.quality)))

@@ -101,11 +101,10 @@ def compare_run(
     chosen, note = (anchor, "") if anchor else _default_anchor(results.run.anchor, lossy)
     theirs = {one.codec: one.grid for one in published if one.grid is not None}
     every = measured | theirs
-    comparisons = (
-        [c for axis in axes for c in _against(every, chosen, published, axis, hull=hull)]
-        if chosen is not None
-        else []
-    )
+    compared = axes if chosen is not None else ()
+    comparisons = [
+        c for axis in compared for c in _against(every, chosen or "", published, axis, hull=hull)
+    ]
     shown = [*lossy.values(), *theirs.values()]
     matrices = [
         compare_all([grid for grid in shown if axis.column in grid.values], axis, hull=hull)
@@ -149,19 +148,15 @@ def _against(
     found = []
     for name, grid in every.items():
         if name != anchor and axis.column in grid.values:
-            found.append(_noted(compare(every[anchor], grid, axis, sides=sides), notes))
+            one = compare(every[anchor], grid, axis, sides=sides)
+            said = [f"{codec}: {notes[codec]}" for codec in (name, anchor) if codec in notes]
+            found.append(replace(one, warnings=(*one.warnings, *said)))
             sides.forget(grid)
     return found + [
         refused(axis, anchor, one.codec, [one.refusal])
         for one in published
         if one.refusal and axis.column in one.curve.values
     ]
-
-
-def _noted(comparison: Comparison, notes: Mapping[str, str]) -> Comparison:
-    said = [f"{name}: {notes[name]}" for name in (comparison.codec, comparison.anchor)
-            if name in notes]  # fmt: skip
-    return replace(comparison, warnings=(*comparison.warnings, *said))
 
 
 def measured_quality(results: Results, metric: str) -> Quality:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
@@ -97,7 +96,10 @@ def matched(curve: ExtraCurve, source: Source) -> tuple[dict[int, str], list[str
     labels = {parse_point(point).value: point for point in source.points}
     found: dict[int, str] = {}
     lost: list[str] = []
-    rates = {point: _rate(source, point) for point in source.points}
+    bpp: dict[str, list[float]] = {}
+    for (_, at), record in source.records.items():
+        bpp.setdefault(at, []).append(record.bpp or 0.0)
+    rates = {point: float(np.mean(own)) for point, own in bpp.items()}
     named = any(_value(label) in labels for label in curve.labels)
     for place, label in enumerate(curve.labels):
         point = labels.get(_value(label))
@@ -108,7 +110,7 @@ def matched(curve: ExtraCurve, source: Source) -> tuple[dict[int, str], list[str
             lost.append(f"{label} ({curve.rate[place]:.4g} bpp)")
         else:
             found[place] = point
-    sizes = Counter(point for _, point in source.records)
+    sizes = {point: len(own) for point, own in bpp.items()}
     whole = max((sizes[point] for point in found.values()), default=0)
     for place, point in list(found.items()) if curve.table is None else ():
         if sizes[point] < whole:
@@ -119,12 +121,6 @@ def matched(curve: ExtraCurve, source: Source) -> tuple[dict[int, str], list[str
 
 def _value(label: str) -> Value:
     return parse_value(label.rpartition("=")[2])
-
-
-def _rate(source: Source, point: str) -> float:
-    return float(
-        np.mean([one.bpp or 0.0 for (_, at), one in source.records.items() if at == point])
-    )
 
 
 def claim_of(curve: ExtraCurve, places: Sequence[int], items: Sequence[str]) -> Claim:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bench.analysis.qualities import Floats
+from bench.signals import Matrix
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,7 +51,7 @@ BYTES: Mapping[str, Way] = {
     "npz": way(5, "bytes of the stream in an npz file"),
     "npz compressed": way(5, "bytes of the stream in a compressed npz file"),
 }
-LUMA: Mapping[tuple[str, bool], Way] = {
+LUMA: Mapping[tuple[Matrix, bool], Way] = {
     ("bt709", True): USUAL,
     ("bt601", True): way(2, "BT.601"),
     ("bt709", False): way(2, "BT.709 of limited range"),
@@ -68,11 +68,10 @@ CHROMA: Mapping[str, Way] = {
     "420": way(2, "chroma averaged to 4:2:0"),
     "420 nearest": way(4, "chroma of every second sample"),
 }
-REFERENCES: Mapping[str, Way] = {
-    "original": USUAL,
-    "bt709 rounded": way(5, "against the source quantised to 8-bit Y'CbCr (BT.709)"),
-    "bt709 truncated": way(5, "against the source truncated to 8-bit Y'CbCr (BT.709)"),
-    "bt601 rounded": way(6, "against the source quantised to 8-bit Y'CbCr (BT.601)"),
+REFERENCES: Mapping[tuple[Matrix, str], Way] = {
+    ("bt709", "rounded"): way(5, "against the source quantised to 8-bit Y'CbCr (BT.709)"),
+    ("bt709", "truncated"): way(5, "against the source truncated to 8-bit Y'CbCr (BT.709)"),
+    ("bt601", "rounded"): way(6, "against the source quantised to 8-bit Y'CbCr (BT.601)"),
 }
 WEIGHTS: tuple[tuple[Way, tuple[float, float, float], bool], ...] = (
     (USUAL, (6 / 8, 1 / 8, 1 / 8), False),
@@ -95,13 +94,6 @@ TURNS: Mapping[str, tuple[int, Way]] = {
     "turned clockwise": (3, way(3, "portrait pictures turned (clockwise)")),
 }
 """By the name of an area how many quarters to the left portrait pictures are turned."""
-
-
-def decibels(mse: Floats) -> Floats:
-    """Of mean squared errors on the 8-bit scale, at most 100."""
-    with np.errstate(divide="ignore"):
-        found: Floats = np.minimum(10 * np.log10(255**2 / mse), 100.0)
-    return found
 
 
 def areas(width: int, height: int) -> Iterator[tuple[str, Way]]:

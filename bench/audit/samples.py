@@ -10,11 +10,11 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import cast
 
 import numpy as np
 
 from bench import colour
+from bench.analysis.qualities import Floats
 from bench.audit.conventions import (
     CHROMA,
     DEPTHS,
@@ -24,7 +24,6 @@ from bench.audit.conventions import (
     ROUNDINGS,
     TURNS,
     USUAL,
-    Floats,
     Way,
     areas,
     combined,
@@ -226,20 +225,13 @@ def _quantised(samples: bytes, shape: tuple[int, ...]) -> list[tuple[Way, Floats
     """The source after 8-bit Y'CbCr, not rounded in RGB, in each way; the points of a picture
     share it."""
     source, found = np.frombuffer(samples, np.uint8).reshape(shape), []
-    for name, said in REFERENCES.items():
-        if not said.cost:
-            continue
-        matrix, cut = name.split()
+    for (matrix, cut), said in REFERENCES.items():
         if cut == "truncated":
             yuv = colour.rgb_to_yuv_truncated(source) + np.array([0, 0.5, 0.5])
         else:
-            yuv = np.clip(np.rint(colour.to_yuv(source, _matrix(matrix), full_range=True)), 0, 255)
-        found.append((said, colour.to_rgb(yuv, _matrix(matrix))))
+            yuv = np.clip(np.rint(colour.to_yuv(source, matrix, full_range=True)), 0, 255)
+        found.append((said, colour.to_rgb(yuv, matrix)))
     return found
-
-
-def _matrix(name: str) -> Matrix:
-    return cast(Matrix, name)
 
 
 def _luma_errors(
@@ -247,7 +239,7 @@ def _luma_errors(
 ) -> Iterator[tuple[tuple[str, Way], dict[str, Floats]]]:
     """Of RGB: errors of Y', Cb and Cr by matrix, range, rounding and chroma format."""
     for (matrix, full), said in LUMA.items():
-        pair = [colour.to_yuv(frame, _matrix(matrix), full_range=full) for frame in (one, other)]
+        pair = [colour.to_yuv(frame, matrix, full_range=full) for frame in (one, other)]
         for (chroma, rounding), more in combined(CHROMA, PLANES):
             source, found = ([_cut(p, rounding) for p in _halved(yuv, chroma)] for yuv in pair)
             errors = [(a - b) ** 2 for a, b in zip(source, found, strict=True)]
@@ -292,6 +284,9 @@ def _errors_of_yuv(
                 yield metric, (PLAIN, said), errors[chosen] * factor
 
 
+_OF_LUMA: Mapping[Matrix, str] = {"bt709": "of luma (BT.709)", "bt601": "of luma (BT.601)"}
+
+
 def _similarities(
     layout: Layout,
     one: Frame,
@@ -305,9 +300,9 @@ def _similarities(
         sources = [(USUAL, one), *_quantised(one.tobytes(), one.shape)]
         pairs = [(said + more, _rounded(each, rounding), pixels) for more, each in sources]
         if said == USUAL:
-            for matrix, word in (("bt709", "of luma (BT.709)"), ("bt601", "of luma (BT.601)")):
+            for matrix, word in _OF_LUMA.items():
                 both = (
-                    np.rint(colour.to_yuv(frame, _matrix(matrix), full_range=True)[..., 0])
+                    np.rint(colour.to_yuv(frame, matrix, full_range=True)[..., 0])
                     for frame in (one, pixels)
                 )
                 pairs.append((way(3, word), *both))

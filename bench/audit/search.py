@@ -9,6 +9,7 @@ from itertools import islice, product
 
 import numpy as np
 
+from bench.analysis.qualities import Floats, psnr
 from bench.audit.conventions import (
     BYTES,
     CHANNELS,
@@ -18,10 +19,8 @@ from bench.audit.conventions import (
     TURNS,
     USUAL,
     WEIGHTS,
-    Floats,
     Way,
     areas,
-    decibels,
     subsets,
     way,
 )
@@ -97,10 +96,7 @@ class Finding:
     same_rate: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Option:
-    way: Way
-    values: Floats
+_Option = tuple[Way, Floats]
 
 
 def search(claim: Claim, measured: Measured) -> Finding:
@@ -139,7 +135,7 @@ def _tells(claim: Claim, rate: _Judged) -> bool:
 
 def _overhead(claim: Claim, measured: Measured) -> float | None:
     """Bytes an item at every point, within the claim's digits; None where there are none."""
-    usual = next(_rates(claim, measured, list(range(len(measured.sizes))), PLAIN, 0)).values
+    usual = next(_rates(claim, measured, list(range(len(measured.sizes))), PLAIN, 0))[1]
     pairs = zip(measured.sizes.values(), measured.frames, strict=True)
     one = np.array([8 / (w * h * frames) for (w, h), frames in pairs])[:, None]
     byte = one if claim.per_item else one.mean(axis=0)
@@ -192,27 +188,25 @@ def _rates(
         _pixels(size, area, step) * frames
         for size, frames in zip(measured.sizes.values(), measured.frames, strict=True)
     ], np.float64)[chosen, None]  # fmt: skip
-    place = area if area in TURNS else PLAIN
+    place, payload = area if area in TURNS else PLAIN, np.empty(0)
     for what, said in BYTES.items():
         table = [[one.bits.get((place, what)) for one in measured.records[at]] for at in chosen]
         if any(bits is None for row in table for bits in row):
             continue
         bits = np.array(table, np.float64)
-        if what != "payload" and np.array_equal(bits, _payload(measured, chosen, place)):
+        if what == "payload":
+            payload = bits
+        elif np.array_equal(bits, payload):
             continue
         for divided, more in ((1, USUAL), (3, _SAMPLES)):
             bpp = bits / pixels / divided
             if claim.per_item:
-                yield _Option(said + more, bpp)
+                yield said + more, bpp
                 continue
-            yield _Option(said + more, bpp.mean(axis=0))
+            yield said + more, bpp.mean(axis=0)
             pooled = bits.sum(axis=0) / pixels.sum() / divided
             if not np.allclose(pooled, bpp.mean(axis=0), rtol=1e-9):
-                yield _Option(said + more + _POOLED_RATE, pooled)
-
-
-def _payload(measured: Measured, chosen: list[int], place: str) -> Floats:
-    return np.array([[one.bits[place, "payload"] for one in measured.records[i]] for i in chosen])
+                yield said + more + _POOLED_RATE, pooled
 
 
 def _pixels(size: tuple[int, int], area: str, step: int) -> int:
@@ -234,7 +228,7 @@ def _qualities(
             continue
         said, rows = key[1], [[one.values[metric][key] for one in row] for row in picked]
         for more, values in _averaged(claim, metric, rows):
-            yield _Option(said + more, values)
+            yield said + more, values
 
 
 def _averaged(
@@ -262,8 +256,8 @@ def _averaged(
 
         def of_frames(errors: Floats, weight: Floats = weight, squared: bool = squared) -> Floats:
             if squared:
-                return decibels((errors * weight).sum(axis=0))
-            found: Floats = (decibels(errors) * weight).sum(axis=0)
+                return psnr((errors * weight).sum(axis=0))
+            found: Floats = (psnr(errors) * weight).sum(axis=0)
             return found
 
         yield said, mean(np.array([[of_frames(e).mean() for e in row] for row in rows]))
@@ -290,12 +284,13 @@ def _judged(claim: Claim, column: str, option: _Option) -> _Judged:
     is_rate = column == "bpp"
     wanted = claim.rate if is_rate else claim.values[column]
     limit = claim.rate_limit if is_rate else claim.limits[column]
-    difference = wanted - option.values
+    said, values = option
+    difference = wanted - values
     fits = bool((np.abs(difference) <= max(limit, _FLOOR) * (1 + 1e-9)).all())
-    shown = 100 * difference / option.values if is_rate else difference
+    shown = 100 * difference / values if is_rate else difference
     scale = 20.0 if is_rate else 1.0 if np.abs(wanted).max() > 1 else 0.02
     error = float(np.abs(shown).max() / scale)
-    return _Judged(option.way, column, (float(shown.min()), float(shown.max())), fits, error)
+    return _Judged(said, column, (float(shown.min()), float(shown.max())), fits, error)
 
 
 def _joined(shared: Way, parts: Sequence[_Judged]) -> Fit:

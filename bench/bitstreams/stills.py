@@ -32,22 +32,26 @@ def strip_jpeg(data: bytes) -> Stripped:
         raise BitstreamError(f"not a JPEG file: it starts with {data[:2].hex() or 'nothing'}")
     ledger.header(data[:2])
     position = 2
-    while True:
-        marker, end = _jpeg_segment(data, position)
-        segment = data[position:end]
+    for marker, segment, scan in jpeg_segments(data):
         if _is_dispensable(marker):
             ledger.discard(segment)
         else:
             ledger.header(segment)
-        position = end
-        if marker == 0xD9:
-            break
-        if marker == 0xDA:
-            end = _scan_end(data, position)
-            ledger.content(data[position:end])
-            position = end
+        ledger.content(scan)
+        position += len(segment) + len(scan)
     ledger.discard(data[position:])
     return ledger.close()
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Marker, segment and the entropy-coded data after it, up to the end of the image. Raises
+    BitstreamError where the file ends before."""
+    position, marker = 2, 0
+    while marker != 0xD9:
+        marker, end = _jpeg_segment(data, position)
+        after = _scan_end(data, end) if marker == 0xDA else end
+        yield marker, data[position:end], data[end:after]
+        position = after
 
 
 def _is_dispensable(marker: int) -> bool:

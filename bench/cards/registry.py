@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bench.cards import plugins
 from bench.cards.codec import CodecCard, read_codec
@@ -18,6 +18,7 @@ from bench.errors import FORMULA, CardError, UsageError, near_matches, plain
 
 ENTRY_POINTS = "bench.codecs"
 Kind = Literal["codecs", "datasets"]
+Found = TypeVar("Found")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -32,19 +33,13 @@ class Registry:
 
     def codec(self, name: str) -> CodecCard:
         """The card of a codec id without settings. Raises UsageError naming near matches."""
-        if name not in self.codecs:
-            raise UsageError(f"unknown codec {name!r}; {near_matches(name, self.codecs)}")
-        return read_codec(self.codecs[name])
+        return read_codec(_known("codec", name, self.codecs))
 
     def dataset(self, name: str) -> DatasetCard:
-        if name not in self.datasets:
-            raise UsageError(f"unknown data set {name!r}; {near_matches(name, self.datasets)}")
-        return read_dataset(self.datasets[name])
+        return read_dataset(_known("data set", name, self.datasets))
 
     def protocol(self, name: str) -> Protocol:
-        if name not in self.protocols:
-            raise UsageError(f"unknown protocol {name!r}; {near_matches(name, self.protocols)}")
-        return read_protocol(self.protocols[name])
+        return read_protocol(_known("protocol", name, self.protocols))
 
     def anchor(self) -> str | None:
         """The codec whose card says that it is one; of several the last found, so that a user's
@@ -66,10 +61,13 @@ class Registry:
         return found
 
     def suite(self, name: str) -> Suite:
-        suites = self.suites()
-        if name not in suites:
-            raise UsageError(f"unknown suite {name!r}; {near_matches(name, suites)}")
-        return suites[name]
+        return _known("suite", name, self.suites())
+
+
+def _known(kind: str, name: str, table: Mapping[str, Found]) -> Found:
+    if name not in table:
+        raise UsageError(f"unknown {kind} {name!r}; {near_matches(name, table)}")
+    return table[name]
 
 
 def builtin_folder(kind: Kind) -> Path:

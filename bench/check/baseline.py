@@ -188,24 +188,20 @@ def _groups(table: Path, found: Columns, items: Words) -> Iterator[tuple[str, st
     """Codecs and points as they first come, and where their records are."""
     codec, point = found.words["codec"], found.words["point"]
     key = codec.codes.astype(np.int64) * len(point.words) + point.codes
-    _refuse_twins(table, key * len(items.words) + items.codes, (codec, point, items))
+    keys = key * len(items.words) + items.codes
+    first = np.unique(keys, return_index=True)[1]
+    if len(first) < len(keys):
+        row = int(np.setdiff1d(np.arange(len(keys)), first)[0])
+        record = " ".join(each.at(row) for each in (codec, point, items))
+        raise StoreError(f"{table}: line {row + 2}: {record} is there twice")
     order = np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     ends = [*starts[1:], len(order)]
     for start, end in sorted(zip(starts, ends, strict=True), key=lambda ends: order[ends[0]]):
         places = order[start:end]
-        first, last = int(places[0]), int(places[-1])
-        together = last - first == len(places) - 1
-        where = slice(first, last + 1) if together else places
-        yield codec.at(first), point.at(first), where
-
-
-def _refuse_twins(table: Path, keys: NDArray[np.int64], words: tuple[Words, Words, Words]) -> None:
-    first = np.unique(keys, return_index=True)[1]
-    if len(first) < len(keys):
-        row = int(np.setdiff1d(np.arange(len(keys)), first)[0])
-        record = " ".join(each.at(row) for each in words)
-        raise StoreError(f"{table}: line {row + 2}: {record} is there twice")
+        row, last = int(places[0]), int(places[-1])
+        together = last - row == len(places) - 1
+        yield codec.at(row), point.at(row), slice(row, last + 1) if together else places
 
 
 def write_baseline(results: Path, baseline: Path) -> None:
@@ -222,8 +218,7 @@ def write_baseline(results: Path, baseline: Path) -> None:
         table.parent.mkdir(parents=True, exist_ok=True)
         source = results if results.is_file() else results / "records.csv"
         records = (record for _, record in read_records(source, _REQUIRED))
-        rows = (_shortened(record, columns) for record in records)
-        write_records(table, rows, columns)
+        write_records(table, (_shortened(record, columns) for record in records), columns)
         if measured.run is not None and baseline.suffix != ".csv":
             measured.run.write(baseline)
     except OSError as error:

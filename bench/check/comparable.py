@@ -13,23 +13,21 @@ _NOT_DETERMINISTIC = "not deterministic"
 _NO_DEVICE = "a device of no record"
 
 
-def problems(measured: Measurements, baseline: Measurements) -> list[str]:
+def problems(measured: Measurements, baseline: Measurements) -> Iterator[str]:
     """Why the two sides are not measurements of the same thing."""
-    found = []
     if measured.dataset and baseline.dataset and measured.dataset != baseline.dataset:
-        found.append(f"data set {measured.dataset!r}, the baseline's is {baseline.dataset!r}")
-    absent = _absent(measured, baseline)
-    if absent:
-        found.append(
+        yield f"data set {measured.dataset!r}, the baseline's is {baseline.dataset!r}"
+    if absent := _absent(measured, baseline):
+        yield (
             f"{len(absent)} of the baseline's {len(baseline.items)} items were not measured "
             f"({first_few(absent)}); run without --limit"
         )
     if other := _other_content(measured, baseline):
-        found.append(other)
-    return [*found, *_other_sizes(measured, baseline)]
+        yield other
+    yield from _other_sizes(measured, baseline)
 
 
-def _other_sizes(measured: Measurements, baseline: Measurements) -> list[str]:
+def _other_sizes(measured: Measurements, baseline: Measurements) -> Iterator[str]:
     """The first item whose size is not the baseline's."""
     sizes = np.full(len({*measured.items, *baseline.items}), np.nan)
     for rows in baseline.rows():
@@ -40,11 +38,9 @@ def _other_sizes(measured: Measurements, baseline: Measurements) -> list[str]:
         other = np.flatnonzero((rows.pixels > 0) & (theirs > 0) & (theirs != rows.pixels))
         if len(other):
             row = int(other[0])
-            return [
-                f"item {rows.items.at(row)}: {rows.pixels[row]:.0f} pixels, the baseline has "
-                f"{theirs[row]:.0f}"
-            ]
-    return []
+            size = f"{rows.pixels[row]:.0f} pixels, the baseline has {theirs[row]:.0f}"
+            yield f"item {rows.items.at(row)}: {size}"
+            return
 
 
 def _absent(measured: Measurements, baseline: Measurements) -> list[str]:

@@ -36,7 +36,7 @@ def compare(
     chosen = [name for name in known if not codecs or name in codecs]
     items = tuple(dict.fromkeys((*baseline.items, *measured.items)))
     measured, baseline = measured.numbered(items), baseline.numbered(items)
-    found = problems(measured, baseline)
+    found = tuple(problems(measured, baseline))
     judged = judge(measured, baseline, tolerances)
     verdicts = () if found else tuple(
         _compare_codec(name, measured, baseline, tolerances, judged) for name in chosen
@@ -48,7 +48,7 @@ def compare(
         items=len(shared),
         codecs=verdicts,
         judged=judged,
-        problems=tuple(found),
+        problems=found,
         notes=(
             *([f"{extra} items are not in the baseline and were left out"] if extra else []),
             *_notes(judged, tolerances),
@@ -57,25 +57,24 @@ def compare(
     )
 
 
-def _notes(judged: Judged, tolerances: Tolerances) -> list[str]:
+def _notes(judged: Judged, tolerances: Tolerances) -> Iterator[str]:
     """What was looked at, and what was not."""
     bits = f"bits ({tolerances.bits_percent:g} %)"
     words = [bits, *map(str, judged.axes)]
     if judged.first is not None:
         words.append(f"BD-rate of {judged.first.id} ({tolerances.bd_rate_percent:g} %)")
-    found = [f"judged: {', '.join(words)}"]
+    yield f"judged: {', '.join(words)}"
     if judged.left_out:
         reasons = ", ".join(f"{name} ({why})" for name, why in judged.left_out.items())
-        found.append(f"not judged: {reasons}")
+        yield f"not judged: {reasons}"
     if judged.unsure:
         sides = ", ".join(f"{name} (in {side})" for name, side in judged.unsure.items())
-        found.append(f"judged although their version is not known on both sides: {sides}")
+        yield f"judged although their version is not known on both sides: {sides}"
     if judged.lost:
-        found.append(
+        yield (
             f"{', '.join(judged.lost)}: in the baseline and asked for, but these results have no "
             "value; see the remarks in their records.csv"
         )
-    return found
 
 
 def _grouped(verdicts: Collection[CodecVerdict]) -> Iterator[str]:

@@ -17,10 +17,10 @@ from bench.codecs.reference import ReferenceCodec
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
     ONCE,
-    LibraryParameters,
     conflicts,
     frames_between,
     intra_interval,
+    library_parameters,
     read_parameters,
 )
 from bench.codecs.support.planes import PlaneFormat, read_y4m_format
@@ -66,7 +66,7 @@ class Avm(ReferenceCodec):
         "qp": Range(0, 255),
         "cpu-used": Range(0, 9),
         "chroma": Choice((444, 420)),
-        "params": LibraryParameters("enable-palette=0"),
+        "params": library_parameters("enable-palette=0"),
         "frames": Range(1, 100000),
     }
 

@@ -170,6 +170,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Passing:
+    """The values that pass a test; ``words`` say in messages which those are."""
+
+    words: str
+    test: Callable[[object], bool]
+
+    def __contains__(self, value: object) -> bool:
+        return self.test(value)
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Any text, for settings such as file names; ``example`` is shown in error messages."""
 

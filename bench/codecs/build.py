@@ -10,7 +10,8 @@ from bench.cards.codec_specs import parse_settings
 from bench.cards.plugins import import_class
 from bench.cards.toml import label
 from bench.codecs.base import Codec
-from bench.codecs.foreign.codec import ForeignCodec, chosen, is_foreign
+from bench.codecs.foreign.codec import ForeignCodec, chosen
+from bench.codecs.foreign.places import is_ours
 from bench.codecs.support.through_rgb import through_rgb
 from bench.codecs.variations import check_values, vary
 from bench.errors import CardError
@@ -39,7 +40,7 @@ def adapter_class(card: CodecCard) -> type[Codec]:
 def build_codec(card: CodecCard, *, device: str = "cpu") -> Codec:
     """The adapter instance of a card, after its settings and ladder were checked for range. One
     that is not ours stands for processes of its own, which check them when they are asked."""
-    if is_foreign(card):
+    if not is_ours(card.adapter):
         # what the protocol has on the class is here the object's own, as the process says it
         return cast(Codec, ForeignCodec(card, device=device))
     adapter = adapter_class(card)
@@ -61,7 +62,7 @@ def select(registry: Registry, spec: str) -> CodecCard:
     name = CodecName.parse(spec)
     card = registry.codec(name.card)
     changes = parse_settings(spec, name.settings)
-    if is_foreign(card):
+    if not is_ours(card.adapter):
         return chosen(card, changes, spec) if changes else card
     adapter = adapter_class(card)
     card = vary(card, adapter, changes, spec) if changes else card

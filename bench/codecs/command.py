@@ -22,7 +22,7 @@ from bench.codecs.support.planes import PlaneFormat, through_planes
 from bench.codecs.support.programs import has_written, written
 from bench.codecs.support.still import StillCodec
 from bench.codecs.support.template import (
-    CommandLine,
+    COMMAND,
     first_line,
     parse_template,
     program_hash,
@@ -88,9 +88,9 @@ class CommandCodec(StillCodec):
     codes_gray = False
     parameters: ClassVar[Mapping[str, Allowed]] = _OpenParameters(
         {
-            "encode": CommandLine(),
-            "decode": CommandLine(),
-            "version": CommandLine(),
+            "encode": COMMAND,
+            "decode": COMMAND,
+            "version": COMMAND,
             "input": _FORMATS,
             "output": _FORMATS,
             "chroma": Choice((444, 420)),

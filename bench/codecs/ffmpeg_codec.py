@@ -18,9 +18,9 @@ from bench.codecs.base import THEN, Allowed, Choice, Encoded, Range
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
-    LibraryParameters,
     conflicts,
     intra_interval,
+    library_parameters,
     read_parameters,
 )
 from bench.codecs.support.coded_frames import frames_of_units
@@ -52,7 +52,7 @@ YUV: Mapping[Chroma, PixelFormat] = {
 RATES: Mapping[str, Allowed] = {
     "kbps": Range(1, 1_000_000, integer=False),
     "passes": Choice((1, 2)),
-    "params": LibraryParameters(),
+    "params": library_parameters(),
     **CLIP_SETTINGS,
 }
 """What all of them take: 1000 bits a second as an operating point, and settings."""

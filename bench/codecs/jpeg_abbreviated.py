@@ -7,7 +7,7 @@ else the file format asks for (frame and scan headers, JFIF) stays or is dropped
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import ClassVar
 
@@ -15,15 +15,15 @@ import numpy as np
 from PIL import Image
 
 from bench.bitstreams import Stripped
-from bench.bitstreams.stills import strip_jpeg
+from bench.bitstreams.stills import jpeg_segments, strip_jpeg
 from bench.codecs.base import Allowed
 from bench.codecs.pillow import Jpeg
 from bench.errors import BitstreamError
 from bench.records import Point
 from bench.signals import Frame
 
-_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_APP0, _DQT, _DHT, _SOS = 0xE0, 0xDB, 0xC4, 0xDA
+_SOI = b"\xff\xd8"
+_APP0, _DQT, _DHT = 0xE0, 0xDB, 0xC4
 _KNOWN = (_APP0, _DQT, _DHT)
 """Segments that both sides know: the tables, and JFIF's marker that says nothing else here."""
 
@@ -41,14 +41,11 @@ class JpegAbbreviated(Jpeg):
 
     def encode_picture(self, pixels: Frame, point: Point) -> Stripped:
         full = super().encode_picture(pixels, point)
-        kept, scan = [], b""
-        for marker, segment, following in _segments(full.payload):
-            if marker not in _KNOWN:
-                kept.append(segment)
-            if marker == _SOS:
-                scan = following
-        head = bytes([int(point.value)]) + _SOI + b"".join(kept)
-        return Stripped(head + scan + _EOI, len(head) + len(_EOI), full.discarded_bytes)
+        *segments, (_, end, _) = jpeg_segments(full.payload)
+        kept = b"".join(segment for marker, segment, _ in segments if marker not in _KNOWN)
+        head = bytes([int(point.value)]) + _SOI + kept
+        payload = head + segments[-1][2] + end
+        return Stripped(payload, len(head) + len(end), full.discarded_bytes)
 
     def decode_picture(self, file: bytes) -> Frame:
         if len(file) < 5 or file[1:3] != _SOI:
@@ -60,7 +57,7 @@ class JpegAbbreviated(Jpeg):
         return super().decode_picture(_SOI + self._tables(quality, gray) + file[3:])
 
     def _components(self, file: bytes) -> int:
-        for marker, segment, _ in _segments(file[1:]):
+        for marker, segment, _ in jpeg_segments(file[1:]):
             if marker == 0xC0 and len(segment) > 9:
                 return segment[9]
         raise BitstreamError("abbreviated JPEG: no baseline frame header; the stream is damaged")
@@ -72,19 +69,4 @@ class JpegAbbreviated(Jpeg):
         options = self.options(Point("quality", quality), gray)
         Image.fromarray(np.zeros(shape, np.uint8)).save(buffer, format="JPEG", **options)
         full = strip_jpeg(buffer.getvalue()).payload
-        return b"".join(segment for marker, segment, _ in _segments(full) if marker in _KNOWN)
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """(marker, segment, entropy-coded data after it) up to and with the first scan."""
-    position = 2
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            raise BitstreamError(f"JPEG: no marker at byte {position}; the stream is damaged")
-        marker = data[position + 1]
-        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == _SOS:
-            yield marker, data[position:end], data[end:-2]
-            return
-        yield marker, data[position:end], b""
-        position = end
+        return b"".join(segment for marker, segment, _ in jpeg_segments(full) if marker in _KNOWN)

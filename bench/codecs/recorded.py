@@ -34,7 +34,7 @@ from bench.codecs.support.recorded_clips import (
     Convention,
     contents,
 )
-from bench.codecs.support.template import CommandLine, Template, parse_template
+from bench.codecs.support.template import COMMAND, Template, parse_template
 from bench.errors import CardError, CodecError, Unavailable
 from bench.processes import isolation
 from bench.signals import Layout, Signal
@@ -64,7 +64,7 @@ class Recorded(CodecBase):
     parameters: ClassVar[Mapping[str, Allowed]] = {
         ANY_LADDER: AnyValue(),
         "streams": Text("streams/{item}-{point}.bin"),
-        "decode": CommandLine(),
+        "decode": COMMAND,
         "decoder": Text("package.module:decode"),
         "output": Choice((*exchange.PICTURES, "y4m", "yuv", "folder")),
         "size": Text("416x240"),

@@ -10,18 +10,18 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.bitstreams import annexb
-from bench.codecs.base import Allowed, Choice, Encoded, Range, Text
+from bench.codecs.base import Allowed, Choice, Encoded, Passing, Range, Text
 from bench.codecs.support import exchange, frame_progress
 from bench.codecs.support.clip_settings import (
     CLIP_SETTINGS,
-    LibraryParameters,
     conflicts,
+    library_parameters,
     read_parameters,
 )
 from bench.codecs.support.coded_frames import frames_of_log
@@ -63,21 +63,14 @@ _COMPLAINT = re.compile(
 _NAME = re.compile(r"[\w./-]+\.cfg")
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationFile:
+def _configuration_file(example: str) -> Passing:
     """The name of an encoder configuration in the program's own folder ``cfg``."""
 
-    example: str
+    def named(value: object) -> bool:
+        found = isinstance(value, str) and _NAME.fullmatch(value)
+        return bool(found) and ".." not in Path(str(value)).parts
 
-    def __contains__(self, value: object) -> bool:
-        return (
-            isinstance(value, str)
-            and bool(_NAME.fullmatch(value))
-            and ".." not in Path(value).parts
-        )
-
-    def __str__(self) -> str:
-        return f"a configuration file that comes with the program, such as {self.example}"
+    return Passing(f"a configuration file that comes with the program, such as {example}", named)
 
 
 _PARAMETERS: Mapping[str, Allowed] = {
@@ -85,13 +78,13 @@ _PARAMETERS: Mapping[str, Allowed] = {
     "kbps": Range(1, 1_000_000, integer=False),
     "refresh": Range(0, 3),
     "level": Text("6.2"),
-    "params": LibraryParameters("SearchRange=384:AMP=0"),
+    "params": library_parameters("SearchRange=384:AMP=0"),
     "chroma": Choice((444, 420)),
     "conversion": Choice(("rounded", "compressai")),
     "frames": Range(1, 100000),
-    "intra": ConfigurationFile("encoder_intra_vtm.cfg"),
-    "low-delay": ConfigurationFile("encoder_lowdelay_vtm.cfg"),
-    "random-access": ConfigurationFile("encoder_randomaccess_vtm.cfg"),
+    "intra": _configuration_file("encoder_intra_vtm.cfg"),
+    "low-delay": _configuration_file("encoder_lowdelay_vtm.cfg"),
+    "random-access": _configuration_file("encoder_randomaccess_vtm.cfg"),
 }
 """What both families take; the configurations code pictures and clips of that structure."""
 

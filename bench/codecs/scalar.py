@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.codecs.base import Allowed, Choice, Encoded, Range, library_versions
-from bench.codecs.support.vector import VectorCodec, VectorHeader, header_of, unpack_header
+from bench.codecs.base import Allowed, Choice, Range, library_versions
+from bench.codecs.support.vector import Floats, VectorCodec, VectorHeader
 from bench.entropy import coding
 from bench.entropy.quantise import DENSITIES, Quantiser, lloyd_max_for, uniform_lattice
 from bench.errors import BitstreamError, CardError
-from bench.records import Point
-from bench.signals import Signal, vectors
 
 if TYPE_CHECKING:
     from bench.cards import CodecCard
@@ -61,24 +59,20 @@ def decode_indices(
 class _ScalarCodec(VectorCodec):
     """A memoryless quantiser given by the point, and a coder of its indices."""
 
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        block = self.rows(signal)
-        header = header_of(block, point)
+    def code(self, block: Floats, header: VectorHeader) -> tuple[bytes, float]:
         quantiser = self._quantiser(header)
         indices = quantiser.indices(block)
         body = encode_indices(self.settings["coder"], indices, quantiser.probabilities)
-        head = header.pack()
         counts = np.bincount(indices.ravel(), minlength=len(quantiser.levels))
         bits = -np.log2(np.maximum(quantiser.probabilities, 2.0**-20)) @ counts
-        return Encoded(head + body, header_bytes=len(head), bits_estimated=float(bits))
+        return body, float(bits)
 
-    def decode(self, payload: bytes) -> Signal:
-        header, body = unpack_header(payload)
+    def reproduce(self, header: VectorHeader, body: bytes) -> Floats:
         quantiser = self._quantiser(header)
         indices = decode_indices(
             self.settings["coder"], body, quantiser.probabilities, header.count
         )
-        return vectors(quantiser.levels[indices].reshape(header.rows, header.length))
+        return quantiser.levels[indices]
 
     def _quantiser(self, header: VectorHeader) -> Quantiser:
         raise NotImplementedError
@@ -158,30 +152,22 @@ class EctcqCodec(VectorCodec):
                 "restore it"
             ) from error
 
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        block = self.rows(signal)
-        header = header_of(block, point)
+    def code(self, block: Floats, header: VectorHeader) -> tuple[bytes, float]:
         if header.point not in self._codes:
             known = ", ".join(f"{rate:g}" for rate in self._codes)
-            raise CardError(f"{self.card.id}: no design for rate {point.value}; known: {known}")
+            raise CardError(f"{self.card.id}: no design for rate {header.point:g}; known: {known}")
         code, weight = self._codes[header.point]
         indices = code.search(np.clip(block.ravel(), -100, 100), weight)
         supersets = code.supersets(indices)
-        head = header.pack()
         used = np.maximum(code.probabilities[supersets, indices], 2.0**-20)
-        return Encoded(
-            head + encode_trellis(code, indices),
-            header_bytes=len(head),
-            bits_estimated=float(-np.log2(used).sum()),
-        )
+        return encode_trellis(code, indices), float(-np.log2(used).sum())
 
-    def decode(self, payload: bytes) -> Signal:
-        header, body = unpack_header(payload)
+    def reproduce(self, header: VectorHeader, body: bytes) -> Floats:
         if header.point not in self._codes:
             raise BitstreamError(f"header: rate {header.point}; damaged or of another codec")
         code, _ = self._codes[header.point]
         indices = decode_trellis(code, body, header.count)
-        return vectors(code.reproduce(indices).reshape(header.rows, header.length))
+        return code.reproduce(indices)
 
     def versions(self) -> Mapping[str, str]:
         from bench.codecs.support.weights import weights_digest

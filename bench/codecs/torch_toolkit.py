@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.codecs.support.complexity import measure_complexity as measure_complexity
 from bench.codecs.support.learned_codec import LearnedCodec as LearnedCodec
-from bench.codecs.support.rdoq import Outlook as Outlook
-from bench.codecs.support.rdoq import descended as descended
+from bench.codecs.support.refinement import Outlook as Outlook
+from bench.codecs.support.refinement import descended as descended
 from bench.codecs.support.refinement import frozen as frozen
 from bench.codecs.support.refinement import refined as refined
 from bench.codecs.support.refinement import soft_round as soft_round

@@ -14,15 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from bench.codecs.base import Allowed, Encoded, Range, library_versions
-from bench.codecs.support.vector import VectorCodec, header_of, unpack_header
+from bench.codecs.base import Allowed, Range, library_versions
+from bench.codecs.support.vector import Floats, VectorCodec, VectorHeader
 from bench.entropy.coding import Coder, Model, close_coder, decode_with, open_coder
 from bench.entropy.quantise import NORMAL
 from bench.errors import BitstreamError
-from bench.records import Point
-from bench.signals import Signal, vectors
 
-Floats = NDArray[np.float64]
 _MOST = 2000
 """Largest index of a cell; 12 standard deviations of the first coefficient at the finest step."""
 
@@ -37,16 +34,16 @@ class TransformCodec(VectorCodec):
         "correlation": Range(0, 0.999, integer=False),
     }
 
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        block = self.rows(signal)
-        header = header_of(block, point)
+    def code(self, block: Floats, header: VectorHeader) -> tuple[bytes, None]:
         coefficients = fft.dct(block, norm="ortho", axis=1)
         indices = np.clip(np.rint(coefficients / header.point), -_MOST, _MOST).astype(np.int32)
-        head = header.pack()
-        return Encoded(head + self._code(indices, header.point), header_bytes=len(head))
+        spreads = np.broadcast_to(self._spreads(header.length), indices.shape) / header.point
+        coder = open_coder()
+        flat = spreads.ravel()
+        coder.encode_reverse(indices.ravel(), _family(), np.zeros(flat.size), flat)
+        return close_coder(coder), None
 
-    def decode(self, payload: bytes) -> Signal:
-        header, body = unpack_header(payload)
+    def reproduce(self, header: VectorHeader, body: bytes) -> Floats:
         if header.point not in self.parameters["step"]:
             raise BitstreamError(f"header: step {header.point}; damaged or of another codec")
         shape = (header.rows, header.length)
@@ -57,14 +54,8 @@ class TransformCodec(VectorCodec):
             return np.asarray(coder.decode(_family(), np.zeros(flat.size), flat), np.int64)
 
         indices = decode_with(body, decode, lowest=-_MOST).reshape(shape)
-        return vectors(fft.idct(_centroids(indices, spreads) * header.point, norm="ortho", axis=1))
-
-    def _code(self, indices: NDArray[np.int32], step: float) -> bytes:
-        spreads = np.broadcast_to(self._spreads(indices.shape[1]), indices.shape) / step
-        coder = open_coder()
-        flat = spreads.ravel()
-        coder.encode_reverse(indices.ravel(), _family(), np.zeros(flat.size), flat)
-        return close_coder(coder)
+        coefficients = _centroids(indices, spreads) * header.point
+        return np.asarray(fft.idct(coefficients, norm="ortho", axis=1))
 
     def _spreads(self, length: int) -> Floats:
         return coefficient_deviations(float(self.settings["correlation"]), length)

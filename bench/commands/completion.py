@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
     """Answers the shell and ends the process."""
     import argcomplete
 
-    for command in _parsers(parser):
+    groups = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    for command in (command for group in groups for command in group.choices.values()):
         for action in command._actions:
             if set(action.option_strings) & {"--codecs", "--codec"} or action.dest == "codec":
-                action.completer = _codecs  # type: ignore[attr-defined]
+                action.completer = _codecs
             elif "--suite" in action.option_strings:
-                action.completer = _suites  # type: ignore[attr-defined]
+                action.completer = _suites
     argcomplete.autocomplete(parser)
-
-
-def _parsers(parser: argparse.ArgumentParser) -> Iterable[argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.values()
 
 
 def _codecs(prefix: str, **_: object) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bench.commands.options import add_cards
@@ -59,16 +58,27 @@ def print_columns() -> None:
 def print_lists(registry: Registry, kind: str | None) -> None:
     """Prints one kind of entries, or all of them under headings."""
     sections = {
-        "suites": _suites(registry),
-        "protocols": _protocols(registry),
+        "suites": [
+            (suite.id, f"{suite.title}; {len(suite.codecs)} codecs, anchor {suite.anchor}")
+            for suite in sorted(registry.suites().values(), key=lambda suite: suite.id)
+        ],
+        "protocols": [
+            (card.id, f"{card.title}; {len(card.codecs)} codecs")
+            for card in map(registry.protocol, sorted(registry.protocols))
+        ],
         "codecs": _codecs(registry),
-        "datasets": _datasets(registry),
+        "datasets": [
+            (card.id, f"{card.title}; {card.licence}".rstrip("; "))
+            for card in map(registry.dataset, sorted(registry.datasets))
+        ],
         "metrics": _metrics(purpose=kind == "metrics"),
     }
     for name in [kind] if kind else sections:
         if kind is None:
             print(f"{name}:")
-        _print_columns(sections[name], indent="" if kind else "  ")
+        width = max((len(id_) for id_, _ in sections[name]), default=0)
+        for id_, text in sections[name]:
+            print(plain(f"{'' if kind else '  '}{id_:<{width}}  {text}"))
         if kind is None:
             print()
 
@@ -91,40 +101,14 @@ def _metrics(*, purpose: bool) -> list[tuple[str, str]]:
     return rows
 
 
-def _print_columns(rows: Iterable[tuple[str, str]], indent: str) -> None:
-    rows = list(rows)
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, text in rows:
-        print(plain(f"{indent}{name:<{width}}  {text}"))
-
-
-def _suites(registry: Registry) -> list[tuple[str, str]]:
-    return [
-        (suite.id, f"{suite.title}; {len(suite.codecs)} codecs, anchor {suite.anchor}")
-        for suite in sorted(registry.suites().values(), key=lambda suite: suite.id)
-    ]
-
-
-def _protocols(registry: Registry) -> list[tuple[str, str]]:
-    cards = [registry.protocol(name) for name in sorted(registry.protocols)]
-    return [(card.id, f"{card.title}; {len(card.codecs)} codecs") for card in cards]
-
-
 def _codecs(registry: Registry) -> list[tuple[str, str]]:
     rows = []
     for name in sorted(registry.codecs):
         card = registry.codec(name)
-        points = "lossless" if card.lossless else _span([str(p) for p in card.ladder])
-        rows.append((name, f"{card.title}; {', '.join(card.media)}; {points}"))
+        points = [str(point) for point in card.ladder]
+        span = ", ".join(points)
+        if len(points) > 1:
+            span = f"{points[0]} … {points[-1].partition('=')[2]} ({len(points)} points)"
+        span = "lossless" if card.lossless else span
+        rows.append((name, f"{card.title}; {', '.join(card.media)}; {span}"))
     return rows
-
-
-def _span(points: list[str]) -> str:
-    if len(points) == 1:
-        return points[0]
-    return f"{points[0]} … {points[-1].partition('=')[2]} ({len(points)} points)"
-
-
-def _datasets(registry: Registry) -> list[tuple[str, str]]:
-    cards = (registry.dataset(name) for name in sorted(registry.datasets))
-    return [(card.id, f"{card.title}; {card.licence}".rstrip("; ")) for card in cards]

@@ -172,14 +172,15 @@ def print_outcome(
         say(console, f"{count} × {reason}")
     if len(reasons) > _REASONS_SHOWN:
         say(console, f"… and {len(reasons) - _REASONS_SHOWN} more reasons; see {out}/records.csv")
-    words = [f"{outcome.done} measured"]
-    words += [f"{outcome.finished_before} kept"] if outcome.finished_before else []
-    words += [f"{outcome.added} with metrics added"] if outcome.added else []
-    again = outcome.coded_again
-    words += [f"{again} streams coded again and kept"] if again else []
-    words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
-    words += [f"{outcome.failed} failed"] if outcome.failed else []
-    words += [f"{outcome.refuted} not decodable elsewhere"] if outcome.refuted else []
+    told = {
+        "kept": outcome.finished_before,
+        "with metrics added": outcome.added,
+        "streams coded again and kept": outcome.coded_again,
+        "skipped": outcome.skipped,
+        "failed": outcome.failed,
+        "not decodable elsewhere": outcome.refuted,
+    }
+    words = [f"{outcome.done} measured", *(f"{n} {what}" for what, n in told.items() if n)]
     say(console, f"{', '.join(words)}; results in {out}")
     shown = [path for path in files if path.suffix in _FILES_SHOWN]
     if shown:

@@ -20,8 +20,8 @@ from bench.report.tables import (
     published_table,
     signed,
     spread,
-    summary_cells,
-    summary_columns,
+    summary_table,
+    without_headers,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _MAX_WARNINGS = 12
 def print_summary(shown: Content, printer: Console, missing: Sequence[str] = ()) -> None:
     """Prints the summary of a report, what a reader must mind, and in a line each what pages of the
     suite could not be written for."""
-    columns, rows = summary_columns(shown), [summary_cells(shown, row) for row in shown.rows]
+    columns, rows = summary_table(shown)
     # BD-rates before their spread and before times
     order = sorted(
         range(len(columns)), key=lambda i: (not columns[i].startswith(("Rate", "BD-rate")), i)
@@ -77,7 +77,7 @@ def print_bd(table: BdTable, names: Mapping[str, str], printer: Console) -> None
         bare = ["no headers, %"] if headers else []
         columns = ["Codec", "BD-rate, %", *bare, "spread, %", "BD-quality", "Overlap, %", "Items"]
         rows = [
-            [name(c.codec), delta(c), *(signed(c.without_headers_percent) for _ in bare),
+            [name(c.codec), delta(c), *(without_headers(c) for _ in bare),
              spread(c), gain(c), overlap(c), str(c.items)]
             for c in found if c.shown
         ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.cards.plugins import import_class
 from bench.cards.toml import label
-from bench.errors import BenchError, CardError
+from bench.errors import BenchError, CardError, DataError
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard, Settings
@@ -36,6 +36,12 @@ class Item:
     layout: Layout | None
     problem: str | None = None
     group: str = ""
+
+    def usable_layout(self) -> Layout:
+        """Raises DataError with the problem where there is one."""
+        if self.problem is not None or self.layout is None:
+            raise DataError(self.problem or f"{self.name}: has no layout")
+        return self.layout
 
 
 @dataclass(frozen=True, slots=True)

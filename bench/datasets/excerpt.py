@@ -77,13 +77,8 @@ class Excerpt:
         return self._items
 
     def load(self, item: Item) -> Signal:
-        if item.problem is not None or item.layout is None:
-            raise DataError(item.problem or f"{item.name}: has no layout")
-        signal, start, wanted = (
-            self._loader.load(self._whole[item.name]),
-            self._taken.start,
-            item.layout,
-        )
+        wanted, start = item.usable_layout(), self._taken.start
+        signal = self._loader.load(self._whole[item.name])
 
         def frames() -> Iterator[Frame]:
             source = signal.layout

@@ -119,9 +119,7 @@ class Clips(Files):
         super().__init__(items, where, (*notes, *_facts(sources, items)))
 
     def load(self, item: Item) -> Signal:
-        if item.problem is not None or item.layout is None:
-            raise DataError(item.problem or f"{item.name}: has no layout")
-        source, layout, name = self._sources[item.name], item.layout, item.name
+        source, layout, name = self._sources[item.name], item.usable_layout(), item.name
         return remembered(Signal(layout, lambda: _checked(source, layout, name)))
 
     def places(self) -> tuple[Path, ...]:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -39,45 +38,28 @@ _LIST_BYTES = 2**22
 """Six times the official training list."""
 
 
-class Store(Protocol):
-    """Where the pictures lie; picklable, and cheap to open in a worker."""
-
-    where: Path
-
-    def listing(self, name: str) -> list[str] | None:
-        """The clips of an official list, or None if it is not there."""
-
-    def has(self, names: Sequence[str]) -> bool:
-        """Whether all these pictures (``00001/0266/im1.png``) are there."""
-
-    def keep(self, names: Sequence[str]) -> None:
-        """Tells the store which pictures will be asked for, before it is sent to workers."""
-
-    def stamp(self, name: str) -> bytes:
-        """What changes with a picture's content, read without reading it all."""
-
-    def read(self, name: str) -> bytes:
-        """The PNG file of a picture."""
-
-
 class FolderStore:
-    """The unpacked layout: ``sequences/00001/0266/im1.png`` and the lists."""
+    """The unpacked layout: ``sequences/00001/0266/im1.png`` and the lists. Picklable, and cheap to
+    open in a worker, as every store is."""
 
     def __init__(self, where: Path) -> None:
         self.where = where
 
     def listing(self, name: str) -> list[str] | None:
+        """The clips of an official list, or None if it is not there."""
         path = self.where / name
         return read_list(path) if path.is_file() else None
 
     def has(self, names: Sequence[str]) -> bool:
+        """Whether all these pictures (``00001/0266/im1.png``) are there."""
         return all(self._path(name).is_file() for name in names)
 
     def keep(self, names: Sequence[str]) -> None:
-        pass
+        """Tells the store which pictures will be asked for, before it is sent to workers."""
 
     def stamp(self, name: str) -> bytes:
-        """Size and last bytes: a PNG ends with the Adler-32 of its samples and a CRC-32."""
+        """What changes with a picture's content, read without reading it all: size and last bytes.
+        A PNG ends with the Adler-32 of its samples and a CRC-32."""
         path = self._path(name)
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -85,6 +67,7 @@ class FolderStore:
             return f"{size} ".encode() + file.read()
 
     def read(self, name: str) -> bytes:
+        """The PNG file of a picture."""
         return self._path(name).read_bytes()
 
     def _path(self, name: str) -> Path:
@@ -292,5 +275,5 @@ def _holds_vimeo(path: Path) -> bool:
     return zipfile.is_zipfile(path) if path.is_file() else (path / "sequences").is_dir()
 
 
-def _open_store(path: Path) -> Store:
+def _open_store(path: Path) -> FolderStore | ZipStore:
     return ZipStore(path) if path.is_file() else FolderStore(path)

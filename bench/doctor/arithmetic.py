@@ -95,16 +95,15 @@ def bit_counting_fault(rate: Callable[[Signal], tuple[int, float]]) -> Fault | N
     expected = 8 * size / 15
     if abs(found - expected) < 1e-9:
         return None
-    padded = [n for n in (2, 4, 8, 16, 32, 64) if abs(found * _padded(n) - 8 * size) < 1e-6]
+    padded = [
+        n for n in (2, 4, 8, 16, 32, 64)
+        if abs(found * (-(-5 // n) * n * -(-3 // n) * n) - 8 * size) < 1e-6
+    ]  # fmt: skip
     return Fault(
         "padding counted as pixels" if padded else "bit counting",
         f"{size} bytes for 5×3 pixels read {found:.4f} bits per pixel, expected {expected:.4f}",
         _BROKEN,
     )
-
-
-def _padded(multiple: int) -> int:
-    return -(-5 // multiple) * multiple * -(-3 // multiple) * multiple
 
 
 class OnePicture:

@@ -30,12 +30,13 @@ def main(folder: Path) -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     symbol_trace.start()
     registry = load_registry([Path(path) for path in job["cards"]])
-    _set_up(job["threads"], bfloat16=job["bfloat16"])
-    facts = {"torch": _torch_version(), "computes": _capability()}
+    facts = _set_up(job["threads"], bfloat16=job["bfloat16"])
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     for place, spec in enumerate(job["codecs"]):
         try:
-            codec = _run_here(build_codec(select(registry, spec), device=job["device"]))
+            codec = build_codec(select(registry, spec), device=job["device"])
+            if isinstance(codec, CompressAIModel) and not codec.card.environment_path:
+                codec.apart = _Here(codec.apart)
             if job["encode"]:
                 _encode(codec, registry, spec, folder, place)
             stream = folder / f"{place}.bin"
@@ -45,15 +46,8 @@ def main(folder: Path) -> None:
             _save(folder / str(place), symbol_trace.taken(), error)
 
 
-def _run_here(codec: Codec) -> Codec:
-    """The codec; a card's network runs in this process, which is held to what is tried."""
-    if isinstance(codec, CompressAIModel) and not codec.card.environment_path:
-        codec.apart = _Here(codec.apart)
-    return codec
-
-
 class _Here(Apart):
-    """A network in this process."""
+    """A card's network in this process, which is held to what is tried."""
 
     def __init__(self, apart: Apart) -> None:
         from bench.codecs.foreign.model_backend import Backend
@@ -70,7 +64,8 @@ class _Here(Apart):
     decoder_with = encoder_with
 
 
-def _set_up(threads: int, *, bfloat16: bool) -> None:
+def _set_up(threads: int, *, bfloat16: bool) -> dict[str, str]:
+    """Holds torch to these circumstances; what it computes with."""
     import torch
 
     torch.set_num_threads(threads)
@@ -79,18 +74,7 @@ def _set_up(threads: int, *, bfloat16: bool) -> None:
         convolutions = getattr(torch.backends.mkldnn, "conv", None)  # of torch 2.9 and newer
         if convolutions is not None:
             convolutions.fp32_precision = "bf16"
-
-
-def _torch_version() -> str:
-    import torch
-
-    return str(torch.__version__)
-
-
-def _capability() -> str:
-    import torch
-
-    return str(torch.backends.cpu.get_cpu_capability())
+    return {"torch": torch.__version__, "computes": torch.backends.cpu.get_cpu_capability()}
 
 
 def _encode(codec: Codec, registry: Registry, spec: str, folder: Path, place: int) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import bench
 from bench.cards import Registry
 from bench.codecs.build import select
-from bench.engine.agreement import Agreement, agreement
+from bench.engine.agreement import agreement
 from bench.engine.elsewhere import frames_of
 from bench.errors import CodecError, UsageError
 from bench.machine import INSTRUCTION_SETS, describe_machine
@@ -110,14 +110,8 @@ def examine_determinism(
             facts.append(_run(place, away, specs, cards, encode=False))
             cells.append([_compare(home, away, index) for index in range(len(specs))])
         rows = tuple(
-            _row(
-                name,
-                home,
-                index,
-                tuple(column[index] for column in cells),
-                trained=specs[index] == name,
-            )
-            for index, name in enumerate(codecs)
+            _row(name, home, index, tuple(row), trained=specs[index] == name)
+            for index, (name, row) in enumerate(zip(codecs, zip(*cells, strict=True), strict=True))
         )
         return Determinism(tuple(where), tuple(facts), rows)
 
@@ -180,16 +174,13 @@ def _compare(home: Path, away: Path, index: int) -> Cell:
         return Cell(kind, said["error"], "" if said["skipped"] else symbol)
     if not (away / f"{index}.frames").is_file():
         return Cell("refused", "its process ended before it was decoded", symbol)
-    met = _agreement(home / f"{index}.frames", away / f"{index}.frames")
+    one, other = home / f"{index}.frames", away / f"{index}.frames"
+    real = next(frames_of(one)).dtype == np.float64
+    met = agreement(REAL if real else RGB, frames_of(one), frames_of(other))
     detail = "" if met.kind == "exact" else (
         f"{met.changed} of {met.samples} samples, by up to {met.largest:g}"
     )  # fmt: skip
     return Cell(str(met) if met.kind == "drift" else met.kind, detail, symbol)
-
-
-def _agreement(one: Path, other: Path) -> Agreement:
-    real = next(frames_of(one)).dtype == np.float64
-    return agreement(REAL if real else RGB, frames_of(one), frames_of(other))
 
 
 def _first_difference(one: Path, other: Path) -> str:

@@ -6,11 +6,13 @@ Every line that lacks something says the command that cures it. Installs and cha
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.cards import CodecCard, Registry
@@ -20,6 +22,7 @@ from bench.datasets.base import DataOptions
 from bench.errors import BenchError
 from bench.metrics import loops
 from bench.processes import isolation
+from bench.results.run_info import shortened
 
 _FFMPEG_FEATURES = {
     "libx264": "encoders",
@@ -59,16 +62,12 @@ def take_inventory(registry: Registry, data: Path | None) -> Iterator[Entry]:
 
 
 def _libraries() -> Iterator[Entry]:
-    import platform
-
     from bench.machine import library_versions
 
     yield Entry("libraries", "python", platform.python_version())
     for name, version in library_versions().items():
         yield Entry("libraries", name, version)
     for name in ("dask", "distributed"):
-        from importlib.util import find_spec
-
         if find_spec(name) is None:
             cure = "only for --cluster: pip install 'bench-rd[cluster]'"
             yield Entry("libraries", name, "not installed", cure)
@@ -114,12 +113,8 @@ def _codec(card: CodecCard) -> Entry:
     except BenchError as error:
         text, _, cure = str(error).partition("; ")
         return Entry("codecs", card.id, text, cure or "see the message")
-    words = [f"{name} {_short(version)}" for name, version in versions.items()]
+    words = [f"{name} {shortened(version)}" for name, version in versions.items()]
     return Entry("codecs", card.id, ", ".join(words) or "available")
-
-
-def _short(version: str) -> str:
-    return version[:12] if len(version) == 64 else version
 
 
 def _devices() -> Iterator[Entry]:

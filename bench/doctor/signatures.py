@@ -34,20 +34,18 @@ _RGB_TO_YUV_601 = np.array(
 _LIMITED = np.diag([219 / 255, 224 / 255, 224 / 255])
 _TO_LIMITED = YUV_TO_RGB @ _LIMITED @ RGB_TO_YUV
 _TO_FULL = YUV_TO_RGB @ np.linalg.inv(_LIMITED) @ RGB_TO_YUV
-_COLOUR_MISTAKES: Mapping[str, tuple[Vector, float]] = {
-    "BT.601 for BT.709": (np.linalg.inv(_RGB_TO_YUV_601) @ RGB_TO_YUV, 0.0),
-    "BT.709 for BT.601": (YUV_TO_RGB @ _RGB_TO_YUV_601, 0.0),
-    "limited for full range": (_TO_LIMITED, 16.0),
-    "full for limited range": (_TO_FULL, -16.0 * 255 / 219),
-    "red and blue exchanged": (np.eye(3)[::-1], 0.0),
-}
-_COLOUR_CURES = {
-    "BT.601 for BT.709": "encode and decode with the same matrix, colorspace bt709",
-    "BT.709 for BT.601": "encode and decode with the same matrix, colorspace bt709",
-    "limited for full range": "set color_range pc on both sides of the conversion",
-    "full for limited range": "set color_range pc on both sides of the conversion",
-    "red and blue exchanged": "OpenCV orders channels BGR; convert before and after",
-}
+_SAME_MATRIX = "encode and decode with the same matrix, colorspace bt709"
+_SAME_RANGE = "set color_range pc on both sides of the conversion"
+_COLOUR_MISTAKES: Mapping[str, tuple[Vector, float, str]] = {
+    "BT.601 for BT.709": (np.linalg.inv(_RGB_TO_YUV_601) @ RGB_TO_YUV, 0.0, _SAME_MATRIX),
+    "BT.709 for BT.601": (YUV_TO_RGB @ _RGB_TO_YUV_601, 0.0, _SAME_MATRIX),
+    "limited for full range": (_TO_LIMITED, 16.0, _SAME_RANGE),
+    "full for limited range": (_TO_FULL, -16.0 * 255 / 219, _SAME_RANGE),
+    "red and blue exchanged": (
+        np.eye(3)[::-1], 0.0, "OpenCV orders channels BGR; convert before and after"
+    ),
+}  # fmt: skip
+"""By name the matrix and offset that a mistake applies to colours, and what to do."""
 _PATCH_ERROR = 2.0
 """Mean error of flat patches, in 8-bit levels, below which a colour path is taken as right."""
 
@@ -59,15 +57,15 @@ def colour_fault(source: Vector, decoded: Vector) -> Fault | None:
         return None
     errors = {
         name: _rms(decoded - np.clip(source @ matrix.T + offset, 0, 255))
-        for name, (matrix, offset) in _COLOUR_MISTAKES.items()
+        for name, (matrix, offset, _) in _COLOUR_MISTAKES.items()
     }
-    name = min(errors, key=lambda key: errors[key])
+    name = min(errors, key=errors.__getitem__)
     if errors[name] > 0.5 * error:
         return None
     return Fault(
         name,
         f"flat colours are off by {error:.1f} levels, by {errors[name]:.1f} from this mistake's",
-        _COLOUR_CURES[name],
+        _COLOUR_MISTAKES[name][2],
     )
 
 

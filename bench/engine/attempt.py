@@ -110,7 +110,7 @@ def _saved(
     stem = f"{Path(record.item).stem}.{record.codec.replace(':', '-')}.{record.point}"
     place, saved = save / f"{stem}.png" if save.is_dir() else save, []
     try:
-        if picture := kept.reconstruction(record):
+        if picture := kept.reconstruction(record.codec, record.point, record.item):
             saved.append(place.with_name(f"{place.stem}.png") if record.frames != 1 else place)
             shutil.copyfile(picture, saved[0])
         stream = kept.stream(record.codec, record.point, record.item)

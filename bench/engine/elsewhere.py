@@ -18,7 +18,7 @@ from bench.cards import CodecCard, plugins
 from bench.cards.plugins import Plugin
 from bench.codecs.base import CodecBase
 from bench.codecs.build import adapter_class, build_codec
-from bench.codecs.foreign.codec import is_foreign
+from bench.codecs.foreign.places import is_ours
 from bench.machine import INSTRUCTION_SETS, older_instructions
 from bench.processes import linux
 from bench.signals import Frame
@@ -67,7 +67,7 @@ def frames_of(path: Path) -> Iterator[Frame]:
 def may_differ(card: CodecCard, plugged: Sequence[Plugin] = ()) -> bool:
     """Whether the codec says that other machines may decode otherwise, and decodes in this process:
     that of others has a process of its own."""
-    if is_foreign(card):
+    if not is_ours(card.adapter):
         return False
     try:
         plugins.note(plugged)

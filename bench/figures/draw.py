@@ -31,7 +31,10 @@ def draw_lines(plot: CurvePlot, style: Style) -> Figure:
     # fine, so that what is measured is what a PDF sets, which hints no glyph
     figure = Figure(figsize=(style.width, style.height), dpi=600)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    _limit(axes, plot)
+    if not plot.linear_rate:
+        axes.set_xscale("log")
+    axes.set_xlim(*plot.rates)
+    axes.set_ylim(*plot.qualities)
     for line in plot.lines:
         _draw_line(axes, line, style)
         for edge in plot.exits(line):
@@ -45,7 +48,8 @@ def draw_lines(plot: CurvePlot, style: Style) -> Figure:
     _label_axes(axes, plot)
     # a legend that has published curves would take from the plot's width beside it
     below = style.legend_below or any(not other.bound for other in plot.others)
-    _lay_out(figure, axes, _legend(figure, axes, columns=4 if below else 1), plot, style)
+    legend = _legend(figure, axes, columns=4 if below else 1)
+    _lay_out(figure, axes, legend, plot.outside, style, below=below)
     return figure
 
 
@@ -98,16 +102,15 @@ def _size(figure: Figure, shown: Legend | Text) -> tuple[float, float]:
 
 
 def _lay_out(
-    figure: Figure, axes: Axes, legend: Legend | None, plot: CurvePlot, style: Style
+    figure: Figure, axes: Axes, legend: Legend | None, words: str, style: Style, *, below: bool
 ) -> None:
     """Room for the legend, beside or below the axes, and the note below both."""
     inch = style.font_size / 72
     left, bottom, top = 5.0 * inch, 4.2 * inch, 0.8 * inch
     width, height = style.width, style.height
     wide, high = (0.0, 0.0) if legend is None else _size(figure, legend)
-    note = _note(figure, plot.outside, style)
-    foot = _size(figure, note)[1] + _GAP / 2 if plot.outside else 0.0
-    below = style.legend_below or any(not other.bound for other in plot.others)
+    note = _note(figure, words, style)
+    foot = _size(figure, note)[1] + _GAP / 2 if words else 0.0
     if below:
         foot += high + _GAP
         right, height = top, height + foot
@@ -137,13 +140,6 @@ def _note(figure: Figure, words: str, style: Style) -> Text:
         count = min(count, int(2.5 * style.width * 72 / style.small)) - 2
         note.set_text(textwrap.fill(words, count))
     return note
-
-
-def _limit(axes: Axes, plot: CurvePlot) -> None:
-    if not plot.linear_rate:
-        axes.set_xscale("log")
-    axes.set_xlim(*plot.rates)
-    axes.set_ylim(*plot.qualities)
 
 
 def _label_axes(axes: Axes, plot: CurvePlot) -> None:

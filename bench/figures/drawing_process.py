@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from typing import IO
 
 from bench.figures.files import Sheet, write_sheet
 from bench.figures.style import STYLES
@@ -69,7 +68,8 @@ class DrawingProcess:
             return
         answer = None
         if self._drawer is not None and self._drawer.stdout is not None:
-            answer = _receive(self._drawer.stdout)
+            with contextlib.suppress(EOFError):  # of a process that died
+                answer = pickle.load(self._drawer.stdout)
         if isinstance(answer, OSError):
             raise answer
         if answer is None:
@@ -87,22 +87,18 @@ class DrawingProcess:
             self._drawer = None
 
 
-def _receive(stream: IO[bytes]) -> OSError | bool | None:
-    """The answer of the process: True, or why a file could not be written; None if it died."""
-    try:
-        answer: OSError | bool = pickle.load(stream)
-    except EOFError:
-        return None
-    return answer
-
-
 def serve(processes: int) -> None:
     """Loads Matplotlib, then draws the sheets that arrive until the input ends, with one answer for
     each message."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the answers
     gc.disable()  # saves a tenth of the time, and this process is short-lived
-    _load()
+    from bench.figures.fonts import reduced
+
+    for name in _LIBRARIES:
+        import_module(name)
+    for style in STYLES.values():
+        reduced(style.family)
     with contextlib.suppress(EOFError):
         while True:
             sheets = pickle.load(sys.stdin.buffer)
@@ -110,18 +106,9 @@ def serve(processes: int) -> None:
             answers.flush()
 
 
-def _load() -> None:
-    from bench.figures.fonts import reduced
-
-    for name in _LIBRARIES:
-        import_module(name)
-
-    for style in STYLES.values():
-        reduced(style.family)
-
-
 def _draw_all(sheets: Sequence[Sheet], processes: int) -> OSError | bool:
-    """Draws in forked processes, so that the libraries are loaded only once."""
+    """Draws in forked processes, so that the libraries are loaded only once; True, or why a file
+    could not be written."""
     context = multiprocessing.get_context("fork")
     count = min(processes, len(sheets))
     try:

@@ -29,9 +29,8 @@ class Sheet:
 
     @property
     def paths(self) -> tuple[Path, Path]:
-        return self.stem.with_name(f"{self.stem.name}.pdf"), self.stem.with_name(
-            f"{self.stem.name}.png"
-        )
+        name = self.stem.name
+        return self.stem.with_name(f"{name}.pdf"), self.stem.with_name(f"{name}.png")
 
     @property
     def written(self) -> bool:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,21 +20,6 @@ if TYPE_CHECKING:
     from bench.signals import Frame
 
 EXTRA = "pip install 'bench-rd[perceptual]'"
-
-
-def require(module: str, cure: str = EXTRA) -> None:
-    """Raises Unavailable, with the cure, if a module is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
-        raise Unavailable(f"package {module} is not installed; {cure}")
-
-
-def version(package: str) -> Mapping[str, str]:
-    """The version of an installed distribution, under its name."""
-    from importlib import metadata
-
-    return {package: metadata.version(package)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +65,15 @@ class Packaged:
 
     @classmethod
     def check_available(cls) -> None:
-        require(cls.module, cls.cure)
+        if find_spec(cls.module) is None:
+            raise Unavailable(f"package {cls.module} is not installed; {cls.cure}")
         if cls.backbone is not None:
             cls.backbone.check()
 
     @classmethod
     def versions(cls) -> Mapping[str, str]:
         weights = {} if cls.backbone is None else cls.backbone.versions()
-        return {**version(cls.distribution), **weights}
+        return {cls.distribution: metadata.version(cls.distribution), **weights}
 
 
 def as_tensor(frame: Frame, device: str) -> torch.Tensor:

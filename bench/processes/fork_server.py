@@ -18,9 +18,7 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 # what a closing terminal or a batch system sends to every process of a group
-_GROUP_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+_GROUP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _PRELOAD = "bench.engine.warm"
 
 

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import ClassVar
 
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # seconds after the first signal from which on another SIGINT no longer waits for work in hand
 _IMPATIENCE = 3.0
 

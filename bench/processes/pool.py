@@ -212,8 +212,7 @@ def _start(scratch: str, hidden: HiddenPaths, packed: bytes) -> None:
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _kill_group)
-    if hasattr(signal, "SIGHUP"):  # ignored by the process that forked this one
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored by the process that forked this one
     orphans.die_with_parent(signal.SIGTERM)
     run = multiprocessing.parent_process()
     if run is not None:

@@ -41,25 +41,20 @@ why the curve has its shape, what not to conclude."""
 def card_notes(codecs: Sequence[str]) -> list[str]:
     """What ``source.settings``, ``source.curve`` and ``source.caution`` of their cards say of these
     codecs; whose settings they are is not said of variations, which have others."""
-    try:
+    names = dict.fromkeys(CodecName.parse(codec).card for codec in codecs)
+    cards = []
+    with suppress(BenchError):  # the cards may live on another machine
         registry = load_registry()
-        names = dict.fromkeys(CodecName.parse(codec).card for codec in codecs)
         cards = [registry.codec(name) for name in names if name in registry.codecs]
-    except BenchError:
-        # a report needs only the results folder: the cards may live on another machine
-        return []
     return [f"{card.id}: {card.source[key]}." for key in _NOTES for card in cards
             if key in card.source and (key != "settings" or card.id in codecs)]  # fmt: skip
 
 
 def _model_cards() -> dict[str, dict[str, object]]:
     """The model cards of this installation by the hash of their weights."""
-    try:
+    folders, found = set(), {}
+    with suppress(BenchError):  # the cards may live on another machine
         folders = {path.parent for path in load_registry().codecs.values()}
-    except BenchError:
-        # a report needs only the results folder: the cards may live on another machine
-        return {}
-    found = {}
     for folder in sorted(folders):
         for path in sorted(folder.glob("weights/*/*.json")):
             with suppress(OSError, ValueError, AttributeError):  # others' weights

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.analysis.classes import ByClass, ClassRate, by_class
+from bench.analysis.classes import ByClass, by_class
 from bench.report.content import Content
 from bench.report.tables import md_table, number, signed
 
@@ -46,14 +46,10 @@ def _rows(each: ByClass) -> Iterator[tuple[str, ...]]:
     for clip, rate in each.whole.clips:
         yield classes.get(clip, ""), clip, "1", number(rate), "", number(rate)
     for one in each.classes:
-        yield one.name, "", _count(one), number(one.mean), "", number(one.mean_curve)
+        yield one.name, "", str(one.defined), number(one.mean), "", number(one.mean_curve)
     whole = each.whole
     means = (whole.mean, each.mean_of_classes, whole.mean_curve)
-    yield "", "", _count(whole), *map(number, means)
-
-
-def _count(one: ClassRate) -> str:
-    return str(sum(math.isfinite(rate) for _, rate in one.clips))
+    yield "", "", str(whole.defined), *map(number, means)
 
 
 def class_section(content: Content) -> list[str]:

@@ -70,7 +70,7 @@ class Content:
     bd: BdTable
     rows: tuple[SummaryRow, ...]
     extras: tuple[ExtraCurve, ...]
-    rate_axis: RateAxis | None = None
+    linear_rate: bool = False
     published: tuple[Beside, ...] = ()
     choice: Choice = field(default_factory=Choice)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -90,14 +90,6 @@ class Content:
         """The same over the items that every codec was to be measured on, for what sets the codecs
         beside each other; BD-rates are over the items of each pair in both."""
         return self._shared or self
-
-    @property
-    def linear_rate(self) -> bool:
-        """Plots against linear rate: as asked for, else of a vector source, whose SNR grows by 6 dB
-        a bit."""
-        if self.rate_axis is not None:
-            return self.rate_axis == "linear"
-        return self.results.run.media == "vector"
 
     @property
     def item_word(self) -> str:
@@ -165,8 +157,10 @@ def collect(
     bd = replace(bd, comparisons=tuple(c for c in bd.comparisons if c.codec in shown))
     bound = source_bound(run)
     extras = (*(one.curve for one in published), *([] if bound is None else [_as_extra(bound)]))
+    # of a vector source SNR grows by 6 dB a bit
+    linear = (rate_axis or ("linear" if run.media == "vector" else "log")) == "linear"
     content = Content(
-        results, curves, measured, axes, bd, (), extras, rate_axis, published, choice, names
+        results, curves, measured, axes, bd, (), extras, linear, published, choice, names
     )
     content = replace(content, rows=tuple(_row(content, codec) for codec in results.codecs))
     if (fewer := results.on_shared_items()) is results:

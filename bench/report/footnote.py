@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT
 from bench.analysis.bootstrap import RESAMPLES, drawn_by_groups
@@ -39,11 +39,13 @@ def footnote(content: Content, *, codecs: bool = True) -> list[str]:
         *_metric_sentences(content),
     ]
     if content.bd.anchor is not None:
-        anchor = content.name(content.bd.anchor)
+        anchor, drawn = content.name(content.bd.anchor), word
+        if drawn_by_groups(content.groups):
+            drawn = f"groups of {word} and {word} in them"
         sentences.append(
             f"BD-rate against {anchor}: log rate, PCHIP on the mean curves "
             "over their common quality range, negative saves bits; in brackets the 95 % interval "
-            f"of a paired bootstrap over {_drawn(content)} ({RESAMPLES} resamples), no narrower "
+            f"of a paired bootstrap over {drawn} ({RESAMPLES} resamples), no narrower "
             "than the jackknife's, n.s.: not significant; spread: lowest "
             f"and highest over the mean curve, the pooled curve and the mean of the {word}' own "
             "BD-rates, each with PCHIP, cubic and Akima, where it can be computed. There is no "
@@ -70,12 +72,6 @@ def footnote(content: Content, *, codecs: bool = True) -> list[str]:
     return [*sentences, *_proof_sentences(run.verdicts), *_unproved(content), run.timing]
 
 
-def _drawn(content: Content) -> str:
-    """What the bootstrap draws."""
-    word = content.item_word
-    return f"groups of {word} and {word} in them" if drawn_by_groups(content.groups) else word
-
-
 def sentence_of(note: str) -> str:
     """A note of a loader or a card with a capital letter and a full stop."""
     return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
@@ -84,13 +80,13 @@ def sentence_of(note: str) -> str:
 _EIGHT = ("yuv420p", "yuv422p", "yuv444p")
 
 
-def _format_sentences(content: Content) -> list[str]:
+def _format_sentences(content: Content) -> Iterator[str]:
     """Which pixel formats the items have, where they are other than 8-bit gray and RGB."""
     records = content.results.records
     each = records[["item", "format"]].dropna().drop_duplicates("item")["format"].astype(str)
     counts = each.value_counts()
     if set(counts.index) <= _USUAL_FORMATS:
-        return []
+        return
     told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     said = f"Pixel formats of the {content.item_word}, which are compared as they are: {told}."
     eight = any(str(name).partition(" ")[0] in _EIGHT for name in each)
@@ -108,28 +104,27 @@ def _format_sentences(content: Content) -> list[str]:
             f" What {', '.join(deep)} decode at 10 bits of 8-bit items is rounded to 8 bits once; "
             "depth=10 compares at 10, as JVET does."
         )
-    return [said]
+    yield said
 
 
-def _frame_sentences(content: Content) -> list[str]:
+def _frame_sentences(content: Content) -> Iterator[str]:
     """Of which codecs nothing is known of the frames, as of results of earlier versions."""
     if content.results.run.media != "video":
-        return []
+        return
     table = read_frames(content.results.folders)
     told = set() if table is None else set(map(str, table["codec"].unique()))
     records = content.results.records
     measured = set(map(str, records.loc[records["status"] == "done", "codec"].unique()))
     named = [content.name(one) for one in content.results.codecs if one in measured - told]
-    if not named:
-        return []
-    whose = "" if not told else f" of {', '.join(named)}"
-    return [
-        f"frames.csv has nothing{whose}: the results are of a version that kept no values a frame; "
-        "run with --fresh measures them, remeasure adds what further metrics say."
-    ]
+    if named:
+        whose = f" of {', '.join(named)}" if told else ""
+        yield (
+            f"frames.csv has nothing{whose}: the results are of a version that kept no values a "
+            "frame; run with --fresh measures them, remeasure adds what further metrics say."
+        )
 
 
-def _limit_sentences(content: Content) -> list[str]:
+def _limit_sentences(content: Content) -> Iterator[str]:
     """Which codecs the suite measures on its first items only, and over what they are compared."""
     results, word = content.results, content.item_word
     fewer: dict[int, list[str]] = {}
@@ -137,12 +132,12 @@ def _limit_sentences(content: Content) -> list[str]:
         if results.expected(codec) < results.run.items:
             fewer.setdefault(results.expected(codec), []).append(content.name(codec))
     if not fewer:
-        return []
+        return
     told = "; ".join(f"{', '.join(names)} on the first {n}" for n, names in fewer.items())
     said = f"Of {results.run.items} {word} the suite measures {told}."
     if content.bd.anchor is not None:
         said += f" A BD-rate is over the {word} that both codecs have."
-    return [f"{said} Plots are over the {content.shared.results.run.items} that all have."]
+    yield f"{said} Plots are over the {content.shared.results.run.items} that all have."
 
 
 _PROOFS = {
@@ -153,16 +148,14 @@ _PROOFS = {
 }
 
 
-def _proof_sentences(verdicts: Sequence[Verdict]) -> list[str]:
+def _proof_sentences(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """How many streams a fresh process decoded to the same pixels, and what it could see."""
-    sentences = []
     for check, words in _PROOFS.items():
         proofs = [verdict for verdict in verdicts if verdict.check == check]
         for kind in dict.fromkeys(verdict.isolation for verdict in proofs):
             of_kind = [one.passed for one in proofs if one.isolation == kind]
             how = kind or "how far it was isolated is not recorded"
-            sentences.append(f"{sum(of_kind)} of {len(of_kind)} {words} ({how}).")
-    return sentences
+            yield f"{sum(of_kind)} of {len(of_kind)} {words} ({how})."
 
 
 def _unproved(content: Content) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.figures.plot import Weight
 from bench.report.content import Content
@@ -25,33 +25,24 @@ FIELD_COLOURS = (
 """In an order in which neighbours are far apart in lightness, for those who print in grey."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A marker by its names in Matplotlib and Plotly."""
-
-    plot: str
-    page: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dash:
-    """A dash by its names in Matplotlib and Plotly."""
+class Named(NamedTuple):
+    """A marker or a dash by its names in Matplotlib and Plotly."""
 
     plot: Any
     page: str
 
 
 MARKERS = (
-    *(Marker("o", "circle"), Marker("s", "square"), Marker("^", "triangle-up")),
-    *(Marker("D", "diamond"), Marker("v", "triangle-down"), Marker("P", "cross")),
-    *(Marker("X", "x"), Marker("<", "triangle-left"), Marker(">", "triangle-right")),
-    *(Marker("p", "pentagon"), Marker("*", "star")),
+    *(Named("o", "circle"), Named("s", "square"), Named("^", "triangle-up")),
+    *(Named("D", "diamond"), Named("v", "triangle-down"), Named("P", "cross")),
+    *(Named("X", "x"), Named("<", "triangle-left"), Named(">", "triangle-right")),
+    *(Named("p", "pentagon"), Named("*", "star")),
 )
 DASHES = (
-    Dash("-", "solid"),
-    Dash((0, (5, 1.5)), "dash"),
-    Dash((0, (1, 1.2)), "dot"),
-    Dash((0, (5, 1.5, 1, 1.5)), "dashdot"),
+    Named("-", "solid"),
+    Named((0, (5, 1.5)), "dash"),
+    Named((0, (1, 1.2)), "dot"),
+    Named((0, (5, 1.5, 1, 1.5)), "dashdot"),
 )
 
 
@@ -64,8 +55,8 @@ class LineStyle:
     """
 
     colour: str
-    marker: Marker
-    dash: Dash
+    marker: Named
+    dash: Named
     weight: Weight
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from itertools import combinations
@@ -13,7 +13,6 @@ import numpy as np
 
 from bench.analysis.bd import LEAST_OVERLAP_PERCENT, Comparison, small_overlap
 from bench.analysis.bootstrap import MIN_ITEMS, few_groups, few_items, too_few_groups
-from bench.analysis.bounds import Measured, violations
 from bench.records import RATE_REMARK
 from bench.report.content import Content, source_bound
 from bench.results.table import split_remarks
@@ -61,10 +60,9 @@ _FALLEN_DB = 20.0
 """A frame this far below the mean of its clip is another picture, not a worse one."""
 
 
-def _fallen_frames(content: Content) -> list[str]:
+def _fallen_frames(content: Content) -> Iterator[str]:
     """One line a codec and metric: the frame that lies furthest below the mean of its clip."""
     records = content.results.records
-    lines = []
     for axis in content.axes:
         least = f"{axis.column}_min"
         if axis.unit != "dB" or axis.scale != "linear" or least not in records:
@@ -74,7 +72,7 @@ def _fallen_frames(content: Content) -> list[str]:
         for codec, found in fallen.groupby("codec", observed=True):
             worst = found.iloc[int(found["gap"].to_numpy().argmax())]
             more = f"; {len(found) - 1} more clips so" if len(found) > 1 else ""
-            lines.append(
+            yield (
                 f"{content.name(str(codec))}: {axis.title} of one frame is "
                 f"{worst[least]:.1f} dB where the mean of its clip is {worst[axis.column]:.1f}: "
                 f"{worst['point']} on {worst['item']}, frame "
@@ -82,27 +80,25 @@ def _fallen_frames(content: Content) -> list[str]:
                 f"{worst['frames_identical']:.0f} of {worst['frames']:.0f} frames are identical"
                 f"{more}"
             )
-    return lines
 
 
-def _single_points(content: Content) -> list[str]:
+def _single_points(content: Content) -> Iterator[str]:
     """One line for the codecs that are compared in one point, one for those that cannot be."""
     if content.bd.anchor is None:
-        return []
-    rows = [row for row in content.rows if row.points == 1 and not row.lossless]
-    rows = [row for row in rows if row.codec != content.bd.anchor]
-    placed = [
-        content.name(row.codec) for row in rows if any(c and c.single for c in row.comparisons)
-    ]
-    beyond = [content.name(row.codec) for row in rows]
-    beyond = [name for name in beyond if name not in placed]
-    found = [
-        "One operating point has no BD-rate; shown are the rate at its quality and the quality at "
-        f"its rate: {'; '.join(placed)}"
-    ] * bool(placed)
+        return
+    placed: list[str] = []
+    beyond: list[str] = []
+    for row in content.rows:
+        if row.points == 1 and not row.lossless and row.codec != content.bd.anchor:
+            is_placed = any(c and c.single for c in row.comparisons)
+            (placed if is_placed else beyond).append(content.name(row.codec))
+    if placed:
+        yield (
+            "One operating point has no BD-rate; shown are the rate at its quality and the quality "
+            f"at its rate: {'; '.join(placed)}"
+        )
     if beyond:
-        found.append(f"One operating point has no BD-rate: {'; '.join(beyond)}")
-    return found
+        yield f"One operating point has no BD-rate: {'; '.join(beyond)}"
 
 
 def _drawn_only(content: Content) -> list[str]:
@@ -131,12 +127,11 @@ def _empty_cells(content: Content) -> list[str]:
     return list(lines.values())
 
 
-def _rates_apart(content: Content) -> list[str]:
+def _rates_apart(content: Content) -> Iterator[str]:
     """One line a codec whose estimated rate is not that of its streams, with the first record."""
     records = content.results.records[["codec", "point", "item", "remarks"]]
     counts = records["codec"].value_counts()
     telling = [text for text in records["remarks"].cat.categories if f"{RATE_REMARK}: " in text]
-    lines = []
     few = records[records["remarks"].isin(telling)]
     for codec, group in few.groupby("codec", observed=True):
         said = [split_remarks(str(text)).get(RATE_REMARK) for text in group["remarks"]]
@@ -144,20 +139,18 @@ def _rates_apart(content: Content) -> list[str]:
         if apart:
             row, text = apart[0]
             first = group.iloc[row]
-            lines.append(
+            yield (
                 f"{content.name(str(codec))}: estimated and measured rate differ by more than "
                 f"headers and 5 % on {len(apart)} of {counts[codec]} records "
                 f"({first['point']} on {first['item']}: "
                 f"{text})"
             )
-    return lines
 
 
-def _same_points(content: Content) -> list[str]:
+def _same_points(content: Content) -> Iterator[str]:
     """One line a codec of which two points gave streams of one size and pixels of one quality on
     every item: one checkpoint under two names, or a value that nothing reads."""
     axes = [axis.column for axis in content.axes]
-    lines = []
     for codec, grid in content.grids.items():
         seen: dict[bytes, str] = {}
         sized = np.isfinite(grid.bits)
@@ -168,13 +161,12 @@ def _same_points(content: Content) -> list[str]:
             key = np.stack([grid.bits[:, place], *parts])[:, sized[:, place]].tobytes()
             key += sized[:, place].tobytes()
             if key in seen:
-                lines.append(
+                yield (
                     f"{content.name(codec)}: {seen[key]} and {point} gave streams of "
                     f"the same sizes and the same quality on all "
                     f"{sized[:, place].sum()} {content.item_word}; are they one measurement?"
                 )
             seen.setdefault(key, point)
-    return lines
 
 
 _CLEAR_PERCENT = 1.0
@@ -270,23 +262,20 @@ def _doubt(kind: str, comparisons: Sequence[Comparison], titles: Mapping[str, st
     return f"{kind} ({', '.join(titles[metric] for metric in under)})"
 
 
-def _bound_violations(content: Content) -> tuple[str, ...]:
+def _bound_violations(content: Content) -> Iterator[str]:
     """A sentence for every point below the R(D) of its source by more than sampling error."""
     bound = source_bound(content.results.run)
     if bound is None:
-        return ()
-    points = [
-        Measured(
-            str(point["codec"]),
-            str(point["point"]),
-            float(point["bpp"]),
-            float(point["mse"]),
-            int(point["items"] * point["pixels"]),
-        )
-        for point in content.curves.to_dict("records")
-        if point["items"] > 0 and math.isfinite(point["mse"])
-    ]
-    return violations(bound, points)
+        return
+    for point in content.curves.to_dict("records"):
+        rate, mse, symbols = point["bpp"], point["mse"], point["items"] * point["pixels"]
+        if point["items"] > 0 and math.isfinite(mse) and bound.refutes(rate, mse, symbols):
+            yield (
+                f"accounting error: {point['codec']} {point['point']} has MSE {mse:.6g} at "
+                f"{rate:.4f} bits per symbol, below the {bound.title} of "
+                f"{bound.mse_at(rate):.6g}; some of its bits are not counted, or its decoder saw "
+                "the source"
+            )
 
 
 def _first_reason(content: Content, codec: str) -> str:

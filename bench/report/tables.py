@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from itertools import product
 from pathlib import Path
@@ -138,49 +138,43 @@ def overlap(comparison: Comparison) -> str:
     return f"{share:.0f}" if share else "–"
 
 
-def summary_columns(content: Content) -> list[str]:
-    """Headings of the summary, shared by all formats."""
+def summary_table(content: Content) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the summary, shared by all formats; a curve over fewer items is marked
+    with ``*``."""
+    rows = [list(_summary_cells(content, row)) for row in content.rows]
+    return [heading for heading, _ in rows[0]], [[cell for _, cell in row] for row in rows]
+
+
+def _summary_cells(content: Content, row: SummaryRow) -> Iterator[tuple[str, str]]:
+    """The cells of a codec, each with its heading."""
     unit = "bit/symbol" if content.results.run.media == "vector" else "bpp"
-    columns = ["Codec", "Points", content.item_word.capitalize(), f"Rate, {unit}"]
-    columns += ["Rate, kbps"] if has_kbps(content) else []
-    for index, axis in enumerate(content.axes if content.bd.anchor else ()):
-        columns.append(f"BD-rate {axis.title}, %")
-        if index == 0:
-            columns += ["no headers, %"] if headers_matter(content) else []
-            columns += ["spread, %", f"BD {axis.title}, {axis.unit or '1'}"]
     time = "s, parallel" if content.parallel else "s"
-    columns += [f"Encode, {time}", f"Decode, {time}"]
-    rate = time.replace("s", "fps", 1)
-    return columns + ([f"Encode, {rate}", f"Decode, {rate}"] if has_kbps(content) else [])
+    curve = content.curves[content.curves["codec"] == row.codec]
+    yield "Codec", marked(content, row.codec)
+    yield "Points", str(row.points)
+    yield content.item_word.capitalize(), f"{row.items}{'*' * row.incomplete}"
+    yield f"Rate, {unit}", rate_range(row)
+    if "kbps" in curve:
+        yield "Rate, kbps", ends_of([curve["kbps"].min(), curve["kbps"].max()], 1)
+    for index, axis in enumerate(content.axes if content.bd.anchor else ()):
+        is_anchor, found = row.codec == content.bd.anchor, row.comparisons[index]
+        word = "lossless" if row.lossless else "anchor" if is_anchor else ""
+        yield f"BD-rate {axis.title}, %", word or delta(found)
+        if index == 0:
+            if headers_matter(content):
+                yield "no headers, %", "–" if word else without_headers(found)
+            yield "spread, %", "–" if word else spread(found)
+            yield f"BD {axis.title}, {axis.unit or '1'}", "–" if word else gain(found)
+    yield f"Encode, {time}", seconds(row.encode_seconds)
+    yield f"Decode, {time}", seconds(row.decode_seconds)
+    if "kbps" in curve:
+        for word, name in (("Encode", "encode_fps"), ("Decode", "decode_fps")):
+            rate = seconds(curve[name].mean()) if name in curve else "–"
+            yield f"{word}, {time.replace('s', 'fps', 1)}", rate
 
 
-def summary_cells(content: Content, row: SummaryRow) -> list[str]:
-    """One row under ``summary_columns``; a curve over fewer items is marked with ``*``."""
-    items = f"{row.items}*" if row.incomplete else str(row.items)
-    cells = [marked(content, row.codec), str(row.points), items, rate_range(row)]
-    told = has_kbps(content)
-    points = content.curves[content.curves["codec"] == row.codec]
-    cells += [ends_of([points["kbps"].min(), points["kbps"].max()], 1)] if told else []
-    if content.bd.anchor:
-        for index, comparison in enumerate(row.comparisons):
-            cells += _delta_cells(content, row, comparison, first=index == 0)
-    cells += [seconds(row.encode_seconds), seconds(row.decode_seconds)]
-    fps = [seconds(points[name].mean()) for name in ("encode_fps", "decode_fps") if name in points]
-    return [*cells, *(fps or ["–", "–"])] if told else cells
-
-
-def _delta_cells(
-    content: Content, row: SummaryRow, comparison: Comparison | None, *, first: bool
-) -> list[str]:
-    bare = ["–"] if headers_matter(content) else []
-    if row.codec == content.bd.anchor or row.lossless:
-        word = "lossless" if row.lossless else "anchor"
-        return [word, *bare, "–", "–"] if first else [word]
-    if not first:
-        return [delta(comparison)]
-    if bare and comparison is not None:
-        bare = [signed(comparison.without_headers_percent)]
-    return [delta(comparison), *bare, spread(comparison), gain(comparison)]
+def without_headers(comparison: Comparison | None) -> str:
+    return "–" if comparison is None else signed(comparison.without_headers_percent)
 
 
 def headers_matter(content: Content) -> bool:
@@ -189,9 +183,9 @@ def headers_matter(content: Content) -> bool:
     return any(c is not None and math.isfinite(c.without_headers_percent) for c in firsts)
 
 
-def rate_range(row: SummaryRow, digits: int = 3) -> str:
+def rate_range(row: SummaryRow) -> str:
     """``0.112–3.401`` or the one rate there is."""
-    return ends_of([row.rate_low, row.rate_high], digits)
+    return ends_of([row.rate_low, row.rate_high], 3)
 
 
 def ends_of(ends: Sequence[float], digits: int) -> str:
@@ -199,11 +193,6 @@ def ends_of(ends: Sequence[float], digits: int) -> str:
     if not math.isfinite(ends[0]):
         return "–"
     return "–".join(dict.fromkeys(f"{end:.{digits}f}" for end in ends))
-
-
-def has_kbps(content: Content) -> bool:
-    """Whether there are clips, of which records say bits and frames a second."""
-    return "kbps" in content.curves
 
 
 def seconds(value: float) -> str:
@@ -214,10 +203,7 @@ def seconds(value: float) -> str:
 def write_markdown(content: Content, folder: Path, sections: Sequence[str] = ()) -> None:
     """table.md: summary, further sections, warnings, footnote and all points."""
     run = content.results.run
-    columns = summary_columns(content)
-    lines = [f"# {_md(run.suite_title)}", "", *md_table(columns, [
-        summary_cells(content, row) for row in content.rows
-    ])]  # fmt: skip
+    lines = [f"# {_md(run.suite_title)}", "", *md_table(*summary_table(content))]
     if any(row.incomplete for row in content.rows):
         lines += ["", f"\\* over fewer {content.item_word} than its neighbours, or with failures."]
     lines += sections

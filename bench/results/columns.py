@@ -66,21 +66,6 @@ class Columns:
         return not bool(np.isnan(self.numbers[name]).all())
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    words: tuple[str, ...]
-    numbers: tuple[str, ...]
-
-    @classmethod
-    def of(cls, header: Sequence[str], more: Collection[str]) -> _Wanted:
-        numbers = (*AMOUNTS, *FIRST_METRICS, *score_columns(header), *OPTIONAL_NUMBERS)
-        words = (*LABELS, "reason", *OPTIONAL_WORDS, *more)
-        return cls(
-            tuple(name for name in dict.fromkeys(words) if name in header),
-            tuple(name for name in dict.fromkeys(numbers) if name in header),
-        )
-
-
 def read_columns(
     path: Path,
     *,
@@ -96,13 +81,16 @@ def read_columns(
     what no run writes, naming line and column.
     """
     header = read_header(path, required)
-    wanted = _Wanted.of(header, more)
+    numbers = (*AMOUNTS, *FIRST_METRICS, *score_columns(header), *OPTIONAL_NUMBERS)
+    numbers = tuple(name for name in dict.fromkeys(numbers) if name in header)
+    words = (*LABELS, "reason", *OPTIONAL_WORDS, *more)
+    words = tuple(name for name in dict.fromkeys(words) if name in header)
     large = path.stat().st_size >= LARGE_BYTES if large is None else large
     if large or digits is not None:
         held = {name: count for name, count in (digits or {}).items() if name in header}
-        found = _by_polars(path, wanted, held, required)
+        found = _by_polars(path, words, numbers, held, required)
     else:
-        found = _by_pandas(path, wanted)
+        found = _by_pandas(path, words, numbers)
     if not len(found.words["status"].codes):
         raise StoreError(f"{path}: holds no record; run the suite before its report")
     status, rate = found.words["status"], found.words.get("rate")
@@ -118,14 +106,18 @@ def read_columns(
 
 
 def _by_polars(
-    path: Path, wanted: _Wanted, digits: Mapping[str, int], required: Sequence[str]
+    path: Path,
+    words: Sequence[str],
+    numbers: Sequence[str],
+    digits: Mapping[str, int],
+    required: Sequence[str],
 ) -> Columns:
     # what polars frees goes back at once, without which a million records take half as much again
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
     import polars as pl
 
-    kinds: dict[str, pl.DataType] = dict.fromkeys(wanted.words, pl.Categorical())
-    kinds |= dict.fromkeys(wanted.numbers, pl.Float64())
+    kinds: dict[str, pl.DataType] = dict.fromkeys(words, pl.Categorical())
+    kinds |= dict.fromkeys(numbers, pl.Float64())
     marks = [
         pl.when(pl.col(name).str.len_bytes() >= count)
         .then(pl.col(name).str.slice(0, count).hash(seed=0))
@@ -135,32 +127,32 @@ def _by_polars(
     try:
         table = (
             pl.scan_csv(path, schema_overrides=kinds, infer_schema=False)
-            .select(*wanted.words, *wanted.numbers, *marks)
+            .select(*words, *numbers, *marks)
             .collect(engine="streaming")
         )
     except (pl.exceptions.PolarsError, OSError) as error:
         name_damage(path, required)
         raise StoreError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-    numbers, words = {}, {}
-    for name in wanted.numbers:
+    values, coded = {}, {}
+    for name in numbers:
         column = table.drop_in_place(name)
         if column.is_nan().any():
             name_damage(path, required)
-        numbers[name] = column.to_numpy()
-    for name in wanted.words:
+        values[name] = column.to_numpy()
+    for name in words:
         column = table.drop_in_place(name)
         held = sorted(word for word in column.unique().to_list() if word)
         codes = column.cast(pl.Enum(held), strict=False).to_physical().cast(pl.Int32).fill_null(-1)
-        words[name] = Words(codes.to_numpy(), tuple(held))
-    return Columns(words, numbers, {name: table[name].to_numpy() for name in digits})
+        coded[name] = Words(codes.to_numpy(), tuple(held))
+    return Columns(coded, values, {name: table[name].to_numpy() for name in digits})
 
 
-def _by_pandas(path: Path, wanted: _Wanted) -> Columns:
+def _by_pandas(path: Path, words: Sequence[str], numbers: Sequence[str]) -> Columns:
     """Numbers to a relative 1e-12, where polars reads them exactly."""
     import pandas as pd
 
-    kinds: dict[str, str] = dict.fromkeys(wanted.words, "category")
-    kinds |= dict.fromkeys(wanted.numbers, "float64")
+    kinds: dict[str, str] = dict.fromkeys(words, "category")
+    kinds |= dict.fromkeys(numbers, "float64")
     try:
         table = pd.read_csv(
             path, usecols=list(kinds), dtype=kinds, keep_default_na=False, na_values=[""],
@@ -169,9 +161,9 @@ def _by_pandas(path: Path, wanted: _Wanted) -> Columns:
     except (ValueError, OverflowError, pd.errors.ParserError) as error:
         name_damage(path)
         raise StoreError(f"{path}: cannot be read: {error}") from error
-    words = {}
-    for name in wanted.words:
-        column = table[name].cat
-        codes = np.asarray(column.codes, dtype=np.int32)
-        words[name] = Words(codes, tuple(map(str, column.categories)))
-    return Columns(words, {name: table[name].to_numpy() for name in wanted.numbers})
+    coded = {
+        name: Words(np.asarray(table[name].cat.codes, dtype=np.int32),
+                    tuple(map(str, table[name].cat.categories)))
+        for name in words
+    }  # fmt: skip
+    return Columns(coded, {name: table[name].to_numpy() for name in numbers})

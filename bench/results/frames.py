@@ -10,6 +10,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.errors import StoreError
-from bench.records import CodedFrames, Record
+from bench.records import CodedFrames
+from bench.results.recovery import opened
+from bench.results.table import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,11 +82,6 @@ def pack_frames(frames: Frames) -> PackedFrames | None:
     )
 
 
-def frames_of(record: Record) -> Frames:
-    """What a record that was just measured says of its frames."""
-    return Frames(record.coded_frames, record.frame_values)
-
-
 def unpack_frames(content: bytes) -> Frames:
     """What ``pack_frames`` packed; nothing where it is damaged."""
     import numpy as np
@@ -111,7 +109,7 @@ def put(db: sqlite3.Connection, rows: Iterable[tuple[Key, PackedFrames | None]])
 
 def held(db: sqlite3.Connection, key: Key) -> Frames:
     """The stored frames of one record."""
-    where = " AND ".join(f"{name} = ?" for name in _KEYS)
+    where = "codec = ? AND point = ? AND item = ?"
     row = db.execute(f"SELECT content FROM frames WHERE {where}", key).fetchone()
     return Frames() if row is None else unpack_frames(row[0])
 
@@ -125,17 +123,10 @@ def export(db: sqlite3.Connection, path: Path, *, every: bool = False) -> None:
         return
     known = (metric for *_, frames in _stored(db, items) for metric in frames.values)
     metrics = tuple(dict.fromkeys(known))
-    temporary = path.with_name(path.name + ".new")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow((*COLUMNS, *metrics))
-            for *key, frames in _stored(db, items):
-                writer.writerows((*key, *row) for row in _rows(frames, metrics))
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+    with written(path) as writer:
+        writer.writerow((*COLUMNS, *metrics))
+        for *key, frames in _stored(db, items):
+            writer.writerows((*key, *row) for row in _rows(frames, metrics))
 
 
 _SHOWN = (
@@ -190,21 +181,10 @@ def rebuild(folder: Path, *, every: bool = False) -> None:
     store = folder / "records.sqlite"
     if not store.is_file():
         return
-    db = _opened(store)
-    try:
+    # of an earlier format, or damaged: the next run mends it
+    with suppress(sqlite3.Error), closing(opened(store)) as db:
         if db.execute("SELECT 1 FROM frames LIMIT 1").fetchone():
             export(db, folder / FILE, every=every)
-    except sqlite3.Error:
-        return  # of an earlier format, or damaged: the next run mends it
-    finally:
-        db.close()
-
-
-def _opened(store: Path) -> sqlite3.Connection:
-    # without a log nobody writes, and reading leaves no files of SQLite's behind
-    waiting = store.with_name(f"{store.name}-wal").exists()
-    how = "mode=ro" if waiting else "mode=ro&immutable=1"
-    return sqlite3.connect(f"{store.resolve().as_uri()}?{how}", uri=True)
 
 
 def recovered(store: Path, table: Path) -> dict[Key, PackedFrames]:
@@ -214,16 +194,11 @@ def recovered(store: Path, table: Path) -> dict[Key, PackedFrames]:
         found = {key: packed for key, frames in _in_table(table) if (packed := pack_frames(frames))}
     if not store.is_file():
         return found
-    db = _opened(store)
-    try:
+    with suppress(sqlite3.Error), closing(opened(store)) as db:
         rows = db.execute("SELECT codec, point, item, frames, content FROM frames")
         for codec, point, item, count, content in rows:
             if unpack_frames(content).count == count:
                 found[codec, point, item] = PackedFrames(count, content)
-    except sqlite3.Error:
-        return found
-    finally:
-        db.close()
     return found
 
 

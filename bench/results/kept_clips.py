@@ -6,7 +6,6 @@ What a clip shows differs from what was decoded by at least ``LEAST_DB``; nothin
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.colour import converted, convertible
-from bench.signals import YUV420, Frame, Layout, PixelFormat, Signal
+from bench.signals import YUV420, Frame, Layout, PixelFormat, Signal, split_planes
 
 LEAST_DB = 45.0
 """Luma and chroma together, of every frame, from the 8-bit 4:2:0 samples that are encoded."""
@@ -36,18 +35,13 @@ def playable(signal: Signal, source: Layout) -> bytes:
     layout = replace(source, format=kind)
     frames = [
         frame if kind.name == YUV420.name else converted(frame, layout, wanted)
-        for frame in islice(signal.frames(), frames_kept(source))
+        for frame in islice(signal.frames(), max(1, MOST_PIXELS // (source.width * source.height)))
     ]
     for options in _TRIES:
         clip = _encoded(frames, source, wanted, options)
         if _least_db(frames, clip) >= LEAST_DB:
             break
     return clip
-
-
-def frames_kept(layout: Layout) -> int:
-    """How many of a clip's frames are in its playable copy."""
-    return min(layout.frames, max(1, MOST_PIXELS // (layout.width * layout.height)))
 
 
 def _encoded(
@@ -65,23 +59,16 @@ def _encoded(
         context.color_range = 2 if kind.full_range else 1
         context.colorspace = _MATRICES[kind.matrix or "bt709"]
         stream.options = {"deadline": "realtime", "cpu-used": "8", **options}
-        shapes = kind.plane_shapes(layout.width, layout.height)
+        laid_out = replace(layout, format=kind)
         for samples in frames:
             frame = av.VideoFrame(layout.width, layout.height, "yuv420p")
-            for plane, part in zip(frame.planes, _planes(samples, shapes), strict=True):
+            for plane, part in zip(frame.planes, split_planes(samples, laid_out), strict=True):
                 rows = np.zeros((plane.height, plane.line_size), np.uint8)
                 rows[:, : part.shape[1]] = part
                 plane.update(rows.tobytes())
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
-
-
-def _planes(samples: Frame, shapes: tuple[tuple[int, int], ...]) -> Iterator[Frame]:
-    start = 0
-    for height, width in shapes:
-        yield samples[start : start + height * width].reshape(height, width)
-        start += height * width
 
 
 def _least_db(frames: list[Frame], clip: bytes) -> float:

@@ -23,6 +23,8 @@ from bench.results.kept_clips import playable
 from bench.signals import Layout, Signal
 
 CLIP = ".webm"
+Key = tuple[str, str, str]
+"""Codec, point and item."""
 _LONGEST = 200
 """Characters of a file's name, which with its suffix may have 255."""
 
@@ -71,29 +73,24 @@ class KeptStreams:
     def __init__(self, out: Path) -> None:
         self.folder = out / "kept"
 
-    def holds(self, codec: str, point: str, item: str) -> bool:
-        return self._path(item, codec, point, ".png").is_file()
+    def reconstruction(self, codec: str, point: str, item: str) -> Path | None:
+        """The PNG of the reconstruction of a task, if it was kept."""
+        path = self._path(item, codec, point, ".png")
+        return path if path.is_file() else None
 
-    def complete(
-        self, done: Mapping[tuple[str, str, str], str], keep: Collection[str]
-    ) -> dict[tuple[str, str, str], str]:
-        """The entries of ``done``, by codec, point and item, without those of items to ``keep``
-        whose stream was not kept."""
-        return {key: mark for key, mark in done.items() if key[2] not in keep or self.holds(*key)}
+    def complete(self, done: Mapping[Key, str], keep: Collection[str]) -> dict[Key, str]:
+        """The entries of ``done`` without those of items to ``keep`` whose stream was not kept."""
+        return {
+            key: mark for key, mark in done.items()
+            if key[2] not in keep or self.reconstruction(*key)
+        }  # fmt: skip
 
-    def lacking(
-        self, stored: Mapping[tuple[str, str, str], Stored]
-    ) -> dict[tuple[str, str, str], Stored]:
+    def lacking(self, stored: Mapping[Key, Stored]) -> dict[Key, Stored]:
         """Those measurements that have a stream which is not kept, or was damaged since."""
         return {
             key: one for key, one in stored.items()
             if one.bitstream_sha256 and replace(one, kept=self.stream(*key)).kept_stream() is None
         }  # fmt: skip
-
-    def reconstruction(self, record: Record) -> Path | None:
-        """The PNG of a record's reconstruction, if it was kept."""
-        path = self._path(record.item, record.codec, record.point, ".png")
-        return path if path.is_file() else None
 
     def stream(self, codec: str, point: str, item: str) -> Path | None:
         """The path of the stream of a task, if it was kept."""
@@ -104,16 +101,15 @@ class KeptStreams:
         """Writes the files of one task, and the original if it is not there yet."""
         place = (kept.item, kept.codec, kept.point)
         _write(self._path(*place, ".bin"), kept.payload)
-        if kept.clip:
-            original = self._original(kept.item).with_suffix(CLIP)
-            if not original.is_file():
-                _write(original, kept.original_clip)
-            _write(self._path(*place, CLIP), kept.clip)
-        if kept.reconstruction:
-            original = self._original(kept.item)
-            if not original.is_file():
-                _write(original, kept.original)
-            _write(self._path(*place, ".png"), kept.reconstruction)
+        for suffix, original, shown in (
+            (CLIP, kept.original_clip, kept.clip),
+            (".png", kept.original, kept.reconstruction),
+        ):
+            if shown:
+                first = self._original(kept.item).with_suffix(suffix)
+                if not first.is_file():
+                    _write(first, original)
+                _write(self._path(*place, suffix), shown)
 
     def write_index(self, records: Iterable[Record]) -> None:
         """Writes index.json, which lists rate and quality of all kept points, if there are any."""
@@ -121,19 +117,14 @@ class KeptStreams:
             return
         entries = [
             {
-                "item": record.item,
-                "codec": record.codec,
-                "point": record.point,
-                "bpp": record.bpp,
-                "psnr_rgb": _finite(record.scores.get("psnr_rgb")),
+                "item": record.item, "codec": record.codec, "point": record.point,
+                "bpp": record.bpp, "psnr_rgb": _finite(record.scores.get("psnr_rgb")),
                 "original": self._name(self._original(record.item)),
-                "reconstruction": self._name(
-                    self._path(record.item, record.codec, record.point, ".png")
-                ),
+                "reconstruction": self._name(shown),
             }
-            for record in records
-            if record.status == "done" and self.holds(record.codec, record.point, record.item)
-        ]
+            for record in records if record.status == "done"
+            and (shown := self.reconstruction(record.codec, record.point, record.item))
+        ]  # fmt: skip
         text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
         _write(self.folder / "index.json", text.encode())
 

@@ -69,24 +69,27 @@ def merge_runs(paths: Sequence[Path], runs: Sequence[RunInfo], items: Sequence[I
     """One description of several runs. Raises UsageError naming the first field that disagrees;
     ``items`` are those of each run's records."""
     first = runs[0]
-    for path, run in zip(paths[1:], runs[1:], strict=True):
+    held = list(zip(paths, runs, items, strict=True))
+    for other in held[1:]:
+        path, run, _ = other
         pair = f"{paths[0]} and {path}"
         for field in ("bench", "dataset", "media"):
             _agree(pair, field, getattr(first, field), getattr(run, field))
-        held = list(zip(paths, runs, items, strict=True))
-        _agree_items(held[0], held[paths.index(path)])
+        _agree_items(held[0], other)
         _agree_mapping(pair, "libraries", first.libraries, run.libraries)
     codecs: dict[str, CodecInfo] = {}
     for path, run in zip(paths, runs, strict=True):
         for info in run.codecs:
             known = codecs.setdefault(info.id, info)
-            pair = f"{names_of(paths[: paths.index(path)])} and {path}: codec {info.id}"
+            where = f"{names_of(paths[: paths.index(path)])} and {path}"
+            pair = f"{where}: codec {info.id}"
             _agree_mapping(pair, "settings", known.settings, info.settings, strict=True)
             _agree_mapping(pair, "versions", known.versions, info.versions, strict=True)
             _agree(pair, "device", known.device, info.device)
-            info.refuse_other_ladder(f"{names_of(paths[: paths.index(path)])} and {path}", known)
+            info.refuse_other_ladder(where, known)
             ladder = tuple(dict.fromkeys((*known.ladder, *info.ladder)))
-            more = _larger(known.items, info.items)
+            counts = (known.items, info.items)  # None is all there are
+            more = None if None in counts else max(filter(None, counts))
             codecs[info.id] = replace(known, ladder=ladder, items=more)
     return replace(
         first,
@@ -123,11 +126,6 @@ def _metric_versions(
             else:
                 unknown.add(name)
     return {name: versions for name, versions in found.items() if name not in unknown}
-
-
-def _larger(one: int | None, other: int | None) -> int | None:
-    """The larger of two counts of items, where None is all there are."""
-    return None if one is None or other is None else max(one, other)
 
 
 def _agree(pair: str, field: str, one: object, other: object) -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from bench.records import COLUMNS, Record, columns_of
-from bench.results.frames import PackedFrames, frames_of, pack_frames
+from bench.results.frames import Frames, PackedFrames, pack_frames
 from bench.results.recovery import row_checksum
 from bench.results.table import Cell, cells
 
@@ -47,7 +47,7 @@ def pack(record: Record) -> Packed:
     """A record ready to be stored."""
     columns = _columns((*record.scores, *record.frame_scores))
     row = cells(record, columns)
-    frames = pack_frames(frames_of(record)) if record.frame_values or record.coded_frames else None
+    frames = pack_frames(Frames(record.coded_frames, record.frame_values))
     return Packed(columns, row, row_checksum(columns, row), frames)
 
 

@@ -11,7 +11,7 @@ import pickle
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 
@@ -78,13 +78,13 @@ def recover_records(store: Path, table: Path) -> list[Record]:
 def judged_points(store: Path) -> set[tuple[str, str]] | None:
     """Codecs and points that have a verdict in a store; None where there is none that is whole."""
     try:
-        with closing(_opened(store)) as db:
+        with closing(opened(store)) as db:
             return set(db.execute("SELECT codec, point FROM verdicts"))
     except sqlite3.Error:
         return None
 
 
-def _opened(store: Path) -> sqlite3.Connection:
+def opened(store: Path) -> sqlite3.Connection:
     """The store, only to be read."""
     # without a log nobody writes, and reading leaves no files of SQLite's behind
     waiting = store.with_name(f"{store.name}-wal").exists()
@@ -96,29 +96,21 @@ def _readable(store: Path) -> Iterator[Record]:
     """Records with a right checksum: read forwards up to the damage, then backwards up to it."""
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{name} {direction}" for name in _KEY)
-        try:
-            db = _opened(store)
-        except sqlite3.Error:
-            return
-        try:
+        # once the damage is reached, records beyond it are read from the other end
+        reached = suppress(sqlite3.Error, UnicodeDecodeError, OverflowError)
+        with reached, closing(opened(store)) as db:
             rows = db.execute(f"SELECT * FROM records ORDER BY {order}")
             names = [column[0] for column in rows.description]
             for row in rows:
                 values = dict(zip(names, row, strict=True))
                 if values.pop("checksum", None) == checksum(values):
                     yield record_of(values)
-        except (sqlite3.Error, UnicodeDecodeError, OverflowError):
-            continue  # the damage is reached; records beyond it are read from the other end
-        finally:
-            db.close()
 
 
 def _exported(table: Path) -> Iterator[Record]:
-    try:
+    with suppress(StoreError):  # without a readable table more is measured again
         for _, record in read_records(table, _NEEDED):
             yield record
-    except StoreError:
-        return  # without a readable table more is measured again
 
 
 def _plausible(record: Record) -> bool:

@@ -212,16 +212,8 @@ def read_run(folder: Path) -> RunInfo:
         raise StoreError(f"{path}: not a run of format {FORMAT}: {error}") from error
 
 
-def _are_named(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, dict) and "id" in one for one in value)
-
-
 def _are_words(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
-
-
-def _is_table(value: object) -> bool:
-    return value is None or isinstance(value, dict)
 
 
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
@@ -230,9 +222,15 @@ _SHAPES: Mapping[str, Callable[[object], bool]] = {
     "metrics": _are_words,
     "command": _are_words,
     "verdicts": lambda value: isinstance(value, list),
-    "metric_facts": lambda value: value is None or _are_named(value),
+    "metric_facts": lambda value: (
+        value is None
+        or (isinstance(value, list) and all(isinstance(one, dict) and "id" in one for one in value))
+    ),
     "jobs": lambda value: isinstance(value, int),
-    **dict.fromkeys(("machine", "libraries", "item_digests", "metric_versions"), _is_table),
+    **dict.fromkeys(
+        ("machine", "libraries", "item_digests", "metric_versions"),
+        lambda value: value is None or isinstance(value, dict),
+    ),
 }
 """What parts of the file must be, where a wrong one would come to light late or as a wrong word."""
 

@@ -1,10 +1,11 @@
-"""The SQLite file behind a results store: its tables, the history of its format, and what lies in
-its place. Reads and writes no record."""
+"""The SQLite file behind a results store: its tables, the history of its format, what lies in its
+place, and how another takes it at once. Reads and writes no record."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,8 @@ from bench.results.recovery import checksum
 # 9: frame_bytes, format; 10: kbps, encode_fps, decode_fps; 11: a table of frames
 FORMAT = 11
 
+_ROOM = 4 << 20
+"""Bytes that a fresh store keeps free inside itself for its first records, some ten thousand."""
 KEYS = ("codec", "point", "item")
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
@@ -75,3 +78,30 @@ def add_columns(db: sqlite3.Connection, held: Sequence[str]) -> None:
             new = checksum({**values, "bpp_likelihood": None})
             keys = [values[name] for name in KEYS]
             db.execute(f"UPDATE records SET checksum = ? WHERE {key}", (new, *keys))
+
+
+def put_in_place(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Writes a store that ``fill`` fills beside ``path``, then at once in its place. Whatever is
+    raised, what was at ``path`` is as it was."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as db:
+            db.executescript(SCHEMA)
+            fill(db)
+            db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+    except BaseException:
+        for suffix in ("", "-journal"):
+            new.with_name(new.name + suffix).unlink(missing_ok=True)
+        raise
+    for suffix in ("-wal", "-shm"):  # of the old store; they would be taken for the new one's
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    new.replace(path)
+
+
+def make_room(db: sqlite3.Connection) -> None:
+    """Leaves free pages in a store, which its records fill first. Raises sqlite3.OperationalError
+    where the disk has no room for them."""
+    db.execute("CREATE TABLE room (bytes)")
+    db.execute("INSERT INTO room VALUES (zeroblob(?))", (_ROOM,))
+    db.execute("DROP TABLE room")

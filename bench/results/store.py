@@ -15,26 +15,27 @@ from dataclasses import asdict, astuple, replace
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.records import (
-    COLUMNS,
-    FrameSummary,
-    Record,
-    Stored,
-    columns_of,
-    is_of_frames,
-)
+from bench.records import COLUMNS, FrameSummary, Record, Stored, columns_of, is_of_frames
 from bench.results import frames
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
 from bench.results.recovery import damaged, recover_records, row_checksum
-from bench.results.replacing import make_room, put_in_place
 from bench.results.run_info import CodecInfo, MeasuredWith, Verdict, held_metrics, held_run
-from bench.results.schema import FORMAT, KEYS, SCHEMA, add_columns, state_of
+from bench.results.schema import (
+    FORMAT,
+    KEYS,
+    SCHEMA,
+    add_columns,
+    make_room,
+    put_in_place,
+    state_of,
+)
 from bench.results.table import Cell, record_of, score_columns, write_records
 
 FILE = "records.sqlite"
 TABLE = "records.csv"
 Key = tuple[str, str, str]
+_ONE = "codec = ? AND point = ? AND item = ?"
 _SEEN = "(c.id IS NULL OR p.point IS NOT NULL)"
 """Of a record: whether its codec and point belong to what the folder shows."""
 
@@ -71,16 +72,14 @@ class Store:
         """Opens the store; a damaged one is replaced by what can be read of it, a missing or empty
         one by the folder's tables, so that results kept under version control are continued."""
         state = state_of(self.folder / FILE)
-        if state == "empty" and (self.folder / TABLE).is_file():
+        lost = state == "empty" and (self.folder / TABLE).is_file()
+        if lost:
             self.restored = self._lay_anew()
-            self._connect()
-            self._restore_run()
         elif state == "damaged":
             self.repaired = self._lay_anew()
-            self._connect()
+        self._connect()
+        if lost or state == "damaged":
             self._restore_run()
-        else:
-            self._connect()
 
     def _lay_anew(self) -> int:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
@@ -95,7 +94,7 @@ class Store:
                 keys = {(one.codec, one.point, one.item) for one in records}
                 frames.put(db, ((key, found[key]) for key in keys & found.keys()))
 
-        put_in_place(self.folder / FILE, SCHEMA, FORMAT, fill)
+        put_in_place(self.folder / FILE, fill)
         return len(records)
 
     def _restore_run(self) -> None:
@@ -119,7 +118,7 @@ class Store:
         """An empty store in the place of the old results, which stay until there is room for it."""
         if (self.folder / FILE).exists():
             with _explained(self.folder):
-                put_in_place(self.folder / FILE, SCHEMA, FORMAT, make_room)
+                put_in_place(self.folder / FILE, make_room)
         for name in (TABLE, frames.FILE):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -204,15 +203,16 @@ class Store:
             for item, known in held:
                 group = groups.get(item, known or "") or None
                 if group != known:
-                    self._insert(pack(replace(r, group=group)) for r in self._sound(item))
+                    sound = self._sound("item = ?", (item,))
+                    self._insert(pack(replace(record, group=group)) for record in sound)
 
-    def _sound(self, item: str) -> list[Record]:
-        """The records of an item that are what was written."""
+    def _sound(self, where: str, values: Sequence[str] = ()) -> list[Record]:
+        """Some records, as long as they are what was written."""
         columns = ", ".join(f'"{name}"' for name in self._columns)
-        query = f"SELECT {columns}, checksum FROM records WHERE item = ?"
+        query = f"SELECT {columns}, checksum FROM records WHERE {where}"
         return [
             record_of(dict(zip(self._columns, row, strict=True)))
-            for *row, mark in self._db.execute(query, (item,)).fetchall()
+            for *row, mark in self._db.execute(query, values).fetchall()
             if mark in (None, row_checksum(self._columns, row))
         ]
 
@@ -331,32 +331,29 @@ class Store:
     def lacking(self, metrics: Sequence[str]) -> dict[Key, tuple[tuple[str, ...], Stored]]:
         """Finished records without a value of some of these metrics: which, and what they were
         measured on."""
-        own = [name if name in self._columns else None for name in metrics]
-        columns = ["codec", "point", "item", "bitstream_sha256", "mse", "reached"]
-        columns += [f'"{name}"' if name else "NULL" for name in own]
-        missing = " OR ".join(f"{word} IS NULL" for word in columns[6:])
-        if not metrics:
+        own = [f'"{name}"' if name in self._columns else "NULL" for name in metrics]
+        if not own:
             return {}
-        with _explained(self.folder):
-            rows = self._db.execute(
-                f"SELECT {', '.join(columns)} FROM records WHERE status = 'done' AND ({missing})"
-            )
-            return {
-                row[:3]: (
-                    tuple(name for name, v in zip(metrics, row[6:], strict=True) if v is None),
-                    Stored(row[3] or "", row[4], row[5]),
-                )
-                for row in rows
-            }
+        return {
+            key: (tuple(n for n, v in zip(metrics, values, strict=True) if v is None), stored)
+            for key, stored, values in self._finished(own)
+        }
 
     def measured(self) -> dict[Key, Stored]:
         """What every finished record was measured on."""
+        return {key: stored for key, stored, _ in self._finished()}
+
+    def _finished(self, more: Sequence[str] = ()) -> Iterator[tuple[Key, Stored, list[object]]]:
+        """What every finished record was measured on, of those that lack some of ``more`` columns
+        with their values."""
+        columns = ", ".join((*KEYS, "bitstream_sha256", "mse", "reached", *more))
+        lacking = " OR ".join(f"{name} IS NULL" for name in more) or "TRUE"
         with _explained(self.folder):
             rows = self._db.execute(
-                "SELECT codec, point, item, bitstream_sha256, mse, reached FROM records "
-                "WHERE status = 'done'"
+                f"SELECT {columns} FROM records WHERE status = 'done' AND ({lacking})"
             )
-            return {row[:3]: Stored(row[3] or "", row[4], row[5]) for row in rows}
+            for codec, point, item, digest, mse, reached, *values in rows:
+                yield (codec, point, item), Stored(digest or "", mse, reached), values
 
     def add_scores(
         self,
@@ -368,72 +365,42 @@ class Store:
         """Adds metrics to a stored record, whose other values stay; ``remarks`` say why there are
         none. Nothing happens where the record is gone."""
         with self._transaction():
-            record = self._record(key)
-            if record is None:
-                return
-            said = {**record.remarks, **remarks}
-            said = {name: why for name, why in said.items() if name not in scores}
-            merged = {**record.scores, **scores}
-            record = replace(record, scores=merged, remarks=said)
-            if of_frames is not None:
-                held = frames.held(self._db, key)
-                record = replace(record, coded_frames=held.coded, frame_values=held.values)
-                record = record.with_frames(of_frames)
-            self._insert([pack(record)])
+            for record in self._sound(_ONE, key):
+                said = {**record.remarks, **remarks}
+                said = {name: why for name, why in said.items() if name not in scores}
+                record = replace(record, scores={**record.scores, **scores}, remarks=said)
+                if of_frames is not None:
+                    record = self._with_held_frames(record).with_frames(of_frames)
+                self._insert([pack(record)])
 
-    def _record(self, key: Key) -> Record | None:
-        where = " AND ".join(f"{name} = ?" for name in KEYS)
-        columns = ", ".join(f'"{name}"' for name in self._columns)
-        row = self._db.execute(f"SELECT {columns} FROM records WHERE {where}", key).fetchone()
-        return None if row is None else record_of(dict(zip(self._columns, row, strict=True)))
+    def _with_held_frames(self, record: Record, without: str = "") -> Record:
+        """With what is stored of its frames besides one metric's values."""
+        held = frames.held(self._db, (record.codec, record.point, record.item))
+        values = {name: each for name, each in held.values.items() if name != without}
+        return replace(record, coded_frames=held.coded, frame_values=values)
 
     def forget(self, metric: str) -> int:
         """Removes the values of a metric; returns how many there were."""
         if metric not in self._columns:
             return 0
-        with self._transaction() as db:
-            query = f'SELECT codec, point, item FROM records WHERE "{metric}" IS NOT NULL'
-            keys = db.execute(query).fetchall()
-            for key in keys:
-                record = self._record(key)
-                assert record is not None
+        with self._transaction():
+            found = self._sound(f'"{metric}" IS NOT NULL')
+            for record in found:
                 scores = {name: value for name, value in record.scores.items() if name != metric}
                 of_frames = {
-                    name: value
-                    for name, value in record.frame_scores.items()
+                    name: value for name, value in record.frame_scores.items()
                     if not is_of_frames(name, (metric,))
-                }
-                held = frames.held(self._db, key)
-                values = {name: each for name, each in held.values.items() if name != metric}
-                self._insert([
-                    pack(
-                        replace(
-                            record, scores=scores, frame_scores=of_frames,
-                            frame_values=values, coded_frames=held.coded,
-                        )
-                    )
-                ])  # fmt: skip
-        return len(keys)
+                }  # fmt: skip
+                record = replace(record, scores=scores, frame_scores=of_frames)
+                self._insert([pack(self._with_held_frames(record, metric))])
+        return len(found)
 
     def drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
         """Removes records that no longer belong (another codec version, card or weights)."""
         with self._transaction() as db:
             for codec, point, item in keys:
-                db.execute(
-                    "DELETE FROM records WHERE codec = ? AND point = ? AND item = ?",
-                    (codec, point, item),
-                )
+                db.execute(f"DELETE FROM records WHERE {_ONE}", (codec, point, item))
                 db.execute("DELETE FROM verdicts WHERE codec = ? AND point = ?", (codec, point))
-
-    def counts(self) -> dict[str, int]:
-        """Number of records of each status."""
-        rows = self._db.execute("SELECT status, COUNT(*) FROM records GROUP BY status")
-        return dict(rows.fetchall())
-
-    def rows(self) -> Iterator[tuple[Cell, ...]]:
-        """The records of the codecs' ladders as rows of ``columns``, by codec, point and item in
-        the order of the run."""
-        yield from self._ordered(self._columns, f"WHERE {_SEEN}")
 
     def _ordered(self, columns: Sequence[str], where: str = "", more: str = "") -> sqlite3.Cursor:
         """Rows by codec, point and item in the order of the run."""
@@ -446,8 +413,9 @@ class Store:
         )
 
     def records(self) -> Iterator[Record]:
-        """All records, in the order of ``rows``."""
-        return (record_of(dict(zip(self._columns, row, strict=True))) for row in self.rows())
+        """The records of the codecs' ladders, by codec, point and item in the order of the run."""
+        rows = self._ordered(self._columns, f"WHERE {_SEEN}")
+        return (record_of(dict(zip(self._columns, row, strict=True))) for row in rows)
 
     def export_csv(self, path: Path) -> int:
         """Writes records.csv of what is whole: empty where nothing applies, ``inf`` for infinite.
@@ -463,7 +431,8 @@ class Store:
         return len(damaged)
 
     def _whole(self, damaged: list[Key]) -> Iterator[tuple[Cell, ...]]:
-        """As ``rows``, without those whose checksum is wrong, whose keys are added to a list."""
+        """Rows as ``records`` has them, without those whose checksum is wrong: their keys are added
+        to a list."""
         columns = self._columns
         codec, point, item = map(columns.index, KEYS)
         for *row, mark, seen in self._ordered((*columns, "checksum"), more=f", {_SEEN}"):

@@ -8,15 +8,19 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError, as_cell
 from bench.records import COLUMNS, ENERGY, NO_COLUMNS, RESERVED, Record, is_of_frames, read_number
 from bench.results.damage import implausible
+
+if TYPE_CHECKING:
+    from _csv import Writer
 
 FILE = "records.csv"
 LABELS = ("suite", "dataset", "item", "codec", "point", "status")
@@ -112,18 +116,24 @@ def _with_scores(
 
 
 def write_records(path: Path, rows: Iterable[Sequence[Cell]], columns: Sequence[str]) -> None:
-    """Writes a table in one step: empty where nothing applies, ``inf`` for infinite."""
-    temporary = path.with_name(path.name + ".new")
+    """Writes a table: empty where nothing applies, ``inf`` for infinite."""
     boolean = columns.index("lossless") if "lossless" in columns else None
+    with written(path) as writer:
+        writer.writerow(columns)
+        for row in rows:
+            if boolean is not None and row[boolean] is not None:
+                word = "true" if row[boolean] else "false"
+                row = (*row[:boolean], word, *row[boolean + 1 :])
+            writer.writerow(row)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Writer]:
+    """Writes a CSV file in one step: whole, or not at all."""
+    temporary = path.with_name(path.name + ".new")
     try:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            for row in rows:
-                if boolean is not None and row[boolean] is not None:
-                    word = "true" if row[boolean] else "false"
-                    row = (*row[:boolean], word, *row[boolean + 1 :])
-                writer.writerow(row)
+            yield csv.writer(file, lineterminator="\n")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

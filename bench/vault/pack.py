@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.cards import CodecCard, Registry
+from bench.cards import Registry
 from bench.codecs.build import select
 from bench.errors import StoreError, near_matches
 from bench.records import CodecName, Record, Stored
@@ -23,7 +23,6 @@ from bench.vault.decoding import decode_all
 class Packed:
     """What a vault came to; ``notes`` are sentences that the user should read."""
 
-    path: Path
     records: int
     streams: int
     notes: tuple[str, ...]
@@ -56,14 +55,15 @@ def pack(
     kept = {key_of(record) for record in records}
     payloads = [stream for held in streams.values() for _, stream in held]
     rows = _rows(folder / FILE, kept)
+    texts = {card.path.name: card.path.read_bytes() for card in cards.values()}
     try:
-        write_vault(path, run, rows, payloads, decoded.hashes, _texts(cards), by)
+        write_vault(path, run, rows, payloads, decoded.hashes, texts, by)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror}; give --out") from error
     notes = []
     if left := len(asked) - len(records):
         notes.append(f"{left} records without a stream (failed, skipped or estimated) are left out")
-    return Packed(path, len(records), len(set(payloads)), tuple(notes))
+    return Packed(len(records), len(set(payloads)), tuple(notes))
 
 
 def _only(run: RunInfo, specs: Sequence[str], registry: Registry, folder: Path) -> RunInfo:
@@ -121,7 +121,3 @@ def _rows(table: Path, kept: set[tuple[str, str, str]]) -> list[list[str]]:
         if tuple(row[at] for at in places[:3]) in kept and row[places[3]] == "done"
     ]  # fmt: skip
     return [header, *wanted]
-
-
-def _texts(cards: Mapping[str, CodecCard]) -> dict[str, bytes]:
-    return {card.path.name: card.path.read_bytes() for card in cards.values()}

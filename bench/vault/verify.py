@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from pebble import ProcessExpired
 from bench.cards import CodecCard, Registry
 from bench.cards.codec_specs import parse_point
 from bench.codecs.build import select
-from bench.codecs.foreign.codec import is_foreign
+from bench.codecs.foreign.places import is_ours
 from bench.datasets.base import Item
 from bench.engine.campaign import Campaign
 from bench.engine.elsewhere import may_differ
@@ -39,7 +39,6 @@ _SAME = 1e-6
 order."""
 _ROUNDED = 1e-3
 """The same of codecs that compute in floating point: other processors round otherwise."""
-Streams = Mapping[str, Sequence[tuple[Record, bytes]]]
 
 
 @dataclass(slots=True)
@@ -89,7 +88,9 @@ def verify_streams(vault: Vault, registry: Registry, *, seconds: float) -> Verif
     for name, why in {**missing, **decoded.missing}.items():
         found.skipped.append(f"{name}: not decoded: {why}")
     found.able = tuple(name for name in cards if name not in decoded.missing)
-    found.real = frozenset(n for n in found.able if is_foreign(cards[n]) or may_differ(cards[n]))
+    found.real = frozenset(
+        n for n in found.able if not is_ours(cards[n].adapter) or may_differ(cards[n])
+    )
     found.problems += [
         f"{' '.join(k)}: its stream does not decode: {why}" for k, why in decoded.failures.items()
     ]
@@ -191,11 +192,10 @@ def _other_sizes(record: Record, item: Item | None) -> Iterator[str]:
         yield f"{where}: the data set has no such item"
         return
     layout = item.layout
-    told = {"width": layout.width, "height": layout.height, "frames": layout.frames}
-    told |= {"channels": layout.channels}
-    for name, value in told.items():
-        if getattr(record, name) != value:
-            yield f"{where}: {name} is {getattr(record, name)} in the record, {value} of the item"
+    for name in ("width", "height", "frames", "channels"):
+        told, value = getattr(record, name), getattr(layout, name)
+        if told != value:
+            yield f"{where}: {name} is {told} in the record, {value} of the item"
     if record.kbps is not None and record.bytes:
         kbps = 8 * record.bytes * float(layout.fps / layout.frames) / 1000
         if not _same(record.kbps, kbps):
@@ -229,9 +229,8 @@ def _tasks(
         digest = record.bitstream_sha256 or ""
         (folder / digest).write_bytes(stream)
         stored = Stored(digest, None, record.reached, folder / digest)
-        yield Task(
-            record.codec, parse_point(record.point), record.item, "", "", able, stored
-        )  # fmt: skip
+        point = parse_point(record.point)
+        yield Task(record.codec, point, record.item, "", "", able, stored)
 
 
 def _other_values(record: Record, added: Added, limit: float) -> Iterator[str]:

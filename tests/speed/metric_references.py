@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
@@ -20,11 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import Unavailable
-from bench.metrics.packages import ALEXNET, VGG16, require, version
+from bench.metrics.packages import ALEXNET, VGG16
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 _LIBJXL = "apt-get install libjxl-devtools of Debian 13 or later"
+
+
+def _require(module: str, cure: str) -> None:
+    if find_spec(module) is None:
+        raise Unavailable(f"package {module} is not installed; {cure}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,8 @@ class Reference:
 
 def _package(module: str, name: str, what: str) -> Callable[[], str]:
     def ready() -> str:
-        require(module, f"pip install {name}")
-        return f"{what}, {name} {version(name)[name]}"
+        _require(module, f"pip install {name}")
+        return f"{what}, {name} {metadata.version(name)}"
 
     return ready
 
@@ -177,7 +184,7 @@ def _vif(one: Picture, other: Picture) -> float:
 
 
 def _haarpsi_ready() -> str:
-    require("haarPsi", "put the authors' haarPsi.py (github.com/rgcda/haarpsi) on PYTHONPATH")
+    _require("haarPsi", "put the authors' haarPsi.py (github.com/rgcda/haarpsi) on PYTHONPATH")
     return "the authors' haarPsi.py"
 
 

@@ -21,12 +21,10 @@ from bench.codecs.base import Allowed, AnyValue, Choice, Complexity, Encoded, Ra
 from bench.codecs.foreign.host import Answer, Host, Program, StartError
 from bench.codecs.foreign.messages import (
     call_of,
-    complexity_of,
     encoded_of,
-    paths_of,
     signal_of,
 )
-from bench.codecs.foreign.places import Environment, decoder_places, environment_of, is_ours
+from bench.codecs.foreign.places import Environment, decoder_places, environment_of
 from bench.codecs.variations import vary
 from bench.processes.isolation import launch_folder
 from bench.records import Point
@@ -36,11 +34,6 @@ _BACKEND = "bench.codecs.foreign.adapter_backend"
 _START_SECONDS = 300.0
 _PAIRS = 2
 """Of how many codecs a worker of the pool keeps the processes: each may hold a network."""
-
-
-def is_foreign(card: CodecCard) -> bool:
-    """Whether the adapter that a card names is not ours."""
-    return not is_ours(card.adapter)
 
 
 class Apart:
@@ -65,7 +58,6 @@ class Apart:
             "path": [str(path) for path in found.first],
             "last": [str(path) for path in found.last],
             "folder": str(launch_folder()),
-            "seed": 0,
             **self.opening,
         }
         return _hosts(Program(self.card.id, json.dumps(opening), found.python))
@@ -169,6 +161,10 @@ class ForeignCodec:
             self._described = self.apart.encoder("describe").result
         return self._described
 
+    def _asked(self, call: str, *arguments: object) -> Any:
+        """What the encoder's process answers in plain data."""
+        return self.apart.encoder(call, *arguments).result.get("value")
+
     @property
     def parameters(self) -> Mapping[str, Allowed]:
         return {name: _allowed(told) for name, told in self._facts["parameters"].items()}
@@ -197,7 +193,7 @@ class ForeignCodec:
         self.apart.encoder("check_available")
 
     def versions(self) -> Mapping[str, str]:
-        told = self.apart.encoder("versions").result.get("value") or {}
+        told = self._asked("versions") or {}
         releases, _ = self.apart.code()
         return {**releases, **told, **self._facts["plugin"]}
 
@@ -205,10 +201,10 @@ class ForeignCodec:
         return self.apart.code()[1]
 
     def device_kind(self) -> str:
-        return str(self.apart.encoder("device_kind").result.get("value") or "")
+        return str(self._asked("device_kind") or "")
 
     def refusal(self, layout: Layout) -> str | None:
-        reason = self.apart.encoder("refusal", layout).result.get("value")
+        reason = self._asked("refusal", layout)
         return None if reason is None else str(reason)
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
@@ -239,13 +235,14 @@ class ForeignCodec:
         self.apart.decoder("warm_up", Signal(signal.layout, lambda: iter(frames)), point)
 
     def complexity(self) -> Complexity | None:
-        return complexity_of(self.apart.encoder("complexity").result)
+        table = self.apart.encoder("complexity").result.get("complexity")
+        return table and Complexity(**{key: float(one) for key, one in table.items()})
 
     def reads(self) -> tuple[Path, ...]:
-        return paths_of(self.apart.encoder("reads").result)
+        return tuple(map(Path, self._asked("reads") or ()))
 
     def estimate(self, signal: Signal, point: Point) -> float | None:
-        value = self.apart.encoder("estimate", signal, point).result.get("value")
+        value = self._asked("estimate", signal, point)
         return None if value is None else float(value)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,14 +151,3 @@ def encoded_of(answer: Mapping[str, Any], blobs: Sequence[bytes]) -> Encoded:
         return Encoded(blobs[0], reconstruction=signal, **facts)
     except (KeyError, TypeError, IndexError) as error:
         raise CodecError(f"encode returns no Encoded: {error}") from error
-
-
-def complexity_of(answer: Mapping[str, Any]) -> Complexity | None:
-    """The complexity of an answer, if it has one."""
-    table = answer.get("complexity")
-    return None if table is None else Complexity(**{key: float(one) for key, one in table.items()})
-
-
-def paths_of(answer: Mapping[str, Any]) -> tuple[Path, ...]:
-    """The paths of an answer."""
-    return tuple(Path(one) for one in answer.get("value") or ())

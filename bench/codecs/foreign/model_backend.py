@@ -49,8 +49,6 @@ class Backend:
         self.spec: Head = args["model"]
         self.device: str = args.get("device", "cpu")
         self.video = bool(self.spec.get("video"))
-        if args.get("threads"):
-            torch.set_num_threads(args["threads"])
         part, ignored = self.spec.get("part", ""), self.spec.get("ignore", [])
         self.builder = Builder(self.spec["model"], part, list(ignored))
         self.network: Any = None

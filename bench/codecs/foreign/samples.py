@@ -17,6 +17,7 @@ from .plain import Fault
 if TYPE_CHECKING:  # what Python 3.8 cannot evaluate
     from typing import Any
 
+_PEAK = 255
 _FAR, _FARTHEST, _MANY = 1.5, 8.0, 0.02
 
 
@@ -32,16 +33,13 @@ class Samples:
     ) -> None:
         self.kind, self.width, self.height = args["samples"], args["width"], args["height"]
         self.half = ((self.height + 1) // 2, (self.width + 1) // 2)
-        depth = args.get("depth", 8)
-        self.peak = (1 << depth) - 1
-        self.dtype = np.dtype("u1" if depth == 8 else "<u2")
         self.stride, self.half_stride = stride, max(1, stride // 2)
         self.padding, self.device = padding, device
         self.channels = channels
 
     def tensors(self, data: bytes) -> list[Any]:
         """The frames in ``data``."""
-        flat, height, width = np.frombuffer(data, self.dtype), self.height, self.width
+        flat, height, width = np.frombuffer(data, np.uint8), self.height, self.width
         if self.kind == "yuv420":
             luma, chroma = height * width, self.half[0] * self.half[1]
             return [
@@ -82,7 +80,7 @@ class Samples:
         x = torch.from_numpy(np.array(frame, np.float32, order="C"))[None].to(self.device)
         margins = self._margins(x.shape[-2], x.shape[-1], stride)
         mode = "replicate" if self.padding == "replicate" else "constant"
-        return F.pad(x / self.peak, margins, mode=mode) if any(margins) else x / self.peak
+        return F.pad(x / _PEAK, margins, mode=mode) if any(margins) else x / _PEAK
 
     def _margins(self, height: int, width: int, stride: int) -> tuple[int, int, int, int]:
         """Left, right, above and below."""
@@ -104,8 +102,8 @@ class Samples:
         return picture
 
     def _rounded(self, x: Tensor) -> bytes:
-        samples = (x.clamp(0, 1) * self.peak).round().cpu().numpy()
-        return np.ascontiguousarray(samples.astype(self.dtype)).tobytes()
+        samples = (x.clamp(0, 1) * _PEAK).round().cpu().numpy()
+        return np.ascontiguousarray(samples.astype(np.uint8)).tobytes()
 
 
 def check_range(x: Tensor) -> None:

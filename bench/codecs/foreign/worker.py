@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import random
+import resource
 import struct
 import sys
 import time
@@ -185,7 +186,6 @@ class Worker:
 
     def __init__(self) -> None:
         self.backend: Any = None
-        self._seed = 0
 
     def answer(self, head: Head, blobs: Blobs) -> Reply:
         """The answer to a call, whatever the code raises."""
@@ -197,7 +197,7 @@ class Worker:
                 versions, sources = loaded_code()
                 code = {"versions": versions, "sources": sources}
                 return {"result": dict(code, python=platform.python_version())}, []
-            self._sow()
+            _sow()
             wall, cpu = time.perf_counter(), _cpu()
             result, found = getattr(self.backend, call)(args, blobs)
             seconds = {"wall": time.perf_counter() - wall, "cpu": _cpu() - cpu}
@@ -209,24 +209,20 @@ class Worker:
         sys.path[:] = list(dict.fromkeys([*args.get("path", ()), *sys.path, *args["last"]]))
         with contextlib.suppress(OSError):  # where relative paths of the code start
             os.chdir(args["folder"])
-        self._seed = args.get("seed", 0)
-        self._sow()
+        _sow()
         self.backend = _backend(args["backend"])
 
-    def _sow(self) -> None:
-        """Random numbers of a call do not depend on the calls before: in any order and number of
-        processes the same is measured."""
-        random.seed(self._seed)
-        np.random.seed(self._seed)
-        if "torch" in sys.modules:
-            sys.modules["torch"].manual_seed(self._seed)
+
+def _sow() -> None:
+    """Random numbers of a call do not depend on the calls before: in any order and number of
+    processes the same is measured."""
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 def _cpu() -> float:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return time.process_time()
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from bench.codecs.base import Allowed, Choice, Range
+from bench.codecs.base import Allowed, Choice, Passing, Range
 from bench.records import Value
 
 ONCE = -1
@@ -20,18 +19,10 @@ _SWITCH = {"true": "1", "yes": "1", "false": "0", "no": "0"}
 _WITHOUT_HYPHEN = ("lossless", "scenecut", "open-gop", "psy", "mbtree", "cabac", "deblock")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInterval:
-    """A number of frames, or ``ONCE``."""
-
-    def __contains__(self, value: object) -> bool:
-        return value == ONCE or value in _FRAMES
-
-    def __str__(self) -> str:
-        return f"{_FRAMES}, or {ONCE} for one intra picture a clip"
-
-
-KEYINT = KeyInterval()
+KEYINT = Passing(
+    f"{_FRAMES}, or {ONCE} for one intra picture a clip",
+    lambda value: value == ONCE or value in _FRAMES,
+)
 STRUCTURE = Choice(("low-delay", "random-access", "intra"))
 """Frames coded in the order of display; B-frames that refer to later ones; each frame by itself."""
 CLIP_SETTINGS: Mapping[str, Allowed] = {
@@ -64,17 +55,12 @@ def conflicts(settings: Mapping[str, Value]) -> Mapping[str, str]:
     return {"structure": f"keyint={keyint}", "keyint": "structure=intra"}
 
 
-@dataclass(frozen=True, slots=True)
-class LibraryParameters:
+def library_parameters(example: str = "bframes=0:ref=1") -> Passing:
     """``key=value`` joined by colons, each key once: of two the last would count alone."""
-
-    example: str = "bframes=0:ref=1"
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, str) and read_parameters(value) is not None
-
-    def __str__(self) -> str:
-        return f"key=value joined by colons, each key once, such as {self.example}"
+    return Passing(
+        f"key=value joined by colons, each key once, such as {example}",
+        lambda value: isinstance(value, str) and read_parameters(value) is not None,
+    )
 
 
 def read_parameters(text: str) -> dict[str, str] | None:

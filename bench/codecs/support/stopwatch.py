@@ -6,6 +6,7 @@ what they took. Times nothing by itself.
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -71,8 +72,6 @@ def count_as(inside: Seconds, *, since: Seconds) -> None:
 
 
 def cpu_seconds() -> float:
-    import resource
-
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

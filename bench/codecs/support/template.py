@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bench.codecs.base import Passing
 from bench.codecs.support import ffmpeg_binary
 from bench.codecs.support.process import describe_failure, last_words
 from bench.codecs.support.programs import (
@@ -33,18 +34,15 @@ _FFMPEG = "{ffmpeg}"
 _PIPE = subprocess.PIPE
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
-    """What a command setting may be: words, or one line split as a shell would, without a
-    shell's other powers."""
+def _is_command(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(word, str) for word in value)
+    return isinstance(value, str) and bool(value.strip())
 
-    def __contains__(self, value: object) -> bool:
-        if isinstance(value, list):
-            return bool(value) and all(isinstance(word, str) for word in value)
-        return isinstance(value, str) and bool(value.strip())
 
-    def __str__(self) -> str:
-        return 'a command such as ["prog", "-q", "{qp}", "{input}", "{bitstream}"]'
+COMMAND = Passing('a command such as ["prog", "-q", "{qp}", "{input}", "{bitstream}"]', _is_command)
+"""What a command setting may be: words, or one line split as a shell would, without a shell's other
+powers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +127,8 @@ class Template:
 
 def parse_template(codec: str, key: str, value: object) -> Template:
     """The template of a card's setting. Raises CardError if it is no command."""
-    if value not in CommandLine():
-        raise CardError(f"codec {codec}: settings.{key} is {value!r}; give {CommandLine()}")
+    if value not in COMMAND:
+        raise CardError(f"codec {codec}: settings.{key} is {value!r}; give {COMMAND}")
     assert isinstance(value, str | list)
     try:
         words = shlex.split(value) if isinstance(value, str) else value

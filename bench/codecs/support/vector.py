@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.bitstreams.leb128 import read_varints, write_varint
-from bench.codecs.base import CodecBase
+from bench.codecs.base import CodecBase, Encoded
 from bench.errors import BitstreamError, CodecError
 from bench.signals import vectors
 
@@ -43,12 +43,7 @@ class VectorHeader:
         return write_varint(self.rows) + write_varint(self.length) + struct.pack("<f", self.point)
 
 
-def header_of(block: Floats, point: Point) -> VectorHeader:
-    """The header of a block ``(n, length)``, its point rounded as the stream will hold it."""
-    return VectorHeader(block.shape[0], block.shape[1], float(np.float32(point.value)))
-
-
-def unpack_header(payload: bytes) -> tuple[VectorHeader, bytes]:
+def _unpack_header(payload: bytes) -> tuple[VectorHeader, bytes]:
     """The header and the body after it. Raises BitstreamError for what no encoder writes."""
     (rows, length), position = read_varints(payload, 0, 2)
     if len(payload) < position + 4:
@@ -60,9 +55,29 @@ def unpack_header(payload: bytes) -> tuple[VectorHeader, bytes]:
 
 
 class VectorCodec(CodecBase):
-    """Base of the codecs of real vectors."""
+    """Base of the codecs of real vectors: streams of a header and one body."""
 
     formats: ClassVar[Sequence[str]] = ("float64",)
+
+    def code(self, block: Floats, header: VectorHeader) -> tuple[bytes, float | None]:
+        """The body of a block ``(n, length)`` at the header's point, which is rounded as the stream
+        holds it, and the estimate of its bits where there is one."""
+        raise NotImplementedError
+
+    def reproduce(self, header: VectorHeader, body: bytes) -> Floats:
+        """The block, of any shape with its samples in order. Raises BitstreamError."""
+        raise NotImplementedError
+
+    def encode(self, signal: Signal, point: Point) -> Encoded:
+        block = self.rows(signal)
+        header = VectorHeader(len(block), block.shape[1], float(np.float32(point.value)))
+        body, bits = self.code(block, header)
+        head = header.pack()
+        return Encoded(head + body, header_bytes=len(head), bits_estimated=bits)
+
+    def decode(self, payload: bytes) -> Signal:
+        header, body = _unpack_header(payload)
+        return vectors(self.reproduce(header, body).reshape(header.rows, header.length))
 
     def refusal(self, layout: Layout) -> str | None:
         if layout.samples != "real":

@@ -10,22 +10,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.codecs.base import Allowed, Choice, Encoded, library_versions
+from bench.codecs.base import Allowed, Choice, library_versions
 from bench.codecs.scalar import decode_indices, encode_indices
 from bench.codecs.support.learned_codec import LearnedCodec
-from bench.codecs.support.vector import VectorCodec, VectorHeader, header_of, unpack_header
+from bench.codecs.support.vector import Floats, VectorCodec, VectorHeader
 from bench.entropy.quantise import lloyd_max_for
 from bench.errors import BitstreamError
-from bench.records import Point
-from bench.signals import Signal, vectors
 
 if TYPE_CHECKING:
     from bench.learned.gaussian_ae.network import GaussianAutoencoder
     from bench.signals import Layout
 
-Floats = NDArray[np.float64]
 _LENGTH = 100
 _FLOATS = {32: "<f4", 16: "<f2"}
 _BITS = Choice((1, 2, 3, 4, 5, 6, 16, 32))
@@ -73,20 +69,15 @@ class _LatentCodec(VectorCodec):
             return f"{self.card.id} codes vectors of {_LENGTH} samples, not {layout.width}"
         return None
 
-    def encode(self, signal: Signal, point: Point) -> Encoded:
-        block = self.rows(signal)
-        header = header_of(block, point)
+    def code(self, block: Floats, header: VectorHeader) -> tuple[bytes, None]:
         latents = self._analyse(block)
-        head = header.pack()
-        body = encode_latents(latents, int(header.point), self.settings["coder"])
-        return Encoded(head + body, header_bytes=len(head))
+        return encode_latents(latents, int(header.point), self.settings["coder"]), None
 
-    def decode(self, payload: bytes) -> Signal:
-        header, body = unpack_header(payload)
+    def reproduce(self, header: VectorHeader, body: bytes) -> Floats:
         self._check(header)
         count = header.rows * self._latents
         latents = decode_latents(body, int(header.point), self.settings["coder"], count)
-        return vectors(self._synthesise(latents.reshape(header.rows, self._latents)))
+        return self._synthesise(latents.reshape(header.rows, self._latents))
 
     @property
     def _latents(self) -> int:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.analysis.bd import Curve, bd_rate, overlap_percent
 from bench.analysis.curves import Grid
+from bench.analysis.deltas import Curve, bd_rate, overlap_percent
 from bench.analysis.interpolation import METHODS, Curves, average_differences
 from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Floats

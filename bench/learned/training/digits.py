@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.datasets.mnist import find_digits, read_digits
-from bench.datasets.moving_mnist import FRAMES, generate
+from bench.datasets.moving_mnist import FRAMES, find_digits, generate, read_digits
 from bench.errors import DataError
 from bench.learned.training.data import data_root
 

@@ -19,8 +19,7 @@ from torch import Tensor
 from bench.codecs.base import Allowed, Choice, Complexity, Encoded
 from bench.codecs.support.complexity import measure_complexity
 from bench.codecs.support.learned_codec import LearnedCodec
-from bench.codecs.support.rdoq import Outlook, descended
-from bench.codecs.support.refinement import STEPS, frozen, with_refinement
+from bench.codecs.support.refinement import STEPS, Outlook, descended, frozen, with_refinement
 from bench.codecs.support.tensors import (
     Geometry,
     fingerprint,

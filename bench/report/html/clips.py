@@ -3,15 +3,13 @@ reconstructions that play side by side, within a size budget. Decodes no stream.
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.report.content import Content, matched_points
-from bench.report.html.pictures import Shot
+from bench.report.html.pictures import Shot, data_url
 from bench.results.frames import read_frames
 from bench.results.kept_clips import LEAST_DB, MOST_PIXELS
 from bench.results.kept_streams import CLIP
@@ -23,15 +21,6 @@ BUDGET_BYTES = 3_600_000
 """Bytes of all clips that a page may embed, which are less than 5 MB as text."""
 MOST_ITEMS = 4
 MOST_AXES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Clip:
-    """A kept reconstruction that plays."""
-
-    shot: Shot
-    file: Path
-    size: int
 
 
 def clip_data(content: Content, shots: Sequence[Shot]) -> dict[str, Any]:
@@ -49,11 +38,11 @@ def clip_data(content: Content, shots: Sequence[Shot]) -> dict[str, Any]:
 
 
 def _item(
-    content: Content, item: str, table: pd.DataFrame | None, clips: Sequence[_Clip]
+    content: Content, item: str, table: pd.DataFrame | None, clips: Sequence[Shot]
 ) -> dict[str, Any]:
     rate, points = matched_points(content, item)
-    own = [clip for clip in clips if clip.shot.item == item]
-    shown = {(clip.shot.codec, clip.shot.point): clip.shot.bpp for clip in own}
+    own = [clip for clip in clips if clip.item == item]
+    shown = {(clip.codec, clip.point): clip.bpp for clip in own}
     shown |= {(codec, point): bpp for codec, (point, bpp) in points.items()}
     curves = [
         {
@@ -66,15 +55,19 @@ def _item(
     return {
         "item": item, "rate": rate, "fps": _fps(content, item),
         "curves": [one for one in curves if one["values"]],
-        "original": _address(own[0].shot.original.with_suffix(CLIP)) if own else None,
+        "original": _playing(own[0].original) if own else None,
         "clips": [
             {
-                "codec": content.name(clip.shot.codec), "point": clip.shot.point,
-                "bpp": clip.shot.bpp, "source": _address(clip.file),
+                "codec": content.name(clip.codec), "point": clip.point,
+                "bpp": clip.bpp, "source": _playing(clip.reconstruction),
             }
             for clip in own
         ],
     }  # fmt: skip
+
+
+def _playing(picture: Path) -> str:
+    return data_url("video/webm", picture.with_suffix(CLIP).read_bytes())
 
 
 def _frames(
@@ -108,7 +101,7 @@ def _fps(content: Content, item: str) -> float | None:
     return round(float(row["frames"] * row["kbps"] * 1000 / (8 * row["bytes"])), 3)
 
 
-def _within_budget(content: Content, shots: Sequence[Shot]) -> Iterator[_Clip]:
+def _within_budget(content: Content, shots: Sequence[Shot]) -> Iterator[Shot]:
     """Of each item every codec's point nearest to the common rate, then the next nearest, as long
     as they fit."""
     left = BUDGET_BYTES
@@ -117,12 +110,12 @@ def _within_budget(content: Content, shots: Sequence[Shot]) -> Iterator[_Clip]:
         file, original = (path.with_suffix(CLIP) for path in (shot.reconstruction, shot.original))
         if not (file.is_file() and original.is_file()):
             continue
-        size = file.stat().st_size
-        needed = size + (0 if original in originals else original.stat().st_size)
+        needed = file.stat().st_size
+        needed += 0 if original in originals else original.stat().st_size
         if needed <= left:
             left -= needed
             originals.add(original)
-            yield _Clip(shot, file, size)
+            yield shot
 
 
 def _by_distance(content: Content, shots: Sequence[Shot]) -> list[Shot]:
@@ -136,7 +129,7 @@ def _by_distance(content: Content, shots: Sequence[Shot]) -> list[Shot]:
     return [shot for _, shot in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _note(shots: Sequence[Shot], clips: Sequence[_Clip]) -> str:
+def _note(shots: Sequence[Shot], clips: Sequence[Shot]) -> str:
     if not clips:
         return ""
     there = sum(shot.reconstruction.with_suffix(CLIP).is_file() for shot in shots)
@@ -146,7 +139,3 @@ def _note(shots: Sequence[Shot], clips: Sequence[_Clip]) -> str:
         f"decoded; of large clips the first frames, about {MOST_PIXELS // 10**6} million pixels. "
         f"The numbers are those of what was decoded.{left} All lie in the folder kept."
     )
-
-
-def _address(file: Path) -> str:
-    return "data:video/webm;base64," + base64.b64encode(file.read_bytes()).decode("ascii")

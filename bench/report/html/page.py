@@ -41,8 +41,7 @@ from bench.report.tables import (
     point_table,
     published_sentences,
     published_table,
-    summary_cells,
-    summary_columns,
+    summary_table,
     with_unit,
 )
 
@@ -138,7 +137,7 @@ def page_data(content: Content) -> dict[str, Any]:
     """All that the page shows besides the pictures."""
     run = content.results.run
     columns, points = point_table(content)
-    published = published_table(content)
+    published, summary = published_table(content), summary_table(content)
     styles = line_styles(content)
     return {
         "title": run.suite_title,
@@ -182,10 +181,9 @@ def page_data(content: Content) -> dict[str, Any]:
         "warnings": warnings_of(content),
         "footnote": footnote(content, codecs=False),
         "summary": {
-            "columns": summary_columns(content),
-            "rows": [summary_cells(content, row) for row in content.rows],
+            "columns": summary[0], "rows": summary[1],
             "codecs": [content.name(row.codec) for row in content.rows],
-            "metrics": _metrics_of(content, summary_columns(content)),
+            "metrics": _metrics_of(content, summary[0]),
         },
         "points": {
             "columns": columns, "rows": points, "codecs": [row[0] for row in points],

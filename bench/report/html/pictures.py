@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +83,18 @@ def embed(shots: Sequence[Shot], budget: int = BUDGET_BYTES) -> Embedded:
     Raises StoreError for a picture that is listed and not there.
     """
     kept = list(dict.fromkeys(shot.item for shot in shots))
-    tries = [_Files(quality) for quality in (None, *QUALITIES)]
+    tries = [cache(partial(_webp, quality=quality)) for quality in (None, *QUALITIES)]
     for count in range(len(kept), 0, -1):
         of_items = [shot for shot in shots if shot.item in kept[:count]]
-        for files in tries:
+        for made in tries:
             for points in range(MAX_POINTS, MIN_POINTS - 1, -1):
                 chosen = spread_points(of_items, points)
-                if files.size(chosen, budget) <= budget:
-                    note = _note(files, chosen, count, len(kept))
-                    return Embedded(_entries(chosen, files), note)
+                # stops at the first picture over the budget, as making them takes long
+                sizes = accumulate(len(made(path)[0]) for path in _paths(chosen))
+                if all(size <= budget for size in sizes):
+                    worst = min(made(path)[1] for path in _paths(chosen))
+                    note = _note(worst, count, len(kept))
+                    return Embedded(_entries(chosen, made), note)
     if not shots:
         return Embedded([], "")
     return Embedded([], "The kept pictures are too large for this file: see the folder kept.")
@@ -100,73 +105,46 @@ def spread_points(shots: Sequence[Shot], points: int) -> list[Shot]:
     groups: dict[tuple[str, str], list[Shot]] = {}
     for shot in shots:
         groups.setdefault((shot.item, shot.codec), []).append(shot)
-    return [shot for group in groups.values() for shot in _spread(group, points)]
+    chosen = []
+    for group in groups.values():
+        ordered = sorted(group, key=lambda shot: shot.bpp)
+        places = np.linspace(0, len(ordered) - 1, min(points, len(ordered))).round().astype(int)
+        chosen += [ordered[place] for place in places]
+    return chosen
 
 
-def _spread(shots: list[Shot], points: int) -> list[Shot]:
-    ordered = sorted(shots, key=lambda shot: shot.bpp)
-    if len(ordered) <= points:
-        return ordered
-    places = np.linspace(0, len(ordered) - 1, points).round().astype(int)
-    return [ordered[place] for place in places]
+def _webp(path: Path, quality: int | None) -> tuple[bytes, float]:
+    """A picture as WebP, lossless or of some quality, and its PSNR then; infinite of a picture that
+    was not changed."""
+    from PIL import Image
 
-
-class _Files:
-    """Pictures as WebP, lossless or of one quality, each made once."""
-
-    def __init__(self, quality: int | None) -> None:
-        self.quality = quality
-        self._made: dict[Path, bytes] = {}
-        self._distances: dict[Path, float] = {}
-
-    def size(self, shots: Iterable[Shot], budget: int) -> int:
-        """Bytes of all pictures of these shots; stops counting once they are over the budget."""
-        total = 0
-        for path in _paths(shots):
-            total += len(self.get(path))
-            if total > budget:
-                break
-        return total
-
-    def worst_db(self, shots: Iterable[Shot]) -> float:
-        """PSNR of the picture that was changed most."""
-        return min(self._distances.get(path, math.inf) for path in _paths(shots))
-
-    def get(self, path: Path) -> bytes:
-        if path not in self._made:
-            self._made[path] = self._make(path)
-        return self._made[path]
-
-    def _make(self, path: Path) -> bytes:
-        from PIL import Image
-
-        try:
-            with Image.open(path) as opened:
-                picture = opened.convert("RGB")
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be read ({error}); keep it again") from error
-        file = io.BytesIO()
-        if self.quality is None:
-            picture.save(file, "WEBP", lossless=True, quality=0, method=0, exact=True)
-            return file.getvalue()
-        picture.save(file, "WEBP", quality=self.quality, method=2)
-        with Image.open(io.BytesIO(file.getvalue())) as shown:
-            change = np.asarray(shown.convert("RGB"), float) - np.asarray(picture, float)
-        mse = float(np.square(change).mean())
-        self._distances[path] = 10 * math.log10(255**2 / mse) if mse else math.inf
-        return file.getvalue()
+    try:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error}); keep it again") from error
+    file = io.BytesIO()
+    if quality is None:
+        picture.save(file, "WEBP", lossless=True, quality=0, method=0, exact=True)
+        return file.getvalue(), math.inf
+    picture.save(file, "WEBP", quality=quality, method=2)
+    with Image.open(io.BytesIO(file.getvalue())) as shown:
+        change = np.asarray(shown.convert("RGB"), float) - np.asarray(picture, float)
+    mse = float(np.square(change).mean())
+    return file.getvalue(), 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
 def _paths(shots: Iterable[Shot]) -> list[Path]:
     return list(dict.fromkeys(path for s in shots for path in (s.original, s.reconstruction)))
 
 
-def _note(files: _Files, shots: Sequence[Shot], items: int, kept: int) -> str:
+def _note(worst: float, items: int, kept: int) -> str:
+    """``worst`` is the PSNR of the picture that was changed most."""
     said = []
-    if files.quality is not None:
+    if math.isfinite(worst):
         said.append(
             "For size the pictures are shown through lossy WebP, "
-            f"{files.worst_db(shots):.1f} dB or more from what was decoded; "
+            f"{worst:.1f} dB or more from what was decoded; "
             "difference maps and pixel values are of the pictures shown, "
             "the rates and PSNRs of what was decoded. The exact ones lie in the folder kept."
         )
@@ -175,17 +153,20 @@ def _note(files: _Files, shots: Sequence[Shot], items: int, kept: int) -> str:
     return " ".join(said)
 
 
-def _entries(shots: Sequence[Shot], files: _Files) -> list[dict[str, Any]]:
+def _entries(
+    shots: Sequence[Shot], made: Callable[[Path], tuple[bytes, float]]
+) -> list[dict[str, Any]]:
     found = []
     for item in dict.fromkeys(shot.item for shot in shots):
         of_item = [shot for shot in shots if shot.item == item]
         found.append({
             "item": item,
-            "original": _address(files.get(of_item[0].original)),
+            "original": data_url("image/webp", made(of_item[0].original)[0]),
             "shots": [
                 {
                     "codec": shot.codec, "point": shot.point, "bpp": shot.bpp,
-                    "psnr": shot.psnr_rgb, "source": _address(files.get(shot.reconstruction)),
+                    "psnr": shot.psnr_rgb,
+                    "source": data_url("image/webp", made(shot.reconstruction)[0]),
                 }
                 for shot in of_item
             ],
@@ -193,5 +174,5 @@ def _entries(shots: Sequence[Shot], files: _Files) -> list[dict[str, Any]]:
     return found
 
 
-def _address(picture: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
+def data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -19,7 +19,7 @@ from bench.report.footnote import footnote
 from bench.report.line_styles import ANCHOR_COLOUR, FIELD_COLOURS
 from bench.report.plots import curve_plot
 from bench.report.remarks import warnings_of
-from bench.report.tables import point_table, summary_cells, summary_columns
+from bench.report.tables import point_table, summary_table
 from bench.results.rates import unmarked
 from bench.results.run_info import CodecInfo, RunInfo, read_run
 from bench.results.table import FILE
@@ -107,11 +107,10 @@ def read_suite(folder: Path, registry: Registry, vaults: Sequence[Vault]) -> Sui
 
 
 def _from_records(folder: Path, content: Content) -> SuitePage:
-    rows = [summary_cells(content, row) for row in content.rows]
     plots = (curve_plot(content, axis) for axis in content.axes)
     return SuitePage(
         _name(folder), folder, content.results.run, content.results.codecs,
-        Sheet(summary_columns(content), rows), Sheet(*point_table(content)),
+        Sheet(*summary_table(content)), Sheet(*point_table(content)),
         {"Mind": warnings_of(content), "How these numbers were made": footnote(content)},
         next((plot for plot in plots if plot is not None), None), content,
     )  # fmt: skip

@@ -60,13 +60,17 @@ class Cluster:
         self.processes[0] = self.processes.pop()
 
     def add_worker(
-        self, *words: str, cwd: Path | None = None, packages: Path | None = None
+        self,
+        *words: str,
+        nanny: str = "--no-nanny",
+        cwd: Path | None = None,
+        packages: Path | None = None,
     ) -> subprocess.Popen[bytes]:
         """Returns when the worker has joined, however long this machine takes to start one."""
         local = self.folder / f"worker{len(self.processes)}"
         process = self._dask(
             "worker", self.address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1",
-            "--local-directory", str(local), *words, cwd=cwd, packages=packages,
+            "--local-directory", str(local), nanny, *words, cwd=cwd, packages=packages,
         )  # fmt: skip
         with Client(self.address, set_as_default=False, timeout=PATIENCE) as client:
             client.wait_for_workers(len(self.processes) - 1, timeout=PATIENCE)
@@ -115,8 +119,8 @@ def test_two_workers_one_killed_give_the_results_of_a_local_run(
 ) -> None:
     out, gate = tmp_path / "out", tmp_path / "gate"
     cards = write_cards(tmp_path / "cards", count=200, gate=(199, gate))
-    first = cluster.add_worker("--no-nanny")
-    cluster.add_worker()
+    first = cluster.add_worker()
+    cluster.add_worker(nanny="--nanny")
     process = subprocess.Popen(
         command(cards, out, "--cluster", cluster.address), stdout=subprocess.PIPE, text=True
     )
@@ -141,7 +145,7 @@ def test_two_runs_at_once_share_the_workers_and_end_each_for_itself(
     first, second, gate = tmp_path / "first", tmp_path / "second", tmp_path / "gate"
     waiting = write_cards(tmp_path / "waiting", count=40, gate=(39, gate))
     cards = write_cards(tmp_path / "cards", count=40)
-    cluster.add_worker("--no-nanny", "--nthreads", "2")
+    cluster.add_worker("--nthreads", "2")
     process = subprocess.Popen(
         command(waiting, first, "--cluster", cluster.address), stdout=subprocess.PIPE, text=True
     )
@@ -159,7 +163,7 @@ def test_two_runs_at_once_share_the_workers_and_end_each_for_itself(
 
 def test_a_wait_in_a_worker_ends_with_its_run(cluster: Cluster) -> None:
     """A pool that was ended answers no call of its own accord."""
-    cluster.add_worker("--no-nanny")
+    cluster.add_worker()
     pool = ClusterPool(cluster.address)
     pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
     called = pool.submit(time.sleep, 10 * PATIENCE, timeout=20 * PATIENCE)
@@ -173,7 +177,7 @@ def test_a_wait_in_a_worker_ends_with_its_run(cluster: Cluster) -> None:
 
 
 def test_a_worker_tells_how_far_a_clip_is(tmp_path: Path, cluster: Cluster) -> None:
-    cluster.add_worker("--no-nanny")
+    cluster.add_worker()
     pool = ClusterPool(cluster.address)
     pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
     over = tmp_path / "over"
@@ -198,7 +202,7 @@ def test_a_worker_whose_scheduler_was_killed_leaves_or_rejoins(
     cluster: Cluster, nanny: str
 ) -> None:
     """With a call in progress, which ends with the worker's run."""
-    worker = cluster.add_worker(nanny)
+    worker = cluster.add_worker(nanny=nanny)
     pool = ClusterPool(cluster.address)
     pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
     called = pool.submit(time.sleep, 10 * PATIENCE, timeout=20 * PATIENCE)
@@ -315,52 +319,45 @@ def test_a_cluster_that_does_not_answer_or_cannot_is_named(
     assert done.returncode == 2
     assert "no scheduler with a worker answers" in done.stderr and done.stderr.count("\n") == 1
     cluster.add_worker()
-    done = run(*command(cards, out, "--cluster", cluster.address))
+    done = bench(*command(cards, out, "--cluster", cluster.address)[3:])
     assert done.returncode == 2 and "no worker offers fpga=1 for codec coarse" in done.stderr
     cluster.add_worker("--resources", "fpga=1")
     done = run(*command(cards, out, "--cluster", cluster.address))
     assert done.returncode == 0, done.stderr
 
 
-def test_a_worker_of_another_version_is_refused_in_one_line(
+def test_a_worker_with_another_version_or_other_code_is_refused_in_one_line(
     tmp_path: Path, cluster: Cluster
 ) -> None:
-    info = tmp_path / "packages" / "numpy-9.9.9.dist-info"
-    info.mkdir(parents=True)
+    """Of another package; then of one version, but with another text: of the project, or of the
+    adapter that a card names here and that lies elsewhere there."""
+    there, here, packages = (tmp_path / name for name in ("there", "here", "packages"))
+    info = packages / "numpy-9.9.9.dist-info"
+    for folder in (here, info):
+        folder.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
-    cluster.add_worker(packages=info.parent)
-    done = run(
-        *command(write_cards(tmp_path / "cards"), tmp_path / "out", "--cluster", cluster.address)
-    )
-    assert done.returncode == 2
-    assert "has numpy 9.9.9" in done.stderr and done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("other", ["bench", "plain"])
-def test_a_worker_with_other_code_is_refused_by_name(
-    tmp_path: Path, cluster: Cluster, other: str
-) -> None:
-    """Of one version, but with another text: of the project, or of the adapter that a card names
-    here and that lies elsewhere there."""
-    there, here = tmp_path / "there", tmp_path / "here"
-    here.mkdir()
     shutil.copytree(ROOT / "bench", there / "bench", ignore=shutil.ignore_patterns("__pycache__"))
     adapter = "from bench.fakes import Coarse\n"
     for folder in (here, there):
         (folder / "plain.py").write_text(adapter)
-    changed = {"bench": there / "bench" / "errors.py", "plain": there / "plain.py"}[other]
-    changed.write_text(changed.read_text() + "# edited\n")
     cards = write_cards(tmp_path / "cards")
     card = cards / "codecs" / "coarse.toml"
     card.write_text(card.read_text().replace("bench.fakes:Coarse", "plain:Coarse"))
-    cluster.add_worker(cwd=there, packages=there)
-    words = command(cards, tmp_path / "out", "--cluster", cluster.address)
-    done = subprocess.run(
-        words, capture_output=True, text=True, timeout=PATIENCE, cwd=here,
-        env={**os.environ, "PYTHONPATH": f"{here}:{ROOT}:{os.environ['PYTHONPATH']}"},
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert f" has code of {other} " in done.stderr and done.stderr.count("\n") == 1
+    for changed, path, says in (
+        (None, packages, "has numpy 9.9.9"),
+        (there / "plain.py", there, " has code of plain "),
+        (there / "bench" / "errors.py", there, " has code of bench "),
+    ):
+        if changed:
+            changed.write_text(changed.read_text() + "# edited\n")
+        worker = cluster.add_worker(cwd=there, packages=path)
+        words = command(cards, tmp_path / "out", "--cluster", cluster.address)
+        done = bench(*words[3:], folder=here)
+        assert done.returncode == 2
+        assert says in done.stderr and done.stderr.count("\n") == 1
+        worker.terminate()
+        worker.wait(PATIENCE)
+        cluster.processes.remove(worker)
 
 
 def test_learned_codecs_ask_for_a_gpu_where_the_run_is_on_one() -> None:
@@ -376,7 +373,8 @@ def test_learned_codecs_ask_for_a_gpu_where_the_run_is_on_one() -> None:
 
 def test_timing_on_a_cluster_is_refused(tmp_path: Path) -> None:
     cards = write_cards(tmp_path / "cards")
-    done = run(*command(cards, tmp_path / "out", "--cluster", "tcp://127.0.0.1:9", "--timing"))
+    words = ("--cluster", "tcp://127.0.0.1:9", "--timing")
+    done = bench(*command(cards, tmp_path / "out", *words)[3:])
     assert done.returncode == 2
     assert "--timing needs this machine to itself" in done.stderr
 
@@ -412,13 +410,13 @@ def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cl
         callback = dask_worker.periodic_callbacks["profile"]
         return callback.callback_time, callback.is_running()
 
-    cluster.add_worker("--no-nanny")
+    cluster.add_worker()
     with Client(cluster.address, set_as_default=False) as client:
         (before,) = client.run(profiling).values()
         pool = ClusterPool(cluster.address)
         pool.start(WorkSpec("s", "d", Tiny(1), {}, {}, ()))
         (during,) = client.run(profiling).values()
-        cluster.add_worker("--no-nanny")
+        cluster.add_worker()
         late = set(client.run(profiling).values())
         pool.close()
         after = set(client.run(profiling).values())
@@ -430,7 +428,7 @@ def test_dasks_profiler_rests_while_a_run_lasts_and_goes_on_after_it(cluster: Cl
 @pytest.mark.nightly
 def test_processes_of_a_worker_keep_the_memory_they_take_again(cluster: Cluster) -> None:
     """What Dask's nanny tells the allocator of its worker is not for those that code."""
-    cluster.add_worker("--nanny")
+    cluster.add_worker(nanny="--nanny")
     with Client(cluster.address, set_as_default=False) as client:
         (told,) = client.run(os.getenv, _MALLOC_VARIABLE).values()
     pool = ClusterPool(cluster.address)

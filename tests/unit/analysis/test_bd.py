@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.bd import Curve, bd_quality, bd_rate, compare, compare_all, hull_points
+from bench.analysis.bd import compare, compare_all
 from bench.analysis.curves import Grid, grids
+from bench.analysis.deltas import Curve, bd_quality, bd_rate, hull_points
 from bench.analysis.interpolation import METHODS
 from bench.analysis.overlays import PUBLISHED
 from bench.analysis.qualities import quality

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from bench.analysis.bounds import (
-    Measured,
     bound_of,
     dataset_bound,
     gauss_markov_rd,
     shannon_lower_bound,
-    violations,
 )
 from bench.errors import UsageError
 
@@ -49,11 +47,9 @@ def test_the_laplace_bound_at_one_bit_is_half_a_decibel_below_the_gaussian():
 
 def test_a_point_below_the_floor_is_an_accounting_error_beyond_sampling_error():
     bound = bound_of("gaussian")
-    good = Measured("a", "bits=1", 1.0, 0.25 * 0.997, 500_000)
-    bad = Measured("b", "bits=1", 1.0, 0.25 * 0.98, 500_000)
-    few = Measured("c", "bits=1", 1.0, 0.25 * 0.98, 1_000)
-    (sentence,) = violations(bound, [good, bad, few])
-    assert sentence.startswith("accounting error: b bits=1")
+    assert not bound.refutes(1.0, 0.25 * 0.997, 500_000)
+    assert bound.refutes(1.0, 0.25 * 0.98, 500_000)
+    assert not bound.refutes(1.0, 0.25 * 0.98, 1_000)
 
 
 def test_bounds_are_found_by_data_set_and_unknown_sources_refused():

@@ -12,9 +12,10 @@ import pytest
 import scipy.stats
 from scipy.interpolate import PchipInterpolator
 
-from bench.analysis.bd import Comparison, Curve, bd_quality, bd_rate, compare
+from bench.analysis.bd import Comparison, compare
 from bench.analysis.bootstrap import Sample, bd_rate_interval
 from bench.analysis.curves import grids, mean_curves
+from bench.analysis.deltas import Curve, bd_quality, bd_rate
 from bench.analysis.qualities import quality
 from bench.records import Record
 from bench.results.reader import read_results

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from bench.cards import load_registry
-from bench.datasets import cifar, mnist, vimeo, zipped
+from bench.datasets import cifar, moving_mnist, vimeo, zipped
 from bench.datasets.base import DataOptions
 from bench.datasets.cifar import read_cifar
 from bench.datasets.clips import PictureClip
-from bench.datasets.mnist import read_digits
+from bench.datasets.moving_mnist import read_digits
 from bench.datasets.sources import Refusal
 from bench.datasets.vimeo import Vimeo90k
 from bench.datasets.zipped import zip_members
@@ -102,9 +102,9 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], bytes]]] = {
 
 @pytest.fixture(autouse=True)
 def _small_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    digest = mnist.hashlib.md5(DIGITS).hexdigest()
-    monkeypatch.setitem(mnist._MD5, "test", digest)
-    monkeypatch.setitem(mnist._BYTES, "test", len(DIGITS))
+    digest = moving_mnist.hashlib.md5(DIGITS).hexdigest()
+    monkeypatch.setitem(moving_mnist._MD5, "test", digest)
+    monkeypatch.setitem(moving_mnist._BYTES, "test", len(DIGITS))
 
 
 def refused(path: Path, content: bytes, read: Callable[[Path], bytes]) -> str:
@@ -199,7 +199,7 @@ def test_what_unpacks_to_more_than_the_data_set_has_is_not_unpacked(
     assert "more than any picture" in refused(tmp_path / "clip.zip", frames, frame_pixels)
     digits = gzip.compress(DIGITS + bytes(10**6))
     read: list[int] = []
-    monkeypatch.setattr(mnist.gzip, "open", lambda path: _Counted(gzip.GzipFile(path), read))
+    monkeypatch.setattr(moving_mnist.gzip, "open", lambda path: _Counted(gzip.GzipFile(path), read))
     assert "md5" in refused(tmp_path / "t10k-images-idx3-ubyte.gz", digits, digit_pixels)
     assert read == [len(DIGITS) + 1]
 

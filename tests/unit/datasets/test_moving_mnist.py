@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import bench.datasets.mnist as mnist
 from bench.cards import DataFile, DatasetCard, load_registry
+from bench.datasets import moving_mnist
 from bench.datasets.base import DataOptions
 from bench.datasets.moving_mnist import MovingMnist, generate
 from bench.errors import DataError
@@ -25,7 +25,7 @@ _DIGITS = np.random.default_rng(0).integers(1, 256, (10, 28, 28), dtype=np.uint8
 def toy_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with ten digits that stand in for MNIST's test images."""
     content = bytes(16) + _DIGITS.tobytes()
-    monkeypatch.setitem(mnist._MD5, "test", hashlib.md5(content).hexdigest())
+    monkeypatch.setitem(moving_mnist._MD5, "test", hashlib.md5(content).hexdigest())
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(content))
     return tmp_path
 

@@ -110,7 +110,8 @@ def test_pdf_embeds_truetype_fonts(built: bench.report.BuiltReport) -> None:
     assert b"/FontFile2" in data or b"/Type0" in data
 
 
-def test_ieee_style_is_one_column_wide(tmp_path: Path) -> None:
+def test_ieee_style_is_one_column_wide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
     folder = samples.plain_folder(tmp_path)
     bench.report.build(folder, style="ieee")
     width, _ = Image.open(folder / "rd_psnr_rgb.png").size

@@ -8,7 +8,7 @@ import torch
 
 from bench.cards import CodecCard, load_registry, read_codec
 from bench.codecs.support.weights import read_tensors, save_weights, weights_path
-from bench.datasets.mnist import find_digits
+from bench.datasets.moving_mnist import find_digits
 from bench.errors import DataError
 from bench.learned.qcae.codec import CONTEXT, Qcae
 from bench.learned.qcae.network import LADDER, LATENTS, Codebook, QuantisedAutoencoder

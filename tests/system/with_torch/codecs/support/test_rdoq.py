@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.codecs.support.rdoq import Outlook, descended
+from bench.codecs.support.refinement import Outlook, descended
 
 
 def _apart(target: Tensor, coupling: float = 0.0, seen: list[Tensor] | None = None):
