@@ -315,9 +315,9 @@ def _read_compressai(overlay: Overlay, table: Any) -> ExtraCurve:
     path = overlay.path
     try:
         results: dict[str, Any] = table["results"]
-        rates = [float(value) for value in results["bpp"]]
+        rates = [read_number(str(value)) for value in results["bpp"]]
         values = {
-            name: [float(value) for value in results[key]]
+            name: [read_number(str(value)) for value in results[key]]
             for name, spellings in _metric_spellings().items()
             if (key := next((k for k in spellings if k in results), None))
         }

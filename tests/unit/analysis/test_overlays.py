@@ -63,6 +63,8 @@ def test_compressai_json_of_both_spellings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[1]", '{"results": {"bpp": [0.1]}}', '{"results": {"bpp": ["x"], "psnr": [1]}}',
+     '{"results": {"bpp": [true], "psnr": [30]}}', '{"results": {"bpp": ["1_0"], "psnr": [30]}}',
+     f'{{"results": {{"bpp": [{10**400}], "psnr": [30]}}}}',
      '{"results": {"bpp": [0.1, 0.2], "psnr": [30]}}', '{"results": {"bpp": [-1], "psnr": [30]}}'],
 )  # fmt: skip
 def test_other_json_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
