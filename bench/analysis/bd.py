@@ -240,7 +240,8 @@ def _contradictions(rate: float, gain: float, conventions: Sequence[Convention])
 
 
 def _rate_without_headers(both: list[Side], notes: list[str]) -> float:
-    """The BD-rate without header bytes on both sides, where they are much of a rate; else NaN."""
+    """The BD-rate without header bytes on both sides, where they are told and much of a rate; else
+    NaN."""
     headers = [header_rate(side.grid) for side in both]
     sides = list(zip(both, headers, strict=True))
     shares = [float(np.mean(header / side.curve.rate)) for side, header in sides]
@@ -252,10 +253,11 @@ def _rate_without_headers(both: list[Side], notes: list[str]) -> float:
         if share > MANY_HEADERS:
             notes.append(f"{grid.codec}: headers are {100 * share:.0f} % of its rate")
         elif not tells_headers(grid):
-            notes.append(f"{grid.codec}: its header bytes are not told, its rate keeps them")
+            notes.append(f"{grid.codec}: its header bytes are not told: no BD-rate without them")
         kept = curve.rate > header
         bare.append(Curve((curve.rate - header)[kept], curve.quality[kept]))
-    return bd_rate(bare[0], bare[1])
+    told = all(tells_headers(side.grid) for side in both)
+    return bd_rate(bare[0], bare[1]) if told else math.nan
 
 
 def refused(

@@ -58,6 +58,9 @@ def read_dataset(path: Path) -> DatasetCard:
     tables = table.below("suites")
     suites = {name: read_suite(suite, path.stem, name) for name, suite in tables.items()}
     files = tuple(_data_file(entry) for entry in table.listed("files"))
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        raise CardError(f"{where}: files has {max(names, key=names.count)} twice; leave one")
     return DatasetCard(
         id=path.stem,
         path=path,

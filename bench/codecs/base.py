@@ -89,6 +89,8 @@ class Encoded:
                 f"{self.discarded_bytes}, bits_estimated {self.bits_estimated}, bytes_reported "
                 f"{self.bytes_reported} at the rate {self.rate!r}, which no stream has"
             )
+        if self.rate == "measured" and not self.payload:
+            raise CodecError("encode returned no bytes: there is nothing that decode could read")
         if self.reconstruction is not None and self.rate == "measured":
             raise CodecError(
                 "encode returned a reconstruction beside a measured rate: what decode makes of the "

@@ -3,6 +3,7 @@ card to the loader that it names."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,5 +118,9 @@ def loader_class(card: DatasetCard) -> type[Loader]:
 
 
 def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:
-    """The loader of a card. Raises DataError where its data are missing."""
-    return loader_class(card)(card, settings, options)
+    """The loader of a card. Raises DataError where its data are missing or an item comes twice."""
+    loader = loader_class(card)(card, settings, options)
+    counts = Counter(item.name for item in loader.items())
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise DataError(f"{label(card.path)}: item {twice[0]} is there twice; leave one, or rename")
+    return loader

@@ -326,6 +326,9 @@ def _set_environment(own: Path) -> None:
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for name, folder in _WEIGHT_CACHES.items():
         os.environ.setdefault(name, str(cache_home / folder))
+    for name, value in list(os.environ.items()):
+        if name.startswith("BENCH_") and os.sep in value and Path(value).exists():
+            os.environ[name] = str(Path(value).absolute())  # the current folder will be another
     os.environ.update(dict.fromkeys(_TEMPORARY, str(own)))
     os.environ.pop(DATA_VARIABLE, None)
     tempfile.tempdir = str(own)

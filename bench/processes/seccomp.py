@@ -42,9 +42,18 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "fanotify_init": (300, 262), "mincore": (27, 232), "cachestat": (451, 451),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
+    # what others do with files that both may read
+    "inotify_add_watch": (254, 27),
 }  # fmt: skip
 # absent, so that the C library takes an older call that a filter can look into
 ABSENT: dict[str, tuple[int, int | None]] = {"clone3": (435, 435), "preadv2": (327, 286)}
+# said to be done, and not done: others could ask which files, and which bytes of them, are locked
+PRETENDED: dict[str, tuple[int, int | None]] = {"flock": (73, 32)}
+FCNTL = (72, 25)
+# linux/fcntl.h: F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
+PRETENDED_FCNTL = (6, 7, 37, 38)
+# F_SETLEASE, F_NOTIFY, F_SET_RW_HINT, F_SET_FILE_RW_HINT: marks of a file, or who has it open
+DENIED_FCNTL = (1024, 1026, 1036, 1038)
 CLONE = (56, 220)
 # namespaces of mounts, cgroups, names, IPC, users, processes and network
 _NEW_NAMESPACES = 0x7E020000
@@ -53,7 +62,7 @@ _SET_SECCOMP, _MODE_FILTER = 22, 2
 _ALLOW, _FAIL = 0x7FFF0000, 0x50000
 # linux/bpf_common.h: load a word, jump if equal, at least or any bit set, return
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _MACHINE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _X32 = 0x40000000
 
 
@@ -86,11 +95,19 @@ def _program(machine: str) -> bytes:
     ]
     if machine == "x86_64":
         lines += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, absent)]
-    for table, answer in ((DENIED, denied), (ABSENT, absent)):
+    for table, answer in ((DENIED, denied), (ABSENT, absent), (PRETENDED, _FAIL)):
         for numbers in table.values():
             if (number := numbers[column]) is not None:
                 lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, answer)]
+    commands = dict.fromkeys(PRETENDED_FCNTL, _FAIL) | dict.fromkeys(DENIED_FCNTL, denied)
     lines += [
+        (_EQUAL, 0, 2 * len(commands) + 2, FCNTL[column]),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT),
+    ]
+    for command, answer in commands.items():
+        lines += [(_EQUAL, 0, 1, command), (_RETURN, 0, 0, answer)]
+    lines += [
+        (_RETURN, 0, 0, _ALLOW),
         (_EQUAL, 0, 3, CLONE[column]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_ANY_BIT, 0, 1, _NEW_NAMESPACES),

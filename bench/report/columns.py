@@ -117,8 +117,8 @@ BD: Mapping[str, str] = {
     "warnings": "why the number is missing or to be doubted",
     "hull_rate": "BD-rate of the convex hulls, only where there is no `bd_rate` for want of "
     "monotonic curves or of overlap",
-    "bd_rate_without_headers": "BD-rate without header bytes on both sides, only where they are "
-    "more than a tenth of the rate of either",
+    "bd_rate_without_headers": "BD-rate without header bytes on both sides, only where both tell "
+    "them and they are more than a tenth of the rate of either",
     "point_rate": "of a single point against a curve: percent of rate at its quality",
     "point_rate_low": "lower end of its 95 % interval",
     "point_rate_high": "upper end of its 95 % interval",

@@ -182,12 +182,22 @@ def test_a_plus_joins_values_but_not_the_parts_of_a_number() -> None:
         assert split_values(words) == values
 
 
-def test_a_data_file_cannot_leave_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (["../../etc/passwd"], "must be a path inside the data folder"),
+        (["a.png", "b.png", "a.png"], r"files has a\.png twice"),
+    ],
+)
+def test_data_files_stay_in_their_folder_and_count_once(
+    tmp_path: Path, files: list[str], says: str
+) -> None:
     (tmp_path / "datasets").mkdir()
+    listed = "".join(f'[[files]]\nname = "{name}"\n' for name in files)
     (tmp_path / "datasets" / "evil.toml").write_text(
-        'title = "T"\nloader = "a:B"\nmedia = "image"\n[[files]]\nname = "../../etc/passwd"\n'
+        f'title = "T"\nloader = "a:B"\nmedia = "image"\n{listed}'
     )
-    with pytest.raises(CardError, match="must be a path inside the data folder"):
+    with pytest.raises(CardError, match=says):
         load_registry([tmp_path]).dataset("evil")
 
 

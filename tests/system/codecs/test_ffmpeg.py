@@ -29,6 +29,7 @@ from bench.errors import BitstreamError, CodecError, Unavailable
 from bench.records import Point
 from bench.signals import GRAY, RGB, YUV420, Frame, Layout, Signal, clip, image
 from tests import exact_colour
+from tests.command import bench
 
 DECODERS = {"x264": "h264", "x265": "hevc", "vvenc": "vvc", "svtav1": "libdav1d", "vp9": "vp9"}
 
@@ -493,3 +494,15 @@ def test_the_card_says_whose_settings_it_has(name: str) -> None:
     paper = "Husnain" if name.endswith("medium") else "CVPR 2019, arXiv:1812.00101"
     assert paper in source["paper"]
     assert "of the four papers" in source["settings"]
+
+
+def test_a_relative_path_in_the_environment_is_that_of_the_start(tmp_path: Path) -> None:
+    """Processes that decode again have another current folder."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mine").symlink_to(ffmpeg_binary.find_ffmpeg())
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
+    done = bench(
+        "run", "--input", "a.png", "--codecs", "x264:crf=30", "--metrics", "psnr_rgb", "--jobs", 1,
+        "--no-report", "--out", "out", folder=tmp_path, BENCH_FFMPEG="bin/mine",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -34,7 +34,8 @@ class Ramps:
 
     def items(self):
         layout = Layout("video", FORMATS["rgb24"], 4, 2, 3)
-        return [Item("one", "d1", layout, group="g"), Item("bad", "d2", None, "is damaged")]
+        found = [Item("one", "d1", layout, group="g"), Item("bad", "d2", None, "is damaged")]
+        return found + found[:1] * (self.fault == "twice")
 
     def notes(self):
         return ("made of ramps",)
@@ -110,6 +111,7 @@ def test_an_edit_of_a_loader_is_another_data_set(
         ("leave", "", DataError, "ramps.toml: SystemExit: called sys.exit(3) at ramps.py:15"),
         ("crash", "", DataError, "its process was ended by exit(5)"),
         ("short", "", DataError, "one: ends before frame 1"),
+        ("twice", "", DataError, "ramps.toml: item one is there twice"),
         ("", "ramps:Slopes", CardError, "has no attribute 'Slopes'"),
         ("", "a.b:C", CardError, "No module named 'a'"),
     ],

@@ -163,11 +163,17 @@ def test_calls_that_lead_out_are_denied(tmp_path: Path) -> None:
     tables = (*seccomp.DENIED.items(), *seccomp.ABSENT.items())
     calls = {name: [numbers[column]] for name, numbers in tables if numbers[column] is not None}
     calls["clone"] = [seccomp.CLONE[column], 0x10000000]  # with a user namespace of its own
+    calls["flock"] = [seccomp.PRETENDED["flock"][column], 999]  # a file that is not open
+    commands = (*seccomp.PRETENDED_FCNTL, *seccomp.DENIED_FCNTL, 1)  # of 1 the kernel answers
+    calls |= {f"fcntl {one}": [seccomp.FCNTL[column], 999, one] for one in commands}
     words = [sys.executable, "-I", "-S", "-c", _CALLS, json.dumps(calls)]
     process = launch_program(words, tmp_path, (), stdout=subprocess.PIPE)
     found = json.loads(process.communicate()[0])
     expected = dict.fromkeys((*seccomp.DENIED, "clone"), errno.EPERM)
     expected |= dict.fromkeys(seccomp.ABSENT, errno.ENOSYS)
+    expected |= {"flock": 0, **{f"fcntl {one}": 0 for one in seccomp.PRETENDED_FCNTL}}
+    expected |= {f"fcntl {one}": errno.EPERM for one in seccomp.DENIED_FCNTL}
+    expected["fcntl 1"] = errno.EBADF
     assert found == {name: expected[name] for name in calls}
 
 
@@ -179,7 +185,8 @@ def test_numbers_are_those_of_the_kernel_headers(machine: str) -> None:
         pytest.skip(f"no {header}")
     defined = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text())
     numbers = {name: int(number) for name, number in defined}
-    tables = {**seccomp.DENIED, **seccomp.ABSENT, "clone": seccomp.CLONE}
+    tables = {**seccomp.DENIED, **seccomp.ABSENT, **seccomp.PRETENDED}
+    tables |= {"clone": seccomp.CLONE, "fcntl": seccomp.FCNTL}
     ours = {name: pair[list(HEADERS).index(machine)] for name, pair in tables.items()}
     known = {name: number for name, number in ours.items() if name in numbers}
     assert known == {name: numbers[name] for name in known}

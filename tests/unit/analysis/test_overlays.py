@@ -63,6 +63,8 @@ def test_compressai_json_of_both_spellings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[1]", '{"results": {"bpp": [0.1]}}', '{"results": {"bpp": ["x"], "psnr": [1]}}',
+     '{"results": {"bpp": [true], "psnr": [30]}}', '{"results": {"bpp": ["1_0"], "psnr": [30]}}',
+     f'{{"results": {{"bpp": [{10**400}], "psnr": [30]}}}}',
      '{"results": {"bpp": [0.1, 0.2], "psnr": [30]}}', '{"results": {"bpp": [-1], "psnr": [30]}}'],
 )  # fmt: skip
 def test_other_json_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
@@ -139,7 +141,7 @@ def test_semicolons_and_a_byte_order_mark(tmp_path: Path) -> None:
 )
 def test_broken_tables_are_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        load_overlay(written(tmp_path, "broken.csv", text), "kodak")
+        load_overlays([written(tmp_path, "broken.csv", text)], "kodak")
 
 
 @pytest.mark.parametrize(

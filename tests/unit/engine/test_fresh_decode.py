@@ -177,3 +177,23 @@ def test_the_payloads_of_a_codec_are_checked_together_once_the_last_is_in() -> N
         ("q=2", False),
     ]
     assert "too slow" in verdicts[0].detail and not waiting.running
+
+
+@pytest.mark.parametrize(
+    ("pixel", "passed", "says"),
+    [
+        (7, None, ""),
+        (8, True, "rounds 4 of 4 samples the other way"),
+        (9, False, "decodes it to other pixels; nothing but the payload may count"),
+        (-1, False, "cannot decode it: KeyError"),
+    ],
+)
+def test_what_hangs_on_earlier_payloads(pixel: int, passed: bool | None, says: str) -> None:
+    class Fresh:
+        def decode_afresh(self, payload: bytes) -> Signal:
+            return {7: plain(7), 8: plain(8), 9: plain(9)}[pixel]
+
+    task = Task("x", Point("q", 1), "item", "")
+    found = fresh_decode.judge_afresh(Fresh(), "isolated", task, b"payload", plain(7))
+    assert (None if found is None else found.passed) == passed
+    assert found is None or says in found.detail

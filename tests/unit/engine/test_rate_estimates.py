@@ -73,11 +73,12 @@ def test_what_an_encoder_said_itself_is_not_compared() -> None:
         {"rate": "reported"},
         {"rate": "estimated"},
         {"rate": "guessed"},
+        {"payload": b""},
     ],
 )
 def test_a_ledger_that_contradicts_itself_is_refused(ledger: dict[str, Any]) -> None:
     with pytest.raises(CodecError, match="encode returned"):
-        Encoded(bytes(1000), **ledger)
+        Encoded(**{"payload": bytes(1000), **ledger})
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
