@@ -36,7 +36,7 @@ quick: $(VENV)/ready-dev
 # its networks and makes its fixtures once; files that take long come first.
 BY_FILE = $(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: quick
-	$(BY_FILE) $(COVER) -m "not nightly" $(LAYERS) $(WITH_TORCH:%=--ignore=%); tested=$$?; \
+	$(BY_FILE) $(COVER) -m "not nightly" $(filter-out $(WITH_TORCH),$(LAYERS)) --ignore=tests/system/with_torch; tested=$$?; \
 	$(BY_FILE) $(COVER) -m "not nightly" $(WITH_TORCH) && exit $$tested
 
 # The same tests; at the end, which lines of bench/ none of them runs, in processes that they start too,

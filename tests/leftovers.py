@@ -123,7 +123,8 @@ def _put_library(name: str, value: Any) -> None:
 
 def _drawing() -> dict[str, Any]:
     matplotlib = sys.modules.get("matplotlib")
-    return dict.copy(matplotlib.rcParams) if matplotlib else {}
+    # past its own methods, which look at each name
+    return dict(dict.items(matplotlib.rcParams)) if matplotlib else {}
 
 
 def _put_drawing(name: str, value: Any) -> None:
@@ -155,6 +156,7 @@ class _Bound:
     """What a module of ours binds, and which of it are tables and caches of answers."""
 
     bound: dict[str, Any]
+    order: list[str]
     names: dict[str, Any]
     tables: dict[str, Any]
     caches: list[Any]
@@ -172,7 +174,7 @@ def _ours() -> dict[str, _Bound]:
             bound, known = vars(module), _known.get(name)
             if (
                 known is None
-                or bound.keys() != known.bound.keys()
+                or list(bound) != known.order
                 or not all(map(is_, bound.values(), known.bound.values()))
             ):
                 known = _known[name] = _looked_at(name, bound)
@@ -190,7 +192,7 @@ def _looked_at(name: str, bound: dict[str, Any]) -> _Bound:
     names.pop("bench.processes.orphans:_kept", None)
     tables = {place: held for place, held in names.items() if type(held) in (dict, list, set)}
     caches = [value for value in bound.values() if type(value) is _CACHED]
-    return _Bound(dict(bound), names, tables, caches)
+    return _Bound(dict(bound), list(bound), names, tables, caches)
 
 
 def _tables(ours: Mapping[str, _Bound]) -> dict[str, Any]:

@@ -127,12 +127,6 @@ class Overlay:
         for column, numbers in values.items():
             if not all(math.isfinite(number) for number in numbers):
                 raise DataError(f"{self.path}: {name}: a value of {column} is not finite")
-            known = metrics().get(column)
-            if known and known.info.scale == "one_minus_db" and max(numbers) > 1:
-                raise DataError(
-                    f"{self.path}: {name}: a value of {column} is {max(numbers):g}, above 1; of "
-                    "decibels x give 1 - 10^(-x/10)"
-                )
         order = sorted(range(len(rates)), key=rates.__getitem__)
         if table is not None:
             kept = {column: array[:, order] for column, array in table.values.items()}
@@ -157,6 +151,7 @@ def load_overlays(texts: Iterable[str], dataset: str) -> tuple[ExtraCurve, ...]:
     found: dict[str, ExtraCurve] = {}
     for text in texts:
         for curve in load_overlay(text, dataset):
+            _refuse_decibels(text, curve)
             other = found.get(curve.name)
             if other is not None and (other.table is None) == (curve.table is None):
                 raise UsageError(
@@ -166,6 +161,16 @@ def load_overlays(texts: Iterable[str], dataset: str) -> tuple[ExtraCurve, ...]:
             if other is None or curve.table is not None:
                 found[curve.name] = curve
     return tuple(found.values())
+
+
+def _refuse_decibels(text: str, curve: ExtraCurve) -> None:
+    """Of similarities, which curves hold as they are; an audit also reads claims of decibels."""
+    for column, numbers in curve.values.items():
+        if metrics()[column].info.scale == "one_minus_db" and max(numbers) > 1:
+            raise DataError(
+                f"{text}: {curve.name}: a value of {column} is {max(numbers):g}, above 1; of "
+                "decibels x give 1 - 10^(-x/10)"
+            )
 
 
 def load_overlay(text: str, dataset: str) -> tuple[ExtraCurve, ...]:
@@ -277,11 +282,11 @@ def _read_dcvc(overlay: Overlay, table: Mapping[str, Any]) -> tuple[ExtraCurve, 
     (6Y+U+V)/8."""
     curves, tested = [], {name: found for name, found in table.items() if found}
     for name, sequences in tested.items():
-        rows = []
         try:
-            for item, rates in sequences.items():
-                for point, found in rates.items():
-                    rows.append(_dcvc_row(item, point, found))
+            rows = [
+                _dcvc_row(item, point, found)
+                for item, rates in sequences.items() for point, found in rates.items()
+            ]  # fmt: skip
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{overlay.path}: neither a CompressAI results file nor one of DCVC's "

@@ -27,21 +27,17 @@ def likely_causes(codec: str, measured: Measurements, baseline: Measurements) ->
         found += changes(_card(old), _card(new), "card: ")
         found += changes({"device": old.device or None}, {"device": new.device or None})
     own = {name for info in (new, old) if info is not None for name in info.versions}
-    libraries = changes(
+    found += changes(
         {name: text for name, text in baseline.run.libraries.items() if name not in own},
         {name: text for name, text in measured.run.libraries.items() if name not in own},
     )
-    found += libraries
     found += changes({"bench": baseline.run.bench}, {"bench": measured.run.bench})
     for name in dict.fromkeys((*baseline.run.metric_versions, *measured.run.metric_versions)):
         sides = (baseline.run.metric_versions.get(name), measured.run.metric_versions.get(name))
         if not all(sides):
             found += changes(sides[0] or {}, sides[1] or {}, f"{name}: ")
-    if not found:
-        return (
-            "no version, weight file or setting changed: the code of the adapter or the harness",
-        )
-    return tuple(found)
+    unknown = "no version, weight file or setting changed: the code of the adapter or the harness"
+    return tuple(found or [unknown])
 
 
 def _code_changes(old: CodecInfo, new: CodecInfo) -> list[str]:

@@ -60,7 +60,7 @@ def add_raw_input(parser: argparse.ArgumentParser) -> None:
 
 def _whole(least: int, what: str) -> Callable[[str], int]:
     def read(word: str) -> int:
-        if not word.isdigit() or int(word) < least:
+        if not word.isdecimal() or int(word) < least:
             raise argparse.ArgumentTypeError(f"{word!r} is not {what}")
         return int(word)
 

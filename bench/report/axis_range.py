@@ -30,22 +30,14 @@ _NAMED = 6
 
 @dataclass(frozen=True, slots=True)
 class AxisRange:
-    """Limits of both axes without a margin, and what the caption says about them.
-
-    ``outside`` names the points outside; ``over`` says on how many items the curves are, where
-    some codecs were measured on more. Both are empty where there is nothing to say.
-    """
+    """Limits of both axes without a margin; ``note`` says on how many items the curves are, where
+    some codecs were measured on more, and names the points outside."""
 
     rate: Range
     quality: Range
-    outside: str
-    over: str = ""
-    rate_margin: float = 0.12
-    quality_margin: float = _MARGIN
-
-    @property
-    def note(self) -> str:
-        return ". ".join(filter(None, (self.over, self.outside)))
+    rate_margin: float
+    quality_margin: float
+    note: str = ""
 
     def padded(self) -> Range:
         """The quality limits with a margin for the markers."""
@@ -93,12 +85,13 @@ def axis_range(content: Content, axis: Quality) -> AxisRange | None:
         rates = _inside({codec: (np.log2(r), q) for codec, (r, q) in curves.items()}, low, high)
         least, most = (float(2**end) for end in _shown(rates, anchor))
     margins = 0.0 if chosen else 0.12, 0.0 if limits else _MARGIN
-    shown = AxisRange((least, most), (low, high), "", _over(content), *margins)
+    shown = AxisRange((least, most), (low, high), *margins)
     if not limits:
         ends = shown.padded_rate(linear=content.linear_rate)
         qualities = _inside({codec: (q, r) for codec, (r, q) in curves.items()}, *ends)
         shown = replace(shown, quality=_within(qualities, low, high))
-    return replace(shown, outside=_outside(content, axis, shown, curves))
+    said = (_over(content), _outside(content, axis, shown, curves))
+    return replace(shown, note=". ".join(filter(None, said)))
 
 
 def _inside(

@@ -14,7 +14,7 @@ from bench.figures.drawing_process import DrawingProcess
 from bench.figures.style import named_style
 from bench.report.class_tables import class_section, write_class_rates
 from bench.report.content import Content, RateAxis, collect
-from bench.report.html import write_page
+from bench.report.html.page import write_page
 from bench.report.latex import write_latex
 from bench.report.pages import write_papers
 from bench.report.plots import plan_plots, write_pgfplots

@@ -261,11 +261,11 @@ class Store:
     def codecs(self) -> list[CodecInfo]:
         """Every codec that is seen here: those of the last whole suite in its order, then those
         that further runs added."""
-        found = []
-        for name, text in self._db.execute("SELECT id, info FROM codecs ORDER BY place"):
-            if ladder := self._points(name):
-                found.append(CodecInfo(**{**json.loads(text), "ladder": ladder}))
-        return found
+        held = self._db.execute("SELECT id, info FROM codecs ORDER BY place").fetchall()
+        return [
+            CodecInfo(**{**json.loads(text), "ladder": ladder})
+            for name, text in held if (ladder := self._points(name))
+        ]  # fmt: skip
 
     def done(self, *, repeats: int = 0) -> dict[tuple[str, str, str], str]:
         """Fingerprint of every finished measurement by (codec, point, item), of those timed at

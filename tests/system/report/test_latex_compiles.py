@@ -12,6 +12,7 @@ import pytest
 
 from bench.analysis.overlays import ExtraCurve
 from bench.cards.choice import Choice
+from bench.figures.style import STYLES
 from bench.records import Record
 from bench.report.content import collect
 from bench.report.latex import write_latex
@@ -80,7 +81,7 @@ def _write(folder: Path, made: Path, choice: Choice, *, overlays: bool = False) 
     theirs = [ExtraCurve(f"theirs_of-long-name_{i}", "published", *curve) for i in range(14)]
     content = replace(content, extras=tuple(theirs if overlays else ()))
     write_latex(content, made)
-    figures = [p for p in write_pgfplots(content, made, "ieee") if p.suffix == ".tex"]
+    figures = [p for p in write_pgfplots(content, made, STYLES["ieee"]) if p.suffix == ".tex"]
     if choice.xlim:
         assert "rotate=90" in figures[0].read_text()  # an arrow to the left, where curves go on
     name = made.name

@@ -141,7 +141,7 @@ def test_semicolons_and_a_byte_order_mark(tmp_path: Path) -> None:
 )
 def test_broken_tables_are_refused(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        load_overlay(written(tmp_path, "broken.csv", text), "kodak")
+        load_overlays([written(tmp_path, "broken.csv", text)], "kodak")
 
 
 @pytest.mark.parametrize(

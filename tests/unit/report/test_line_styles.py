@@ -74,8 +74,8 @@ def test_a_codec_far_below_the_rest_is_said_and_does_not_squash_the_axis(tmp_pat
     plain = axis_range(_content(tmp_path / "a", near), PSNR)
     shown = axis_range(_content(tmp_path / "b", near + _far_below("far", 5.0)), PSNR)
     assert plain is not None and shown is not None
-    assert plain.outside == ""
-    assert shown.outside == "Outside the axes: far 5.0–8.0 dB"
+    assert plain.note == ""
+    assert shown.note == "Outside the axes: far 5.0–8.0 dB"
     assert shown.quality == plain.quality and shown.rate == plain.rate
 
 
@@ -90,7 +90,7 @@ def test_the_plot_says_what_lies_outside(tmp_path: Path) -> None:
 def test_two_curves_that_hardly_meet_are_both_shown_whole(tmp_path: Path) -> None:
     content = _content(tmp_path, curve_records("good", 1.0) + _far_below("far", 5.0))
     shown = axis_range(content, PSNR)
-    assert shown is not None and shown.outside == ""
+    assert shown is not None and shown.note == ""
     assert shown.quality[0] == pytest.approx(5.0)
 
 
@@ -108,7 +108,7 @@ def test_a_lone_point_far_out_is_an_arrow_at_the_edge_and_said(tmp_path: Path) -
     shown, plot = axis_range(content, PSNR), curve_plot(content, PSNR)
     assert plain is not None and shown is not None and plot is not None
     assert (shown.rate, shown.quality) == (plain.rate, plain.quality)
-    assert shown.outside == "Outside the axes: b 60.0 dB; c 28.0 dB; point 200 bpp"
+    assert shown.note == "Outside the axes: b 60.0 dB; c 28.0 dB; point 200 bpp"
     turns = {line.label: [edge.turn for edge in plot.exits(line)] for line in plot.lines}
     assert turns == {"good": [], "b": [90], "c": [180], "point": [0]}
     drawn = draw_curves(content, PSNR, STYLES["ieee"]).axes[0].get_lines()
