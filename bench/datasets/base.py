@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.cards.plugins import import_class
 from bench.cards.toml import label
-from bench.errors import BenchError, CardError, DataError
+from bench.errors import BenchError, CardError, DataError, near_matches
 
 if TYPE_CHECKING:
     from bench.cards import DatasetCard, Settings
@@ -119,7 +119,13 @@ def loader_class(card: DatasetCard) -> type[Loader]:
 
 def build_loader(card: DatasetCard, settings: Settings, options: DataOptions) -> Loader:
     """The loader of a card. Raises DataError where its data are missing or an item comes twice."""
-    loader = loader_class(card)(card, settings, options)
+    kind = loader_class(card)
+    known = getattr(kind, "settings_known", settings)  # a loader of others need not say
+    if unknown := [key for key in settings if key not in known]:
+        raise CardError(
+            f"{label(card.path)}: unknown setting {unknown[0]!r}; {near_matches(unknown[0], known)}"
+        )
+    loader = kind(card, settings, options)
     counts = Counter(item.name for item in loader.items())
     if twice := [name for name, count in counts.items() if count > 1]:
         raise DataError(f"{label(card.path)}: item {twice[0]} is there twice; leave one, or rename")

@@ -282,6 +282,8 @@ class CifarTest:
     An incomplete last batch is left out and said so.
     """
 
+    settings_known = ("per_item",)
+
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:

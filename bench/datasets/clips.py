@@ -20,7 +20,7 @@ from bench.datasets.pictures import decode_picture, header_layout
 from bench.datasets.rawvideo import RawFile, Y4mFile, check_format, raw_size
 from bench.datasets.sources import NO_RATE, Clips, Refusal, Source, frame_gap, natural_key
 from bench.datasets.zipped import File, files_of, zip_members
-from bench.errors import CardError, DataError
+from bench.errors import CardError, DataError, near_matches
 from bench.signals import Frame, Layout
 
 Read = TypeVar("Read")
@@ -107,6 +107,8 @@ class ClipFolder(Clips):
     raw video whose name does not say it.
     """
 
+    settings_known = tuple("clips name names fps frames size format group".split())
+
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:
@@ -139,6 +141,10 @@ def _listed_clips(card: DatasetCard, settings: Mapping[str, object]) -> list[Lis
 
 
 def _listed_clip(where: str, facts: Mapping[str, object]) -> ListedClip:
+    for key in facts:
+        if key not in ClipFolder.settings_known:
+            known = near_matches(key, ClipFolder.settings_known)
+            raise CardError(f"{where}: unknown key {key!r}; {known}")
     name, fps, frames = facts.get("name"), facts.get("fps"), facts.get("frames")
     if not isinstance(name, str) or not name:
         raise CardError(f"{where}: a clip without a name; give name")

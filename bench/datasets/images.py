@@ -92,6 +92,8 @@ class ImageFolder(PictureFiles):
     all (``1200x1200``), and ``longest``, their longer side.
     """
 
+    settings_known = tuple("crop names size longest".split())
+
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:
@@ -185,6 +187,8 @@ def _check_size(card: DatasetCard, item: Item) -> None:
 class PackagedImages(ImageFolder):
     """Pictures that come inside an installed Python package: ``settings.package``, in its folder
     ``settings.folder``."""
+
+    settings_known = tuple("package folder crop".split())
 
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions

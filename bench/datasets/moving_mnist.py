@@ -119,6 +119,8 @@ class MovingMnist:
     """``settings``: ``sequences`` to offer at most, ``seed`` and ``digits`` of generated ones, and
     ``source``: ``auto`` takes the official file if it is found, ``generated`` never does."""
 
+    settings_known = tuple("seed digits sequences source".split())
+
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:

@@ -52,6 +52,8 @@ class SyntheticVectors:
     Settings: source, length, vectors, per_item and, of the Gauss–Markov source, correlation.
     """
 
+    settings_known = tuple("source length vectors per_item correlation".split())
+
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:

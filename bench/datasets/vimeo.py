@@ -159,6 +159,8 @@ class Vimeo90k:
     aspect ratio).
     """
 
+    settings_known = tuple("clips frames crop resize".split())
+
     def __init__(
         self, card: DatasetCard, settings: dict[str, object], options: DataOptions
     ) -> None:

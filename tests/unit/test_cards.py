@@ -13,7 +13,7 @@ from bench.cards.dataset import _DATASET_KEYS
 from bench.cards.suites import read_protocol
 from bench.codecs.base import Codec
 from bench.codecs.build import CODEC_NEEDS, select
-from bench.datasets.base import loader_class
+from bench.datasets.base import DataOptions, build_loader, loader_class
 from bench.errors import CardError, UsageError, near_matches
 from bench.records import Point
 from tests.fakes import write_cards
@@ -309,3 +309,14 @@ def test_every_protocol_names_codecs_that_there_are() -> None:
         protocol = registry.protocol(name)
         ids = [select(registry, spec).id for spec in protocol.codecs]
         assert protocol.anchor is None or select(registry, protocol.anchor).id in ids
+
+
+def test_a_setting_that_no_loader_of_ours_reads_is_refused(tmp_path: Path) -> None:
+    registry = load_registry()
+    for name in registry.datasets:
+        card = registry.dataset(name)
+        known = getattr(loader_class(card), "settings_known", ())
+        suites = [suite.settings for suite in card.suites.values()]
+        assert not {key for told in (card.settings, *suites) for key in told if key not in known}
+    with pytest.raises(CardError, match=r"unknown setting .croop.; did you mean crop"):
+        build_loader(registry.dataset("kodak"), {"croop": 64}, DataOptions())
