@@ -18,6 +18,7 @@ _RANGES: dict[str, Literal["full", "limited"]] = {
     "XCOLORRANGE=FULL": "full",
     "XCOLORRANGE=LIMITED": "limited",
 }
+_NO_RATE = ("", "0:0")
 _COLOUR = re.compile(r"(mono|4\d\d)(?:jpeg|mpeg2|paldv)?(?:p?(\d+))?")
 
 
@@ -41,6 +42,7 @@ class Y4mHeader:
     """As ``XCOLORRANGE`` says; None where it says nothing."""
     pixel_shape: Fraction = Fraction(1)
     """Width over height of a pixel; 1 where nothing is known of it."""
+    says_rate: bool = True
 
 
 def read_header(file: IO[bytes]) -> Y4mHeader:
@@ -67,6 +69,7 @@ def read_header(file: IO[bytes]) -> Y4mHeader:
         progressive=fields.get("I", "p") in ("p", "?"),
         range=next((kind for word, kind in _RANGES.items() if word in words), None),
         pixel_shape=_shape(fields.get("A", "")),
+        says_rate=fields.get("F", "") not in _NO_RATE,
     )
 
 
@@ -81,7 +84,7 @@ def _shape(text: str) -> Fraction:
 def _rate(text: str) -> Fraction:
     """Frames a second; 25 where the header does not say or says "unknown", which is F0:0. Raises
     BitstreamError for what is no rate."""
-    if text in ("", "0:0"):
+    if text in _NO_RATE:
         return Fraction(25)
     numerator, _, denominator = text.partition(":")
     digits = numerator.isdecimal() and denominator.isdecimal() and len(text) <= 32

@@ -93,6 +93,7 @@ class ContainerFile(OneFile):
         with _opened(self.path) as container:
             stream = _stream(container)
             kind = _format(stream)
+            size = (stream.codec_context.width, stream.codec_context.height)
             stream.thread_type = "NONE"
             # without it decoders hide damage, and checksums in the stream are not looked at
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
@@ -102,6 +103,11 @@ class ContainerFile(OneFile):
                     if frame.is_corrupt:
                         raise Refusal(f"corrupt in frame {number}; get it again")
                     _refuse_other_samples(frame.format.name, kind, number)
+                    if size != (frame.width, frame.height):
+                        raise Refusal(
+                            f"frame {number} is {frame.width}×{frame.height}, the clip {size[0]}×"
+                            f"{size[1]}; split it where that changes"
+                        )
                     yield _pixels(frame, kind)
             except FFmpegError as error:
                 raise Refusal(f"truncated or corrupt: {error.strerror}; get it again") from error
@@ -123,8 +129,8 @@ def _refuse_turned(frame: Any) -> None:
         return
     a, b, _, c, d, *_ = np.frombuffer(kept, np.int32, 9).tolist()
     if b or c or a <= 0 or d <= 0:
-        by = frame.rotation
-        how, cure = (f"turned by {by}°", "turn") if by else ("mirrored", "flip")
+        mirrored = a * d < b * c
+        how, cure = ("mirrored", "flip") if mirrored else (f"turned by {frame.rotation}°", "turn")
         raise Refusal(f"to be {how} (display matrix); {cure} the frames and remove the mark")
 
 

@@ -25,6 +25,9 @@ _SEGMENT = 0x18538067
 """ID of the element that holds a whole Matroska file (RFC 8794, RFC 9559)."""
 _OGG_PAGE = struct.Struct("<4sBBqIIIB")
 _OGG_FIRST, _OGG_LAST = 2, 4
+_PACKETS = (188, 192, 204)
+"""Bytes of a packet of MPEG-2 transport (ISO/IEC 13818-1), with M2TS's time stamp, with DVB's
+parity."""
 _LONGER = b"\xff\xff" + bytes(37 * place % 251 | 1 for place in range(200))
 
 
@@ -66,6 +69,8 @@ def refuse_cut_file(path: Path, container: str) -> None:
         _refuse_cut_segment(path)
     elif container == "ogg":
         _refuse_cut_pages(path)
+    elif container == "mpegts" and all(path.stat().st_size % each for each in _PACKETS):
+        raise Refusal("truncated: its last packet is not whole; get it again")
 
 
 def _refuse_cut_units(path: Path) -> None:

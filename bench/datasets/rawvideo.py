@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.bitstreams import y4m
 from bench.datasets.clip_names import SaidByName, read_name
-from bench.datasets.sources import NO_RATE, OneFile, Refusal, pixel_shape
+from bench.datasets.sources import NO_RATE, UNSAID_RATE, OneFile, Refusal, pixel_shape
 from bench.errors import BitstreamError, DataError
 from bench.signals import FORMATS, FULL_RANGE, YUV420, Frame, Layout, PixelFormat, Samples
 
@@ -44,6 +44,7 @@ class Y4mFile(OneFile):
         with self.path.open("rb") as file:
             header = y4m.read_header(file)
         found = [pixel_shape(header.pixel_shape), "full range" if header.range == "full" else ""]
+        found += [] if header.says_rate else [UNSAID_RATE]
         return tuple(filter(None, found))
 
     def layout(self) -> Layout:
@@ -52,12 +53,13 @@ class Y4mFile(OneFile):
             header = _y4m_layout(file)
             count = 0
             while _to_frame(file, count + 1):
-                file.seek(header.frame_bytes, 1)
                 count += 1
-                if file.tell() > size:
+                if file.tell() + header.frame_bytes > size:
                     raise Refusal(f"truncated in frame {count}; get it again")
+                file.seek(header.frame_bytes, 1)
         if count == 0:
             raise Refusal("no frames after its header; get it again")
+        next(self.frames())  # refuses what only samples say
         return replace(header, frames=count)
 
     def frames(self) -> Iterator[Frame]:
@@ -66,7 +68,13 @@ class Y4mFile(OneFile):
             count = 0
             while _to_frame(file, count + 1):
                 count += 1
-                yield _read_frame(file, header, count)
+                frame = _read_frame(file, header, count)
+                if header.depth > 8 and (most := int(frame.max())) > header.format.peak:
+                    raise Refusal(
+                        f"samples up to {most} in frame {count}, more than {header.depth} bits "
+                        "hold; correct the C of its header"
+                    )
+                yield frame
 
 
 @dataclass(frozen=True, slots=True)

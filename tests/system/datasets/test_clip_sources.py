@@ -91,9 +91,32 @@ def test_rotation_is_refused(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"to be turned by 90.*; turn the frames"):
         input_loader(tmp_path)
     (tmp_path / "turned.mp4").unlink()
-    ffmpeg("-display_vflip", "-i", whole, "-c", "copy", tmp_path / "mirrored.mp4")
-    with pytest.raises(DataError, match=r"to be mirrored .*; flip the frames"):
-        input_loader(tmp_path)
+    for how in ("-display_vflip", "-display_hflip"):
+        ffmpeg(how, "-i", whole, "-c", "copy", tmp_path / "mirrored.mp4")
+        with pytest.raises(DataError, match=r"to be mirrored .*; flip the frames"):
+            input_loader(tmp_path)
+        (tmp_path / "mirrored.mp4").unlink()
+
+
+def test_a_cut_packet_of_transport_is_refused(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.ts"
+    ffmpeg("-i", whole, "-c", "copy", path)
+    assert input_loader(path)[1].items()[0].problem is None
+    path.write_bytes(path.read_bytes()[: -188 * 3 - 50])
+    with pytest.raises(DataError, match="truncated"):
+        input_loader(path)
+
+
+def test_a_size_that_changes_is_refused_with_both(tmp_path: Path) -> None:
+    for size in ("64x48", "96x64"):
+        ffmpeg("-f", "lavfi", "-i", f"testsrc=s={size}:r=25", "-frames:v", "5", "-c:v", "libx264",
+               "-pix_fmt", "yuv420p", tmp_path / f"{size}.264")  # fmt: skip
+    both = [(tmp_path / f"{size}.264") for size in ("64x48", "96x64")]
+    path = tmp_path / "in" / "clip.264"
+    path.parent.mkdir()
+    path.write_bytes(b"".join(one.read_bytes() for one in both))
+    with pytest.raises(DataError, match="frame 6 is 96×64, the clip 64×48; split it where"):
+        input_loader(path)
 
 
 @pytest.mark.parametrize(

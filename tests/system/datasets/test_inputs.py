@@ -199,6 +199,8 @@ def test_y4m(colour: str, frame_bytes: int, samples: str, tmp_path: Path) -> Non
         (_y4m("C411", 54), "C411, which is not read"),
         (_y4m("C420p9", 54), "C420p9, which is not read"),
         (_y4m("C420", 27).replace(b"Ip", b"It"), "interlaced"),
+        (b"YUV4MPEG2 W99999999999 H99999999999 F25:1\nFRAME\n", "truncated in frame 1"),
+        (_y4m("C420p10", 54), r"samples up to \d{5} in frame 1, more than 10 bits hold"),
     ],
 )
 def test_bad_y4m(content: bytes, message: str, tmp_path: Path) -> None:
@@ -206,6 +208,15 @@ def test_bad_y4m(content: bytes, message: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"clip: .*({message})"):
         input_loader(path)
+
+
+@pytest.mark.parametrize(("rate", "said"), [("", True), (" F0:0", True), (" F25:1", False)])
+def test_y4m_without_a_rate_says_so(rate: str, said: bool, tmp_path: Path) -> None:
+    path = tmp_path / "clip.y4m"
+    path.write_bytes(f"YUV4MPEG2 W2 H2{rate}\n".encode() + (b"FRAME\n" + bytes(6)) * 2)
+    _, loader = input_loader(path)
+    notes = " ".join(loader.notes())
+    assert ("taken at 25 frames a second, which nothing says" in notes) == said
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
