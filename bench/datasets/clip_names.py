@@ -21,10 +21,13 @@ _RATE = re.compile(
     rf"(?<![\d.])({'|'.join(_POINTLESS)}|\d{{1,3}}(?:[.p]\d{{1,3}})?)[ _-]?(?:fps|[hH]z)"
     r"(?![A-Za-z])"
 )
-_AFTER_SIZE = re.compile(r"^p?[_-](\d{2,3}(?:\.\d{1,3})?)(?=[_-]|$)")
+_AFTER_SIZE = re.compile(
+    rf"^(?:p?[_-]|p)({'|'.join(_POINTLESS)}|\d{{2,3}}(?:\.\d{{1,3}})?)(?=[_-]|$)"
+)
 _BITS = re.compile(r"(?<![\d.])(8|9|10|12|14|16)[ _-]?b(?:its?)?(?![A-Za-z])", re.IGNORECASE)
 _CHROMA = re.compile(
-    rf"{_EDGE}(?:yuv|p)?(4:?0:?0|4:?2:?0|4:?2:?2|4:?4:?4)(?:p(\d*)(?:le)?)?(?![A-Za-z0-9])", re.I
+    rf"{_EDGE}(?:yuv|p)?(4:?0:?0|4:?2:?0|4:?2:?2|4:?4:?4|mono)(?:p(\d*)(?:le)?)?(?![A-Za-z0-9])",
+    re.I,
 )
 _FORMAT = re.compile(
     rf"{_EDGE}({'|'.join(sorted({*FORMATS, *FULL_RANGE, 'nv12', 'p010le'}, key=len)[::-1])})"
@@ -32,12 +35,13 @@ _FORMAT = re.compile(
 )
 _UNREAD = re.compile(
     rf"{_EDGE}(nv(?:16|20|21|24|42)|yv12|uyvy(?:422)?|yuyv(?:422)?|yvyu422|yuy2|v210|y210(?:le)?|"
-    r"p[24]1[026](?:le|be)?|\w*\d+be|yuva\w+|yuv4(?:10|11|40)p\w*|rgba?|bgra?|bgr24|gbrp?|argb)"
+    r"p[24]1[026](?:le|be)?|\w*\d+be|yuva\w+|yuv4(?:10|11|40)p\w*|\d{2,3}i|rgba?|bgra?|bgr24|gbrp?|argb)"
     r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-"""Formats that are not read, and RGB without a word of how its samples lie."""
-_DIGITS = {"400": "gray", "420": "yuv420", "422": "yuv422", "444": "yuv444"}
+"""Formats that are not read, fields of interlaced video, and RGB without a word of how its samples
+lie."""
+_DIGITS = {"400": "gray", "mono": "gray", "420": "yuv420", "422": "yuv422", "444": "yuv444"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ def read_name(stem: str) -> SaidByName:
         (int(size[1]), int(size[2])) if size else None,
         _fps(rate[1]) if rate else None,
         named[1] if named else None,
-        _DIGITS[chroma[1].replace(":", "")] if chroma and not named else None,
+        _DIGITS[chroma[1].replace(":", "").lower()] if chroma and not named else None,
         None if strange else depth,
         f"{depth} bits" if strange else unread[0] if unread else None,
     )

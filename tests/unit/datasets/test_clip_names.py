@@ -34,6 +34,9 @@ from bench.datasets.clip_names import read_name
         ("a_64x48_25_yuv420p10", (64, 48), 25, "yuv420p10le"),
         ("a_64x48_30_444p10", (64, 48), 30, "yuv444p10le"),
         ("a_64x48_10b_422", (64, 48), None, "yuv422p10le"),
+        ("CrowdRun_1920x1080p50", (1920, 1080), 50, None),
+        ("a_64x48_2997_422", (64, 48), Fraction(30000, 1001), "yuv422p"),
+        ("a_64x48_25_mono", (64, 48), 25, "gray"),
     ],
 )
 def test_what_names_say(
@@ -59,6 +62,7 @@ def test_what_names_say(
         ("a_8x8_uyvy422", "yuv422p", True),
         ("a_8x8_yuv420p10be", "yuv420p10le", True),
         ("a_8x8_14bit_420", "yuv420p", True),
+        ("a_8x8_50i_420", "yuv420p", True),
         ("a_8x8_60_8bit_rgb", "yuv420p", True),
         ("a_8x8_60_8bit_rgb", "rgb24", False),
     ],
