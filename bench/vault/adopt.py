@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from bench.records import Record
 from bench.results.kept_streams import KeptStream
 from bench.results.run_folder import RunFolder
 from bench.results.run_info import MeasuredWith
-from bench.results.vault_file import Vault, key_of
+from bench.results.vault_file import Key, Vault, key_of
 
 
 def adopt(vault: Vault, out: Path, suite: str) -> str:
@@ -66,16 +66,7 @@ def adopt(vault: Vault, out: Path, suite: str) -> str:
         before = store.meta("continued")
         if new:
             store.set_meta("continued", f"{before} {said}" if before else said)
-        if apart:
-            said += f" Left: {', '.join(apart)}, of other versions than in {out}."
-        others = [
-            one
-            for one in vault.records
-            if one.codec not in apart and done.get(key_of(one), one.fingerprint) != one.fingerprint
-        ]
-        if others:
-            said += f" {len(others)} stay as {out} has them, such as {' '.join(key_of(others[0]))}."
-        return said
+        return said + _left(vault, out, done, apart)
 
 
 def _said(vault: Vault, count: int) -> str:
@@ -84,6 +75,19 @@ def _said(vault: Vault, count: int) -> str:
         f"{count} records come from {vault.path.name}, measured by {vault.by} on {processor} "
         f"until {vault.run.finished}."
     )
+
+
+def _left(vault: Vault, out: Path, done: Mapping[Key, str], apart: Sequence[str]) -> str:
+    """Sentences of what stays as the folder has it: codecs ``apart``, and records of ``done``."""
+    said = f" Left: {', '.join(apart)}, of other versions than in {out}." if apart else ""
+    others = [
+        one
+        for one in vault.records
+        if one.codec not in apart and done.get(key_of(one), one.fingerprint) != one.fingerprint
+    ]
+    if others:
+        said += f" {len(others)} stay as {out} has them, such as {' '.join(key_of(others[0]))}."
+    return said
 
 
 def _without(record: Record, metrics: Sequence[str]) -> Record:

@@ -6,6 +6,7 @@ Owns no quantiser and no entropy coder.
 from __future__ import annotations
 
 import struct
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -59,14 +60,14 @@ class VectorCodec(CodecBase):
 
     formats: ClassVar[Sequence[str]] = ("float64",)
 
+    @abstractmethod
     def code(self, block: Floats, header: VectorHeader) -> tuple[bytes, float | None]:
         """The body of a block ``(n, length)`` at the header's point, which is rounded as the stream
         holds it, and the estimate of its bits where there is one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reproduce(self, header: VectorHeader, body: bytes) -> Floats:
         """The block, of any shape with its samples in order. Raises BitstreamError."""
-        raise NotImplementedError
 
     def encode(self, signal: Signal, point: Point) -> Encoded:
         block = self.rows(signal)

@@ -27,6 +27,7 @@ import numpy as np
 
 from bench.analysis.bd import Comparison
 from bench.analysis.curves import Grid
+from bench.analysis.overlays import ExtraCurve
 from bench.analysis.qualities import Quality
 from bench.datasets.locate import cache_folder
 from bench.records import ENERGY
@@ -161,18 +162,7 @@ def page_data(content: Content) -> dict[str, Any]:
         ],
         "codecs": [_codec(content, codec, styles[codec]) for codec in content.results.codecs],
         "extents": {axis.id: _extent(content, axis) for axis in content.axes},
-        "extras": [
-            {
-                "name": extra.name, "origin": extra.origin, "rate": extra.rate,
-                "convention": extra.convention, "source": extra.source, "labels": extra.labels,
-                "values": {
-                    axis.id: None if (values := extra.quality(axis)) is None
-                    else [axis.sign * value for value in values]
-                    for axis in content.axes
-                },
-            }
-            for extra in content.extras
-        ],
+        "extras": [_extra(content, extra) for extra in content.extras],
         "comparisons": [_comparison(content, c) for c in content.bd.comparisons],
         "matrices": [
             asdict(matrix) | {"codecs": [content.name(codec) for codec in matrix.codecs]}
@@ -195,6 +185,18 @@ def page_data(content: Content) -> dict[str, Any]:
             "sentences": published_sentences(content) if published[1] else [],
         },
         "provenance": _provenance(content),
+    }  # fmt: skip
+
+
+def _extra(content: Content, extra: ExtraCurve) -> dict[str, Any]:
+    return {
+        "name": extra.name, "origin": extra.origin, "rate": extra.rate,
+        "convention": extra.convention, "source": extra.source, "labels": extra.labels,
+        "values": {
+            axis.id: None if (values := extra.quality(axis)) is None
+            else [axis.sign * value for value in values]
+            for axis in content.axes
+        },
     }  # fmt: skip
 
 

@@ -25,11 +25,10 @@ from bench.codecs.support.planes import PlaneFormat, read_planes, write_planes
 from bench.codecs.support.process import run_to_file
 from bench.engine.probe import probe
 from bench.engine.timing import timed
-from bench.errors import BitstreamError, CodecError, Unavailable
+from bench.errors import BitstreamError, CodecError
 from bench.records import Point
 from bench.signals import GRAY, RGB, YUV420, Frame, Layout, Signal, clip, image
 from tests import exact_colour
-from tests.command import bench
 
 DECODERS = {"x264": "h264", "x265": "hevc", "vvenc": "vvc", "svtav1": "libdav1d", "vp9": "vp9"}
 
@@ -429,23 +428,6 @@ def test_a_shell_codes_the_same_by_the_command_of_two_passes(tmp_path: Path) -> 
     assert annexb.H264.strip(told.stdout).payload == ours
 
 
-def test_a_missing_binary_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ffmpeg_binary.VARIABLE, "/no/such/ffmpeg")
-    with pytest.raises(Unavailable, match="no such program; unset it"):
-        build("x264").check_available()
-
-
-def test_a_binary_without_the_encoder_is_unavailable(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    fake = tmp_path / "ffmpeg"
-    fake.write_text("#!/bin/sh\necho ' V....D mpeg4   MPEG-4'\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv(ffmpeg_binary.VARIABLE, str(fake))
-    with pytest.raises(Unavailable, match="has no libx264"):
-        build("x264").check_available()
-
-
 def test_ffv1_keeps_colours_without_conversion() -> None:
     codec: Codec = build_codec(load_registry().codec("ffv1"))
     pixels = np.random.default_rng(0).integers(0, 256, (4, 35, 33, 3), dtype=np.uint8)
@@ -494,15 +476,3 @@ def test_the_card_says_whose_settings_it_has(name: str) -> None:
     paper = "Husnain" if name.endswith("medium") else "CVPR 2019, arXiv:1812.00101"
     assert paper in source["paper"]
     assert "of the four papers" in source["settings"]
-
-
-def test_a_relative_path_in_the_environment_is_that_of_the_start(tmp_path: Path) -> None:
-    """Processes that decode again have another current folder."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "mine").symlink_to(ffmpeg_binary.find_ffmpeg())
-    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
-    done = bench(
-        "run", "--input", "a.png", "--codecs", "x264:crf=30", "--metrics", "psnr_rgb", "--jobs", 1,
-        "--no-report", "--out", "out", folder=tmp_path, BENCH_FFMPEG="bin/mine",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
