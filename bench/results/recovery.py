@@ -68,10 +68,8 @@ def recover_records(store: Path, table: Path) -> list[Record]:
     Each record is whole, plausible and there once; the store's wins over that of records.csv.
     """
     found: dict[tuple[str, str, str], Record] = {}
-    for record in (*_readable(store), *_exported(table)):
-        key = (record.codec, record.point, record.item)
-        if key not in found and _plausible(record):
-            found[key] = record
+    for record in (*filter(_plausible, _readable(store)), *exported_records(table)):
+        found.setdefault((record.codec, record.point, record.item), record)
     return list(found.values())
 
 
@@ -107,10 +105,10 @@ def _readable(store: Path) -> Iterator[Record]:
                     yield record_of(values)
 
 
-def _exported(table: Path) -> Iterator[Record]:
+def exported_records(table: Path) -> Iterator[Record]:
+    """The finished records of a records.csv that are plausible."""
     with suppress(StoreError):  # without a readable table more is measured again
-        for _, record in read_records(table, _NEEDED):
-            yield record
+        yield from filter(_plausible, (record for _, record in read_records(table, _NEEDED)))
 
 
 def _plausible(record: Record) -> bool:

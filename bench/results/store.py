@@ -15,11 +15,12 @@ from dataclasses import asdict, astuple, replace
 from pathlib import Path
 
 from bench.errors import StoreError
+from bench.machine import file_digest
 from bench.records import COLUMNS, FrameSummary, Record, Stored, columns_of, is_of_frames
 from bench.results import frames
 from bench.results.lock import lock_folder
 from bench.results.packed import Packed, pack
-from bench.results.recovery import damaged, recover_records, row_checksum
+from bench.results.recovery import damaged, exported_records, recover_records, row_checksum
 from bench.results.run_info import CodecInfo, MeasuredWith, Verdict, held_metrics, held_run
 from bench.results.schema import (
     FORMAT,
@@ -49,7 +50,8 @@ class Store:
         self.repaired: int | None = None
         """How many records were saved when this folder's store was found damaged; None if whole."""
         self.restored: int | None = None
-        """How many records came from records.csv for want of a store; None if there was one."""
+        """How many records came from records.csv, for want of a store or because another run wrote
+        it; None if none did."""
         try:
             if fresh:
                 self._discard()
@@ -70,7 +72,8 @@ class Store:
 
     def _open(self) -> None:
         """Opens the store; a damaged one is replaced by what can be read of it, a missing or empty
-        one by the folder's tables, so that results kept under version control are continued."""
+        one by the folder's tables, so that results kept under version control are continued: a
+        table that another run wrote, too, whose records would else be gone with the next one."""
         state = state_of(self.folder / FILE)
         lost = state == "empty" and (self.folder / TABLE).is_file()
         if lost:
@@ -78,24 +81,42 @@ class Store:
         elif state == "damaged":
             self.repaired = self._lay_anew()
         self._connect()
-        if lost or state == "damaged":
+        if state == "sound":
+            self.restored = self._take_up_table()
+        if self.restored is not None or state == "damaged":
             self._restore_run()
+
+    def _take_up_table(self) -> int | None:
+        """Adds the finished records that only a table of another run has; returns how many."""
+        table = self.folder / TABLE
+        if not table.is_file() or self.meta("table") == file_digest(table):
+            return None
+        done, suite = self.done(), self.meta("suite")
+        found = (one for one in exported_records(table) if suite in (None, one.suite))
+        more = [one for one in found if _key(one) not in done]
+        if more:
+            self._add_recovered(more)
+        return len(more) or None
 
     def _lay_anew(self) -> int:
         """Puts a store with all that can be read in the place of a damaged or missing one, at once;
         returns how many records that is."""
         records = recover_records(self.folder / FILE, self.folder / TABLE)
-        found = frames.recovered(self.folder / FILE, self.folder / frames.FILE)
 
         def fill(db: sqlite3.Connection) -> None:
             self._db, self._columns = db, COLUMNS
-            with self._transaction():
-                self._insert(map(pack, records))
-                keys = {(one.codec, one.point, one.item) for one in records}
-                frames.put(db, ((key, found[key]) for key in keys & found.keys()))
+            self._add_recovered(records)
 
         put_in_place(self.folder / FILE, fill)
         return len(records)
+
+    def _add_recovered(self, records: Sequence[Record]) -> None:
+        """Writes records with the frames that the folder has of them."""
+        found = frames.recovered(self.folder / FILE, self.folder / frames.FILE)
+        with self._transaction() as db:
+            self._insert(map(pack, records))
+            keys = set(map(_key, records))
+            frames.put(db, ((key, found[key]) for key in keys & found.keys()))
 
     def _restore_run(self) -> None:
         """Codecs and verdicts of the folder's run.json; without one only records are continued."""
@@ -375,7 +396,7 @@ class Store:
 
     def _with_held_frames(self, record: Record, without: str = "") -> Record:
         """With what is stored of its frames besides one metric's values."""
-        held = frames.held(self._db, (record.codec, record.point, record.item))
+        held = frames.held(self._db, _key(record))
         values = {name: each for name, each in held.values.items() if name != without}
         return replace(record, coded_frames=held.coded, frame_values=values)
 
@@ -428,6 +449,7 @@ class Store:
             write_records(path, self._whole(damaged), self._columns)
             self.drop(damaged)
             frames.export(self._db, path.with_name(frames.FILE))
+            self.set_meta("table", file_digest(path))
         return len(damaged)
 
     def _whole(self, damaged: list[Key]) -> Iterator[tuple[Cell, ...]]:
@@ -452,6 +474,10 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+
+def _key(record: Record) -> Key:
+    return record.codec, record.point, record.item
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 import csv
 import math
 import resource
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +274,38 @@ def test_a_folder_without_its_store_continues_from_its_tables(tmp_path: Path) ->
     (tmp_path / FILE).unlink()
     with Store(tmp_path, fresh=True) as store:
         assert store.done() == {}
+
+
+def test_a_table_of_another_run_is_taken_up_beside_a_store(tmp_path: Path) -> None:
+    """As after a pull: records.csv and run.json are newer than the store, which nobody committed.
+    The next run would write its table without their records."""
+    whole = record(
+        bytes=4, width=8, height=4, frames=1, bpp=1.0, bitstream_sha256="0" * 64, fingerprint="f"
+    )
+    one, other = replace(whole, codec="a"), replace(whole, codec="b")
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    for folder, records in ((mine, [one]), (theirs, [replace(one, bytes=5, bpp=1.25), other])):
+        folder.mkdir()
+        with Store(folder) as store:
+            store.claim(suite=whole.suite)
+            store.set_codecs([info(each.codec, "q=1") for each in records], add_points=False)
+            store.add(records)
+            store.export_csv(folder / TABLE)
+            run_info(suite=whole.suite, codecs=store.codecs()).write(folder)
+    for name in (TABLE, "run.json"):
+        shutil.copy(theirs / name, mine)
+    with Store(mine) as store:
+        assert store.restored == 1 and list(store.records()) == [one, other]
+        store.export_csv(mine / TABLE)
+    with Store(mine) as store:
+        assert store.restored is None
+    shutil.copy(theirs / TABLE, mine)
+    with Store(mine) as store:
+        assert store.restored is None and list(store.records()) == [one, other]
+    text = (theirs / TABLE).read_text().replace(f"\n{whole.suite},", "\nanother,")
+    (mine / TABLE).write_text(text.replace(",b,", ",c,"))
+    with Store(mine) as store:
+        assert store.restored is None and len(store.done()) == 2
 
 
 def test_a_value_that_is_not_what_was_written_is_dropped(tmp_path: Path) -> None:
